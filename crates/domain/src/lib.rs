@@ -1,0 +1,1 @@
+//! The money rules: values in, values out.

@@ -1,0 +1,1 @@
+//! What crosses the network, and the rules both ends of it need.

@@ -1,0 +1,1 @@
+//! The payer's page: drawn by the server, taken over by the browser.

@@ -1,0 +1,1 @@
+//! Self-hosted, non-custodial crypto checkout.
