@@ -1,0 +1,263 @@
+//! Dollars, token amounts and the rate between them. All of it is whole numbers.
+
+use std::{fmt, iter::Sum};
+
+use ruint::aliases::{U256, U512};
+
+/// US dollars in thousandths, the unit the contract calls `usd_millis`.
+///
+/// Arithmetic stops at [`UsdMillis::MAX`] instead of wrapping or failing: whoever mints a worthless
+/// token may send any amount of it, and that must never stop the watcher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UsdMillis(u64);
+
+impl UsdMillis {
+    pub const ZERO: Self = Self(0);
+    /// The largest amount: what a database's signed 64-bit column can hold.
+    pub const MAX: Self = Self(i64::MAX as u64);
+
+    /// A small constant sum in cents.
+    pub const fn from_cents(cents: u32) -> Self {
+        Self(cents as u64 * 10)
+    }
+
+    /// An amount of thousandths of a dollar, at most [`UsdMillis::MAX`].
+    pub fn from_millis(millis: u64) -> Self {
+        Self(millis).min(Self::MAX)
+    }
+
+    pub fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self::from_millis(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, or zero where `other` is larger.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Sum for UsdMillis {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::plus)
+    }
+}
+
+impl fmt::Display for UsdMillis {
+    /// Dollars with three decimals, as in `20.000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+/// An amount of some token in its smallest unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenAmount(U256);
+
+impl TokenAmount {
+    pub const ZERO: Self = Self(U256::ZERO);
+
+    pub fn from_base_units(units: U256) -> Self {
+        Self(units)
+    }
+
+    pub fn base_units(self) -> U256 {
+        self.0
+    }
+
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// Whole tokens as a plain decimal, without an exponent and without trailing zeros.
+    pub fn to_decimal(self, decimals: Decimals) -> String {
+        let digits = format!("{:0>width$}", self.0, width = usize::from(decimals.0) + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - usize::from(decimals.0));
+        match fraction.trim_end_matches('0') {
+            "" => whole.to_owned(),
+            fraction => format!("{whole}.{fraction}"),
+        }
+    }
+}
+
+/// How many decimals a token's whole unit has on its network: 6 for most dollars, 18 for ether.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Decimals(u8);
+
+impl Decimals {
+    /// More than any token in use, and few enough that no intermediate product overflows 512 bits.
+    pub const MOST: u8 = 36;
+
+    /// `None` above [`Decimals::MOST`].
+    pub fn new(decimals: u8) -> Option<Self> {
+        (decimals <= Self::MOST).then_some(Self(decimals))
+    }
+
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+/// The price of one whole token in hundred-millionths of a dollar, the unit of Chainlink's USD feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rate(u128);
+
+/// Fraction digits a quote shows at most: more frighten people, and some wallets cut them off.
+const QUOTED_FRACTION_DIGITS: u8 = 6;
+
+impl Rate {
+    /// One token is one dollar.
+    pub const PAR: Self = Self(100_000_000);
+
+    /// `None` for zero: there is no price at which money is worth nothing.
+    pub fn from_usd_e8(usd_e8: u128) -> Option<Self> {
+        (usd_e8 != 0).then_some(Self(usd_e8))
+    }
+
+    pub fn usd_e8(self) -> u128 {
+        self.0
+    }
+
+    /// The least amount, rounded **up** to six decimals, that is worth at least `usd`.
+    pub fn quote(self, usd: UsdMillis, decimals: Decimals) -> TokenAmount {
+        // usd/1000 dollars ÷ (rate/10^8 dollars a token) × 10^decimals units a token.
+        let units =
+            (U512::from(usd.0) * power_of_ten(decimals.0) * U512::from(100_000_u64)).div_ceil(U512::from(self.0));
+        let step = power_of_ten(decimals.0.saturating_sub(QUOTED_FRACTION_DIGITS));
+        let rounded = units.div_ceil(step) * step;
+        TokenAmount(U256::saturating_from(rounded))
+    }
+
+    /// What `amount` is worth, rounded **down** to a thousandth of a dollar.
+    pub fn worth(self, amount: TokenAmount, decimals: Decimals) -> UsdMillis {
+        let millis = U512::from(amount.0) * U512::from(self.0) / (power_of_ten(decimals.0) * U512::from(100_000_u64));
+        u64::try_from(millis).map_or(UsdMillis::MAX, UsdMillis::from_millis)
+    }
+}
+
+fn power_of_ten(exponent: u8) -> U512 {
+    U512::from(10).pow(U512::from(exponent))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decimals(decimals: u8) -> Decimals {
+        Decimals::new(decimals).unwrap()
+    }
+
+    fn units(units: u128) -> TokenAmount {
+        TokenAmount::from_base_units(U256::from(units))
+    }
+
+    fn usd(millis: u64) -> UsdMillis {
+        UsdMillis::from_millis(millis)
+    }
+
+    #[test]
+    fn dollars_are_written_with_three_decimals() {
+        assert_eq!(usd(20_000).to_string(), "20.000");
+        assert_eq!(usd(7).to_string(), "0.007");
+    }
+
+    #[test]
+    fn dollars_stop_at_the_largest_amount() {
+        assert_eq!(usd(u64::MAX), UsdMillis::MAX);
+        assert_eq!(UsdMillis::MAX.plus(usd(1)), UsdMillis::MAX);
+        assert_eq!(usd(1).minus(usd(2)), UsdMillis::ZERO);
+    }
+
+    #[test]
+    fn token_amounts_are_written_plainly() {
+        assert_eq!(units(12_340_000).to_decimal(decimals(6)), "12.34");
+        assert_eq!(units(1).to_decimal(decimals(18)), "0.000000000000000001");
+        assert_eq!(units(5).to_decimal(decimals(0)), "5");
+        assert_eq!(units(100).to_decimal(decimals(2)), "1");
+        assert_eq!(TokenAmount::ZERO.to_decimal(decimals(6)), "0");
+    }
+
+    #[test]
+    fn a_stablecoin_at_par_is_quoted_exactly() {
+        assert_eq!(Rate::PAR.quote(usd(49_999), decimals(6)), units(49_999_000));
+        assert_eq!(Rate::PAR.quote(usd(49_999), decimals(18)), units(49_999_000_000_000_000_000));
+    }
+
+    #[test]
+    fn a_coin_is_quoted_up_to_the_sixth_decimal() {
+        // 20 dollars at 3000 are 0.00666… ether.
+        let rate = Rate::from_usd_e8(3000 * 100_000_000).unwrap();
+        assert_eq!(rate.quote(usd(20_000), decimals(18)).to_decimal(decimals(18)), "0.006667");
+    }
+
+    #[test]
+    fn worth_is_rounded_down() {
+        assert_eq!(Rate::PAR.worth(units(1_999), decimals(6)), usd(1));
+        assert_eq!(Rate::PAR.worth(units(999), decimals(6)), UsdMillis::ZERO);
+    }
+
+    #[test]
+    fn a_worth_beyond_all_money_is_capped() {
+        let everything = TokenAmount::from_base_units(U256::MAX);
+        assert_eq!(Rate::from_usd_e8(u128::MAX).unwrap().worth(everything, decimals(0)), UsdMillis::MAX);
+    }
+
+    #[test]
+    fn there_is_no_price_of_zero_and_no_token_of_37_decimals() {
+        assert_eq!(Rate::from_usd_e8(0), None);
+        assert_eq!(Decimals::new(37), None);
+        assert_eq!(Decimals::new(36).map(Decimals::get), Some(36));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, rng_seed: proptest::test_runner::RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The amount shown always suffices, and is the least that does at its six decimals.
+        #[test]
+        fn a_quote_suffices_and_is_the_least_that_does(
+            millis in 1_u64..2_000_000_000,
+            usd_e8 in 1_u128..20_000_000_000_000,
+            places in 0_u8..=24,
+        ) {
+            let (rate, decimals) = (Rate::from_usd_e8(usd_e8).unwrap(), decimals(places));
+            let quoted = rate.quote(usd(millis), decimals);
+            prop_assert!(usd(millis) <= rate.worth(quoted, decimals));
+
+            let step = U256::from(10).pow(U256::from(places.saturating_sub(6)));
+            prop_assert_eq!(quoted.base_units() % step, U256::ZERO);
+            let less = TokenAmount::from_base_units(quoted.base_units() - step);
+            prop_assert!(rate.worth(less, decimals) < usd(millis));
+        }
+
+        #[test]
+        fn worth_never_rises_above_the_exact_value(units in any::<u128>(), usd_e8 in 1_u128..1_000_000_000_000, places in 0_u8..=18) {
+            let rate = Rate::from_usd_e8(usd_e8).unwrap();
+            let amount = TokenAmount::from_base_units(U256::from(units));
+            let worth = rate.worth(amount, decimals(places));
+            if worth < UsdMillis::MAX {
+                // worth/1000 × 10^8 × 10^places ≤ units × rate < (worth + 1)/1000 × 10^8 × 10^places
+                let unit = U512::from(100_000_u64) * U512::from(10).pow(U512::from(places));
+                let exact = U512::from(units) * U512::from(usd_e8);
+                prop_assert!(U512::from(worth.as_millis()) * unit <= exact);
+                prop_assert!(exact < U512::from(worth.as_millis() + 1) * unit);
+            }
+        }
+
+        #[test]
+        fn a_decimal_reads_back_as_the_same_units(units in any::<u128>(), places in 0_u8..=30) {
+            let text = TokenAmount::from_base_units(U256::from(units)).to_decimal(decimals(places));
+            let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+            prop_assert!(!fraction.ends_with('0'));
+            let digits = format!("{whole}{fraction:0<width$}", width = usize::from(places));
+            prop_assert_eq!(U256::from_str_radix(&digits, 10).unwrap(), U256::from(units));
+        }
+    }
+}
