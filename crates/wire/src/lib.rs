@@ -1,1 +1,33 @@
-//! What crosses the network, and the rules both ends of it need.
+//! What crosses the network, and the rules both of its ends need.
+//!
+//! Server, page, shop and tests share these types, so that a change of the wire is a compile error on
+//! every side. The crate keeps out what only one end may decide: money rules live in `domain`, storage
+//! and signing in the server, drawing in the page.
+
+pub mod deposit_address;
+pub mod error;
+pub mod event;
+pub mod invoice;
+pub mod money;
+pub mod payment_uri;
+pub mod payor;
+pub mod snapshot;
+
+use serde::{Deserialize, Serialize};
+
+/// Which networks an invoice can be paid on: test networks or real ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    Devnet,
+    Mainnet,
+}
+
+impl Environment {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Devnet => "devnet",
+            Self::Mainnet => "mainnet",
+        }
+    }
+}

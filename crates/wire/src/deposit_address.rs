@@ -1,0 +1,1 @@
+//! Deposit addresses (filled by the contracts branch).

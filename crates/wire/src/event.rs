@@ -1,0 +1,61 @@
+//! Events, and the frames that carry them over a socket.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version every event says it has.
+pub const API_VERSION: &str = "2025-12-16";
+
+/// Something that happened, as webhooks and sockets tell it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// `evt_<created ms>-<sequence>`.
+    pub id: String,
+    /// Always `event`.
+    pub object: String,
+    pub api_version: String,
+    /// Epoch seconds.
+    pub created: i64,
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Whether real money is meant.
+    pub livemode: bool,
+    pub pending_webhooks: u32,
+    pub request: EventRequest,
+    pub data: EventData,
+}
+
+/// The API call that caused an event, if one did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRequest {
+    pub id: Option<String>,
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventData {
+    pub object: Value,
+    /// The fields an update changed, with the values they had.
+    pub previous_attributes: Option<Value>,
+}
+
+/// A frame that steers a stream instead of reporting an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// Always `ws_control`.
+    pub object: String,
+    #[serde(rename = "type")]
+    pub control_type: String,
+    pub created: i64,
+    pub data: Value,
+}
+
+/// The last frame before a stream is closed for a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamError {
+    /// Always `ws_error`.
+    pub object: String,
+    pub code: String,
+    pub message: String,
+    pub created: i64,
+}

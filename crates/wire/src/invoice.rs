@@ -1,0 +1,193 @@
+//! What merchants see of an invoice and its payments.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::Environment;
+
+/// The body of `POST /api/v1/invoices`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CreateInvoiceRequest {
+    /// Dollars; kept as text so that no float touches it. See [`crate::money::parse_invoice_amount`].
+    #[serde(default)]
+    pub amount_usd: Option<Box<RawValue>>,
+    pub description: Option<String>,
+    pub customer_id: Option<String>,
+    pub metadata: Option<Map<String, Value>>,
+    /// Milliseconds.
+    pub expires_in: Option<i64>,
+    pub receiver_override_enable: Option<bool>,
+    pub receiver_override_address: Option<String>,
+    pub invoice_title: Option<String>,
+    pub invoice_footer: Option<String>,
+    pub customer_email: Option<String>,
+    pub payment_return_url: Option<String>,
+    pub payment_return_url_enabled: Option<bool>,
+    pub questions: Option<Value>,
+}
+
+/// The answer to `POST /api/v1/invoices`: what a shop needs to send its customer to pay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreatedInvoice {
+    pub invoice_id: String,
+    pub payment_url: String,
+    /// Epoch seconds.
+    pub expires_at: i64,
+    pub session_token: String,
+    pub signature: String,
+    pub payment_session_headers: SessionHeaders,
+    /// The same as `invoice_id`, for readers of the older answer; so are the fields below.
+    pub id: String,
+    pub status: InvoiceStatus,
+    pub amount_usd: crate::money::Dollars,
+    pub created_at: i64,
+    pub customer_id: Option<String>,
+    pub metadata: Map<String, Value>,
+}
+
+/// The headers a payer's calls carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionHeaders {
+    #[serde(rename = "x-session-token")]
+    pub session_token: String,
+    #[serde(rename = "x-signature")]
+    pub signature: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InvoiceStatus {
+    Unpaid,
+    Underpaid,
+    Paid,
+    Expired,
+    Canceled,
+}
+
+impl InvoiceStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unpaid => "unpaid",
+            Self::Underpaid => "underpaid",
+            Self::Paid => "paid",
+            Self::Expired => "expired",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    Pending,
+    Underpaid,
+    Confirmed,
+    ManualRetry,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SettlementStatus {
+    Pending,
+    Processing,
+    Manual,
+    Failed,
+    Settled,
+}
+
+/// The canonical invoice. Amounts are thousandths of a dollar, times are epoch seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Invoice {
+    /// Always `invoice`.
+    pub object: String,
+    pub id: String,
+    pub merchant_id: i64,
+    pub status: InvoiceStatus,
+    pub invoice_type: String,
+    pub currency: String,
+    pub amount: u64,
+    pub amount_decimal: String,
+    pub amount_paid: u64,
+    pub amount_paid_decimal: String,
+    pub amount_remaining: u64,
+    pub amount_remaining_decimal: String,
+    /// Always `usd_millis`.
+    pub amount_unit: String,
+    /// More than a cent too much arrived; by how much.
+    pub overpaid: bool,
+    pub amount_overpaid: u64,
+    /// Paid only by money that came after the end.
+    pub late: bool,
+    pub description: Option<String>,
+    pub invoice_title: Option<String>,
+    pub invoice_footer: Option<String>,
+    pub customer_id: Option<String>,
+    pub payer_wallet_address: Option<String>,
+    pub payer_wallet_network: Option<String>,
+    pub commerce_order_id: Option<String>,
+    pub environment: Environment,
+    pub created_at: i64,
+    pub expires_at: i64,
+    pub paid_at: Option<i64>,
+    pub last_payment_at: Option<i64>,
+    pub metadata: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latest_payment: Option<InvoicePayment>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payments: Option<Vec<InvoicePayment>>,
+}
+
+/// One transfer that arrived for an invoice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoicePayment {
+    /// Always `invoice_payment`.
+    pub object: String,
+    pub id: String,
+    pub invoice_id: String,
+    pub merchant_id: i64,
+    pub status: PaymentStatus,
+    pub settlement_status: SettlementStatus,
+    pub settlement: Option<Settlement>,
+    pub network: String,
+    pub token_id: i64,
+    pub token_symbol: String,
+    /// Whole tokens, as a plain decimal.
+    pub token_amount: String,
+    pub tx_hash: String,
+    pub payer_wallet_address: Option<String>,
+    pub payment_address: String,
+    /// What it is credited as, in thousandths of a dollar; zero where nothing is credited.
+    pub amount: u64,
+    pub amount_decimal: String,
+    pub amount_unit: String,
+    pub confirmations: u32,
+    pub required_confirmations: u32,
+    /// Arrived after the invoice had ended.
+    pub late: bool,
+    /// A token this merchant does not accept.
+    pub unexpected: bool,
+    /// Its block was replaced; it may come back.
+    pub orphaned: bool,
+    pub environment: Environment,
+    /// Block time.
+    pub created_at: i64,
+}
+
+/// How far a payment is on its way to the merchant's wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    pub summary_status: SettlementStatus,
+    pub stage: String,
+    pub settlement_tx_hash: String,
+    pub network: String,
+    pub status: SettlementStatus,
+}
+
+/// The answer to `GET /api/v1/invoices/{id}/status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoiceStatusReport {
+    /// Always `invoice_status`.
+    pub object: String,
+    pub invoice: Invoice,
+    pub latest_payment: Option<InvoicePayment>,
+}

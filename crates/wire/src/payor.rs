@@ -1,0 +1,129 @@
+//! What payers' pages read and send, as the public API spells it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Environment, invoice::InvoiceStatus, money::Dollars};
+
+/// The answer to `GET /api/v1/payments/session-details`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionDetails {
+    pub invoice_id: String,
+    pub amount_usd: Dollars,
+    pub amount_remaining_usd: Dollars,
+    pub description: Option<String>,
+    /// Epoch seconds.
+    pub expires_at: i64,
+    pub invoice_status: InvoiceStatus,
+    /// Milliseconds until it expires, never negative.
+    pub remaining_time: i64,
+    pub remaining_seconds: i64,
+    pub merchant_name: String,
+    pub merchant_email: String,
+    pub network_environment: Environment,
+    /// Set once the first payment decided where the rest is asked.
+    pub locked_network: Option<String>,
+    pub locked_token_id: Option<i64>,
+    pub locked_payment_address: Option<String>,
+    pub invoice_title: String,
+    pub invoice_footer: String,
+    pub payment_return_url: Option<String>,
+    pub payment_return_url_enabled: bool,
+    pub has_questions: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenType {
+    Native,
+    Erc20,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AvailabilityStatus {
+    Available,
+    Stale,
+    Devnet,
+}
+
+/// One entry of `GET /api/v1/payments/available-tokens`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AvailableToken {
+    pub id: i64,
+    pub token_symbol: String,
+    pub token_name: String,
+    pub token_type: TokenType,
+    pub network: String,
+    pub token_decimals: u8,
+    /// `None` for a network's own coin.
+    pub token_address: Option<String>,
+    pub requires_memo: bool,
+    pub photo_uri: Option<String>,
+    pub is_monitored: bool,
+    pub availability_status: AvailabilityStatus,
+    pub rate_updated_at: Option<i64>,
+    pub unavailable_reason: Option<String>,
+    /// Absent on devnet, as are the fields below.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub has_settlement_route: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub supports_stable_settlement: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub is_same_token_settlement: Option<bool>,
+}
+
+/// The body of `POST /api/v1/payments/payment-addresses`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentAddressRequest {
+    pub network: String,
+    #[serde(rename = "tokenId")]
+    pub token_id: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuoteStatus {
+    Available,
+    Unavailable,
+    Expired,
+}
+
+/// The answer to `POST /api/v1/payments/payment-addresses`; without a price it says so and has neither
+/// address nor amount.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PaymentAddress {
+    pub success: bool,
+    pub quote_status: QuoteStatus,
+    pub status_code: String,
+    pub message: Option<String>,
+    pub temp_address: Option<String>,
+    pub network: String,
+    pub supported_token_id: i64,
+    pub estimated_token_amount: Option<String>,
+    /// Dollars for one whole token, as a decimal.
+    pub exchange_rate: Option<String>,
+    pub usd_amount: Dollars,
+    pub quote_last_updated_at: Option<i64>,
+    pub quote_valid_until: Option<i64>,
+    pub quote_expires_in_seconds: Option<i64>,
+    pub retryable: Option<bool>,
+    pub retry_after_seconds: Option<i64>,
+    pub memo: Option<String>,
+    pub ws_connection: Option<StreamConnection>,
+}
+
+/// Where a payer's page follows its invoice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamConnection {
+    pub token: String,
+    pub endpoint: String,
+    pub format: String,
+    pub ws_url: String,
+}
+
+/// The answer to `GET /api/v1/payments/payment-status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentStatusReport {
+    pub status: InvoiceStatus,
+    pub paid_at: Option<i64>,
+}
