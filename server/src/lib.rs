@@ -1,1 +1,11 @@
 //! Self-hosted, non-custodial crypto checkout.
+
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod events;
+pub mod failpoint;
+pub mod invoicing;
+pub mod rates;
+pub mod store;
+pub mod view;

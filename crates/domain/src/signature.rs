@@ -68,6 +68,12 @@ impl CredentialHash {
     pub fn of(credential: &str) -> Self {
         Self(Sha256::digest(credential).into())
     }
+
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
 }
 
 impl fmt::Display for CredentialHash {

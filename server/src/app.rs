@@ -1,0 +1,79 @@
+//! Every shared handle, built once.
+
+use std::{future::Future, sync::Arc};
+
+use domain::signature::ServerSecret;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    events::Hub,
+    rates::Prices,
+    store::{Store, StoreError, WriterTask},
+};
+
+/// What every part of the server shares. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub store: Store,
+    /// The current server secret, and the one before it while that is being replaced.
+    pub secrets: Arc<[ServerSecret]>,
+    /// What tokens cost.
+    pub prices: Prices,
+    /// Who follows which invoice on this node.
+    pub hub: Arc<Hub>,
+    /// What payment URLs start with, without a slash at the end.
+    pub public_url: Arc<str>,
+    /// Canceled when the server shuts down.
+    pub shutdown: CancellationToken,
+    /// Everything that shutdown waits for.
+    pub tasks: TaskTracker,
+}
+
+impl App {
+    /// Opens the database and builds every handle; starts nothing but the database's writer.
+    ///
+    /// `secrets` holds the current server secret first; `public_url` is what payment URLs start with.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be opened safely.
+    pub async fn open(
+        config: Config,
+        secrets: Vec<ServerSecret>,
+        clock: Clock,
+        public_url: &str,
+    ) -> Result<(Self, WriterTask), StoreError> {
+        let (store, writer) = Store::open(&config.storage.database_url).await?;
+        let config = Arc::new(config);
+        let app = Self {
+            prices: Prices::new(&config, clock.clone()),
+            config,
+            clock,
+            store,
+            secrets: secrets.into(),
+            hub: Arc::default(),
+            public_url: public_url.trim_end_matches('/').into(),
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        Ok((app, writer))
+    }
+
+    /// Runs a task that shutdown waits for; a task that may run long watches [`App::shutdown`].
+    pub fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tasks.spawn(task)
+    }
+
+    /// The secret new signatures are made with.
+    pub fn secret(&self) -> &ServerSecret {
+        &self.secrets[0]
+    }
+}

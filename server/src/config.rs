@@ -1,0 +1,286 @@
+//! Every setting, one struct per concern. `default.toml` lists and explains each key.
+
+use std::path::PathBuf;
+
+use alloy_primitives::Address;
+use domain::{id::TokenId, money::Decimals};
+use ipnet::IpNet;
+use serde::Deserialize;
+use url::Url;
+use wire::Environment;
+
+/// All settings, checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub environment: Environment,
+    #[serde(default)]
+    pub server: ServerConfig,
+    #[serde(default)]
+    pub storage: StorageConfig,
+    #[serde(default)]
+    pub secrets: SecretsConfig,
+    #[serde(default)]
+    pub log: LogConfig,
+    #[serde(default)]
+    pub invoices: InvoicesConfig,
+    #[serde(default)]
+    pub webhooks: WebhooksConfig,
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    #[serde(default)]
+    pub networks: Vec<NetworkConfig>,
+}
+
+/// Where the server listens and how it is reached.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Port 0 picks a free one.
+    pub listen: std::net::SocketAddr,
+    /// What payment URLs start with; `None` means the address it listens on.
+    pub public_url: Option<Url>,
+    /// How long a shutdown waits for requests and tasks.
+    pub shutdown_grace_seconds: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: ([127, 0, 0, 1], 8080).into(), public_url: None, shutdown_grace_seconds: 20 }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageConfig {
+    pub database_url: String,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { database_url: "sqlite:pepay.db".to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// Holds the server secret as 64 hex digits; a second line may hold the one before it.
+    pub file: PathBuf,
+}
+
+impl Default for SecretsConfig {
+    fn default() -> Self {
+        Self { file: "pepay.secret".into() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// As in `info` or `pepay::chains=debug,info`.
+    pub filter: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InvoicesConfig {
+    /// How long a quoted token amount holds.
+    pub quote_seconds: i64,
+    /// How long the address of an ended invoice is still watched for late money.
+    pub watch_ended_days: i64,
+}
+
+impl Default for InvoicesConfig {
+    fn default() -> Self {
+        Self { quote_seconds: 300, watch_ended_days: 30 }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhooksConfig {
+    /// Private networks that webhooks may reach all the same.
+    pub allow_private_networks: Vec<IpNet>,
+    /// For connecting, sending and reading the answer together.
+    pub timeout_ms: u64,
+    /// Waits before the second and each further try; after the last the delivery is given up.
+    pub retry_seconds: Vec<i64>,
+}
+
+impl Default for WebhooksConfig {
+    fn default() -> Self {
+        Self {
+            allow_private_networks: Vec::new(),
+            timeout_ms: 10_000,
+            retry_seconds: vec![5, 300, 1_800, 7_200, 18_000, 36_000, 36_000, 36_000],
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// The largest request body, in bytes.
+    pub body_bytes: usize,
+    /// The largest frame a socket may send us, in bytes.
+    pub socket_frame_bytes: usize,
+    /// How long a socket may take to accept what we send before it is closed.
+    pub socket_send_timeout_ms: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { body_bytes: 32_768, socket_frame_bytes: 4_096, socket_send_timeout_ms: 10_000 }
+    }
+}
+
+/// An EVM network that invoices can be paid on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// As the API spells it, in lower case.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    pub chain_id: u64,
+    /// JSON-RPC endpoints, the preferred one first.
+    pub rpc: Vec<Url>,
+    #[serde(default = "defaults::poll_ms")]
+    pub poll_ms: u64,
+    /// Confirmations after which a payment counts.
+    pub paid_after: u32,
+    /// Confirmations after which it is handed on.
+    pub final_after: u32,
+    /// The first block to read; `None` means the head at the first start.
+    #[serde(default)]
+    pub start_block: Option<u64>,
+    /// How many blocks back a reorganisation can be followed.
+    #[serde(default = "defaults::ring_blocks")]
+    pub ring_blocks: u64,
+    /// Blocks asked for in one call at most.
+    #[serde(default = "defaults::max_range")]
+    pub max_range: u64,
+    /// Addresses asked for in one call at most.
+    #[serde(default = "defaults::max_topics")]
+    pub max_topics: usize,
+    /// How long one RPC call may take.
+    #[serde(default = "defaults::rpc_timeout_ms")]
+    pub rpc_timeout_ms: u64,
+    /// A link for people, with `{hash}` where the transaction goes.
+    #[serde(default)]
+    pub explorer_tx: Option<String>,
+    /// On devnet, the node's unlocked account that sends sweeps.
+    #[serde(default)]
+    pub sweep_account: Option<Address>,
+    #[serde(default)]
+    pub tokens: Vec<TokenConfig>,
+}
+
+/// A token on one network.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// Unique over all networks.
+    pub id: i64,
+    pub symbol: String,
+    pub name: String,
+    /// The contract; `None` for the network's own coin.
+    #[serde(default)]
+    pub address: Option<Address>,
+    pub decimals: u8,
+    pub price: PriceSource,
+    /// A known token that is not accepted is shown when it arrives, but not credited.
+    #[serde(default = "defaults::accepted")]
+    pub accepted: bool,
+}
+
+/// Where a token's price comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase", untagged)]
+pub enum PriceSource {
+    /// One token is one dollar.
+    Par(Par),
+    /// A Chainlink aggregator on the same network.
+    Feed(FeedConfig),
+}
+
+/// The word `par`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Par {
+    Par,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedConfig {
+    pub feed: Address,
+    /// How often the feed promises an answer.
+    pub heartbeat_seconds: i64,
+}
+
+mod defaults {
+    pub fn poll_ms() -> u64 {
+        1_000
+    }
+    pub fn ring_blocks() -> u64 {
+        256
+    }
+    pub fn max_range() -> u64 {
+        500
+    }
+    pub fn max_topics() -> usize {
+        500
+    }
+    pub fn rpc_timeout_ms() -> u64 {
+        8_000
+    }
+    pub fn accepted() -> bool {
+        true
+    }
+}
+
+impl Config {
+    pub fn network(&self, name: &str) -> Option<&NetworkConfig> {
+        self.networks.iter().find(|network| network.name == name)
+    }
+
+    /// A token and the network it is on.
+    pub fn token(&self, id: TokenId) -> Option<(&NetworkConfig, &TokenConfig)> {
+        self.networks
+            .iter()
+            .find_map(|network| network.tokens.iter().find(|token| token.id == id.0).map(|token| (network, token)))
+    }
+
+    /// Confirmations after which a payment counts, and after which it is final. A network that is no
+    /// longer configured keeps what it had: everything recorded on it counts.
+    pub fn thresholds(&self, network: &str) -> (u32, u32) {
+        self.network(network).map_or((1, 1), |network| (network.paid_after, network.final_after))
+    }
+}
+
+impl TokenConfig {
+    pub fn token_id(&self) -> TokenId {
+        TokenId(self.id)
+    }
+
+    /// The token's decimals; the configuration is checked before anything asks.
+    pub fn checked_decimals(&self) -> Decimals {
+        Decimals::new(self.decimals).unwrap_or_else(|| unreachable!("decimals are checked at start"))
+    }
+}

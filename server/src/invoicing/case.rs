@@ -1,0 +1,292 @@
+//! One invoice with all its facts, and the one way its status is ever written.
+
+use std::collections::HashMap;
+
+use domain::{
+    id::{InvoiceId, MerchantId, PaymentId},
+    invoice::{ChainTimes, InvoiceStatus, PaymentStatus, Standing},
+    money::UsdMillis,
+    quote::Quote,
+    settlement::{Settlement, SettlementStatus, Sweep},
+    time::{UnixMillis, UnixSeconds},
+    transfer::{Transfer, Valuation},
+};
+
+use crate::{
+    config::Config,
+    store::{InvoiceRecord, NewEvent, QuoteRecord, StoreError, TransferRecord, Tx},
+    view,
+};
+
+/// An invoice, what was quoted for it, what arrived and what left.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub invoice: InvoiceRecord,
+    pub quotes: Vec<QuoteRecord>,
+    /// Newest block last; orphaned facts only while their payment is not on the chain elsewhere.
+    pub payments: Vec<Payment>,
+}
+
+/// One transfer with everything that follows from it.
+#[derive(Clone, Debug)]
+pub struct Payment {
+    pub record: TransferRecord,
+    pub status: PaymentStatus,
+    pub settlement: SettlementStatus,
+    /// The sweep that took it.
+    pub settlement_tx: Option<String>,
+    /// What it alone is worth; zero where nothing is credited.
+    pub worth: UsdMillis,
+    pub late: bool,
+    pub required_confirmations: u32,
+}
+
+impl Case {
+    /// Loads an invoice of a merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn load(
+        tx: &mut Tx<'_>,
+        config: &Config,
+        merchant: MerchantId,
+        id: InvoiceId,
+    ) -> Result<Option<Self>, StoreError> {
+        match tx.invoice(merchant, id).await? {
+            Some(invoice) => Self::of(tx, config, invoice).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Loads what belongs to an invoice that was just read.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn of(tx: &mut Tx<'_>, config: &Config, invoice: InvoiceRecord) -> Result<Self, StoreError> {
+        let facts = Facts::load(tx, config, &invoice).await?;
+        Ok(facts.into_case(invoice))
+    }
+
+    /// The newest payment by block time.
+    pub fn latest_payment(&self) -> Option<&Payment> {
+        self.payments.last()
+    }
+
+    /// The payment that decided where the rest is asked.
+    pub fn locking_payment(&self) -> Option<&Payment> {
+        let locked_by = self.invoice.standing.locked_by?;
+        self.payments.iter().find(|payment| payment.record.payment == locked_by)
+    }
+}
+
+/// What the fold works on.
+struct Facts {
+    quotes: Vec<QuoteRecord>,
+    plain_quotes: Vec<Quote>,
+    records: Vec<(TransferRecord, u32)>,
+    transfers: Vec<Transfer>,
+    sweeps: Vec<Sweep>,
+}
+
+impl Facts {
+    async fn load(tx: &mut Tx<'_>, config: &Config, invoice: &InvoiceRecord) -> Result<Self, StoreError> {
+        let quotes = tx.quotes(invoice.merchant, invoice.id).await?;
+        let records = one_per_payment(tx.transfers(invoice.merchant, invoice.id).await?);
+        let sweeps = tx.sweeps(invoice.merchant, invoice.id).await?;
+        let records: Vec<_> = records
+            .into_iter()
+            .map(|record| {
+                let (paid_after, _) = config.thresholds(&record.network);
+                (record, paid_after)
+            })
+            .collect();
+        Ok(Self {
+            plain_quotes: quotes.iter().map(|record| record.quote.clone()).collect(),
+            quotes,
+            transfers: records
+                .iter()
+                .map(|(record, paid_after)| record.to_transfer(*paid_after, config.thresholds(&record.network).1))
+                .collect(),
+            sweeps: sweeps.iter().map(|sweep| sweep.to_sweep(config.thresholds(&sweep.network).1)).collect(),
+            records,
+        })
+    }
+
+    fn into_case(self, invoice: InvoiceRecord) -> Case {
+        let payments = self
+            .records
+            .into_iter()
+            .zip(&self.transfers)
+            .map(|((record, required_confirmations), transfer)| {
+                let status = invoice.terms.payment_status(transfer, &self.plain_quotes, invoice.standing.status);
+                let settlement = Settlement::of(transfer, &self.sweeps);
+                let is_credited = matches!(status, PaymentStatus::Confirmed | PaymentStatus::Underpaid);
+                let is_held = status == PaymentStatus::ManualRetry && settlement.sweep.is_none();
+                Payment {
+                    worth: match transfer.valuation.rate() {
+                        Some(rate) if is_credited || status == PaymentStatus::Pending => {
+                            rate.worth(transfer.amount, transfer.decimals)
+                        }
+                        _ => UsdMillis::ZERO,
+                    },
+                    settlement: if is_held { SettlementStatus::Manual } else { settlement.status },
+                    settlement_tx: settlement.sweep.map(|sweep| sweep.transaction.clone()),
+                    late: invoice.terms.is_late(transfer),
+                    status,
+                    record,
+                    required_confirmations,
+                }
+            })
+            .collect();
+        Case { invoice, quotes: self.quotes, payments }
+    }
+}
+
+/// Facts of one payment in several blocks (its transaction moved in a reorganisation) are one payment:
+/// the canonical one, else the newest.
+fn one_per_payment(records: Vec<TransferRecord>) -> Vec<TransferRecord> {
+    let mut chosen: HashMap<PaymentId, TransferRecord> = HashMap::new();
+    for mut record in records {
+        let known = chosen.remove(&record.payment);
+        let announced = known.as_ref().and_then(|known| known.announced.clone()).or_else(|| record.announced.clone());
+        let mut kept = match known {
+            Some(known) if known.canonical => known,
+            _ => {
+                record.announced.take();
+                record
+            }
+        };
+        kept.announced = announced;
+        chosen.insert(kept.payment, kept);
+    }
+    let mut records: Vec<_> = chosen.into_values().collect();
+    records.sort_by(|a, b| {
+        (a.block_time, &a.network, a.block_number, a.log_index, a.payment).cmp(&(
+            b.block_time,
+            &b.network,
+            b.block_number,
+            b.log_index,
+            b.payment,
+        ))
+    });
+    records
+}
+
+/// Folds an invoice's facts anew, stores what follows and writes the events that tell of it.
+///
+/// This is the only writer of an invoice's status.
+///
+/// # Errors
+///
+/// If the database refuses, or if somebody else changed the invoice meanwhile.
+pub(super) async fn refold(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    now: UnixMillis,
+    merchant: MerchantId,
+    id: InvoiceId,
+) -> Result<(), StoreError> {
+    let Some(mut invoice) = tx.invoice(merchant, id).await? else { return Ok(()) };
+    let facts = Facts::load(tx, config, &invoice).await?;
+    let verified = verified_times(tx, &facts.quotes).await?;
+    let times = ChainTimes { now: now.as_seconds(), verified: &verified };
+    let standing = invoice.terms.standing(&facts.plain_quotes, &facts.transfers, times);
+    warn_of_surprises(&invoice, &standing);
+
+    let before = invoice.clone();
+    if !tx.save_standing(&invoice, &standing).await? {
+        return Err(StoreError::NotCommitted);
+    }
+    invoice.standing = standing;
+    let case = facts.into_case(invoice);
+    announce_payments(tx, config, &case, now).await?;
+    announce_invoice(tx, &before, &case, now).await
+}
+
+/// How far each network was read that this invoice was quoted on.
+async fn verified_times(tx: &mut Tx<'_>, quotes: &[QuoteRecord]) -> Result<Vec<Option<UnixSeconds>>, StoreError> {
+    let mut networks: Vec<&str> = quotes.iter().map(|record| record.network.as_str()).collect();
+    networks.sort_unstable();
+    networks.dedup();
+    let mut times = Vec::with_capacity(networks.len());
+    for network in networks {
+        times.push(tx.cursor(network).await?.map(|block| block.time));
+    }
+    Ok(times)
+}
+
+fn warn_of_surprises(invoice: &InvoiceRecord, standing: &Standing) {
+    let was_paid = invoice.standing.status == InvoiceStatus::Paid;
+    if was_paid && standing.status != InvoiceStatus::Paid {
+        tracing::error!(
+            invoice.id = %invoice.id,
+            invoice.credit = %standing.credit,
+            "a paid invoice lost its payment to a reorganisation"
+        );
+    }
+    if standing.ended_unverified && !invoice.standing.ended_unverified {
+        tracing::warn!(invoice.id = %invoice.id, "an invoice expired although a network could not be read for an hour");
+    }
+}
+
+async fn announce_payments(tx: &mut Tx<'_>, config: &Config, case: &Case, now: UnixMillis) -> Result<(), StoreError> {
+    for payment in &case.payments {
+        let object = view::payment(&case.invoice, payment, config);
+        let announcement = view::announcement(&object);
+        let event_type = match &payment.record.announced {
+            Some(announced) if *announced == announcement => continue,
+            Some(_) => "invoice_payment.updated",
+            None => "invoice_payment.created",
+        };
+        let previous = payment.record.announced.as_deref().map(|announced| view::changed(announced, &announcement));
+        let object = serde_json::to_string(&object).unwrap_or_default();
+        tx.append_event(&event(&case.invoice, event_type, object, previous, now)).await?;
+        let record = &payment.record;
+        tx.remember_announcement(record.merchant, record.invoice, record.payment, &announcement).await?;
+    }
+    Ok(())
+}
+
+async fn announce_invoice(
+    tx: &mut Tx<'_>,
+    before: &InvoiceRecord,
+    after: &Case,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let json = |invoice| serde_json::to_string(&view::invoice(invoice)).unwrap_or_default();
+    let (old, new) = (json(before), json(&after.invoice));
+    if old == new {
+        return Ok(());
+    }
+    let previous = view::changed(&old, &new);
+    tx.append_event(&event(&after.invoice, "invoice.updated", new, Some(previous), now)).await
+}
+
+fn event(
+    invoice: &InvoiceRecord,
+    event_type: &'static str,
+    object: String,
+    previous_attributes: Option<String>,
+    created: UnixMillis,
+) -> NewEvent {
+    NewEvent {
+        merchant: invoice.merchant,
+        invoice: invoice.id,
+        event_type,
+        environment: invoice.environment,
+        object,
+        previous_attributes,
+        request_id: None,
+        idempotency_key: None,
+        created,
+    }
+}
+
+/// Whether a payment may still become part of what is due.
+pub(super) fn is_arriving(payment: &Payment) -> bool {
+    payment.record.canonical
+        && payment.status == PaymentStatus::Pending
+        && !matches!(payment.record.valuation, Valuation::Unpriced | Valuation::Unexpected)
+}

@@ -1,0 +1,136 @@
+//! Creating an invoice, once for each idempotency key.
+
+use alloy_primitives::Address;
+use domain::{
+    id::{InvoiceId, MerchantId},
+    idempotency::{Fingerprint, IdempotencyKey},
+    invoice::{InvoiceTerms, LatePolicy, Tolerance},
+    money::UsdMillis,
+    signature::SessionToken,
+};
+use wire::deposit_address;
+
+use crate::{
+    app::App,
+    clock::random_bytes,
+    failpoint,
+    store::{IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError},
+    view,
+};
+
+/// What a merchant asked for, checked.
+#[derive(Clone, Debug)]
+pub struct CreateInvoice {
+    pub due: UsdMillis,
+    pub expires_in_ms: i64,
+    pub description: Option<String>,
+    pub customer_id: Option<String>,
+    pub customer_email: Option<String>,
+    /// A JSON object.
+    pub metadata: String,
+    pub title: Option<String>,
+    pub footer: Option<String>,
+    /// The JSON the merchant sent.
+    pub questions: Option<String>,
+    pub return_url: Option<String>,
+    pub return_url_enabled: bool,
+}
+
+/// Which request this is.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub route: &'static str,
+    pub key: IdempotencyKey,
+    pub fingerprint: Fingerprint,
+    pub request_id: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    #[error("merchant {0} does not exist")]
+    NoSuchMerchant(MerchantId),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Creates an invoice, or returns the one this key created before.
+///
+/// # Errors
+///
+/// [`CreateError::KeyReused`] if the key came with another request.
+pub async fn create(
+    app: &App,
+    merchant: MerchantId,
+    request: CreateInvoice,
+    origin: Origin,
+) -> Result<InvoiceRecord, CreateError> {
+    let app = app.clone();
+    let store = app.store.clone();
+    store
+        .write(move |tx| {
+            Box::pin(async move {
+                if let Some(record) = tx.idempotency_record(merchant, origin.route, origin.key).await? {
+                    if record.fingerprint != origin.fingerprint {
+                        return Err(CreateError::KeyReused);
+                    }
+                    let invoice = tx.invoice(merchant, record.invoice).await?;
+                    return invoice.ok_or(CreateError::Store(StoreError::NotCommitted));
+                }
+                let merchant = tx.merchant(merchant).await?.ok_or(CreateError::NoSuchMerchant(merchant))?;
+                let now = app.clock.now_ms();
+                let id = InvoiceId::from_random(random_bytes());
+                let sequence = tx.take_invoice_sequence(merchant.id).await?;
+                let salt = deposit_address::salt(&merchant.recovery_code, sequence.unsigned_abs());
+                let receiver: Address = merchant.evm_wallet;
+                let new = NewInvoice {
+                    merchant: merchant.id,
+                    id,
+                    sequence,
+                    session_hash: SessionToken::of(app.secret(), id).hash(),
+                    environment: app.config.environment,
+                    terms: InvoiceTerms {
+                        due: request.due,
+                        expires_at: domain::time::UnixMillis(now.0.saturating_add(request.expires_in_ms)).as_seconds(),
+                        canceled_at: None,
+                        tolerance: Tolerance::default(),
+                        late_policy: LatePolicy::default(),
+                    },
+                    description: request.description,
+                    title: request.title.unwrap_or_else(|| merchant.name.clone()),
+                    footer: request.footer.unwrap_or_else(|| merchant.name.clone()),
+                    customer_id: request.customer_id,
+                    customer_email: request.customer_email,
+                    metadata: request.metadata,
+                    questions: request.questions,
+                    return_url: request.return_url,
+                    return_url_enabled: request.return_url_enabled,
+                    receiver,
+                    deposit_salt: salt,
+                    deposit_address: deposit_address::deposit_address(receiver, salt),
+                    created: now,
+                };
+                tx.insert_invoice(&new).await?;
+                failpoint::pass("create.after_invoice");
+                let record = IdempotencyRecord { fingerprint: origin.fingerprint, invoice: id };
+                tx.insert_idempotency_record(merchant.id, origin.route, origin.key, &record, now.as_seconds()).await?;
+
+                let invoice = tx.invoice(merchant.id, id).await?.ok_or(StoreError::NotCommitted)?;
+                tx.append_event(&NewEvent {
+                    merchant: merchant.id,
+                    invoice: id,
+                    event_type: "invoice.created",
+                    environment: invoice.environment,
+                    object: serde_json::to_string(&view::invoice(&invoice)).unwrap_or_default(),
+                    previous_attributes: None,
+                    request_id: Some(origin.request_id),
+                    idempotency_key: Some(origin.key.to_string()),
+                    created: now,
+                })
+                .await?;
+                Ok(invoice)
+            })
+        })
+        .await
+}

@@ -1,0 +1,33 @@
+//! Ending invoices whose time is up.
+
+use std::time::Duration;
+
+use super::case::refold;
+use crate::{app::App, events::Change, store::StoreError};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const MOST_AT_ONCE: i64 = 200;
+
+/// Runs until shutdown. When an invoice really ends is the domain's decision; this only asks.
+pub async fn run(app: App) {
+    loop {
+        if let Err(error) = end_due_invoices(&app).await {
+            tracing::error!(error = %error, "invoices could not be ended");
+        }
+        tokio::select! {
+            () = app.shutdown.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn end_due_invoices(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now_ms();
+    let due = app.store.reader().await?.tx().invoices_past_their_time(now.as_seconds(), MOST_AT_ONCE).await?;
+    for (merchant, invoice) in due {
+        let config = std::sync::Arc::clone(&app.config);
+        app.store.write(move |tx| Box::pin(async move { refold(tx, &config, now, merchant, invoice).await })).await?;
+        app.hub.announce(invoice, Change::Snapshot);
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! The verbs: load, ask the domain, save, announce.
+//!
+//! HTTP, watchers and timers all call these. Each verb is one transaction that holds the change, the
+//! status that follows from it, and the events that tell of it.
+
+mod case;
+mod create;
+mod expire;
+mod quote;
+mod record_scan;
+
+pub use case::{Case, Payment};
+pub use create::{CreateError, CreateInvoice, Origin, create};
+pub use expire::run as run_expiry;
+pub use quote::{QuoteError, choose, keep_quoted};
+pub use record_scan::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan};

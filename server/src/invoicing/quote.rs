@@ -1,0 +1,123 @@
+//! Telling a payer what to send.
+
+use domain::{
+    id::{InvoiceId, MerchantId, QuoteId, TokenId},
+    invoice::InvoiceStatus,
+    quote::Quote,
+    time::UnixSeconds,
+};
+
+use super::{Case, case::is_arriving};
+use crate::{
+    app::App,
+    clock::random_bytes,
+    events::Change,
+    rates::NoPrice,
+    store::{QuoteRecord, StoreError},
+};
+
+/// A quote this young is given again: the same click twice is one quote.
+const SAME_CLICK_SECONDS: i64 = 10;
+
+#[derive(Debug, thiserror::Error)]
+pub enum QuoteError {
+    #[error("no such invoice")]
+    NoSuchInvoice,
+    #[error("token {0} is not offered on this network")]
+    NotOffered(TokenId),
+    #[error("the first payment locked another token")]
+    Locked,
+    #[error("the invoice takes no more payments")]
+    Ended(InvoiceStatus),
+    #[error(transparent)]
+    NoPrice(#[from] NoPrice),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Quotes what is still due in a token of a network, and has its address watched on every network.
+///
+/// # Errors
+///
+/// If the choice is not on offer for this invoice, or there is no price that can be trusted.
+pub async fn choose(
+    app: &App,
+    merchant: MerchantId,
+    invoice: InvoiceId,
+    network: &str,
+    token: TokenId,
+) -> Result<QuoteRecord, QuoteError> {
+    let Some((network_config, token_config)) = app.config.token(token).filter(|(config, _)| config.name == network)
+    else {
+        return Err(QuoteError::NotOffered(token));
+    };
+    if !token_config.accepted {
+        return Err(QuoteError::NotOffered(token));
+    }
+    let rate = app.prices.current(token).await?;
+    let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
+
+    let task = app.clone();
+    let quoted = app
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let case = Case::load(tx, &task.config, merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
+                let now = task.clock.now();
+                check_open(&case, now)?;
+                if let Some(lock) = case.locking_payment()
+                    && (lock.record.token, &lock.record.network) != (token, &network)
+                {
+                    return Err(QuoteError::Locked);
+                }
+                let due = case.invoice.standing.remaining;
+                if let Some(last) = case.quotes.last() {
+                    let is_same_click = now <= last.quote.created_at.plus(SAME_CLICK_SECONDS);
+                    if is_same_click && last.quote.token == token && last.quote.covers == due {
+                        return Ok(last.clone());
+                    }
+                }
+                let id = QuoteId::from_random(random_bytes());
+                let quote = Quote::new(id, token, decimals, rate, due, now, task.config.invoices.quote_seconds);
+                let record = QuoteRecord { network, quote };
+                tx.insert_quote(merchant, invoice, &record).await?;
+                let grace = task.config.invoices.watch_ended_days.saturating_mul(86_400);
+                tx.watch_invoice(merchant, invoice, case.invoice.terms.expires_at.plus(grace)).await?;
+                Ok(record)
+            })
+        })
+        .await?;
+    app.hub.announce(invoice, Change::Snapshot);
+    Ok(quoted)
+}
+
+/// Quotes again what the payer chose before, if that quote lapsed or no longer covers what is due.
+///
+/// Leaves alone an invoice that nothing was chosen for, that ended, or that a payment is just arriving
+/// for: its remainder is about to change.
+///
+/// # Errors
+///
+/// As [`choose`].
+pub async fn keep_quoted(app: &App, case: &Case) -> Result<(), QuoteError> {
+    let Some(last) = case.quotes.last() else { return Ok(()) };
+    let now = app.clock.now();
+    let is_good = now <= last.quote.valid_until && last.quote.covers == case.invoice.standing.remaining;
+    if is_good || case.payments.iter().any(is_arriving) || check_open(case, now).is_err() {
+        return Ok(());
+    }
+    let (network, token) = match case.locking_payment() {
+        Some(lock) => (lock.record.network.as_str(), lock.record.token),
+        None => (last.network.as_str(), last.quote.token),
+    };
+    choose(app, case.invoice.merchant, case.invoice.id, network, token).await.map(drop)
+}
+
+fn check_open(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {
+    let status = case.invoice.standing.status;
+    match status {
+        status if status.is_terminal() => Err(QuoteError::Ended(status)),
+        _ if case.invoice.terms.expires_at < now => Err(QuoteError::Ended(InvoiceStatus::Expired)),
+        _ => Ok(()),
+    }
+}

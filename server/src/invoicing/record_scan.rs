@@ -1,0 +1,196 @@
+//! Recording what a watcher saw: facts, cursor, statuses and events in one transaction.
+
+use std::collections::{BTreeSet, HashMap};
+
+use domain::{
+    id::{InvoiceId, MerchantId, PaymentId, TokenId},
+    money::{Decimals, Rate, TokenAmount},
+    quote::Quote,
+    transfer::Valuation,
+};
+
+use super::case::refold;
+use crate::{
+    app::App,
+    events::Change,
+    failpoint,
+    store::{BlockRef, StoreError, SweepRecord, TransferRecord},
+};
+
+/// A stretch of one chain, read and verified.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    pub network: String,
+    /// Where the cursor stood when the scan began; somebody who moved it meanwhile wins.
+    pub from: Option<BlockRef>,
+    /// The newest block that chain and memory agree on, if blocks above it were replaced.
+    pub forked_at: Option<BlockRef>,
+    /// The blocks read, oldest first; the last one becomes the cursor. Empty if there were none.
+    pub blocks: Vec<BlockRef>,
+    pub transfers: Vec<SeenTransfer>,
+    pub sweeps: Vec<SeenSweep>,
+}
+
+/// Value that arrived at a deposit address.
+#[derive(Clone, Debug)]
+pub struct SeenTransfer {
+    pub merchant: MerchantId,
+    pub invoice: InvoiceId,
+    pub block: BlockRef,
+    /// The transaction's hash, or a made-up id for value that no transaction's own transfer explains.
+    pub tx_id: String,
+    /// Unique within transaction and block, and ordered as the chain orders.
+    pub log_index: i64,
+    /// Which one it is among this transaction's transfers of this token to this address, from 0.
+    pub ordinal: u32,
+    pub token: TokenId,
+    pub decimals: Decimals,
+    pub amount: TokenAmount,
+    pub payer: Option<String>,
+    /// Whether this token is taken at all; others are shown but not credited.
+    pub accepted: bool,
+    /// The price at that block, for when no quote was in force; `None` if none can be trusted.
+    pub price_at_block: Option<Rate>,
+}
+
+/// Value that the factory forwarded from a deposit address to its merchant.
+#[derive(Clone, Debug)]
+pub struct SeenSweep {
+    pub merchant: MerchantId,
+    pub invoice: InvoiceId,
+    pub block: BlockRef,
+    pub tx_id: String,
+    pub log_index: i64,
+    pub token: TokenId,
+    pub amount: TokenAmount,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("the cursor of {0} was moved by somebody else")]
+    CursorMoved(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Stores a scan and everything that follows from it, or nothing.
+///
+/// # Errors
+///
+/// [`RecordError::CursorMoved`] if another watcher was quicker; the scan must be made again.
+pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
+    let task = app.clone();
+    let touched = app
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let network = scan.network.as_str();
+                if tx.cursor(network).await? != scan.from {
+                    return Err(RecordError::CursorMoved(scan.network));
+                }
+                let mut touched = BTreeSet::new();
+                let now = task.clock.now_ms();
+                let seconds = now.as_seconds();
+                let settings = task.config.network(network);
+                let (_, final_after) = task.config.thresholds(network);
+
+                if let Some(fork) = &scan.forked_at {
+                    touched.extend(tx.orphan_above(network, fork.number).await?);
+                    tx.keep_blocks(network, 0, fork.number).await?;
+                    tx.move_cursor(network, fork, seconds).await?;
+                }
+                failpoint::pass("scan.after_orphaning");
+
+                let head = scan.blocks.last().or(scan.forked_at.as_ref()).cloned();
+                let depth_of = |block: &BlockRef| {
+                    let above = head.as_ref().map_or(0, |head| head.number.saturating_sub(block.number));
+                    u32::try_from(above).unwrap_or(u32::MAX).saturating_add(1)
+                };
+                let mut quotes: HashMap<InvoiceId, Vec<Quote>> = HashMap::new();
+                for seen in &scan.transfers {
+                    if let std::collections::hash_map::Entry::Vacant(entry) = quotes.entry(seen.invoice) {
+                        let records = tx.quotes(seen.merchant, seen.invoice).await?;
+                        entry.insert(records.into_iter().map(|record| record.quote).collect());
+                    }
+                    let record = seen.to_record(network, &quotes[&seen.invoice], depth_of(&seen.block));
+                    if tx.record_transfer(&record, seconds).await? {
+                        touched.insert((seen.merchant, seen.invoice));
+                    }
+                }
+                failpoint::pass("scan.after_transfers");
+                for seen in &scan.sweeps {
+                    if tx.record_sweep(&seen.to_record(network, depth_of(&seen.block))).await? {
+                        touched.insert((seen.merchant, seen.invoice));
+                    }
+                }
+                for block in &scan.blocks {
+                    tx.remember_block(network, block).await?;
+                }
+                if let Some(head) = &head {
+                    let ring = settings.map_or(256, |settings| settings.ring_blocks);
+                    tx.keep_blocks(network, head.number.saturating_sub(ring), head.number).await?;
+                    tx.move_cursor(network, head, seconds).await?;
+                    touched.extend(tx.deepen(network, head.number, final_after).await?);
+                }
+                failpoint::pass("scan.after_cursor");
+                for &(merchant, invoice) in &touched {
+                    refold(tx, &task.config, now, merchant, invoice).await?;
+                }
+                failpoint::pass("scan.after_refold");
+                Ok(touched)
+            })
+        })
+        .await?;
+    for (_, invoice) in touched {
+        app.hub.announce(invoice, Change::Snapshot);
+    }
+    Ok(())
+}
+
+impl SeenTransfer {
+    fn to_record(&self, network: &str, quotes: &[Quote], confirmations: u32) -> TransferRecord {
+        let valuation = if self.accepted {
+            Valuation::of(self.token, self.block.time, quotes, self.price_at_block)
+        } else {
+            Valuation::Unexpected
+        };
+        let address = self.invoice.to_string();
+        TransferRecord {
+            merchant: self.merchant,
+            invoice: self.invoice,
+            payment: PaymentId::of_transfer(network, &self.tx_id, &address, &self.token.to_string(), self.ordinal),
+            network: network.to_owned(),
+            block_hash: self.block.hash.clone(),
+            tx_id: self.tx_id.clone(),
+            log_index: self.log_index,
+            token: self.token,
+            decimals: self.decimals,
+            amount: self.amount,
+            payer: self.payer.clone(),
+            block_number: self.block.number,
+            block_time: self.block.time,
+            valuation,
+            canonical: true,
+            confirmations,
+            announced: None,
+        }
+    }
+}
+
+impl SeenSweep {
+    fn to_record(&self, network: &str, confirmations: u32) -> SweepRecord {
+        SweepRecord {
+            merchant: self.merchant,
+            invoice: self.invoice,
+            network: network.to_owned(),
+            block_hash: self.block.hash.clone(),
+            tx_id: self.tx_id.clone(),
+            log_index: self.log_index,
+            token: self.token,
+            amount: self.amount,
+            block_number: self.block.number,
+            canonical: true,
+            confirmations,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! How far each network has been read, and which addresses are looked for.
+
+use alloy_primitives::Address;
+use domain::{
+    id::{InvoiceId, MerchantId},
+    time::UnixSeconds,
+};
+
+use super::{StoreError, Tx, row::Columns, transfers::block_number};
+
+/// A block that was read and verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockRef {
+    pub number: u64,
+    pub hash: String,
+    pub time: UnixSeconds,
+}
+
+/// An address the chains are searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchedDeposit {
+    pub merchant: MerchantId,
+    pub invoice: InvoiceId,
+    pub address: Address,
+}
+
+impl Tx<'_> {
+    /// The last block of a network that was read; `None` before the first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn cursor(&mut self, network: &str) -> Result<Option<BlockRef>, StoreError> {
+        let row = sqlx::query("SELECT block_number, block_hash, block_time FROM cursors WHERE network = $1")
+            .bind(network)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let columns = Columns::of(&row, "cursors");
+        Ok(Some(BlockRef {
+            number: columns.number("block_number")?,
+            hash: columns.text("block_hash")?,
+            time: UnixSeconds(columns.integer("block_time")?),
+        }))
+    }
+
+    /// Moves a network's cursor, forwards or back.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn move_cursor(&mut self, network: &str, to: &BlockRef, now: UnixSeconds) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO cursors (network, block_number, block_hash, block_time, updated_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (network) DO UPDATE SET block_number = excluded.block_number, block_hash = excluded.block_hash,
+                block_time = excluded.block_time, updated_at = excluded.updated_at",
+        )
+        .bind(network)
+        .bind(block_number(to.number))
+        .bind(&to.hash)
+        .bind(to.time.0)
+        .bind(now.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Remembers a block, so that a reorganisation can be traced back to it.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn remember_block(&mut self, network: &str, block: &BlockRef) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO blocks (network, block_number, block_hash, block_time) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (network, block_number)
+             DO UPDATE SET block_hash = excluded.block_hash, block_time = excluded.block_time",
+        )
+        .bind(network)
+        .bind(block_number(block.number))
+        .bind(&block.hash)
+        .bind(block.time.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets blocks above `newest` (they were replaced) and below `oldest` (the ring is full).
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn keep_blocks(&mut self, network: &str, oldest: u64, newest: u64) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM blocks WHERE network = $1 AND (block_number < $2 OR block_number > $3)")
+            .bind(network)
+            .bind(block_number(oldest))
+            .bind(block_number(newest))
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// The remembered blocks of a network, newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn remembered_blocks(&mut self, network: &str) -> Result<Vec<BlockRef>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT block_number, block_hash, block_time FROM blocks WHERE network = $1 ORDER BY block_number DESC",
+        )
+        .bind(network)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns::of(row, "blocks");
+                Ok(BlockRef {
+                    number: columns.number("block_number")?,
+                    hash: columns.text("block_hash")?,
+                    time: UnixSeconds(columns.integer("block_time")?),
+                })
+            })
+            .collect()
+    }
+
+    /// Every deposit address that is looked for at `now`: of open invoices that were quoted, and of
+    /// ended ones for a while.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn watched_deposits(&mut self, now: UnixSeconds) -> Result<Vec<WatchedDeposit>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT merchant_id, invoice_id, deposit_address FROM invoices
+             WHERE watched_until IS NOT NULL AND watched_until > $1",
+        )
+        .bind(now.0)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns::of(row, "invoices");
+                Ok(WatchedDeposit {
+                    merchant: MerchantId(columns.integer("merchant_id")?),
+                    invoice: columns.parsed("invoice_id")?,
+                    address: columns.parsed("deposit_address")?,
+                })
+            })
+            .collect()
+    }
+}

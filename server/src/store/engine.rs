@@ -1,0 +1,157 @@
+//! What differs between the two engines: opening, checking, locking, and how writes are grouped.
+//!
+//! SQLite has one writer. A task owns that connection and takes all jobs that wait as one commit, each
+//! behind a savepoint of its own, so that durability costs one flush for many. Jobs run in that task,
+//! so a client that hangs up cannot cancel one half-way.
+
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use sqlx::{
+    AnyConnection, AnyPool, Connection, Executor, Row,
+    any::{AnyConnectOptions, AnyPoolOptions},
+};
+use tokio::sync::mpsc;
+
+use super::StoreError;
+use crate::failpoint;
+
+/// The oldest SQLite without a known way to corrupt a write-ahead log.
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+/// Waiting this long for another process's write; administration commands run beside the server.
+const BUSY_TIMEOUT_MS: u32 = 10_000;
+const READERS: u32 = 8;
+/// Jobs that share a commit at most.
+const LARGEST_GROUP: usize = 256;
+
+/// A write, with its type erased. It runs inside the writer's transaction.
+pub(super) type Job = Box<dyn for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Outcome> + Send>;
+
+/// What a job left behind, and what to do once that is durable.
+pub(super) enum Outcome {
+    /// Keep the changes; call this after the commit.
+    Keep(Box<dyn FnOnce() + Send>),
+    /// Undo this job's changes; call this after that.
+    Undo(Box<dyn FnOnce() + Send>),
+}
+
+/// Opens a SQLite database, brings it up to date, and checks that it runs as it must.
+pub(super) async fn open_sqlite(url: &str) -> Result<(AnyPool, AnyConnection), StoreError> {
+    sqlx::any::install_default_drivers();
+    let url = if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rwc") };
+    let options: AnyConnectOptions = url.parse().map_err(StoreError::Open)?;
+
+    let mut writer = AnyConnection::connect_with(&options).await.map_err(StoreError::Open)?;
+    prepare(&mut writer).await.map_err(StoreError::Open)?;
+    check_version(&mut writer).await?;
+    sqlx::migrate!("migrations/sqlite").run(&mut writer).await.map_err(StoreError::Migrate)?;
+    check_pragmas(&mut writer).await?;
+
+    let readers = AnyPoolOptions::new()
+        .max_connections(READERS)
+        .after_connect(|connection, _| Box::pin(async move { prepare(connection).await }))
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // A request that is dropped inside `begin()` can leave a transaction open that nobody
+                // owns; without one, ROLLBACK is an error that means all is well.
+                let _no_transaction = connection.execute("ROLLBACK").await;
+                Ok(true)
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(StoreError::Open)?;
+    Ok((readers, writer))
+}
+
+async fn prepare(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    connection.execute("PRAGMA journal_mode = WAL").await?;
+    connection.execute("PRAGMA synchronous = FULL").await?;
+    connection.execute("PRAGMA foreign_keys = ON").await?;
+    let busy_timeout = format!("PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}");
+    connection.execute(sqlx::AssertSqlSafe(busy_timeout)).await?;
+    Ok(())
+}
+
+async fn check_version(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let row = connection.fetch_one("SELECT sqlite_version()").await.map_err(StoreError::Open)?;
+    let version: String = row.try_get(0).map_err(StoreError::Open)?;
+    let numbers: Vec<u32> = version.split('.').filter_map(|number| number.parse().ok()).collect();
+    if numbers.as_slice() < OLDEST_SQLITE.as_slice() {
+        return Err(StoreError::Unsafe { what: "SQLite version", found: version, wanted: "3.51.3 or newer" });
+    }
+    Ok(())
+}
+
+async fn check_pragmas(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let row = connection.fetch_one("PRAGMA journal_mode").await.map_err(StoreError::Open)?;
+    let journal: String = row.try_get(0).map_err(StoreError::Open)?;
+    if journal != "wal" {
+        return Err(StoreError::Unsafe { what: "PRAGMA journal_mode", found: journal, wanted: "wal" });
+    }
+    for (pragma, what, wanted, text) in [
+        ("PRAGMA synchronous", "PRAGMA synchronous", 2_i64, "2 (FULL)"),
+        ("PRAGMA foreign_keys", "PRAGMA foreign_keys", 1, "1"),
+    ] {
+        let row = connection.fetch_one(pragma).await.map_err(StoreError::Open)?;
+        let found: i64 = row.try_get(0).map_err(StoreError::Open)?;
+        if found != wanted {
+            return Err(StoreError::Unsafe { what, found: found.to_string(), wanted: text });
+        }
+    }
+    Ok(())
+}
+
+/// Runs jobs in groups until the last sender is gone.
+pub(super) async fn run_writer(mut connection: AnyConnection, mut jobs: mpsc::Receiver<Job>) {
+    let mut group = Vec::new();
+    while jobs.recv_many(&mut group, LARGEST_GROUP).await != 0 {
+        // Jobs of a group that cannot be committed are dropped, and whoever waits for them sees that.
+        if let Err(error) = commit_group(&mut connection, group.drain(..)).await {
+            tracing::error!(error = %error, "a group of writes could not be committed");
+            let _no_transaction = connection.execute("ROLLBACK").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let _closing = connection.close().await;
+}
+
+async fn commit_group(connection: &mut AnyConnection, group: impl Iterator<Item = Job>) -> Result<(), sqlx::Error> {
+    let mut afterwards = Vec::new();
+    connection.execute("BEGIN IMMEDIATE").await?;
+    for job in group {
+        connection.execute("SAVEPOINT job").await?;
+        let outcome = AssertUnwindSafe(job(connection)).catch_unwind().await;
+        match outcome {
+            Ok(Outcome::Keep(then)) => {
+                connection.execute("RELEASE job").await?;
+                afterwards.push(then);
+            }
+            Ok(Outcome::Undo(then)) => {
+                connection.execute("ROLLBACK TO job").await?;
+                connection.execute("RELEASE job").await?;
+                afterwards.push(then);
+            }
+            Err(panic) => {
+                tracing::error!(message = panic_text(&panic), "a write panicked and was undone");
+                connection.execute("ROLLBACK TO job").await?;
+                connection.execute("RELEASE job").await?;
+            }
+        }
+    }
+    failpoint::pass("store.before_commit");
+    connection.execute("COMMIT").await?;
+    failpoint::pass("store.after_commit");
+    for then in afterwards {
+        then();
+    }
+    Ok(())
+}
+
+fn panic_text(panic: &Box<dyn Any + Send>) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

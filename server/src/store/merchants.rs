@@ -1,0 +1,108 @@
+//! Merchants, and where their webhooks go.
+
+use alloy_primitives::Address;
+use domain::{id::MerchantId, time::UnixSeconds};
+use sqlx::any::AnyRow;
+
+use super::{StoreError, Tx, row::Columns};
+
+/// A merchant as stored.
+#[derive(Clone)]
+pub struct MerchantRecord {
+    pub id: MerchantId,
+    pub name: String,
+    pub email: String,
+    /// Where new invoices send their money on every EVM network.
+    pub evm_wallet: Address,
+    /// Salts of deposit addresses derive from it. It spends nothing, but is shown to nobody else.
+    pub recovery_code: [u8; 32],
+    /// Origins that may embed the payer's page.
+    pub frame_origins: Vec<String>,
+}
+
+pub struct NewMerchant {
+    pub name: String,
+    pub email: String,
+    pub evm_wallet: Address,
+    pub recovery_code: [u8; 32],
+    pub created_at: UnixSeconds,
+}
+
+impl Tx<'_> {
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn insert_merchant(&mut self, merchant: &NewMerchant) -> Result<MerchantId, StoreError> {
+        let row = sqlx::query(
+            "INSERT INTO merchants (name, email, evm_wallet, recovery_code, frame_origins, next_invoice_sequence, created_at)
+             VALUES ($1, $2, $3, $4, '[]', 1, $5) RETURNING merchant_id",
+        )
+        .bind(&merchant.name)
+        .bind(&merchant.email)
+        .bind(merchant.evm_wallet.to_checksum(None))
+        .bind(hex::encode(merchant.recovery_code))
+        .bind(merchant.created_at.0)
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Ok(MerchantId(Columns::of(&row, "merchants").integer("merchant_id")?))
+    }
+
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn merchant(&mut self, id: MerchantId) -> Result<Option<MerchantRecord>, StoreError> {
+        let row = sqlx::query(
+            "SELECT merchant_id, name, email, evm_wallet, recovery_code, frame_origins FROM merchants WHERE merchant_id = $1",
+        )
+        .bind(id.0)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        row.as_ref().map(read_merchant).transpose()
+    }
+
+    /// Replaces the origins that may embed the page; `false` if there is no such merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn set_frame_origins(&mut self, id: MerchantId, origins: &[String]) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE merchants SET frame_origins = $2 WHERE merchant_id = $1")
+            .bind(id.0)
+            .bind(serde_json::Value::from(origins).to_string())
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Takes the merchant's next invoice number; numbers are never given twice.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses, or there is no such merchant.
+    pub async fn take_invoice_sequence(&mut self, id: MerchantId) -> Result<i64, StoreError> {
+        let row = sqlx::query(
+            "UPDATE merchants SET next_invoice_sequence = next_invoice_sequence + 1
+             WHERE merchant_id = $1 RETURNING next_invoice_sequence - 1 AS taken",
+        )
+        .bind(id.0)
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Columns::of(&row, "merchants").integer("taken")
+    }
+}
+
+fn read_merchant(row: &AnyRow) -> Result<MerchantRecord, StoreError> {
+    let columns = Columns::of(row, "merchants");
+    let mut recovery_code = [0; 32];
+    hex::decode_to_slice(columns.text("recovery_code")?, &mut recovery_code)
+        .map_err(|_| columns.corrupt("recovery_code", "(hidden)"))?;
+    let origins = columns.text("frame_origins")?;
+    Ok(MerchantRecord {
+        id: MerchantId(columns.integer("merchant_id")?),
+        name: columns.text("name")?,
+        email: columns.text("email")?,
+        evm_wallet: columns.parsed("evm_wallet")?,
+        recovery_code,
+        frame_origins: serde_json::from_str(&origins).map_err(|_| columns.corrupt("frame_origins", origins))?,
+    })
+}

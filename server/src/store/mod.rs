@@ -1,0 +1,162 @@
+//! What is kept: one file per aggregate, one SQL text for both engines.
+//!
+//! A write is a closure over [`Tx`]; everything it does is one transaction, durable when
+//! [`Store::write`] returns. The same methods read, inside a write or through a [`Reader`]. Nothing here
+//! decides about money: rows come in and go out as the domain's values.
+
+mod api_keys;
+mod chain;
+mod deliveries;
+mod engine;
+mod events;
+mod invoices;
+mod merchants;
+mod quotes;
+mod row;
+mod stream_tokens;
+mod transfers;
+
+#[cfg(test)]
+mod contract;
+
+use std::{path::Path, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use sqlx::{Any, AnyConnection, AnyPool, pool::PoolConnection};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use chain::{BlockRef, WatchedDeposit};
+pub use deliveries::{DueDelivery, Endpoint};
+pub use events::{NewEvent, StoredEvent};
+pub use invoices::{IdempotencyRecord, InvoiceRecord, NewInvoice};
+pub use merchants::{MerchantRecord, NewMerchant};
+pub use quotes::QuoteRecord;
+pub use stream_tokens::StreamSession;
+pub use transfers::{SweepRecord, TransferRecord};
+
+/// The store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database cannot be opened")]
+    Open(#[source] sqlx::Error),
+    #[error("the database cannot be brought up to date")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    #[error("{what} is {found}, but only {wanted} is safe")]
+    Unsafe { what: &'static str, found: String, wanted: &'static str },
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+    #[error("column {column} of {table} makes no sense: {value}")]
+    Corrupt { table: &'static str, column: &'static str, value: String },
+    #[error("the write could not be committed")]
+    NotCommitted,
+    #[error("only SQLite URLs (sqlite:FILE) are supported, not {0}")]
+    UnknownEngine(String),
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    readers: AnyPool,
+    writer: mpsc::Sender<engine::Job>,
+    /// Told after each commit that added events, so that they get their numbers at once.
+    events_added: Arc<Notify>,
+}
+
+/// The task that writes; ends once every [`Store`] is gone.
+pub type WriterTask = JoinHandle<()>;
+
+impl Store {
+    /// Opens the database and starts its writer.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened or migrated, or if the engine is one we know to lose data.
+    pub async fn open(database_url: &str) -> Result<(Self, WriterTask), StoreError> {
+        if !database_url.starts_with("sqlite:") {
+            let scheme = database_url.split(':').next().unwrap_or_default();
+            return Err(StoreError::UnknownEngine(scheme.to_owned()));
+        }
+        let (readers, connection) = engine::open_sqlite(database_url).await?;
+        let (writer, jobs) = mpsc::channel(1024);
+        #[expect(clippy::disallowed_methods, reason = "shutdown waits for this task by its handle")]
+        let task = tokio::spawn(engine::run_writer(connection, jobs));
+        Ok((Self { readers, writer, events_added: Arc::default() }, task))
+    }
+
+    /// Opens a database file; see [`Store::open`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_file(path: &Path) -> Result<(Self, WriterTask), StoreError> {
+        Self::open(&format!("sqlite:{}", path.display())).await
+    }
+
+    /// Runs `work` as one transaction and returns once it is durable; an error undoes all of it.
+    ///
+    /// The work goes on to its end even if the caller stops waiting.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns, or [`StoreError::NotCommitted`] if its changes could not be kept.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let events_added = Arc::clone(&self.events_added);
+        let job: engine::Job = Box::new(move |connection| {
+            Box::pin(async move {
+                let mut tx = Tx { connection, has_new_events: false };
+                let result = work(&mut tx).await;
+                let has_new_events = tx.has_new_events;
+                let keep = result.is_ok();
+                let then: Box<dyn FnOnce() + Send> = Box::new(move || {
+                    if keep && has_new_events {
+                        events_added.notify_one();
+                    }
+                    // Nobody may be waiting any more; the work is done all the same.
+                    let _hung_up = answer.send(result);
+                });
+                if keep { engine::Outcome::Keep(then) } else { engine::Outcome::Undo(then) }
+            })
+        });
+        self.writer.send(job).await.map_err(|_| StoreError::NotCommitted)?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::NotCommitted.into()))
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    ///
+    /// If no connection can be had.
+    pub async fn reader(&self) -> Result<Reader, StoreError> {
+        Ok(Reader(self.readers.acquire().await?))
+    }
+
+    /// Waits until a commit adds events; may wake without one.
+    pub async fn events_added(&self) {
+        self.events_added.notified().await;
+    }
+}
+
+/// A connection to read with; each call sees what was committed by then.
+pub struct Reader(PoolConnection<Any>);
+
+impl Reader {
+    pub fn tx(&mut self) -> Tx<'_> {
+        Tx { connection: &mut self.0, has_new_events: false }
+    }
+}
+
+/// The database as one transaction sees it. Its methods stand in the files of their aggregates.
+pub struct Tx<'c> {
+    connection: &'c mut AnyConnection,
+    has_new_events: bool,
+}

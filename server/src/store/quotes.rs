@@ -1,0 +1,85 @@
+//! Quotes: what payers were told to send.
+
+use domain::{
+    id::{InvoiceId, MerchantId, QuoteId, TokenId},
+    money::{Rate, TokenAmount, UsdMillis},
+    quote::Quote,
+    time::UnixSeconds,
+};
+use sqlx::any::AnyRow;
+
+use super::{StoreError, Tx, invoices::dollars, row::Columns, transfers};
+
+/// A quote with the network it was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuoteRecord {
+    pub network: String,
+    pub quote: Quote,
+}
+
+impl Tx<'_> {
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn insert_quote(
+        &mut self,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+        record: &QuoteRecord,
+    ) -> Result<(), StoreError> {
+        let quote = &record.quote;
+        sqlx::query(
+            "INSERT INTO quotes (merchant_id, invoice_id, quote_id, network, token_id, decimals, rate, amount, covers,
+                created_at, valid_until)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .bind(quote.id.to_string())
+        .bind(&record.network)
+        .bind(quote.token.0)
+        .bind(i64::from(quote.decimals.get()))
+        .bind(quote.rate.usd_e8().to_string())
+        .bind(quote.amount.base_units().to_string())
+        .bind(dollars(quote.covers))
+        .bind(quote.created_at.0)
+        .bind(quote.valid_until.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// An invoice's quotes, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn quotes(&mut self, merchant: MerchantId, invoice: InvoiceId) -> Result<Vec<QuoteRecord>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM quotes WHERE merchant_id = $1 AND invoice_id = $2 ORDER BY created_at, quote_id",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(read_quote).collect()
+    }
+}
+
+fn read_quote(row: &AnyRow) -> Result<QuoteRecord, StoreError> {
+    let columns = Columns::of(row, "quotes");
+    let rate: u128 = columns.parsed("rate")?;
+    Ok(QuoteRecord {
+        network: columns.text("network")?,
+        quote: Quote {
+            id: columns.parsed::<QuoteId>("quote_id")?,
+            token: TokenId(columns.integer("token_id")?),
+            decimals: transfers::read_decimals(&columns)?,
+            rate: Rate::from_usd_e8(rate).ok_or_else(|| columns.corrupt("rate", "0"))?,
+            amount: TokenAmount::from_base_units(columns.parsed("amount")?),
+            covers: UsdMillis::from_millis(columns.number("covers")?),
+            created_at: UnixSeconds(columns.integer("created_at")?),
+            valid_until: UnixSeconds(columns.integer("valid_until")?),
+        },
+    })
+}

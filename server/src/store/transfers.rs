@@ -1,0 +1,382 @@
+//! Facts: transfers and sweeps as a chain told them.
+
+use domain::{
+    id::{InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
+    money::{Decimals, Rate, TokenAmount},
+    settlement::Sweep,
+    time::UnixSeconds,
+    transfer::{ChainStanding, Finality, Transfer, Valuation},
+};
+use sqlx::any::AnyRow;
+
+use super::{StoreError, Tx, row::Columns};
+
+/// A transfer to an invoice's address in one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferRecord {
+    pub merchant: MerchantId,
+    pub invoice: InvoiceId,
+    pub payment: PaymentId,
+    pub network: String,
+    pub block_hash: String,
+    /// The transaction's hash, or a made-up id for value that no transaction's own transfer explains.
+    pub tx_id: String,
+    pub log_index: i64,
+    pub token: TokenId,
+    pub decimals: Decimals,
+    pub amount: TokenAmount,
+    pub payer: Option<String>,
+    pub block_number: u64,
+    pub block_time: UnixSeconds,
+    pub valuation: Valuation,
+    pub canonical: bool,
+    pub confirmations: u32,
+    /// What the last event about this payment said of it.
+    pub announced: Option<String>,
+}
+
+impl TransferRecord {
+    /// The transfer as the rules see it, under a network's thresholds.
+    pub fn to_transfer(&self, paid_after: u32, final_after: u32) -> Transfer {
+        Transfer {
+            id: self.payment,
+            network: self.network.clone(),
+            token: self.token,
+            decimals: self.decimals,
+            amount: self.amount,
+            block_time: self.block_time,
+            block_number: self.block_number,
+            index: self.log_index,
+            valuation: self.valuation,
+            standing: if self.canonical {
+                ChainStanding::Canonical {
+                    confirmations: self.confirmations,
+                    finality: Finality::at(self.confirmations, paid_after, final_after),
+                }
+            } else {
+                ChainStanding::Orphaned
+            },
+        }
+    }
+}
+
+/// Value that left an invoice's address for the merchant's wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepRecord {
+    pub merchant: MerchantId,
+    pub invoice: InvoiceId,
+    pub network: String,
+    pub block_hash: String,
+    pub tx_id: String,
+    pub log_index: i64,
+    pub token: TokenId,
+    pub amount: TokenAmount,
+    pub block_number: u64,
+    pub canonical: bool,
+    pub confirmations: u32,
+}
+
+impl SweepRecord {
+    /// The sweep as the rules see it.
+    pub fn to_sweep(&self, final_after: u32) -> Sweep {
+        Sweep {
+            network: self.network.clone(),
+            token: self.token,
+            amount: self.amount,
+            transaction: self.tx_id.clone(),
+            block_number: self.block_number,
+            index: self.log_index,
+            is_final: final_after <= self.confirmations,
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Records a transfer; `false` if this very fact was known and is canonical already. A fact that
+    /// was orphaned and is seen again becomes canonical.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn record_transfer(&mut self, transfer: &TransferRecord, now: UnixSeconds) -> Result<bool, StoreError> {
+        let (valuation, quote, rate) = match transfer.valuation {
+            Valuation::Quoted { quote, rate } => ("quoted", Some(quote.to_string()), Some(rate)),
+            Valuation::Spot { rate } => ("spot", None, Some(rate)),
+            Valuation::Unpriced => ("unpriced", None, None),
+            Valuation::Unexpected => ("unexpected", None, None),
+        };
+        let done = sqlx::query(
+            "INSERT INTO transfers (merchant_id, invoice_id, network, block_hash, tx_id, log_index, payment_id, token_id,
+                decimals, amount, payer, block_number, block_time, valuation, quote_id, rate, canonical, confirmations,
+                seen_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, $17, $18)
+             ON CONFLICT (merchant_id, network, block_hash, tx_id, log_index)
+             DO UPDATE SET canonical = 1, confirmations = excluded.confirmations WHERE transfers.canonical = 0",
+        )
+        .bind(transfer.merchant.0)
+        .bind(transfer.invoice.to_string())
+        .bind(&transfer.network)
+        .bind(&transfer.block_hash)
+        .bind(&transfer.tx_id)
+        .bind(transfer.log_index)
+        .bind(transfer.payment.to_string())
+        .bind(transfer.token.0)
+        .bind(i64::from(transfer.decimals.get()))
+        .bind(transfer.amount.base_units().to_string())
+        .bind(&transfer.payer)
+        .bind(block_number(transfer.block_number))
+        .bind(transfer.block_time.0)
+        .bind(valuation)
+        .bind(quote)
+        .bind(rate.map(|rate| rate.usd_e8().to_string()))
+        .bind(i64::from(transfer.confirmations))
+        .bind(now.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Remembers what an event said of a payment, on every fact that is the same payment.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn remember_announcement(
+        &mut self,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+        payment: PaymentId,
+        announced: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE transfers SET announced = $4 WHERE merchant_id = $1 AND invoice_id = $2 AND payment_id = $3",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .bind(payment.to_string())
+        .bind(announced)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Records a sweep; `false` if this very fact was known and is canonical already.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn record_sweep(&mut self, sweep: &SweepRecord) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO sweeps (merchant_id, invoice_id, network, block_hash, tx_id, log_index, token_id, amount,
+                block_number, canonical, confirmations)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10)
+             ON CONFLICT (merchant_id, network, block_hash, tx_id, log_index)
+             DO UPDATE SET canonical = 1, confirmations = excluded.confirmations WHERE sweeps.canonical = 0",
+        )
+        .bind(sweep.merchant.0)
+        .bind(sweep.invoice.to_string())
+        .bind(&sweep.network)
+        .bind(&sweep.block_hash)
+        .bind(&sweep.tx_id)
+        .bind(sweep.log_index)
+        .bind(sweep.token.0)
+        .bind(sweep.amount.base_units().to_string())
+        .bind(block_number(sweep.block_number))
+        .bind(i64::from(sweep.confirmations))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// An invoice's transfers, orphaned ones too, oldest block first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn transfers(
+        &mut self,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+    ) -> Result<Vec<TransferRecord>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM transfers WHERE merchant_id = $1 AND invoice_id = $2
+             ORDER BY block_time, network, block_number, log_index, payment_id",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(read_transfer).collect()
+    }
+
+    /// An invoice's sweeps that are on the chain, oldest block first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn sweeps(&mut self, merchant: MerchantId, invoice: InvoiceId) -> Result<Vec<SweepRecord>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM sweeps WHERE merchant_id = $1 AND invoice_id = $2 AND canonical = 1
+             ORDER BY network, block_number, log_index",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(read_sweep).collect()
+    }
+
+    /// Takes every fact of a network above `block` off the chain; returns the invoices concerned.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn orphan_above(
+        &mut self,
+        network: &str,
+        block: u64,
+    ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
+        let mut touched = Vec::new();
+        for sql in [
+            "UPDATE transfers SET canonical = 0, confirmations = 0
+             WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
+            "UPDATE sweeps SET canonical = 0, confirmations = 0
+             WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
+        ] {
+            let rows =
+                sqlx::query(sql).bind(network).bind(block_number(block)).fetch_all(&mut *self.connection).await?;
+            for row in &rows {
+                touched.push(super::invoices::read_key(row)?);
+            }
+        }
+        Ok(distinct(touched))
+    }
+
+    /// Deepens every fact of a network that is not final yet, now that `head` is the newest block;
+    /// returns the invoices concerned.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn deepen(
+        &mut self,
+        network: &str,
+        head: u64,
+        final_after: u32,
+    ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
+        let mut touched = Vec::new();
+        for sql in [
+            "UPDATE transfers SET confirmations = $2 - block_number + 1
+             WHERE network = $1 AND canonical = 1 AND confirmations < $3 AND confirmations <> $2 - block_number + 1
+             RETURNING merchant_id, invoice_id",
+            "UPDATE sweeps SET confirmations = $2 - block_number + 1
+             WHERE network = $1 AND canonical = 1 AND confirmations < $3 AND confirmations <> $2 - block_number + 1
+             RETURNING merchant_id, invoice_id",
+        ] {
+            let rows = sqlx::query(sql)
+                .bind(network)
+                .bind(block_number(head))
+                .bind(i64::from(final_after))
+                .fetch_all(&mut *self.connection)
+                .await?;
+            for row in &rows {
+                touched.push(super::invoices::read_key(row)?);
+            }
+        }
+        Ok(distinct(touched))
+    }
+
+    /// Invoices with a canonical transfer on `network` that is final and not taken by any sweep.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoices_with_final_transfers(
+        &mut self,
+        network: &str,
+        final_after: u32,
+    ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT merchant_id, invoice_id FROM transfers
+             WHERE network = $1 AND canonical = 1 AND confirmations >= $2
+                AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
+                    AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
+                    AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1
+                    AND (sweeps.block_number > transfers.block_number
+                        OR (sweeps.block_number = transfers.block_number AND sweeps.log_index > transfers.log_index)))",
+        )
+        .bind(network)
+        .bind(i64::from(final_after))
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(super::invoices::read_key).collect()
+    }
+}
+
+/// A block number as the signed integer the column holds.
+pub(super) fn block_number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn read_decimals(columns: &Columns<'_>) -> Result<Decimals, StoreError> {
+    let decimals: u8 = columns.number("decimals")?;
+    Decimals::new(decimals).ok_or_else(|| columns.corrupt("decimals", decimals.to_string()))
+}
+
+fn distinct(mut keys: Vec<(MerchantId, InvoiceId)>) -> Vec<(MerchantId, InvoiceId)> {
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+fn read_transfer(row: &AnyRow) -> Result<TransferRecord, StoreError> {
+    let columns = Columns::of(row, "transfers");
+    let rate = match columns.optional_parsed::<u128>("rate")? {
+        Some(rate) => Some(Rate::from_usd_e8(rate).ok_or_else(|| columns.corrupt("rate", "0"))?),
+        None => None,
+    };
+    let kind = columns.text("valuation")?;
+    let valuation = match (kind.as_str(), rate, columns.optional_parsed::<QuoteId>("quote_id")?) {
+        ("quoted", Some(rate), Some(quote)) => Valuation::Quoted { quote, rate },
+        ("spot", Some(rate), None) => Valuation::Spot { rate },
+        ("unpriced", None, None) => Valuation::Unpriced,
+        ("unexpected", None, None) => Valuation::Unexpected,
+        _ => return Err(columns.corrupt("valuation", kind)),
+    };
+    Ok(TransferRecord {
+        merchant: MerchantId(columns.integer("merchant_id")?),
+        invoice: columns.parsed("invoice_id")?,
+        payment: columns.parsed("payment_id")?,
+        network: columns.text("network")?,
+        block_hash: columns.text("block_hash")?,
+        tx_id: columns.text("tx_id")?,
+        log_index: columns.integer("log_index")?,
+        token: TokenId(columns.integer("token_id")?),
+        decimals: read_decimals(&columns)?,
+        amount: TokenAmount::from_base_units(columns.parsed("amount")?),
+        payer: columns.optional_text("payer")?,
+        block_number: columns.number("block_number")?,
+        block_time: UnixSeconds(columns.integer("block_time")?),
+        valuation,
+        canonical: columns.flag("canonical")?,
+        confirmations: columns.number("confirmations")?,
+        announced: columns.optional_text("announced")?,
+    })
+}
+
+fn read_sweep(row: &AnyRow) -> Result<SweepRecord, StoreError> {
+    let columns = Columns::of(row, "sweeps");
+    Ok(SweepRecord {
+        merchant: MerchantId(columns.integer("merchant_id")?),
+        invoice: columns.parsed("invoice_id")?,
+        network: columns.text("network")?,
+        block_hash: columns.text("block_hash")?,
+        tx_id: columns.text("tx_id")?,
+        log_index: columns.integer("log_index")?,
+        token: TokenId(columns.integer("token_id")?),
+        amount: TokenAmount::from_base_units(columns.parsed("amount")?),
+        block_number: columns.number("block_number")?,
+        canonical: columns.flag("canonical")?,
+        confirmations: columns.number("confirmations")?,
+    })
+}

@@ -1,0 +1,154 @@
+//! From the domain's values to what crosses the wire. Events and answers show the same objects.
+
+use domain::{
+    invoice::{InvoiceStatus, PaymentStatus},
+    settlement::SettlementStatus,
+    transfer::Valuation,
+};
+use serde_json::{Map, Value};
+use wire::{invoice as wire_invoice, money::three_decimals};
+
+use crate::{config::Config, invoicing::Payment, store::InvoiceRecord};
+
+pub fn invoice_status(status: InvoiceStatus) -> wire_invoice::InvoiceStatus {
+    match status {
+        InvoiceStatus::Unpaid => wire_invoice::InvoiceStatus::Unpaid,
+        InvoiceStatus::Underpaid => wire_invoice::InvoiceStatus::Underpaid,
+        InvoiceStatus::Paid => wire_invoice::InvoiceStatus::Paid,
+        InvoiceStatus::Expired => wire_invoice::InvoiceStatus::Expired,
+        InvoiceStatus::Canceled => wire_invoice::InvoiceStatus::Canceled,
+    }
+}
+
+pub fn payment_status(status: PaymentStatus) -> wire_invoice::PaymentStatus {
+    match status {
+        PaymentStatus::Pending => wire_invoice::PaymentStatus::Pending,
+        PaymentStatus::Underpaid => wire_invoice::PaymentStatus::Underpaid,
+        PaymentStatus::Confirmed => wire_invoice::PaymentStatus::Confirmed,
+        PaymentStatus::ManualRetry => wire_invoice::PaymentStatus::ManualRetry,
+    }
+}
+
+pub fn settlement_status(status: SettlementStatus) -> wire_invoice::SettlementStatus {
+    match status {
+        SettlementStatus::Pending => wire_invoice::SettlementStatus::Pending,
+        SettlementStatus::Processing => wire_invoice::SettlementStatus::Processing,
+        SettlementStatus::Manual => wire_invoice::SettlementStatus::Manual,
+        SettlementStatus::Settled => wire_invoice::SettlementStatus::Settled,
+    }
+}
+
+/// The canonical invoice, without its payments.
+pub fn invoice(invoice: &InvoiceRecord) -> wire_invoice::Invoice {
+    let standing = &invoice.standing;
+    let [due, credit, remaining] =
+        [invoice.terms.due, standing.credit, standing.remaining].map(domain::money::UsdMillis::as_millis);
+    wire_invoice::Invoice {
+        object: "invoice".to_owned(),
+        id: invoice.id.to_string(),
+        merchant_id: invoice.merchant.0,
+        status: invoice_status(standing.status),
+        invoice_type: "standard".to_owned(),
+        currency: "usd".to_owned(),
+        amount: due,
+        amount_decimal: three_decimals(due),
+        amount_paid: credit,
+        amount_paid_decimal: three_decimals(credit),
+        amount_remaining: remaining,
+        amount_remaining_decimal: three_decimals(remaining),
+        amount_unit: "usd_millis".to_owned(),
+        overpaid: standing.overpaid != domain::money::UsdMillis::ZERO,
+        amount_overpaid: standing.overpaid.as_millis(),
+        late: standing.late,
+        description: invoice.description.clone(),
+        invoice_title: Some(invoice.title.clone()),
+        invoice_footer: Some(invoice.footer.clone()),
+        customer_id: invoice.customer_id.clone(),
+        payer_wallet_address: None,
+        payer_wallet_network: None,
+        commerce_order_id: None,
+        environment: invoice.environment,
+        created_at: invoice.created.as_seconds().0,
+        expires_at: invoice.terms.expires_at.0,
+        paid_at: standing.paid_at.map(|time| time.0),
+        last_payment_at: standing.last_payment_at.map(|time| time.0),
+        metadata: metadata(invoice),
+        latest_payment: None,
+        payments: None,
+    }
+}
+
+/// What the merchant attached when creating the invoice.
+pub fn metadata(invoice: &InvoiceRecord) -> Map<String, Value> {
+    serde_json::from_str(&invoice.metadata).unwrap_or_default()
+}
+
+/// One payment. The symbol is empty for a token that is no longer configured.
+pub fn payment(invoice: &InvoiceRecord, payment: &Payment, config: &Config) -> wire_invoice::InvoicePayment {
+    let record = &payment.record;
+    let settlement = settlement_status(payment.settlement);
+    wire_invoice::InvoicePayment {
+        object: "invoice_payment".to_owned(),
+        id: record.payment.to_string(),
+        invoice_id: record.invoice.to_string(),
+        merchant_id: record.merchant.0,
+        status: payment_status(payment.status),
+        settlement_status: settlement,
+        settlement: payment.settlement_tx.as_ref().map(|transaction| wire_invoice::Settlement {
+            summary_status: settlement,
+            stage: "final".to_owned(),
+            settlement_tx_hash: transaction.clone(),
+            network: record.network.clone(),
+            status: settlement,
+        }),
+        network: record.network.clone(),
+        token_id: record.token.0,
+        token_symbol: config.token(record.token).map(|(_, token)| token.symbol.clone()).unwrap_or_default(),
+        token_amount: record.amount.to_decimal(record.decimals),
+        tx_hash: record.tx_id.clone(),
+        payer_wallet_address: record.payer.clone(),
+        payment_address: invoice.deposit_address.to_checksum(None),
+        amount: payment.worth.as_millis(),
+        amount_decimal: three_decimals(payment.worth.as_millis()),
+        amount_unit: "usd_millis".to_owned(),
+        confirmations: record.confirmations,
+        required_confirmations: payment.required_confirmations,
+        late: payment.late,
+        unexpected: record.valuation == Valuation::Unexpected,
+        orphaned: !record.canonical,
+        environment: invoice.environment,
+        created_at: record.block_time.0,
+    }
+}
+
+/// The part of a payment whose change is worth an event: everything but the count of confirmations,
+/// which rises with every block.
+pub fn announcement(payment: &wire_invoice::InvoicePayment) -> String {
+    serde_json::json!({
+        "status": payment.status,
+        "settlement_status": payment.settlement_status,
+        "settlement_tx_hash": payment.settlement.as_ref().map(|settlement| &settlement.settlement_tx_hash),
+        "orphaned": payment.orphaned,
+        "late": payment.late,
+    })
+    .to_string()
+}
+
+/// The members of one JSON object that differ in another, with the values they had.
+pub fn changed(old: &str, new: &str) -> String {
+    let object = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
+    let new = object(new);
+    let changed: Map<String, Value> =
+        object(old).into_iter().filter(|(key, value)| new.get(key) != Some(value)).collect();
+    Value::Object(changed).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_members_keep_the_values_they_had() {
+        assert_eq!(changed(r#"{"a":1,"b":2,"c":3}"#, r#"{"a":1,"b":5}"#), r#"{"b":2,"c":3}"#);
+    }
+}
