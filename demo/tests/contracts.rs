@@ -1,5 +1,7 @@
 //! The deposit contracts on a real EVM, and the address rule against the contract that owns it.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
 use std::{path::Path, process::Command};
 
 use alloy_primitives::{Address, B256, U256, keccak256};
