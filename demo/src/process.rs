@@ -19,8 +19,14 @@ impl Process {
         command.spawn().map(Self)
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.0.id()
+    /// Sends the signal that asks a program to finish and end; false where there is none.
+    pub(crate) fn ask_to_end(&self) -> bool {
+        // The standard library can only kill; every shell has `kill` built in.
+        cfg!(unix)
+            && Command::new("sh")
+                .args(["-c", "kill -TERM \"$0\"", &self.0.id().to_string()])
+                .status()
+                .is_ok_and(|status| status.success())
     }
 
     pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
