@@ -82,16 +82,16 @@ async fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
 
     progress.say("Ready");
     println!();
-    println!("  Shop:    {}", stage.shop.url());
-    println!("  Server:  {}", stage.api.url);
+    println!("  Shop:      {}", stage.shop.url());
+    println!("  Server:    {}", stage.api.url);
     for network in &stage.networks {
         println!(
-            "  {:<8} {}",
+            "  {:<10} {}",
             format!("{}:", network.name),
             network.chain.rpc_url()
         );
     }
-    println!("  Files:   {}", options.dir.display());
+    println!("  Files:     {}", options.dir.display());
     println!();
     println!("Open the shop and press \"Buy with crypto\". Ctrl-C ends everything.");
 

@@ -25,7 +25,7 @@ use crate::{
 
 /// Where the demo's merchant is paid. Nobody has its key, which is fine where coins are worth
 /// nothing, and no account of the local chains can be mistaken for it.
-pub const MERCHANT_WALLET: Address = address!("0xc0ffee000000000000000000000000000000f1a7");
+pub const MERCHANT_WALLET: Address = address!("0xC0Ffee000000000000000000000000000000F1a7");
 
 /// Confirmations until a transfer counts, and until it is final.
 const PAID_AFTER: u64 = 3;
@@ -433,9 +433,13 @@ impl Pepay {
         command
             .current_dir(&self.dir)
             .args(["--config", "pepay.toml"])
-            // A developer's own settings must not leak into the demo.
-            .env_remove("DATABASE_URL")
             .stdin(Stdio::null());
+        // A developer's own settings must not leak into the demo.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PEPAY_") {
+                command.env_remove(name);
+            }
+        }
         command
     }
 

@@ -176,7 +176,7 @@ fn words(state: OrderState) -> (&'static str, &'static str) {
     match state {
         OrderState::Open => (
             "Waiting for payment",
-            "Pay below; this page follows by itself.",
+            "Pay in the payment page; this one follows by itself.",
         ),
         OrderState::PartlyPaid => ("Partly paid", "The payment page shows what is left to pay."),
         OrderState::Paid => ("Paid", "Thank you. Your coffee is being packed."),
