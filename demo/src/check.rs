@@ -36,38 +36,25 @@ pub(crate) async fn check(options: &StageOptions, say: &mut dyn FnMut(&str)) -> 
 }
 
 async fn pay_and_sweep(stage: &Stage, say: &mut dyn FnMut(&str)) -> Outcome<()> {
-    let network = stage
-        .network("base")
-        .ok_or("the demo has no second network")?;
+    let network = stage.network("base").ok_or("the demo has no second network")?;
     let token = &network.tokens[0];
-    let contract = token
-        .contract
-        .ok_or("the first token is not a stablecoin")?;
+    let contract = token.contract.ok_or("the first token is not a stablecoin")?;
     let before = network.chain.balance_of(contract, MERCHANT_WALLET).await?;
 
     say("Buying in the shop");
     let order = stage.shop.create_order().await?;
     let address = choose(stage, &order, network, token).await?;
-    let due = base_units(&address.estimated_token_amount, token.decimals)
-        .ok_or("the amount to pay is not a number")?;
+    let due = base_units(&address.estimated_token_amount, token.decimals).ok_or("the amount to pay is not a number")?;
 
-    say(&format!(
-        "Paying {} {} on {}",
-        address.estimated_token_amount, token.symbol, network.name
-    ));
+    say(&format!("Paying {} {} on {}", address.estimated_token_amount, token.symbol, network.name));
     let sent = stage.shop.pay(order.id, Share::Exact).await?;
-    if (sent.address, sent.amount_base, sent.token_contract)
-        != (address.temp_address, due, Some(contract))
-    {
+    if (sent.address, sent.amount_base, sent.token_contract) != (address.temp_address, due, Some(contract)) {
         return Err("the payment page shows something else than the API said".into());
     }
     network.chain.mined(sent.tx_hash).await?;
 
     say("Waiting until the API says paid");
-    until("the invoice to be paid", async || {
-        invoice_is_paid(stage, &order).await
-    })
-    .await?;
+    until("the invoice to be paid", async || invoice_is_paid(stage, &order).await).await?;
 
     say("Waiting for the shop's verified webhook");
     until("the shop's webhook", async || {
@@ -81,10 +68,7 @@ async fn pay_and_sweep(stage: &Stage, say: &mut dyn FnMut(&str)) -> Outcome<()> 
     // The server notices finality a moment after the chain has it.
     let mut transactions = Vec::new();
     until("a deposit to be due for a sweep", async || {
-        let due = stage
-            .sweep()?
-            .into_iter()
-            .filter(|sweep| sweep.deposits > 0);
+        let due = stage.sweep()?.into_iter().filter(|sweep| sweep.deposits > 0);
         transactions = due.filter_map(|sweep| sweep.tx_hash).collect();
         Ok(!transactions.is_empty())
     })
@@ -95,26 +79,15 @@ async fn pay_and_sweep(stage: &Stage, say: &mut dyn FnMut(&str)) -> Outcome<()> 
 
     let after = network.chain.balance_of(contract, MERCHANT_WALLET).await?;
     if after != before + due {
-        return Err(format!(
-            "the merchant's balance went from {before} to {after}, and {due} was paid"
-        )
-        .into());
+        return Err(format!("the merchant's balance went from {before} to {after}, and {due} was paid").into());
     }
     Ok(())
 }
 
 /// Picks a token with the payer's rights, as the payment page does.
-async fn choose(
-    stage: &Stage,
-    order: &Order,
-    network: &Network,
-    token: &Token,
-) -> Outcome<PaymentAddress> {
+async fn choose(stage: &Stage, order: &Order, network: &Network, token: &Token) -> Outcome<PaymentAddress> {
     let answer = demo::http_client()?
-        .post(format!(
-            "{}/api/v1/payments/payment-addresses",
-            stage.api.url
-        ))
+        .post(format!("{}/api/v1/payments/payment-addresses", stage.api.url))
         .header("x-session-token", &order.session.token)
         .header("x-signature", &order.session.signature)
         .json(&json!({ "network": network.name, "tokenId": token.id }))
@@ -125,10 +98,7 @@ async fn choose(
 
 async fn invoice_is_paid(stage: &Stage, order: &Order) -> Outcome<bool> {
     let answer = demo::http_client()?
-        .get(format!(
-            "{}/api/v1/invoices/{}/status",
-            stage.api.url, order.invoice_id
-        ))
+        .get(format!("{}/api/v1/invoices/{}/status", stage.api.url, order.invoice_id))
         .header("x-api-key", &stage.api.key)
         .send()
         .await?;
@@ -156,11 +126,7 @@ fn base_units(amount: &str, decimals: u8) -> Option<U256> {
     let missing = usize::from(decimals).checked_sub(fraction.len())?;
     let digits = format!("{whole}{fraction}{}", "0".repeat(missing));
     let only_digits = !whole.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if only_digits {
-        digits.parse().ok()
-    } else {
-        None
-    }
+    if only_digits { digits.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -170,11 +136,7 @@ mod tests {
     #[test]
     fn amounts_turn_into_the_smallest_unit() {
         let check = |amount, decimals, expected: Option<u64>| {
-            assert_eq!(
-                base_units(amount, decimals),
-                expected.map(U256::from),
-                "{amount}"
-            );
+            assert_eq!(base_units(amount, decimals), expected.map(U256::from), "{amount}");
         };
         check("24.9", 6, Some(24_900_000));
         check("24.900000", 6, Some(24_900_000));

@@ -19,8 +19,5 @@ pub mod webhook;
 pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     // The first caller of the process wins; a provider that is already there is as good.
     let _already_there = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(30))
-        .build()
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()
 }

@@ -85,11 +85,7 @@ async fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
     println!("  Shop:      {}", stage.shop.url());
     println!("  Server:    {}", stage.api.url);
     for network in &stage.networks {
-        println!(
-            "  {:<10} {}",
-            format!("{}:", network.name),
-            network.chain.rpc_url()
-        );
+        println!("  {:<10} {}", format!("{}:", network.name), network.chain.rpc_url());
     }
     println!("  Files:     {}", options.dir.display());
     println!();
@@ -122,10 +118,7 @@ async fn check(arguments: CheckArgs) -> Result<(), Box<dyn Error>> {
     match &result {
         Ok(()) if arguments.dir.is_none() => std::fs::remove_dir_all(temporary)?,
         Ok(()) => {}
-        Err(_) => eprintln!(
-            "demo: configuration, database and log are in {}",
-            options.dir.display()
-        ),
+        Err(_) => eprintln!("demo: configuration, database and log are in {}", options.dir.display()),
     }
     result
 }
@@ -137,9 +130,7 @@ struct Progress {
 
 impl Progress {
     fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 
     fn say(&self, what: &str) {

@@ -149,10 +149,7 @@ impl Stage {
     /// # Errors
     ///
     /// When a part does not start; what had started is ended.
-    pub async fn set(
-        options: &StageOptions,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<Self, StageError> {
+    pub async fn set(options: &StageOptions, say: &mut dyn FnMut(&str)) -> Result<Self, StageError> {
         let pepay = Pepay::new(&options.pepay, &options.dir)?;
 
         say("Starting two local chains");
@@ -164,10 +161,7 @@ impl Stage {
         say("Opening the shop");
         let customers = networks
             .iter()
-            .map(|network| CustomerWallet {
-                chain: Arc::clone(&network.chain),
-                account: customer(&network.chain),
-            })
+            .map(|network| CustomerWallet { chain: Arc::clone(&network.chain), account: customer(&network.chain) })
             .collect();
         let shop = Shop::start(ShopOptions {
             listen: loopback(options.shop_port.unwrap_or(0)),
@@ -187,21 +181,12 @@ impl Stage {
 
         say("Creating a merchant, a webhook endpoint and an API key");
         let key = pepay.set_up_merchant(&shop)?;
-        let api = ApiAccess {
-            url: format!("http://{listen}"),
-            key,
-        };
+        let api = ApiAccess { url: format!("http://{listen}"), key };
         shop.connect(api.clone());
 
         say("Starting the server");
         let server = pepay.serve(&api.url).await?;
-        Ok(Self {
-            server,
-            shop,
-            networks,
-            api,
-            pepay,
-        })
+        Ok(Self { server, shop, networks, api, pepay })
     }
 
     /// A network by its name on the wire.
@@ -270,9 +255,7 @@ impl Network {
         say: &mut dyn FnMut(&str),
     ) -> Result<Self, StageError> {
         let chain = LocalChain::start(ChainOptions::new(chain_id)).await?;
-        say(&format!(
-            "  {title}: deploying the deposit factory, two tokens and a price feed"
-        ));
+        say(&format!("  {title}: deploying the deposit factory, two tokens and a price feed"));
         chain.deploy_factory().await?;
         let six_decimals = chain.deploy_token("USD Coin", "USDC", 6).await?;
         let eighteen_decimals = chain.deploy_token("Tether USD", "USDT", 18).await?;
@@ -285,28 +268,14 @@ impl Network {
         chain.set_automine(false).await?;
         chain.set_interval(1).await?;
 
-        let token = |id, symbol, name, contract, decimals, feed| Token {
-            id,
-            symbol,
-            name,
-            contract,
-            decimals,
-            feed,
-        };
+        let token = |id, symbol, name, contract, decimals, feed| Token { id, symbol, name, contract, decimals, feed };
         Ok(Self {
             name,
             title,
             chain: Arc::new(chain),
             tokens: vec![
                 token(first_token, "USDC", "USD Coin", Some(six_decimals), 6, None),
-                token(
-                    first_token + 1,
-                    "USDT",
-                    "Tether USD",
-                    Some(eighteen_decimals),
-                    18,
-                    None,
-                ),
+                token(first_token + 1, "USDT", "Tether USD", Some(eighteen_decimals), 18, None),
                 token(first_token + 2, "ETH", "Ether", None, 18, Some(feed)),
             ],
         })
@@ -361,10 +330,7 @@ sweep_account = "{}"
             sweeper(&network.chain),
         );
         for token in &network.tokens {
-            let address = token
-                .contract
-                .map(|contract| format!("address = \"{contract}\"\n"))
-                .unwrap_or_default();
+            let address = token.contract.map(|contract| format!("address = \"{contract}\"\n")).unwrap_or_default();
             let price = match token.feed {
                 Some(feed) => format!("{{ feed = \"{feed}\", heartbeat_seconds = 3600 }}"),
                 None => "\"par\"".to_owned(),
@@ -395,21 +361,11 @@ struct Pepay {
 
 impl Pepay {
     fn new(binary: &Path, dir: &Path) -> Result<Self, StageError> {
-        let binary = binary
-            .canonicalize()
-            .map_err(failed(&format!("looking for {}", binary.display())))?;
+        let binary = binary.canonicalize().map_err(failed(&format!("looking for {}", binary.display())))?;
         fs::create_dir_all(dir).map_err(failed(&format!("creating {}", dir.display())))?;
-        let dir = dir
-            .canonicalize()
-            .map_err(failed(&format!("opening {}", dir.display())))?;
+        let dir = dir.canonicalize().map_err(failed(&format!("opening {}", dir.display())))?;
         // Chains start anew each time, so what an earlier demo knew about them is wrong.
-        for name in [
-            "pepay.toml",
-            "pepay.secret",
-            "pepay.db",
-            "pepay.db-wal",
-            "pepay.db-shm",
-        ] {
+        for name in ["pepay.toml", "pepay.secret", "pepay.db", "pepay.db-wal", "pepay.db-shm"] {
             match fs::remove_file(dir.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed(&format!("removing {name}"))(error));
@@ -430,10 +386,7 @@ impl Pepay {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
-        command
-            .current_dir(&self.dir)
-            .args(["--config", "pepay.toml"])
-            .stdin(Stdio::null());
+        command.current_dir(&self.dir).args(["--config", "pepay.toml"]).stdin(Stdio::null());
         // A developer's own settings must not leak into the demo.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PEPAY_") {
@@ -464,10 +417,7 @@ impl Pepay {
     /// Runs a command and reads the JSON it printed.
     fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, StageError> {
         let printed = self.run(arguments)?;
-        serde_json::from_slice(&printed).map_err(|source| StageError::Output {
-            command: arguments.join(" "),
-            source,
-        })
+        serde_json::from_slice(&printed).map_err(|source| StageError::Output { command: arguments.join(" "), source })
     }
 
     /// Creates a merchant for the shop, tells the shop its webhook secret, returns the API key.
@@ -497,18 +447,10 @@ impl Pepay {
             &wallet,
         ])?;
         let merchant = merchant.merchant_id.to_string();
-        let webhook: Webhook =
-            self.ask(&["merchant", "set-webhook", &merchant, &shop.webhook_url()])?;
+        let webhook: Webhook = self.ask(&["merchant", "set-webhook", &merchant, &shop.webhook_url()])?;
         shop.set_webhook_secret(webhook.secret);
         self.run(&["merchant", "set-origins", &merchant, shop.url()])?;
-        let key: Key = self.ask(&[
-            "key",
-            "create",
-            "--merchant",
-            &merchant,
-            "--name",
-            "demo shop",
-        ])?;
+        let key: Key = self.ask(&["key", "create", "--merchant", &merchant, "--name", "demo shop"])?;
         Ok(key.api_key)
     }
 
@@ -519,18 +461,13 @@ impl Pepay {
         let mut command = self.command();
         command.arg("serve").stdout(log).stderr(errors);
         let mut server = Server {
-            process: Process::start(&mut command)
-                .map_err(failed(&format!("running {}", self.binary.display())))?,
+            process: Process::start(&mut command).map_err(failed(&format!("running {}", self.binary.display())))?,
         };
 
         let client = crate::http_client()?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = server
-                .process
-                .ended()
-                .map_err(failed("looking after the server"))?
-            {
+            if let Some(status) = server.process.ended().map_err(failed("looking after the server"))? {
                 return Err(self.server_ended(status));
             }
             let answer = client.get(format!("{url}/health/ready")).send().await;
@@ -546,11 +483,7 @@ impl Pepay {
 
     fn server_ended(&self, status: ExitStatus) -> StageError {
         let message = last_line(&fs::read(self.log()).unwrap_or_default());
-        StageError::ServerEnded {
-            status,
-            log: self.log(),
-            message,
-        }
+        StageError::ServerEnded { status, log: self.log(), message }
     }
 }
 
@@ -576,10 +509,7 @@ impl Server {
 
 fn last_line(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
-    text.lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("it wrote nothing")
-        .to_owned()
+    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing").to_owned()
 }
 
 fn failed(what: &str) -> impl FnOnce(io::Error) -> StageError + use<> {

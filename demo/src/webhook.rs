@@ -35,11 +35,7 @@ impl VerifiedEvent {
     /// The invoice it is about.
     pub fn invoice_id(&self) -> Option<&str> {
         let object = self.object();
-        let key = if object["object"] == "invoice" {
-            "id"
-        } else {
-            "invoice_id"
-        };
+        let key = if object["object"] == "invoice" { "id" } else { "invoice_id" };
         object[key].as_str()
     }
 }
@@ -74,12 +70,7 @@ impl WebhookError {
 /// # Errors
 ///
 /// When it must not be believed.
-pub fn verify(
-    secret: &str,
-    headers: &HeaderMap,
-    body: &[u8],
-    now_ms: u64,
-) -> Result<VerifiedEvent, WebhookError> {
+pub fn verify(secret: &str, headers: &HeaderMap, body: &[u8], now_ms: u64) -> Result<VerifiedEvent, WebhookError> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
 
     let timestamp = header("x-pepay-timestamp").ok_or(WebhookError::InvalidSignature)?;
@@ -88,16 +79,12 @@ pub fn verify(
     let good = ["x-pepay-signature", "x-pepay-signature-previous"]
         .into_iter()
         .filter_map(header)
-        .fold(Choice::from(0), |good, given| {
-            good | expected.as_bytes().ct_eq(given.as_bytes())
-        });
+        .fold(Choice::from(0), |good, given| good | expected.as_bytes().ct_eq(given.as_bytes()));
     if !bool::from(good) {
         return Err(WebhookError::InvalidSignature);
     }
 
-    let signed_ms: u64 = timestamp
-        .parse()
-        .map_err(|_| WebhookError::InvalidSignature)?;
+    let signed_ms: u64 = timestamp.parse().map_err(|_| WebhookError::InvalidSignature)?;
     if TOLERANCE_MS < now_ms.abs_diff(signed_ms) {
         return Err(WebhookError::TimestampOutOfRange);
     }
@@ -108,8 +95,7 @@ pub fn verify(
 /// The signature of a delivery: lower-case hex of HMAC-SHA256 over timestamp, dot and body.
 pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length is good");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length is good");
     mac.update(timestamp.as_bytes());
     mac.update(b".");
     mac.update(body);
@@ -120,12 +106,7 @@ fn read_event(body: &[u8]) -> Option<VerifiedEvent> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let id = body["id"].as_str()?.to_owned();
     let (_, sequence) = id.strip_prefix("evt_")?.split_once('-')?;
-    Some(VerifiedEvent {
-        sequence: sequence.parse().ok()?,
-        event_type: body["type"].as_str()?.to_owned(),
-        id,
-        body,
-    })
+    Some(VerifiedEvent { sequence: sequence.parse().ok()?, event_type: body["type"].as_str()?.to_owned(), id, body })
 }
 
 #[cfg(test)]
@@ -138,26 +119,12 @@ mod tests {
         "data":{"object":{"object":"invoice","id":"abc"}}}"#;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect()
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
-    fn check(
-        pairs: &[(&'static str, &str)],
-        body: &str,
-        now_ms: u64,
-        expected: Result<&str, WebhookError>,
-    ) {
+    fn check(pairs: &[(&'static str, &str)], body: &str, now_ms: u64, expected: Result<&str, WebhookError>) {
         let result = verify(SECRET, &headers(pairs), body.as_bytes(), now_ms);
-        assert_eq!(
-            result
-                .as_ref()
-                .map(|event| event.id.as_str())
-                .map_err(|error| *error),
-            expected
-        );
+        assert_eq!(result.as_ref().map(|event| event.id.as_str()).map_err(|error| *error), expected);
     }
 
     #[test]
@@ -174,15 +141,7 @@ mod tests {
         let other = sign("another", &stamp, BODY.as_bytes());
         let id = Ok("evt_1790000000000-7");
 
-        check(
-            &[
-                ("x-pepay-timestamp", &stamp),
-                ("x-pepay-signature", &signature),
-            ],
-            BODY,
-            NOW_MS,
-            id,
-        );
+        check(&[("x-pepay-timestamp", &stamp), ("x-pepay-signature", &signature)], BODY, NOW_MS, id);
         let while_rotating = [
             ("x-pepay-timestamp", stamp.as_str()),
             ("x-pepay-signature", &other),
@@ -200,36 +159,10 @@ mod tests {
         let body = BODY.replace("abc", "abd");
         let refused = Err(WebhookError::InvalidSignature);
 
-        check(
-            &[
-                ("x-pepay-timestamp", &stamp),
-                ("x-pepay-signature", &signature),
-            ],
-            &body,
-            NOW_MS,
-            refused,
-        );
-        check(
-            &[
-                ("x-pepay-timestamp", &later),
-                ("x-pepay-signature", &signature),
-            ],
-            BODY,
-            NOW_MS,
-            refused,
-        );
-        check(
-            &[("x-pepay-timestamp", &stamp), ("x-pepay-signature", &other)],
-            BODY,
-            NOW_MS,
-            refused,
-        );
-        check(
-            &[("x-pepay-timestamp", &stamp), ("x-pepay-signature", "")],
-            BODY,
-            NOW_MS,
-            refused,
-        );
+        check(&[("x-pepay-timestamp", &stamp), ("x-pepay-signature", &signature)], &body, NOW_MS, refused);
+        check(&[("x-pepay-timestamp", &later), ("x-pepay-signature", &signature)], BODY, NOW_MS, refused);
+        check(&[("x-pepay-timestamp", &stamp), ("x-pepay-signature", &other)], BODY, NOW_MS, refused);
+        check(&[("x-pepay-timestamp", &stamp), ("x-pepay-signature", "")], BODY, NOW_MS, refused);
         check(&[("x-pepay-timestamp", &stamp)], BODY, NOW_MS, refused);
         check(&[("x-pepay-signature", &signature)], BODY, NOW_MS, refused);
     }
@@ -238,10 +171,7 @@ mod tests {
     fn delivery_is_good_for_five_minutes() {
         let stamp = NOW_MS.to_string();
         let signature = sign(SECRET, &stamp, BODY.as_bytes());
-        let pairs = [
-            ("x-pepay-timestamp", stamp.as_str()),
-            ("x-pepay-signature", &signature),
-        ];
+        let pairs = [("x-pepay-timestamp", stamp.as_str()), ("x-pepay-signature", &signature)];
         let id = Ok("evt_1790000000000-7");
         let refused = Err(WebhookError::TimestampOutOfRange);
 
@@ -256,10 +186,7 @@ mod tests {
         let stamp = NOW_MS.to_string();
         for body in ["", "[]", "{}", r#"{"id":"evt_1","type":"invoice.updated"}"#] {
             let signature = sign(SECRET, &stamp, body.as_bytes());
-            let pairs = [
-                ("x-pepay-timestamp", stamp.as_str()),
-                ("x-pepay-signature", &signature),
-            ];
+            let pairs = [("x-pepay-timestamp", stamp.as_str()), ("x-pepay-signature", &signature)];
             check(&pairs, body, NOW_MS, Err(WebhookError::NotAnEvent));
         }
     }

@@ -54,26 +54,14 @@ impl World {
 
         let chain = Arc::new(LocalChain::start(ChainOptions::new(31337)).await.unwrap());
         let shop = Shop::start(ShopOptions {
-            api: Some(ApiAccess {
-                url,
-                key: "pk_test".to_owned(),
-            }),
-            customers: vec![CustomerWallet {
-                chain: Arc::clone(&chain),
-                account: chain.accounts()[1],
-            }],
+            api: Some(ApiAccess { url, key: "pk_test".to_owned() }),
+            customers: vec![CustomerWallet { chain: Arc::clone(&chain), account: chain.accounts()[1] }],
             ..ShopOptions::default()
         })
         .await
         .unwrap();
         shop.set_webhook_secret(SECRET.to_owned());
-        Self {
-            shop,
-            chain,
-            checkout,
-            client: demo::http_client().unwrap(),
-            _server: server,
-        }
+        Self { shop, chain, checkout, client: demo::http_client().unwrap(), _server: server }
     }
 
     fn ask_for(&self, chain_id: u64, address: Address, token: Option<Address>, amount: &str) {
@@ -84,11 +72,7 @@ impl World {
     }
 
     async fn get(&self, path: &str) -> reqwest::Response {
-        self.client
-            .get(format!("{}{path}", self.shop.url()))
-            .send()
-            .await
-            .unwrap()
+        self.client.get(format!("{}{path}", self.shop.url())).send().await.unwrap()
     }
 
     /// Delivers a webhook that says the invoice of `order` has this status; the answer's status.
@@ -102,24 +86,14 @@ impl World {
             } },
         })
         .to_string();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the shop compares with the real time"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the shop compares with the real time")]
         let now = std::time::SystemTime::now();
-        let stamp = now
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_millis()
-            .to_string();
+        let stamp = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis().to_string();
         let answer = self
             .client
             .post(self.shop.webhook_url())
             .header("X-Pepay-Timestamp", &stamp)
-            .header(
-                "X-Pepay-Signature",
-                webhook::sign(secret, &stamp, body.as_bytes()),
-            )
+            .header("X-Pepay-Signature", webhook::sign(secret, &stamp, body.as_bytes()))
             .body(body)
             .send()
             .await
@@ -155,12 +129,7 @@ async fn buying_creates_an_invoice_and_embeds_its_page() {
     let front = world.get("/").await.text().await.unwrap();
     assert!(front.contains("$24.90"), "{front}");
 
-    let bought = world
-        .client
-        .post(format!("{}/orders", world.shop.url()))
-        .send()
-        .await
-        .unwrap();
+    let bought = world.client.post(format!("{}/orders", world.shop.url())).send().await.unwrap();
 
     let (headers, body) = world.checkout.lock().unwrap().creates[0].clone();
     assert_eq!(headers["x-api-key"], "pk_test");
@@ -168,10 +137,7 @@ async fn buying_creates_an_invoice_and_embeds_its_page() {
     assert_eq!(headers["idempotency-key"], orders[0].id.to_string());
     assert!(body.contains(r#""amount_usd":24.900"#), "{body}");
     assert_eq!(bought.url().path(), format!("/orders/{}", orders[0].id));
-    let policy = bought.headers()["content-security-policy"]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let policy = bought.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.ends_with("frame-src http://127.0.0.2:9"), "{policy}");
     let page = bought.text().await.unwrap();
     let frame = r#"src="http://127.0.0.2:9/pay?session=pst_1&amp;signature=s&quot;&lt;1""#;
@@ -186,40 +152,21 @@ async fn only_a_signed_webhook_pays_an_order() {
     let other = world.shop.create_order().await.unwrap();
     let state = |order: &Order| world.shop.order(order.id).unwrap().state;
 
-    assert_eq!(
-        world.deliver("whsec_of_nobody", 2, &order, "paid").await,
-        400
-    );
+    assert_eq!(world.deliver("whsec_of_nobody", 2, &order, "paid").await, 400);
     assert_eq!(state(&order), OrderState::Open);
 
     assert_eq!(world.deliver(SECRET, 2, &order, "paid").await, 200);
     assert_eq!(state(&order), OrderState::Paid);
-    assert_eq!(
-        state(&other),
-        OrderState::Open,
-        "another order is not meant"
-    );
+    assert_eq!(state(&other), OrderState::Open, "another order is not meant");
 
     // Delivered again, and an older one late: both are accepted and change nothing.
     assert_eq!(world.deliver(SECRET, 2, &order, "paid").await, 200);
     assert_eq!(world.deliver(SECRET, 1, &order, "underpaid").await, 200);
     assert_eq!(state(&order), OrderState::Paid);
-    let sequences: Vec<_> = world
-        .shop
-        .order(order.id)
-        .unwrap()
-        .events
-        .iter()
-        .map(|event| event.sequence)
-        .collect();
+    let sequences: Vec<_> = world.shop.order(order.id).unwrap().events.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, [1, 2]);
 
-    let shown: Value = world
-        .get(&format!("/orders/{}/state", order.id))
-        .await
-        .json()
-        .await
-        .unwrap();
+    let shown: Value = world.get(&format!("/orders/{}/state", order.id)).await.json().await.unwrap();
     assert_eq!(shown["state"], "paid");
     assert_eq!(shown["headline"], "Paid");
 }
@@ -228,31 +175,16 @@ async fn only_a_signed_webhook_pays_an_order() {
 async fn customer_pays_the_share_that_was_asked_for() {
     let world = World::new().await;
     let customer = world.chain.accounts()[1];
-    let token = world
-        .chain
-        .deploy_token("USD Coin", "USDC", 6)
-        .await
-        .unwrap();
-    world
-        .chain
-        .mint(token, customer, U256::from(1_000))
-        .await
-        .unwrap();
+    let token = world.chain.deploy_token("USD Coin", "USDC", 6).await.unwrap();
+    world.chain.mint(token, customer, U256::from(1_000)).await.unwrap();
     let order = world.shop.create_order().await.unwrap();
     let deposit = Address::repeat_byte(0x11);
 
     world.ask_for(31337, deposit, Some(token), "101");
-    for (share, sum) in [
-        (Share::Exact, 101),
-        (Share::Half, 151),
-        (Share::Double, 353),
-    ] {
+    for (share, sum) in [(Share::Exact, 101), (Share::Half, 151), (Share::Double, 353)] {
         let sent = world.shop.pay(order.id, share).await.unwrap();
         world.chain.mined(sent.tx_hash).await.unwrap();
-        assert_eq!(
-            world.chain.balance_of(token, deposit).await.unwrap(),
-            U256::from(sum)
-        );
+        assert_eq!(world.chain.balance_of(token, deposit).await.unwrap(), U256::from(sum));
     }
 
     world.ask_for(31337, deposit, None, "1000000000000000000");
@@ -267,11 +199,7 @@ async fn customer_says_why_nothing_was_sent() {
     let world = World::new().await;
     let order = world.shop.create_order().await.unwrap();
     let deposit = Address::repeat_byte(0x11);
-    let token = world
-        .chain
-        .deploy_token("USD Coin", "USDC", 6)
-        .await
-        .unwrap();
+    let token = world.chain.deploy_token("USD Coin", "USDC", 6).await.unwrap();
     let pay = async || world.shop.pay(order.id, Share::Exact).await;
 
     assert!(matches!(pay().await, Err(ShopError::NoQuote)));
@@ -284,17 +212,8 @@ async fn customer_says_why_nothing_was_sent() {
 
     world.checkout.lock().unwrap().quote = Value::Null;
     let url = format!("{}/orders/{}/pay", world.shop.url(), order.id);
-    let answer = world
-        .client
-        .post(url)
-        .json(&json!({ "share": "exact" }))
-        .send()
-        .await
-        .unwrap();
+    let answer = world.client.post(url).json(&json!({ "share": "exact" })).send().await.unwrap();
     assert_eq!(answer.status(), 409);
     let answer: Value = answer.json().await.unwrap();
-    assert!(
-        answer["message"].as_str().unwrap().contains("pick a token"),
-        "{answer}"
-    );
+    assert!(answer["message"].as_str().unwrap().contains("pick a token"), "{answer}");
 }

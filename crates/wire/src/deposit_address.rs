@@ -68,10 +68,7 @@ mod tests {
         let salt: B256 = artifact("salt").parse().unwrap();
         let creation_code = hex::decode(artifact("creation_code")).unwrap();
 
-        assert_eq!(
-            deployer,
-            address!("0x4e59b44847b379578588920cA78FbF26c0B4956C")
-        );
+        assert_eq!(deployer, address!("0x4e59b44847b379578588920cA78FbF26c0B4956C"));
         assert_eq!(salt, B256::ZERO);
         assert_eq!(FACTORY, deployer.create2(salt, keccak256(creation_code)));
     }
@@ -91,16 +88,8 @@ mod tests {
         let merchant = Address::repeat_byte(0x11);
         let code = creation_code(merchant);
 
-        assert_eq!(
-            code.len() - 10,
-            0x47,
-            "the copied length is written into the first ten bytes"
-        );
-        assert_eq!(
-            code[10 + 51..],
-            merchant[..],
-            "the logic contract reads the merchant at byte 51"
-        );
+        assert_eq!(code.len() - 10, 0x47, "the copied length is written into the first ten bytes");
+        assert_eq!(code[10 + 51..], merchant[..], "the logic contract reads the merchant at byte 51");
     }
 
     #[test]
@@ -108,24 +97,15 @@ mod tests {
         let merchant = Address::repeat_byte(0x11);
         let address = deposit_address(merchant, B256::ZERO);
 
-        assert_ne!(
-            address,
-            deposit_address(Address::repeat_byte(0x12), B256::ZERO)
-        );
+        assert_ne!(address, deposit_address(Address::repeat_byte(0x12), B256::ZERO));
         assert_ne!(address, deposit_address(merchant, B256::with_last_byte(1)));
     }
 
     /// Pinned, because a merchant's recovery depends on them for ever.
     #[test]
     fn salts_never_change() {
-        assert_eq!(
-            salt(&[0; 32], 0),
-            b256!("0x1147b64c8ef80ad320619fd478e412168978d23bb17fc3d71e4f90223c63c7d4")
-        );
-        assert_eq!(
-            salt(&[7; 32], 1),
-            b256!("0xad86e143ab00cacafa8a990672d4d72960e38f13fd02f185af8526e37fd170d0")
-        );
+        assert_eq!(salt(&[0; 32], 0), b256!("0x1147b64c8ef80ad320619fd478e412168978d23bb17fc3d71e4f90223c63c7d4"));
+        assert_eq!(salt(&[7; 32], 1), b256!("0xad86e143ab00cacafa8a990672d4d72960e38f13fd02f185af8526e37fd170d0"));
         assert_eq!(
             salt(&[0xff; 32], u64::MAX),
             b256!("0xe1dc579e3b4763d5ef1c73d7ae2a5c97b45d36cda9b5b20eea7bc09d934af429")

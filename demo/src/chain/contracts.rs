@@ -68,19 +68,10 @@ impl LocalChain {
     /// # Errors
     ///
     /// When its constructor reverts, or takes too long.
-    pub async fn deploy(
-        &self,
-        artifact: &Artifact,
-        arguments: &[u8],
-    ) -> Result<Address, ChainError> {
+    pub async fn deploy(&self, artifact: &Artifact, arguments: &[u8]) -> Result<Address, ChainError> {
         let creation_code = [artifact.creation_code(), arguments].concat();
-        let transaction = self
-            .send_transaction(self.accounts[0], None, U256::ZERO, &creation_code)
-            .await?;
-        self.mined(transaction)
-            .await?
-            .created
-            .ok_or(ChainError::Answer("the deployment"))
+        let transaction = self.send_transaction(self.accounts[0], None, U256::ZERO, &creation_code).await?;
+        self.mined(transaction).await?.created.ok_or(ChainError::Answer("the deployment"))
     }
 
     /// Puts the deposit factory where [`FACTORY`] says, unless it is there.
@@ -93,9 +84,7 @@ impl LocalChain {
             return Ok(());
         }
         let data = [B256::ZERO.as_slice(), DEPOSIT_FACTORY.creation_code()].concat();
-        let transaction = self
-            .send_transaction(self.accounts[0], Some(CREATE2_DEPLOYER), U256::ZERO, &data)
-            .await?;
+        let transaction = self.send_transaction(self.accounts[0], Some(CREATE2_DEPLOYER), U256::ZERO, &data).await?;
         self.mined(transaction).await?;
         if self.code(FACTORY).await?.is_empty() {
             return Err(ChainError::Answer("the CREATE2 deployer"));
@@ -108,12 +97,7 @@ impl LocalChain {
     /// # Errors
     ///
     /// When the deployment fails.
-    pub async fn deploy_token(
-        &self,
-        name: &str,
-        symbol: &str,
-        decimals: u8,
-    ) -> Result<Address, ChainError> {
+    pub async fn deploy_token(&self, name: &str, symbol: &str, decimals: u8) -> Result<Address, ChainError> {
         self.deploy_any_token(name, symbol, decimals, false).await
     }
 
@@ -122,12 +106,7 @@ impl LocalChain {
     /// # Errors
     ///
     /// When the deployment fails.
-    pub async fn deploy_silent_token(
-        &self,
-        name: &str,
-        symbol: &str,
-        decimals: u8,
-    ) -> Result<Address, ChainError> {
+    pub async fn deploy_silent_token(&self, name: &str, symbol: &str, decimals: u8) -> Result<Address, ChainError> {
         self.deploy_any_token(name, symbol, decimals, true).await
     }
 
@@ -138,12 +117,8 @@ impl LocalChain {
         decimals: u8,
         silent: bool,
     ) -> Result<Address, ChainError> {
-        let arguments = TestToken::constructorCall {
-            name: name.to_owned(),
-            symbol: symbol.to_owned(),
-            decimals,
-            silent,
-        };
+        let arguments =
+            TestToken::constructorCall { name: name.to_owned(), symbol: symbol.to_owned(), decimals, silent };
         self.deploy(&TEST_TOKEN, &arguments.abi_encode()).await
     }
 
@@ -164,20 +139,10 @@ impl LocalChain {
     /// # Errors
     ///
     /// When the transaction fails.
-    pub async fn set_price(
-        &self,
-        feed: Address,
-        price_e8: i64,
-        updated_at: u64,
-    ) -> Result<(), ChainError> {
+    pub async fn set_price(&self, feed: Address, price_e8: i64, updated_at: u64) -> Result<(), ChainError> {
         let answer = I256::try_from(price_e8).map_err(|_| ChainError::Answer("the price"))?;
-        let call = PriceFeed::setCall {
-            answer,
-            updatedAt: U256::from(updated_at),
-        };
-        let transaction = self
-            .send_call(self.accounts[0], feed, U256::ZERO, &call)
-            .await?;
+        let call = PriceFeed::setCall { answer, updatedAt: U256::from(updated_at) };
+        let transaction = self.send_call(self.accounts[0], feed, U256::ZERO, &call).await?;
         self.mined(transaction).await.map(drop)
     }
 
@@ -188,9 +153,7 @@ impl LocalChain {
     /// When the transaction fails.
     pub async fn mint(&self, token: Address, to: Address, amount: U256) -> Result<(), ChainError> {
         let call = TestToken::mintCall { to, value: amount };
-        let transaction = self
-            .send_call(self.accounts[0], token, U256::ZERO, &call)
-            .await?;
+        let transaction = self.send_call(self.accounts[0], token, U256::ZERO, &call).await?;
         self.mined(transaction).await.map(drop)
     }
 
@@ -199,16 +162,9 @@ impl LocalChain {
     /// # Errors
     ///
     /// When the transaction fails.
-    pub async fn set_frozen(
-        &self,
-        token: Address,
-        holder: Address,
-        frozen: bool,
-    ) -> Result<(), ChainError> {
+    pub async fn set_frozen(&self, token: Address, holder: Address, frozen: bool) -> Result<(), ChainError> {
         let call = TestToken::setFrozenCall { holder, frozen };
-        let transaction = self
-            .send_call(self.accounts[0], token, U256::ZERO, &call)
-            .await?;
+        let transaction = self.send_call(self.accounts[0], token, U256::ZERO, &call).await?;
         self.mined(transaction).await.map(drop)
     }
 
@@ -224,11 +180,7 @@ impl LocalChain {
         salts: &[B256],
         assets: &[Address],
     ) -> Result<B256, ChainError> {
-        let call = DepositFactory::sweepCall {
-            merchant,
-            salts: salts.to_vec(),
-            assets: assets.to_vec(),
-        };
+        let call = DepositFactory::sweepCall { merchant, salts: salts.to_vec(), assets: assets.to_vec() };
         self.send_call(from, FACTORY, U256::ZERO, &call).await
     }
 
@@ -269,12 +221,9 @@ impl LocalChain {
         payer: Address,
         payments: &[(Address, U256)],
     ) -> Result<B256, ChainError> {
-        let sum = payments
-            .iter()
-            .fold(U256::ZERO, |sum, (_, value)| sum.saturating_add(*value));
+        let sum = payments.iter().fold(U256::ZERO, |sum, (_, value)| sum.saturating_add(*value));
         let (to, values) = payments.iter().copied().unzip();
-        self.send_call(from, payer, sum, &Payer::payNativeCall { to, values })
-            .await
+        self.send_call(from, payer, sum, &Payer::payNativeCall { to, values }).await
     }
 
     /// Native coin paid to a deposit address and swept in one transaction.
@@ -290,11 +239,7 @@ impl LocalChain {
         salt: B256,
         value: U256,
     ) -> Result<B256, ChainError> {
-        let call = Payer::payAndSweepCall {
-            factory: FACTORY,
-            merchant,
-            salt,
-        };
+        let call = Payer::payAndSweepCall { factory: FACTORY, merchant, salt };
         self.send_call(from, payer, value, &call).await
     }
 
@@ -312,16 +257,9 @@ impl LocalChain {
     /// # Errors
     ///
     /// When the chain refuses the transaction.
-    pub async fn announce(
-        &self,
-        spoof: Address,
-        from: Address,
-        to: Address,
-        value: U256,
-    ) -> Result<B256, ChainError> {
+    pub async fn announce(&self, spoof: Address, from: Address, to: Address, value: U256) -> Result<B256, ChainError> {
         let call = Spoof::announceCall { from, to, value };
-        self.send_call(self.accounts[0], spoof, U256::ZERO, &call)
-            .await
+        self.send_call(self.accounts[0], spoof, U256::ZERO, &call).await
     }
 }
 
@@ -333,10 +271,7 @@ pub struct Artifact {
 
 impl Artifact {
     const fn new(json: &'static str) -> Self {
-        Self {
-            json,
-            creation_code: OnceLock::new(),
-        }
+        Self { json, creation_code: OnceLock::new() }
     }
 
     /// What creates the contract; constructor arguments go behind it.
@@ -357,17 +292,13 @@ impl Artifact {
 }
 
 /// The artifact of `DepositFactory`.
-pub static DEPOSIT_FACTORY: Artifact = Artifact::new(include_str!(
-    "../../../contracts/artifacts/DepositFactory.json"
-));
+pub static DEPOSIT_FACTORY: Artifact = Artifact::new(include_str!("../../../contracts/artifacts/DepositFactory.json"));
 
 /// The artifact of `TestToken`.
-pub static TEST_TOKEN: Artifact =
-    Artifact::new(include_str!("../../../contracts/artifacts/TestToken.json"));
+pub static TEST_TOKEN: Artifact = Artifact::new(include_str!("../../../contracts/artifacts/TestToken.json"));
 
 /// The artifact of `PriceFeed`.
-pub static PRICE_FEED: Artifact =
-    Artifact::new(include_str!("../../../contracts/artifacts/PriceFeed.json"));
+pub static PRICE_FEED: Artifact = Artifact::new(include_str!("../../../contracts/artifacts/PriceFeed.json"));
 
 /// The artifact of `Spoof`.
 pub static SPOOF: Artifact = Artifact::new(include_str!("../../../contracts/artifacts/Spoof.json"));

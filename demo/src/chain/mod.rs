@@ -46,12 +46,7 @@ pub struct ChainOptions {
 impl ChainOptions {
     /// A chain that mines a block for every transaction.
     pub fn new(chain_id: u64) -> Self {
-        Self {
-            chain_id,
-            block_time: None,
-            port: None,
-            anvil: None,
-        }
+        Self { chain_id, block_time: None, port: None, anvil: None }
     }
 
     /// The same with a block every `seconds`.
@@ -175,13 +170,7 @@ impl LocalChain {
     ) -> Result<Self, ChainError> {
         let mut command = Command::new(anvil);
         command
-            .args([
-                "--silent",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                &port.to_string(),
-            ])
+            .args(["--silent", "--host", "127.0.0.1", "--port", &port.to_string()])
             .args(["--chain-id", &options.chain_id.to_string()])
             // `safe` and `finalized` then follow the head by one and two blocks.
             .args(["--slots-in-an-epoch", "1"])
@@ -245,21 +234,11 @@ impl LocalChain {
     /// When the chain does not answer, or answers with an error.
     pub async fn rpc(&self, method: &str, params: Value) -> Result<Value, ChainError> {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut answer: Value = self
-            .client
-            .post(&self.rpc_url)
-            .json(&request)
-            .send()
-            .await?
-            .json()
-            .await?;
+        let mut answer: Value = self.client.post(&self.rpc_url).json(&request).send().await?.json().await?;
 
         if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
             let message = error["message"].as_str().unwrap_or("no message").to_owned();
-            return Err(ChainError::Rpc {
-                method: method.to_owned(),
-                message,
-            });
+            return Err(ChainError::Rpc { method: method.to_owned(), message });
         }
         Ok(answer["result"].take())
     }
@@ -287,9 +266,7 @@ impl LocalChain {
         if let Some(to) = to {
             transaction["to"] = Value::String(to.to_string());
         }
-        let hash = self
-            .rpc("eth_sendTransaction", json!([transaction]))
-            .await?;
+        let hash = self.rpc("eth_sendTransaction", json!([transaction])).await?;
         parse(&hash).ok_or(ChainError::Answer("eth_sendTransaction"))
     }
 
@@ -298,12 +275,7 @@ impl LocalChain {
     /// # Errors
     ///
     /// When the chain refuses the transaction.
-    pub async fn send_native(
-        &self,
-        from: Address,
-        to: Address,
-        value: U256,
-    ) -> Result<B256, ChainError> {
+    pub async fn send_native(&self, from: Address, to: Address, value: U256) -> Result<B256, ChainError> {
         self.send_transaction(from, Some(to), value, &[]).await
     }
 
@@ -329,18 +301,11 @@ impl LocalChain {
     ///
     /// When the chain does not answer as it should.
     pub async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
-        let answer = self
-            .rpc(
-                "eth_getTransactionReceipt",
-                json!([transaction.to_string()]),
-            )
-            .await?;
+        let answer = self.rpc("eth_getTransactionReceipt", json!([transaction.to_string()])).await?;
         if answer.is_null() {
             return Ok(None);
         }
-        read_receipt(&answer)
-            .map(Some)
-            .ok_or(ChainError::Answer("eth_getTransactionReceipt"))
+        read_receipt(&answer).map(Some).ok_or(ChainError::Answer("eth_getTransactionReceipt"))
     }
 
     /// Waits until a transaction is mined. With mining switched off somebody has to call
@@ -369,12 +334,7 @@ impl LocalChain {
     ///
     /// When the chain does not know it.
     pub async fn raw_transaction(&self, transaction: B256) -> Result<Bytes, ChainError> {
-        let raw = self
-            .rpc(
-                "eth_getRawTransactionByHash",
-                json!([transaction.to_string()]),
-            )
-            .await?;
+        let raw = self.rpc("eth_getRawTransactionByHash", json!([transaction.to_string()])).await?;
         parse(&raw).ok_or(ChainError::Answer("eth_getRawTransactionByHash"))
     }
 
@@ -384,9 +344,7 @@ impl LocalChain {
     ///
     /// When the chain refuses it.
     pub async fn send_raw(&self, raw: &Bytes) -> Result<B256, ChainError> {
-        let hash = self
-            .rpc("eth_sendRawTransaction", json!([raw.to_string()]))
-            .await?;
+        let hash = self.rpc("eth_sendRawTransaction", json!([raw.to_string()])).await?;
         parse(&hash).ok_or(ChainError::Answer("eth_sendRawTransaction"))
     }
 
@@ -395,13 +353,8 @@ impl LocalChain {
     /// # Errors
     ///
     /// When the call reverts, or answers something else than `C` says.
-    pub async fn call<C: SolCall>(
-        &self,
-        contract: Address,
-        call: &C,
-    ) -> Result<C::Return, ChainError> {
-        let request =
-            json!({ "to": contract.to_string(), "data": hex::encode_prefixed(call.abi_encode()) });
+    pub async fn call<C: SolCall>(&self, contract: Address, call: &C) -> Result<C::Return, ChainError> {
+        let request = json!({ "to": contract.to_string(), "data": hex::encode_prefixed(call.abi_encode()) });
         let answer = self.rpc("eth_call", json!([request, "latest"])).await?;
         let answer: Bytes = parse(&answer).ok_or(ChainError::Answer("eth_call"))?;
         C::abi_decode_returns(&answer).map_err(|_| ChainError::Answer(C::SIGNATURE))
@@ -419,8 +372,7 @@ impl LocalChain {
         value: U256,
         call: &C,
     ) -> Result<B256, ChainError> {
-        self.send_transaction(from, Some(contract), value, &call.abi_encode())
-            .await
+        self.send_transaction(from, Some(contract), value, &call.abi_encode()).await
     }
 
     // Balances
@@ -440,9 +392,7 @@ impl LocalChain {
     ///
     /// When the chain does not answer as it should.
     pub async fn native_balance(&self, owner: Address) -> Result<U256, ChainError> {
-        let balance = self
-            .rpc("eth_getBalance", json!([owner.to_string(), "latest"]))
-            .await?;
+        let balance = self.rpc("eth_getBalance", json!([owner.to_string(), "latest"])).await?;
         parse(&balance).ok_or(ChainError::Answer("eth_getBalance"))
     }
 
@@ -452,9 +402,7 @@ impl LocalChain {
     ///
     /// When the chain does not answer as it should.
     pub async fn code(&self, address: Address) -> Result<Bytes, ChainError> {
-        let code = self
-            .rpc("eth_getCode", json!([address.to_string(), "latest"]))
-            .await?;
+        let code = self.rpc("eth_getCode", json!([address.to_string(), "latest"])).await?;
         parse(&code).ok_or(ChainError::Answer("eth_getCode"))
     }
 
@@ -476,9 +424,7 @@ impl LocalChain {
     ///
     /// When the chain does not answer as it should.
     pub async fn block_time(&self) -> Result<u64, ChainError> {
-        let head = self
-            .rpc("eth_getBlockByNumber", json!(["latest", false]))
-            .await?;
+        let head = self.rpc("eth_getBlockByNumber", json!(["latest", false])).await?;
         number(&head["timestamp"]).ok_or(ChainError::Answer("eth_getBlockByNumber"))
     }
 
@@ -488,9 +434,7 @@ impl LocalChain {
     ///
     /// When the chain refuses.
     pub async fn mine(&self, blocks: u64) -> Result<(), ChainError> {
-        self.rpc("anvil_mine", json!([format!("{blocks:#x}")]))
-            .await
-            .map(drop)
+        self.rpc("anvil_mine", json!([format!("{blocks:#x}")])).await.map(drop)
     }
 
     /// Switches the block for every transaction on or off. Off, transactions wait for
@@ -509,9 +453,7 @@ impl LocalChain {
     ///
     /// When the chain refuses.
     pub async fn set_interval(&self, seconds: u64) -> Result<(), ChainError> {
-        self.rpc("evm_setIntervalMining", json!([seconds]))
-            .await
-            .map(drop)
+        self.rpc("evm_setIntervalMining", json!([seconds])).await.map(drop)
     }
 
     /// Replaces the newest `depth` blocks by empty ones. Their transactions are gone; whoever wants
@@ -540,14 +482,8 @@ impl LocalChain {
     ///
     /// When the chain does not know the snapshot.
     pub async fn revert(&self, snapshot: U256) -> Result<(), ChainError> {
-        let reverted = self
-            .rpc("evm_revert", json!([format!("{snapshot:#x}")]))
-            .await?;
-        if reverted == Value::Bool(true) {
-            Ok(())
-        } else {
-            Err(ChainError::Answer("evm_revert"))
-        }
+        let reverted = self.rpc("evm_revert", json!([format!("{snapshot:#x}")])).await?;
+        if reverted == Value::Bool(true) { Ok(()) } else { Err(ChainError::Answer("evm_revert")) }
     }
 
     /// Lets the time of the blocks to come jump ahead.
@@ -556,9 +492,7 @@ impl LocalChain {
     ///
     /// When the chain refuses.
     pub async fn increase_time(&self, seconds: u64) -> Result<(), ChainError> {
-        self.rpc("evm_increaseTime", json!([seconds]))
-            .await
-            .map(drop)
+        self.rpc("evm_increaseTime", json!([seconds])).await.map(drop)
     }
 }
 
@@ -594,11 +528,7 @@ fn read_receipt(receipt: &Value) -> Option<Receipt> {
     let logs = receipt["logs"].as_array()?.iter().map(|log| {
         Some(Log {
             address: parse(&log["address"])?,
-            topics: log["topics"]
-                .as_array()?
-                .iter()
-                .map(parse)
-                .collect::<Option<_>>()?,
+            topics: log["topics"].as_array()?.iter().map(parse).collect::<Option<_>>()?,
             data: parse(&log["data"])?,
             index: number(&log["logIndex"])?,
         })

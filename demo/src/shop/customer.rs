@@ -80,12 +80,8 @@ impl Inner {
             .iter()
             .find(|wallet| wallet.chain.chain_id() == quote.chain_id)
             .ok_or(ShopError::NoWallet(quote.chain_id))?;
-        let amount = quote
-            .amount_base
-            .parse()
-            .ok()
-            .and_then(|amount| share.of(amount))
-            .ok_or(ShopError::NotAnAmount)?;
+        let amount =
+            quote.amount_base.parse().ok().and_then(|amount| share.of(amount)).ok_or(ShopError::NotAnAmount)?;
 
         let CustomerWallet { chain, account } = wallet;
         let owned = match quote.token_contract {
@@ -96,11 +92,7 @@ impl Inner {
             return Err(ShopError::TooPoor);
         }
         let tx_hash = match quote.token_contract {
-            Some(token) => {
-                chain
-                    .send_token(*account, token, quote.address, amount)
-                    .await?
-            }
+            Some(token) => chain.send_token(*account, token, quote.address, amount).await?,
             None => chain.send_native(*account, quote.address, amount).await?,
         };
         Ok(Sent {
@@ -115,12 +107,8 @@ impl Inner {
 
     /// What the payment page asks for at this moment, with the payer's rights.
     async fn quote(&self, order: Uuid) -> Result<Quote, ShopError> {
-        let session = self
-            .lock()
-            .orders
-            .get(&order)
-            .map(|placed| placed.session.clone())
-            .ok_or(ShopError::NoSuchOrder)?;
+        let session =
+            self.lock().orders.get(&order).map(|placed| placed.session.clone()).ok_or(ShopError::NoSuchOrder)?;
         let answer = self
             .client
             .get(format!("{}/pay/snapshot", self.api()?.url))

@@ -64,10 +64,7 @@ pub struct ApiAccess {
 
 impl fmt::Debug for ApiAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiAccess")
-            .field("url", &self.url)
-            .field("key", &"…")
-            .finish()
+        f.debug_struct("ApiAccess").field("url", &self.url).field("key", &"…").finish()
     }
 }
 
@@ -212,9 +209,7 @@ impl Shop {
     ///
     /// When the port is taken.
     pub async fn start(options: ShopOptions) -> Result<Self, ShopError> {
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .map_err(ShopError::Listen)?;
+        let listener = TcpListener::bind(options.listen).await.map_err(ShopError::Listen)?;
         let address = listener.local_addr().map_err(ShopError::Listen)?;
         let inner = Arc::new(Inner {
             client: crate::http_client()?,
@@ -233,11 +228,7 @@ impl Shop {
             // It serves until the task is aborted; a failed connection ends only itself.
             let _never = axum::serve(listener, router).await;
         });
-        Ok(Self {
-            url: format!("http://{address}"),
-            inner,
-            _server: server,
-        })
+        Ok(Self { url: format!("http://{address}"), inner, _server: server })
     }
 
     /// The shop's address, which is also its origin; no slash at the end.
@@ -278,9 +269,7 @@ impl Shop {
     /// All orders.
     pub fn orders(&self) -> Vec<Order> {
         let ids: Vec<Uuid> = self.inner.lock().orders.keys().copied().collect();
-        ids.into_iter()
-            .filter_map(|id| self.inner.order(id))
-            .collect()
+        ids.into_iter().filter_map(|id| self.inner.order(id)).collect()
     }
 
     /// All verified webhooks, each once, in the sender's order, of whatever invoice.
@@ -296,11 +285,7 @@ impl Shop {
     /// # Errors
     ///
     /// When no token was picked, or the customer cannot pay.
-    pub async fn pay(
-        &self,
-        order: Uuid,
-        share: customer::Share,
-    ) -> Result<customer::Sent, ShopError> {
+    pub async fn pay(&self, order: Uuid, share: customer::Share) -> Result<customer::Sent, ShopError> {
         self.inner.pay(order, share).await
     }
 }
@@ -332,22 +317,14 @@ impl Inner {
 
         let api = self.api()?;
         let id = Uuid::new_v4();
-        #[expect(
-            clippy::expect_used,
-            reason = "digits around a point are a JSON number"
-        )]
-        let amount_usd =
-            RawValue::from_string(dollars(self.price_usd_millis)).expect("dollars are a number");
+        #[expect(clippy::expect_used, reason = "digits around a point are a JSON number")]
+        let amount_usd = RawValue::from_string(dollars(self.price_usd_millis)).expect("dollars are a number");
         let answer = self
             .client
             .post(format!("{}/api/v1/invoices", api.url))
             .header("x-api-key", &api.key)
             .header("idempotency-key", id.to_string())
-            .json(&NewInvoice {
-                amount_usd,
-                description: PRODUCT,
-                metadata: json!({ "order_id": id }),
-            })
+            .json(&NewInvoice { amount_usd, description: PRODUCT, metadata: json!({ "order_id": id }) })
             .send()
             .await?;
         let created: Created = accepted(answer).await?.json().await?;
@@ -355,10 +332,7 @@ impl Inner {
         let placed = Placed {
             invoice_id: created.invoice_id,
             payment_url: created.payment_url,
-            session: Session {
-                token: created.session_token,
-                signature: created.signature,
-            },
+            session: Session { token: created.session_token, signature: created.signature },
         };
         self.lock().orders.insert(id, placed);
         Ok(id)
@@ -367,12 +341,8 @@ impl Inner {
     fn order(&self, id: Uuid) -> Option<Order> {
         let state = self.lock();
         let placed = state.orders.get(&id)?.clone();
-        let mut events: Vec<VerifiedEvent> = state
-            .events
-            .values()
-            .filter(|event| event.invoice_id() == Some(&placed.invoice_id))
-            .cloned()
-            .collect();
+        let mut events: Vec<VerifiedEvent> =
+            state.events.values().filter(|event| event.invoice_id() == Some(&placed.invoice_id)).cloned().collect();
         drop(state);
         events.sort_by_key(|event| event.sequence);
 
@@ -395,10 +365,7 @@ async fn accepted(answer: reqwest::Response) -> Result<reqwest::Response, ShopEr
     }
     let status = answer.status().as_u16();
     let body: serde_json::Value = answer.json().await.unwrap_or_default();
-    let code = body["error"]["code"]
-        .as_str()
-        .unwrap_or("no code")
-        .to_owned();
+    let code = body["error"]["code"].as_str().unwrap_or("no code").to_owned();
     Err(ShopError::Refused { status, code })
 }
 
@@ -409,9 +376,7 @@ fn dollars(usd_millis: u64) -> String {
 
 /// What the newest event about the invoice itself says. `events` are of one invoice and in order.
 fn order_state(price_usd_millis: u64, events: &[VerifiedEvent]) -> OrderState {
-    let newest = events
-        .iter()
-        .rfind(|event| event.event_type == "invoice.updated");
+    let newest = events.iter().rfind(|event| event.event_type == "invoice.updated");
     let Some(invoice) = newest.map(VerifiedEvent::object) else {
         return OrderState::Open;
     };
@@ -419,14 +384,10 @@ fn order_state(price_usd_millis: u64, events: &[VerifiedEvent]) -> OrderState {
     match invoice["status"].as_str() {
         Some("paid") => {
             // A signature says who speaks. Whether it is about this much money, we compare.
-            let asked_for_the_price = invoice["currency"] == "usd"
-                && invoice["amount"].as_u64() == Some(price_usd_millis);
+            let asked_for_the_price =
+                invoice["currency"] == "usd" && invoice["amount"].as_u64() == Some(price_usd_millis);
             let got_it = Some(price_usd_millis) <= invoice["amount_paid"].as_u64();
-            if asked_for_the_price && got_it {
-                OrderState::Paid
-            } else {
-                OrderState::NeedsReview
-            }
+            if asked_for_the_price && got_it { OrderState::Paid } else { OrderState::NeedsReview }
         }
         Some("unpaid") => OrderState::Open,
         Some("underpaid") => OrderState::PartlyPaid,
@@ -467,85 +428,35 @@ mod tests {
         let created = event(1, "invoice.created", &invoice("unpaid", 24_900, 0));
         let half = event(2, "invoice.updated", &invoice("underpaid", 24_900, 12_450));
         let paid = event(4, "invoice.updated", &invoice("paid", 24_900, 24_900));
-        let payment = event(
-            5,
-            "invoice_payment.updated",
-            &json!({ "status": "confirmed" }),
-        );
+        let payment = event(5, "invoice_payment.updated", &json!({ "status": "confirmed" }));
         let orphaned = event(6, "invoice.updated", &invoice("unpaid", 24_900, 0));
 
         check(&[], OrderState::Open);
         check(slice::from_ref(&created), OrderState::Open);
         check(&[created.clone(), half.clone()], OrderState::PartlyPaid);
-        check(
-            &[created.clone(), half.clone(), paid.clone(), payment.clone()],
-            OrderState::Paid,
-        );
+        check(&[created.clone(), half.clone(), paid.clone(), payment.clone()], OrderState::Paid);
         check(&[created, half, paid, payment, orphaned], OrderState::Open);
     }
 
     #[test]
     fn paid_for_another_amount_needs_review() {
-        check(
-            &[event(
-                1,
-                "invoice.updated",
-                &invoice("paid", 24_900, 50_000),
-            )],
-            OrderState::Paid,
-        );
-        check(
-            &[event(1, "invoice.updated", &invoice("paid", 100, 24_900))],
-            OrderState::NeedsReview,
-        );
-        check(
-            &[event(
-                1,
-                "invoice.updated",
-                &invoice("paid", 24_900, 24_899),
-            )],
-            OrderState::NeedsReview,
-        );
-        check(
-            &[event(1, "invoice.updated", &json!({ "status": "paid" }))],
-            OrderState::NeedsReview,
-        );
+        check(&[event(1, "invoice.updated", &invoice("paid", 24_900, 50_000))], OrderState::Paid);
+        check(&[event(1, "invoice.updated", &invoice("paid", 100, 24_900))], OrderState::NeedsReview);
+        check(&[event(1, "invoice.updated", &invoice("paid", 24_900, 24_899))], OrderState::NeedsReview);
+        check(&[event(1, "invoice.updated", &json!({ "status": "paid" }))], OrderState::NeedsReview);
     }
 
     #[test]
     fn a_payment_event_alone_pays_nothing() {
-        check(
-            &[event(
-                1,
-                "invoice_payment.updated",
-                &invoice("paid", 24_900, 24_900),
-            )],
-            OrderState::Open,
-        );
-        check(
-            &[event(
-                1,
-                "invoice.created",
-                &invoice("paid", 24_900, 24_900),
-            )],
-            OrderState::Open,
-        );
+        check(&[event(1, "invoice_payment.updated", &invoice("paid", 24_900, 24_900))], OrderState::Open);
+        check(&[event(1, "invoice.created", &invoice("paid", 24_900, 24_900))], OrderState::Open);
     }
 
     #[test]
     fn secrets_do_not_show_in_debug_output() {
-        let api = ApiAccess {
-            url: "http://a".to_owned(),
-            key: "pk_secret".to_owned(),
-        };
-        let session = Session {
-            token: "pst_secret".to_owned(),
-            signature: "s_secret".to_owned(),
-        };
-        let shown = format!(
-            "{api:?} {session:?} {:?}",
-            Secret("whsec_secret".to_owned())
-        );
+        let api = ApiAccess { url: "http://a".to_owned(), key: "pk_secret".to_owned() };
+        let session = Session { token: "pst_secret".to_owned(), signature: "s_secret".to_owned() };
+        let shown = format!("{api:?} {session:?} {:?}", Secret("whsec_secret".to_owned()));
         assert!(!shown.contains("secret"), "{shown}");
     }
 }

@@ -34,30 +34,14 @@ pub(super) fn router(inner: Arc<Inner>) -> Router {
         .route("/orders/{id}/state", get(order_state))
         .route("/orders/{id}/pay", post(pay_as_customer))
         .route("/webhooks", post(take_webhook))
-        .route(
-            "/shop.css",
-            get(async || asset("text/css", include_str!("page/shop.css"))),
-        )
-        .route(
-            "/shop.js",
-            get(async || asset("text/javascript", include_str!("page/shop.js"))),
-        )
-        .route(
-            "/product.svg",
-            get(async || asset("image/svg+xml", include_str!("page/product.svg"))),
-        )
+        .route("/shop.css", get(async || asset("text/css", include_str!("page/shop.css"))))
+        .route("/shop.js", get(async || asset("text/javascript", include_str!("page/shop.js"))))
+        .route("/product.svg", get(async || asset("image/svg+xml", include_str!("page/product.svg"))))
         .with_state(inner)
 }
 
 async fn show_product(State(shop): App) -> Response {
-    page(
-        FRONT_PAGE,
-        &[
-            ("product", PRODUCT),
-            ("price", &price(shop.price_usd_millis)),
-        ],
-        None,
-    )
+    page(FRONT_PAGE, &[("product", PRODUCT), ("price", &price(shop.price_usd_millis))], None)
 }
 
 /// Creates the invoice on the server's side, so that the price is not the browser's to choose.
@@ -73,11 +57,7 @@ async fn create_order(State(shop): App) -> Response {
 
 async fn show_order(State(shop): App, Path(id): Path<Uuid>) -> Response {
     let Some(order) = shop.order(id) else {
-        let page = page(
-            ERROR_PAGE,
-            &[("message", &ShopError::NoSuchOrder.to_string())],
-            None,
-        );
+        let page = page(ERROR_PAGE, &[("message", &ShopError::NoSuchOrder.to_string())], None);
         return (StatusCode::NOT_FOUND, page).into_response();
     };
     let id = order.id.to_string();
@@ -91,14 +71,7 @@ async fn show_order(State(shop): App, Path(id): Path<Uuid>) -> Response {
         ("headline", headline),
         ("detail", detail),
         ("state", state_name(order.state)),
-        (
-            "wallet",
-            if shop.customers.is_empty() {
-                "hidden"
-            } else {
-                ""
-            },
-        ),
+        ("wallet", if shop.customers.is_empty() { "hidden" } else { "" }),
     ];
     page(ORDER_PAGE, &fields, Some(&order.payment_url))
 }
@@ -116,9 +89,7 @@ fn state_of(order: &Order) -> serde_json::Value {
     let events: Vec<_> = order
         .events
         .iter()
-        .map(|event| {
-            json!({ "id": event.id, "type": event.event_type, "status": event.object()["status"] })
-        })
+        .map(|event| json!({ "id": event.id, "type": event.event_type, "status": event.object()["status"] }))
         .collect();
     json!({ "state": order.state, "headline": headline, "detail": detail, "events": events })
 }
@@ -128,11 +99,7 @@ struct PayRequest {
     share: Share,
 }
 
-async fn pay_as_customer(
-    State(shop): App,
-    Path(id): Path<Uuid>,
-    Json(request): Json<PayRequest>,
-) -> Response {
+async fn pay_as_customer(State(shop): App, Path(id): Path<Uuid>, Json(request): Json<PayRequest>) -> Response {
     match shop.pay(id, request.share).await {
         Ok(sent) => {
             let message = format!("Sent on {}, transaction {}", sent.network, sent.tx_hash);
@@ -141,9 +108,7 @@ async fn pay_as_customer(
         Err(error) => {
             let status = match error {
                 ShopError::NoSuchOrder => StatusCode::NOT_FOUND,
-                ShopError::NoQuote | ShopError::NoWallet(_) | ShopError::TooPoor => {
-                    StatusCode::CONFLICT
-                }
+                ShopError::NoQuote | ShopError::NoWallet(_) | ShopError::TooPoor => StatusCode::CONFLICT,
                 _ => StatusCode::BAD_GATEWAY,
             };
             (status, Json(json!({ "message": sentence(&error) }))).into_response()
@@ -163,27 +128,19 @@ async fn take_webhook(State(shop): App, headers: HeaderMap, body: Bytes) -> Resp
             state.events.entry(event.id.clone()).or_insert(event);
             Json(json!({ "ok": true })).into_response()
         }
-        Err(error) => (
-            StatusCode::BAD_REQUEST,
-            Json(json!({ "error": error.code() })),
-        )
-            .into_response(),
+        Err(error) => (StatusCode::BAD_REQUEST, Json(json!({ "error": error.code() }))).into_response(),
     }
 }
 
 /// What an order's state means to its buyer.
 fn words(state: OrderState) -> (&'static str, &'static str) {
     match state {
-        OrderState::Open => (
-            "Waiting for payment",
-            "Pay in the payment page; this one follows by itself.",
-        ),
+        OrderState::Open => ("Waiting for payment", "Pay in the payment page; this one follows by itself."),
         OrderState::PartlyPaid => ("Partly paid", "The payment page shows what is left to pay."),
         OrderState::Paid => ("Paid", "Thank you. Your coffee is being packed."),
-        OrderState::NeedsReview => (
-            "We need to look at this",
-            "The payment does not match the order. We will write to you.",
-        ),
+        OrderState::NeedsReview => {
+            ("We need to look at this", "The payment does not match the order. We will write to you.")
+        }
         OrderState::Expired => ("Time is up", "Nothing was charged. You can start again."),
         OrderState::Canceled => ("Canceled", "Nothing was charged. You can start again."),
     }
@@ -225,10 +182,7 @@ fn page(template: &str, fields: &[(&str, &str)], frame: Option<&str>) -> Respons
     }
     let frame_origin = frame
         .and_then(|url| reqwest::Url::parse(url).ok())
-        .map_or_else(
-            || "'none'".to_owned(),
-            |url| url.origin().ascii_serialization(),
-        );
+        .map_or_else(|| "'none'".to_owned(), |url| url.origin().ascii_serialization());
     let policy = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
          connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
@@ -245,29 +199,17 @@ fn page(template: &str, fields: &[(&str, &str)], frame: Option<&str>) -> Respons
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")];
     (headers, text).into_response()
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the shop is another program, with its own clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the shop is another program, with its own clock")]
 fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -285,10 +227,7 @@ mod tests {
 
     #[test]
     fn values_stay_text() {
-        assert_eq!(
-            escaped(r#"<a href="x">'&"#),
-            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;"
-        );
+        assert_eq!(escaped(r#"<a href="x">'&"#), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
     }
 
     #[test]
