@@ -3,9 +3,13 @@
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod credentials;
 pub mod events;
 pub mod failpoint;
 pub mod invoicing;
+pub mod log;
 pub mod rates;
 pub mod store;
+pub mod tls;
 pub mod view;
+pub mod webhooks;

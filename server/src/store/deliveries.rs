@@ -81,7 +81,7 @@ impl Tx<'_> {
 
     /// Claims deliveries that are due: nobody else gets them before `leased_until`, and if they are not
     /// settled by then (the process died), they are due again. Events of one invoice go to an endpoint
-    /// one after the other.
+    /// one after the other. Endpoints in `except` are left out.
     ///
     /// # Errors
     ///
@@ -91,25 +91,27 @@ impl Tx<'_> {
         now: UnixMillis,
         leased_until: UnixMillis,
         limit: i64,
+        except: &[String],
     ) -> Result<Vec<DueDelivery>, StoreError> {
-        let rows = sqlx::query(
+        let left_out: Vec<_> = (4..4 + except.len()).map(|parameter| format!("${parameter}")).collect();
+        let sql = format!(
             "SELECT events.*, deliveries.endpoint_id, deliveries.attempts, webhook_endpoints.url, webhook_endpoints.secret
              FROM deliveries
              JOIN events ON events.event_key = deliveries.event_key
              JOIN webhook_endpoints ON webhook_endpoints.merchant_id = deliveries.merchant_id
                 AND webhook_endpoints.endpoint_id = deliveries.endpoint_id
              WHERE deliveries.due_ms <= $1 AND events.sequence IS NOT NULL
+                AND deliveries.endpoint_id NOT IN ({})
                 AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier
                     WHERE earlier.merchant_id = deliveries.merchant_id AND earlier.endpoint_id = deliveries.endpoint_id
                         AND earlier.invoice_id = deliveries.invoice_id AND earlier.event_key < deliveries.event_key
                         AND earlier.due_ms IS NOT NULL AND earlier.created_ms > $2)
-             ORDER BY deliveries.due_ms LIMIT $3",
-        )
-        .bind(now.0)
-        .bind(now.0 - HELD_BACK_AT_MOST_MS)
-        .bind(limit)
-        .fetch_all(&mut *self.connection)
-        .await?;
+             ORDER BY deliveries.due_ms, deliveries.event_key LIMIT $3",
+            if left_out.is_empty() { "''".to_owned() } else { left_out.join(", ") }
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now.0).bind(now.0 - HELD_BACK_AT_MOST_MS).bind(limit);
+        let query = except.iter().fold(query, sqlx::query::Query::bind);
+        let rows = query.fetch_all(&mut *self.connection).await?;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
             let columns = Columns::of(row, "deliveries");
