@@ -19,6 +19,7 @@ use serde::Deserialize;
 use url::Url;
 use wire::Environment;
 
+pub(crate) use check::is_loopback;
 pub use load::{ConfigError, Source};
 pub use secrets::{SecretsError, create_file as create_secret_file, load as load_secrets};
 

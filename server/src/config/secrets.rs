@@ -103,7 +103,8 @@ fn read_file(path: &Path) -> Result<Vec<ServerSecret>, SecretsError> {
 fn check_mode(file: &File, path: &Path) -> Result<(), SecretsError> {
     let metadata = file.metadata().map_err(|source| SecretsError::Read { path: path.to_owned(), source })?;
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(SecretsError::Exposed { path: path.to_owned(), mode }) }
+    let by_others = mode & 0o077;
+    if by_others == 0 { Ok(()) } else { Err(SecretsError::Exposed { path: path.to_owned(), mode }) }
 }
 
 #[cfg(not(unix))]
