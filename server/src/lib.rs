@@ -1,6 +1,7 @@
 //! Self-hosted, non-custodial crypto checkout.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credentials;
@@ -10,6 +11,7 @@ pub mod http;
 pub mod invoicing;
 pub mod log;
 pub mod rates;
+pub mod serve;
 pub mod session;
 pub mod store;
 pub mod tls;

@@ -21,6 +21,7 @@ use wire::Environment;
 
 pub(crate) use check::is_loopback;
 pub use load::{ConfigError, Source};
+pub(crate) use secrets::create_private;
 pub use secrets::{SecretsError, create_file as create_secret_file, load as load_secrets};
 
 /// The annotated configuration that `pepay init` writes.

@@ -71,18 +71,27 @@ pub fn load(
 /// If the file cannot be written.
 pub fn create_file(path: &Path) -> Result<bool, SecretsError> {
     let failed = |source| SecretsError::Write { path: path.to_owned(), source };
+    let Some(mut file) = create_private(path).map_err(failed)? else { return Ok(false) };
+    writeln!(file, "{}", hex::encode(random_bytes::<32>())).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    Ok(true)
+}
+
+/// Creates a file that only this user can read; `None` if it is there already.
+///
+/// # Errors
+///
+/// If it cannot be created.
+pub(crate) fn create_private(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = match options.open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        Err(error) => return Err(failed(error)),
-    };
-    writeln!(file, "{}", hex::encode(random_bytes::<32>())).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    Ok(true)
+    match options.open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn read_file(path: &Path) -> Result<Vec<ServerSecret>, SecretsError> {
