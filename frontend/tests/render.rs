@@ -184,9 +184,9 @@ fn choosing(snapshot: &Snapshot, hostile: &str) -> Snapshot {
     let mut chosen = Snapshot { tokens: states::choose().tokens, ..snapshot.clone() };
     chosen.invoice.status = wire::invoice::InvoiceStatus::Unpaid;
     for token in &mut chosen.tokens {
-        token.symbol = hostile.to_owned();
-        token.network = hostile.to_owned();
-        token.network_title = hostile.to_owned();
+        hostile.clone_into(&mut token.symbol);
+        hostile.clone_into(&mut token.network);
+        hostile.clone_into(&mut token.network_title);
         token.unavailable_reason = Some(hostile.to_owned());
     }
     chosen
