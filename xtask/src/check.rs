@@ -43,12 +43,12 @@ pub fn stages(workspace: &Workspace, deny: &Deny, stages: &mut Stages) -> Result
     })?;
     stages.run("documentation", || {
         let mut command = command::cargo(workspace);
-        command.args(["doc", "--locked", "--no-deps", "--document-private-items"]);
         command.args([
-            "--package=domain",
-            "--package=wire",
-            "--package=pepay",
-            "--package=frontend",
+            "doc",
+            "--locked",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
         ]);
         command::run(command.env("RUSTDOCFLAGS", "-D warnings"))
     })

@@ -75,7 +75,9 @@ pub fn build(workspace: &Workspace, tools: &PageTools, warnings: Warnings) -> Re
         .env("TRUNK_BUILD_DIST", target.join("dist"))
         // Everything Trunk needs has been fetched and found; it must not look for other versions.
         .env("TRUNK_OFFLINE", "true")
-        .env("TRUNK_SKIP_VERSION_CHECK", "true");
+        .env("TRUNK_SKIP_VERSION_CHECK", "true")
+        // When the compiler fails, its message must not drown in the places Trunk passed it through.
+        .env("RUST_BACKTRACE", "0");
     if warnings == Warnings::Deny {
         tools.compiler.deny_warnings(&mut trunk);
     }

@@ -11,7 +11,7 @@ pub struct Stages {
 }
 
 struct Row {
-    name: &'static str,
+    name: String,
     outcome: Outcome,
 }
 
@@ -27,7 +27,7 @@ impl Stages {
     /// # Errors
     ///
     /// That of the stage.
-    pub fn run<T>(&mut self, name: &'static str, stage: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn run<T>(&mut self, name: &str, stage: impl FnOnce() -> Result<T>) -> Result<T> {
         println!("\n=== {name} ===");
         let start = Instant::now();
         let result = stage();
@@ -38,16 +38,19 @@ impl Stages {
             Err(_) => (Outcome::Failed(time), "FAILED"),
         };
         println!("=== {name}: {word} in {}", seconds(time));
-        self.rows.push(Row { name, outcome });
+        self.rows.push(Row {
+            name: name.to_owned(),
+            outcome,
+        });
         result
     }
 
     /// Records a stage that cannot run on this machine, so that nobody takes it for passed.
-    pub fn not_run(&mut self, name: &'static str, reason: impl Into<String>) {
+    pub fn not_run(&mut self, name: &str, reason: impl Into<String>) {
         let reason = reason.into();
         println!("\n=== {name}: not run, {reason}");
         self.rows.push(Row {
-            name,
+            name: name.to_owned(),
             outcome: Outcome::NotRun(reason),
         });
     }
@@ -103,7 +106,10 @@ mod tests {
 
     #[test]
     fn table_tells_passed_failed_and_not_run_apart() {
-        let row = |name, outcome| Row { name, outcome };
+        let row = |name: &str, outcome| Row {
+            name: name.to_owned(),
+            outcome,
+        };
         let stages = Stages {
             rows: vec![
                 row("formatting", Outcome::Passed(Duration::from_secs(1))),

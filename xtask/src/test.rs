@@ -1,10 +1,10 @@
 //! `cargo xtask test`: everything that proves the project, from formatting to the browser.
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 use crate::{
     check,
-    command::{self, Result},
+    command::{self, Failure, Result},
     page::{self, Warnings},
     setup::{self, Compiler, TestTools},
     size,
@@ -63,12 +63,40 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
     stages.run("documentation examples", || {
         command::run(cargo_test(workspace, &tools).arg("--doc"))
     })?;
-    stages.run("end-to-end tests of the API", || {
-        command::run(cargo_test(workspace, &tools).args(["--test", "api"]))
-    })?;
-    stages.run("end-to-end tests in the browser", || {
-        command::run(cargo_test(workspace, &tools).args(["--test", "browser"]))
-    })
+
+    // Each by itself, for its time; asked for rather than listed here, so that a new one cannot be forgotten.
+    for name in integration_tests(workspace)? {
+        stages.run(&format!("tests in {name}"), || {
+            command::run(cargo_test(workspace, &tools).args(["--test", &name]))
+        })?;
+    }
+    Ok(())
+}
+
+/// The names of all integration tests of the workspace.
+fn integration_tests(workspace: &Workspace) -> Result<BTreeSet<String>> {
+    let metadata = command::output(command::cargo(workspace).args([
+        "metadata",
+        "--locked",
+        "--no-deps",
+        "--format-version=1",
+    ]))?;
+    let names = test_names(&metadata);
+    if names.is_empty() {
+        Err(Failure::new("cargo metadata names no integration tests"))
+    } else {
+        Ok(names)
+    }
+}
+
+/// Finds the test targets in the output of `cargo metadata`.
+fn test_names(metadata: &str) -> BTreeSet<String> {
+    metadata
+        .split(r#"{"kind":["test"],"#)
+        .skip(1)
+        .filter_map(|target| target.split_once(r#""name":""#)?.1.split('"').next())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `cargo test` with the programs that end-to-end tests start.
@@ -96,4 +124,21 @@ fn lint_page(workspace: &Workspace) -> Result {
         ])
         .env("CARGO_TARGET_DIR", workspace.target.join("page"));
     command::run(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integration_tests_are_found_and_libraries_are_not() {
+        let metadata = r#"{"targets":[{"kind":["lib"],"crate_types":["lib"],"name":"e2e"},
+            {"kind":["test"],"crate_types":["bin"],"name":"browser","src_path":"/tests/browser/main.rs"}]},
+            {"targets":[{"kind":["test"],"crate_types":["bin"],"name":"api"},{"kind":["bin"],"name":"demo"}]}"#;
+        assert_eq!(
+            test_names(metadata).into_iter().collect::<Vec<_>>(),
+            ["api", "browser"]
+        );
+        assert!(test_names(r#"{"packages":[]}"#).is_empty());
+    }
 }

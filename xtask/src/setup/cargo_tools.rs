@@ -63,7 +63,7 @@ impl Tool<'_> {
 
     /// Unoptimized and without features: these tools run for seconds, and what they produce is the same.
     fn build(&self, workspace: &Workspace, root: &Path) -> Result {
-        let target = workspace.target.join("tools");
+        let target = workspace.target.join("tools").join(self.package);
         let mut command = command::cargo(workspace);
         command
             .args(["install", &format!("{}@{}", self.package, self.version)])

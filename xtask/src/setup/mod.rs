@@ -177,6 +177,9 @@ impl Step {
     }
 
     fn installing(&self, how: &str, reason: &str) {
-        println!("{}: missing, {reason}\n      {how}", self.label);
+        println!(
+            "{}: missing, and needed because {reason}\n      {how}",
+            self.label
+        );
     }
 }
