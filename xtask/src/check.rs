@@ -30,26 +30,10 @@ pub fn stages(workspace: &Workspace, deny: &Deny, stages: &mut Stages) -> Result
 
     stages.run("formatting", || cargo(&["fmt", "--all", "--check"]))?;
     stages.run("dependencies", || dependencies::check(workspace, deny))?;
-    stages.run("lints", || {
-        cargo(&[
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ])
-    })?;
+    stages.run("lints", || cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     stages.run("documentation", || {
         let mut command = command::cargo(workspace);
-        command.args([
-            "doc",
-            "--locked",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-        ]);
+        command.args(["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
         command::run(command.env("RUSTDOCFLAGS", "-D warnings"))
     })
 }

@@ -52,12 +52,8 @@ pub fn clean_environment(command: &mut Command, workspace: &Workspace) {
         }
     }
     if let Some(paths) = env::var_os("LD_LIBRARY_PATH") {
-        let ours = |path: &PathBuf| {
-            path.starts_with(&workspace.target) || path.ends_with("lib") && is_toolchain(path)
-        };
-        let kept: Vec<PathBuf> = env::split_paths(&paths)
-            .filter(|path| !ours(path))
-            .collect();
+        let ours = |path: &PathBuf| path.starts_with(&workspace.target) || path.ends_with("lib") && is_toolchain(path);
+        let kept: Vec<PathBuf> = env::split_paths(&paths).filter(|path| !ours(path)).collect();
         match env::join_paths(&kept) {
             Ok(kept) if !kept.is_empty() => command.env("LD_LIBRARY_PATH", kept),
             _ => command.env_remove("LD_LIBRARY_PATH"),
@@ -79,22 +75,15 @@ fn describes_xtask(name: &str) -> bool {
 }
 
 fn is_toolchain(path: &Path) -> bool {
-    path.components()
-        .any(|part| matches!(part.as_os_str().to_str(), Some("rustlib" | "toolchains")))
+    path.components().any(|part| matches!(part.as_os_str().to_str(), Some("rustlib" | "toolchains")))
 }
 
 /// Prints a command, runs it with our own input and output, and fails if it does.
 pub fn run(command: &mut Command) -> Result {
     let spelled = spell(command);
     println!("$ {spelled}");
-    let status = command
-        .status()
-        .map_err(|error| Failure::new(format!("`{spelled}` did not start: {error}")))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("`{spelled}` failed: {status}")))
-    }
+    let status = command.status().map_err(|error| Failure::new(format!("`{spelled}` did not start: {error}")))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("`{spelled}` failed: {status}"))) }
 }
 
 /// The trimmed standard output of a program that must succeed; its standard error is passed on.
@@ -105,33 +94,21 @@ pub fn output(command: &mut Command) -> Result<String> {
         .output()
         .map_err(|error| Failure::new(format!("`{spelled}` did not start: {error}")))?;
     if !output.status.success() {
-        return Err(Failure::new(format!(
-            "`{spelled}` failed: {}",
-            output.status
-        )));
+        return Err(Failure::new(format!("`{spelled}` failed: {}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// What `PROGRAM --version` prints, or `None` if there is no such program or it does not work.
 pub fn version_of(program: impl AsRef<OsStr>) -> Option<String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let output = Command::new(program).arg("--version").stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Looks a program up on `PATH`.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let file_name = format!("{name}{}", env::consts::EXE_SUFFIX);
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(&file_name))
-        .find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(&file_name)).find(|path| path.is_file())
 }
 
 /// `PATH` with some folders in front of it.
@@ -146,11 +123,7 @@ pub fn path_with(folders: &[PathBuf]) -> OsString {
 fn spell(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let program = program.file_name().unwrap_or(program.as_os_str());
-    std::iter::once(program)
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    std::iter::once(program).chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -166,27 +139,14 @@ mod tests {
 
     #[test]
     fn failing_program_is_named() {
-        let failure = run(Command::new("cargo")
-            .arg("no-such-command-here")
-            .stderr(Stdio::null()))
-        .unwrap_err();
-        assert!(
-            failure
-                .to_string()
-                .starts_with("`cargo no-such-command-here` failed"),
-            "{failure}"
-        );
+        let failure = run(Command::new("cargo").arg("no-such-command-here").stderr(Stdio::null())).unwrap_err();
+        assert!(failure.to_string().starts_with("`cargo no-such-command-here` failed"), "{failure}");
     }
 
     #[test]
     fn missing_program_is_named() {
         let failure = run(&mut Command::new("no-such-program-here")).unwrap_err();
-        assert!(
-            failure
-                .to_string()
-                .starts_with("`no-such-program-here` did not start"),
-            "{failure}"
-        );
+        assert!(failure.to_string().starts_with("`no-such-program-here` did not start"), "{failure}");
     }
 
     #[test]

@@ -28,10 +28,7 @@ fn start(workspace: &Workspace, mode: &str) -> Result {
     command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--bins"]))?;
 
     let mut demo = Command::new(workspace.built_program("demo"));
-    demo.current_dir(&workspace.root)
-        .arg(mode)
-        .arg("--pepay")
-        .arg(workspace.built_program("pepay"));
+    demo.current_dir(&workspace.root).arg(mode).arg("--pepay").arg(workspace.built_program("pepay"));
     command::clean_environment(&mut demo, workspace);
     hand_over(demo)
 }

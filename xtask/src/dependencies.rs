@@ -32,14 +32,9 @@ pub fn check(workspace: &Workspace, deny: &Deny) -> Result {
         "sources",
     ]))?;
 
-    let sqlite = bundled_sqlite(
-        workspace,
-        lock::only_version(&lock::read(workspace)?, "libsqlite3-sys")?,
-    )?;
+    let sqlite = bundled_sqlite(workspace, lock::only_version(&lock::read(workspace)?, "libsqlite3-sys")?)?;
     if numbers(&sqlite).as_deref() < Some(&OLDEST_SQLITE) {
-        return Err(Failure::new(format!(
-            "the bundled SQLite is {sqlite}; at least 3.51.3 is needed"
-        )));
+        return Err(Failure::new(format!("the bundled SQLite is {sqlite}; at least 3.51.3 is needed")));
     }
     println!("bundled SQLite: {sqlite}");
     Ok(())
@@ -47,37 +42,23 @@ pub fn check(workspace: &Workspace, deny: &Deny) -> Result {
 
 /// The version of the SQLite sources inside `libsqlite3-sys`.
 fn bundled_sqlite(workspace: &Workspace, version: &str) -> Result<String> {
-    let metadata = command::output(command::cargo(workspace).args([
-        "metadata",
-        "--locked",
-        "--format-version=1",
-    ]))?;
+    let metadata = command::output(command::cargo(workspace).args(["metadata", "--locked", "--format-version=1"]))?;
     let manifest = manifest_path(&metadata, &format!("libsqlite3-sys-{version}"))
         .ok_or_else(|| Failure::new("cargo metadata does not say where libsqlite3-sys is"))?;
-    let path = Path::new(manifest)
-        .with_file_name("sqlite3")
-        .join("bindgen_bundled_version.rs");
+    let path = Path::new(manifest).with_file_name("sqlite3").join("bindgen_bundled_version.rs");
     let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
-    sqlite_version(&text)
-        .ok_or_else(|| Failure::new(format!("{}: no SQLITE_VERSION", path.display())))
+    sqlite_version(&text).ok_or_else(|| Failure::new(format!("{}: no SQLITE_VERSION", path.display())))
 }
 
 /// Finds a package's manifest in the output of `cargo metadata` by the name of its folder.
 fn manifest_path<'a>(metadata: &'a str, folder: &str) -> Option<&'a str> {
     let end = format!("/{folder}/Cargo.toml");
-    metadata
-        .split("\"manifest_path\":\"")
-        .filter_map(|rest| rest.split('"').next())
-        .find(|path| path.ends_with(&end))
+    metadata.split("\"manifest_path\":\"").filter_map(|rest| rest.split('"').next()).find(|path| path.ends_with(&end))
 }
 
 fn sqlite_version(bindings: &str) -> Option<String> {
-    let line = bindings
-        .lines()
-        .find(|line| line.contains("const SQLITE_VERSION:"))?;
-    line.split('"')
-        .nth(1)
-        .map(|version| version.trim_end_matches("\\0").to_owned())
+    let line = bindings.lines().find(|line| line.contains("const SQLITE_VERSION:"))?;
+    line.split('"').nth(1).map(|version| version.trim_end_matches("\\0").to_owned())
 }
 
 fn numbers(version: &str) -> Option<Vec<u32>> {
@@ -107,11 +88,9 @@ mod tests {
 
     #[test]
     fn manifest_is_found_by_its_folder() {
-        let metadata = r#"{"manifest_path":"/src/b-1.0.0/Cargo.toml","x":1},{"manifest_path":"/src/a-1.0.0/Cargo.toml"}"#;
-        assert_eq!(
-            manifest_path(metadata, "a-1.0.0"),
-            Some("/src/a-1.0.0/Cargo.toml")
-        );
+        let metadata =
+            r#"{"manifest_path":"/src/b-1.0.0/Cargo.toml","x":1},{"manifest_path":"/src/a-1.0.0/Cargo.toml"}"#;
+        assert_eq!(manifest_path(metadata, "a-1.0.0"), Some("/src/a-1.0.0/Cargo.toml"));
         assert_eq!(manifest_path(metadata, "c-1.0.0"), None);
     }
 }

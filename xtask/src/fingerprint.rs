@@ -39,9 +39,7 @@ impl Fingerprint {
             }
             children.sort();
             children.len().hash(&mut self.0);
-            return children
-                .iter()
-                .try_for_each(|child| self.add(child, skipped));
+            return children.iter().try_for_each(|child| self.add(child, skipped));
         }
         if path.exists() {
             fs::read(path).map_err(failed)?.hash(&mut self.0);
@@ -60,9 +58,7 @@ mod tests {
 
     /// The fingerprint of a folder in which `change` has been made.
     fn fingerprint_after(name: &str, change: impl FnOnce(&Path)) -> String {
-        let folder = std::env::temp_dir()
-            .join(format!("xtask-fingerprint-{}-{name}", std::process::id()))
-            .join("page");
+        let folder = std::env::temp_dir().join(format!("xtask-fingerprint-{}-{name}", std::process::id())).join("page");
         fs::create_dir_all(folder.join("src/inner")).unwrap();
         fs::create_dir_all(folder.join("dist")).unwrap();
         fs::write(folder.join("index.html"), "<html>").unwrap();
@@ -78,11 +74,7 @@ mod tests {
 
     fn check(name: &str, changes: bool, change: impl FnOnce(&Path)) {
         let untouched = fingerprint_after(&format!("{name}-untouched"), |_| ());
-        assert_eq!(
-            fingerprint_after(name, change) != untouched,
-            changes,
-            "{name}"
-        );
+        assert_eq!(fingerprint_after(name, change) != untouched, changes, "{name}");
     }
 
     #[test]

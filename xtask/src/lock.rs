@@ -33,18 +33,12 @@ pub fn read(workspace: &Workspace) -> Result<Vec<Package>> {
 ///
 /// If there is none, or more than one.
 pub fn only_version<'a>(packages: &'a [Package], name: &str) -> Result<&'a str> {
-    let versions: Vec<&str> = packages
-        .iter()
-        .filter(|package| package.name == name)
-        .map(|package| package.version.as_str())
-        .collect();
+    let versions: Vec<&str> =
+        packages.iter().filter(|package| package.name == name).map(|package| package.version.as_str()).collect();
     match versions[..] {
         [version] => Ok(version),
         [] => Err(Failure::new(format!("Cargo.lock has no package `{name}`"))),
-        _ => Err(Failure::new(format!(
-            "Cargo.lock has `{name}` more than once: {}",
-            versions.join(", ")
-        ))),
+        _ => Err(Failure::new(format!("Cargo.lock has `{name}` more than once: {}", versions.join(", ")))),
     }
 }
 
@@ -117,14 +111,7 @@ source = "registry+https://index.example"
                 source: Some("registry+https://index.example".to_owned()),
             }
         );
-        assert_eq!(
-            packages[1],
-            Package {
-                name: "frontend".to_owned(),
-                version: "0.1.0".to_owned(),
-                source: None
-            }
-        );
+        assert_eq!(packages[1], Package { name: "frontend".to_owned(), version: "0.1.0".to_owned(), source: None });
     }
 
     #[test]
@@ -133,9 +120,6 @@ source = "registry+https://index.example"
         assert_eq!(only_version(&packages, "adler2").unwrap(), "2.0.1");
         assert!(only_version(&packages, "absent").is_err());
         let twice = only_version(&packages, "twice").unwrap_err();
-        assert_eq!(
-            twice.to_string(),
-            "Cargo.lock has `twice` more than once: 1.0.0, 2.0.0"
-        );
+        assert_eq!(twice.to_string(), "Cargo.lock has `twice` more than once: 1.0.0, 2.0.0");
     }
 }

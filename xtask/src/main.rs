@@ -67,9 +67,6 @@ fn run(arguments: &[&str]) -> Result {
             print!("{HELP}");
             Ok(())
         }
-        other => Err(Failure::new(format!(
-            "unknown command `{}`\n\n{HELP}",
-            other.join(" ")
-        ))),
+        other => Err(Failure::new(format!("unknown command `{}`\n\n{HELP}", other.join(" ")))),
     }
 }

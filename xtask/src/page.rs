@@ -45,9 +45,7 @@ pub fn run(workspace: &Workspace) -> Result {
 pub fn build(workspace: &Workspace, tools: &PageTools, warnings: Warnings) -> Result {
     // A folder of its own, so that the server can be built at the same time.
     let target = workspace.target.join("page");
-    let stamp = Stamp {
-        path: target.join("made-from"),
-    };
+    let stamp = Stamp { path: target.join("made-from") };
 
     let inputs = inputs(workspace, tools)?;
     if stamp.covers(&inputs, &outputs(workspace)?, warnings) {
@@ -58,14 +56,7 @@ pub fn build(workspace: &Workspace, tools: &PageTools, warnings: Warnings) -> Re
 
     let host = host(tools, workspace)?;
     let mut fetch = tools.command(workspace, "cargo");
-    command::run(fetch.args([
-        "fetch",
-        "--locked",
-        "--target",
-        "wasm32-unknown-unknown",
-        "--target",
-        &host,
-    ]))?;
+    command::run(fetch.args(["fetch", "--locked", "--target", "wasm32-unknown-unknown", "--target", &host]))?;
 
     let mut trunk = tools.command(workspace, "trunk");
     trunk
@@ -84,11 +75,7 @@ pub fn build(workspace: &Workspace, tools: &PageTools, warnings: Warnings) -> Re
     command::run(&mut trunk)?;
 
     let mut finish = Command::new("node");
-    finish
-        .current_dir(&workspace.root)
-        .arg("xtask/src/page.mjs")
-        .arg(target.join("dist"))
-        .arg(workspace.dist());
+    finish.current_dir(&workspace.root).arg("xtask/src/page.mjs").arg(target.join("dist")).arg(workspace.dist());
     command::run(&mut finish)?;
 
     stamp.write(&inputs, &outputs(workspace)?, warnings)
@@ -102,8 +89,7 @@ fn host(tools: &PageTools, workspace: &Workspace) -> Result<String> {
     };
     let text = command::output(tools.command(workspace, program).arg("-vV"))?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned)
-        .ok_or_else(|| Failure::new("`rustc -vV` names no host"))
+    host.map(str::to_owned).ok_or_else(|| Failure::new("`rustc -vV` names no host"))
 }
 
 fn inputs(workspace: &Workspace, tools: &PageTools) -> Result<String> {
@@ -136,15 +122,12 @@ impl Stamp {
     }
 
     fn write(&self, inputs: &str, outputs: &str, warnings: Warnings) -> Result {
-        fs::write(&self.path, Self::text(inputs, outputs, warnings))
-            .map_err(|error| Failure::file(&self.path, &error))
+        fs::write(&self.path, Self::text(inputs, outputs, warnings)).map_err(|error| Failure::file(&self.path, &error))
     }
 
     fn remove(&self) -> Result {
         match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Failure::file(&self.path, &error))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::file(&self.path, &error)),
             _ => Ok(()),
         }
     }
@@ -170,10 +153,7 @@ mod tests {
 
         stamp.write("in", "out", Warnings::Print).unwrap();
         assert!(stamp.covers("in", "out", Warnings::Print));
-        assert!(
-            !stamp.covers("in", "out", Warnings::Deny),
-            "warnings may have been printed"
-        );
+        assert!(!stamp.covers("in", "out", Warnings::Deny), "warnings may have been printed");
         assert!(!stamp.covers("other", "out", Warnings::Print));
         assert!(!stamp.covers("in", "other", Warnings::Print));
 

@@ -53,9 +53,7 @@ fn measure(workspace: &Workspace) -> Result<Vec<File>> {
     let dist = workspace.dist();
     let size = |name: &str| {
         let path = dist.join(name);
-        fs::metadata(&path)
-            .map(|metadata| metadata.len())
-            .map_err(|error| Failure::file(&path, &error))
+        fs::metadata(&path).map(|metadata| metadata.len()).map_err(|error| Failure::file(&path, &error))
     };
 
     let mut files = Vec::new();
@@ -63,17 +61,8 @@ fn measure(workspace: &Workspace) -> Result<Vec<File>> {
         let entry = entry.map_err(|error| Failure::file(&dist, &error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if [".js", ".wasm"].iter().any(|ending| name.ends_with(ending)) {
-            let (raw, gzip, brotli) = (
-                size(&name)?,
-                size(&format!("{name}.gz"))?,
-                size(&format!("{name}.br"))?,
-            );
-            files.push(File {
-                name,
-                raw,
-                gzip,
-                brotli,
-            });
+            let (raw, gzip, brotli) = (size(&name)?, size(&format!("{name}.gz"))?, size(&format!("{name}.br"))?);
+            files.push(File { name, raw, gzip, brotli });
         }
     }
     if files.is_empty() {
@@ -108,10 +97,7 @@ fn table(files: &[File]) -> String {
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
-    let mut groups: Vec<&str> = (first..digits.len())
-        .step_by(3)
-        .map(|start| &digits[start..start + 3])
-        .collect();
+    let mut groups: Vec<&str> = (first..digits.len()).step_by(3).map(|start| &digits[start..start + 3]).collect();
     if first != 0 {
         groups.insert(0, &digits[..first]);
     }
@@ -136,18 +122,8 @@ mod tests {
     #[test]
     fn total_counts_the_largest_html_that_is_allowed() {
         let files = [
-            File {
-                name: "frontend.js".to_owned(),
-                raw: 42_000,
-                gzip: 8_000,
-                brotli: 6_043,
-            },
-            File {
-                name: "frontend_bg.wasm".to_owned(),
-                raw: 180_000,
-                gzip: 80_000,
-                brotli: 67_179,
-            },
+            File { name: "frontend.js".to_owned(), raw: 42_000, gzip: 8_000, brotli: 6_043 },
+            File { name: "frontend_bg.wasm".to_owned(), raw: 180_000, gzip: 80_000, brotli: 67_179 },
         ];
         assert_eq!(total(&files), 81_222);
         assert_eq!(

@@ -38,10 +38,7 @@ impl Stages {
             Err(_) => (Outcome::Failed(time), "FAILED"),
         };
         println!("=== {name}: {word} in {}", seconds(time));
-        self.rows.push(Row {
-            name: name.to_owned(),
-            outcome,
-        });
+        self.rows.push(Row { name: name.to_owned(), outcome });
         result
     }
 
@@ -49,21 +46,12 @@ impl Stages {
     pub fn not_run(&mut self, name: &str, reason: impl Into<String>) {
         let reason = reason.into();
         println!("\n=== {name}: not run, {reason}");
-        self.rows.push(Row {
-            name: name.to_owned(),
-            outcome: Outcome::NotRun(reason),
-        });
+        self.rows.push(Row { name: name.to_owned(), outcome: Outcome::NotRun(reason) });
     }
 
     /// All stages with their times and the sum.
     pub fn table(&self) -> String {
-        let width = self
-            .rows
-            .iter()
-            .map(|row| row.name.len())
-            .max()
-            .unwrap_or_default()
-            .max("total".len());
+        let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or_default().max("total".len());
         let mut total = Duration::ZERO;
         let mut lines = vec![String::new()];
         for Row { name, outcome } in &self.rows {
@@ -106,10 +94,7 @@ mod tests {
 
     #[test]
     fn table_tells_passed_failed_and_not_run_apart() {
-        let row = |name: &str, outcome| Row {
-            name: name.to_owned(),
-            outcome,
-        };
+        let row = |name: &str, outcome| Row { name: name.to_owned(), outcome };
         let stages = Stages {
             rows: vec![
                 row("formatting", Outcome::Passed(Duration::from_secs(1))),
@@ -130,9 +115,7 @@ total         1 min 03 s"
     #[test]
     fn failure_of_a_stage_is_passed_on_and_kept() {
         let mut stages = Stages::default();
-        let failure = stages
-            .run("clippy", || Err::<(), _>(Failure::new("no")))
-            .unwrap_err();
+        let failure = stages.run("clippy", || Err::<(), _>(Failure::new("no"))).unwrap_err();
         assert_eq!(failure.to_string(), "no");
         assert!(stages.table().contains("FAILED"));
     }

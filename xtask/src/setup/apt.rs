@@ -19,24 +19,12 @@ pub fn install(step: &Step, packages: &[&str], reason: &str) -> Result<bool> {
         return Ok(false);
     }
 
-    step.installing(
-        &format!("installing Debian packages: {}", packages.join(" ")),
-        reason,
-    );
+    step.installing(&format!("installing Debian packages: {}", packages.join(" ")), reason);
     let apt = |arguments: &[&str]| {
         // `env` carries the setting through sudo, which clears the environment.
-        let words = [
-            "env",
-            "DEBIAN_FRONTEND=noninteractive",
-            "apt-get",
-            "--quiet",
-        ];
+        let words = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"];
         let mut command = Command::new(if is_root { words[0] } else { "sudo" });
-        command::run(
-            command
-                .args(if is_root { &words[1..] } else { &words[..] })
-                .args(arguments),
-        )
+        command::run(command.args(if is_root { &words[1..] } else { &words[..] }).args(arguments))
     };
     apt(&["update"])?;
     apt(&[&["install", "--yes", "--no-install-recommends"], packages].concat())?;

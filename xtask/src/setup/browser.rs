@@ -17,11 +17,7 @@ pub struct Browser {
 /// Finds both by `CHROMIUM` and `CHROMEDRIVER` or on `PATH`, or installs Debian's.
 pub fn find(step: &Step) -> Result<Browser> {
     if found().is_none() {
-        apt::install(
-            step,
-            &["chromium", "chromium-driver"],
-            "the tests pay in a real browser",
-        )?;
+        apt::install(step, &["chromium", "chromium-driver"], "the tests pay in a real browser")?;
     }
     let browser = found().ok_or_else(|| {
         Failure::new(
@@ -29,20 +25,13 @@ pub fn find(step: &Step) -> Result<Browser> {
              manager, or set CHROMIUM and CHROMEDRIVER to their paths",
         )
     })?;
-    step.ready(&format!(
-        "{} and {}",
-        browser.chromium.display(),
-        browser.chromedriver.display()
-    ));
+    step.ready(&format!("{} and {}", browser.chromium.display(), browser.chromedriver.display()));
     Ok(browser)
 }
 
 fn found() -> Option<Browser> {
     Some(Browser {
-        chromium: program(
-            "CHROMIUM",
-            &["chromium", "chromium-browser", "google-chrome", "chrome"],
-        )?,
+        chromium: program("CHROMIUM", &["chromium", "chromium-browser", "google-chrome", "chrome"])?,
         chromedriver: program("CHROMEDRIVER", &["chromedriver"])?,
     })
 }

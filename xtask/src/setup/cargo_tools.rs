@@ -27,23 +27,15 @@ impl Tool<'_> {
     pub fn find(&self, workspace: &Workspace, step: &Step) -> Result<PathBuf> {
         let root = tools_folder()?.join(format!("{}-{}", self.package, self.version));
         let folder = root.join("bin");
-        let on_path = || {
-            command::find_program(self.program).and_then(|path| Some(path.parent()?.to_path_buf()))
-        };
+        let on_path = || command::find_program(self.program).and_then(|path| Some(path.parent()?.to_path_buf()));
 
-        if let Some(found) = [Some(folder.clone()), on_path()]
-            .into_iter()
-            .flatten()
-            .find(|folder| self.is_in(folder))
-        {
+        if let Some(found) = [Some(folder.clone()), on_path()].into_iter().flatten().find(|folder| self.is_in(folder)) {
             step.ready(&format!("{} in {}", self.version, found.display()));
             return Ok(found);
         }
 
-        let how = format!(
-            "building {} {} with cargo, about {} on two cores",
-            self.package, self.version, self.duration
-        );
+        let how =
+            format!("building {} {} with cargo, about {} on two cores", self.package, self.version, self.duration);
         step.installing(&how, self.reason);
         self.build(workspace, &root)?;
         if self.is_in(&folder) {
@@ -85,9 +77,7 @@ pub fn find_components(workspace: &Workspace, step: &Step) -> Result {
     for (command, name) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         let version = command::output(command::cargo(workspace).args([command, "--version"]));
         versions.push(version.map_err(|_| {
-            Failure::new(format!(
-                "the toolchain has no {name}; `rustup component add {name}` installs it"
-            ))
+            Failure::new(format!("the toolchain has no {name}; `rustup component add {name}` installs it"))
         })?);
     }
     step.ready(&versions.join(", "));
@@ -96,11 +86,7 @@ pub fn find_components(workspace: &Workspace, step: &Step) -> Result {
 
 /// Where tools are kept for all checkouts, so that a new one does not build them again.
 fn tools_folder() -> Result<PathBuf> {
-    let set = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("PEPAY_TOOLS_DIR")
         .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("pepay/tools")))
         .or_else(|| env::home_dir().map(|folder| folder.join(".cache/pepay/tools")))

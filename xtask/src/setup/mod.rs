@@ -91,11 +91,7 @@ pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
     node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
-    Ok(TestTools {
-        page,
-        deny,
-        browser,
-    })
+    Ok(TestTools { page, deny, browser })
 }
 
 fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {
@@ -121,15 +117,8 @@ fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {
     let wasm_opt = wasm::find_optimizer(&steps.next("wasm-opt"))?;
     node::find(&steps.next("Node.js"))?;
 
-    let versions = format!(
-        "{} / trunk {TRUNK} / wasm-bindgen {wasm_bindgen} / {wasm_opt}",
-        compiler.version()
-    );
-    Ok(PageTools {
-        compiler,
-        folders,
-        versions,
-    })
+    let versions = format!("{} / trunk {TRUNK} / wasm-bindgen {wasm_bindgen} / {wasm_opt}", compiler.version());
+    Ok(PageTools { compiler, folders, versions })
 }
 
 fn check_tools(workspace: &Workspace, steps: &mut Steps) -> Result<Deny> {
@@ -142,9 +131,7 @@ fn check_tools(workspace: &Workspace, steps: &mut Steps) -> Result<Deny> {
         duration: "1 minute",
     };
     let folder = deny.find(workspace, &steps.next("cargo-deny"))?;
-    Ok(Deny {
-        path: command::path_with(&[folder]),
-    })
+    Ok(Deny { path: command::path_with(&[folder]) })
 }
 
 /// Counts the steps of one set-up.
@@ -160,9 +147,7 @@ impl Steps {
 
     fn next(&mut self, name: &'static str) -> Step {
         self.number += 1;
-        Step {
-            label: format!("[{}/{}] {name}", self.number, self.total),
-        }
+        Step { label: format!("[{}/{}] {name}", self.number, self.total) }
     }
 }
 
@@ -177,9 +162,6 @@ impl Step {
     }
 
     fn installing(&self, how: &str, reason: &str) {
-        println!(
-            "{}: missing, and needed because {reason}\n      {how}",
-            self.label
-        );
+        println!("{}: missing, and needed because {reason}\n      {how}", self.label);
     }
 }

@@ -13,8 +13,7 @@ const OLDEST: u32 = 20;
 
 /// Checks that Node.js and npm are there. Debian 12 has no Node.js that is new enough, so we cannot install it.
 pub fn find(step: &Step) -> Result {
-    let version =
-        command::version_of("node").filter(|version| OLDEST <= major(version).unwrap_or_default());
+    let version = command::version_of("node").filter(|version| OLDEST <= major(version).unwrap_or_default());
     match version {
         Some(version) if command::find_program("npm").is_some() => {
             step.ready(&version);
@@ -47,11 +46,7 @@ pub fn install_packages(workspace: &Workspace, step: &Step) -> Result {
         "installing the packages of contracts/package-lock.json with npm",
         "the demo and the tests pay on local chains",
     );
-    command::run(
-        Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(&folder),
-    )?;
+    command::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     fs::write(&stamp, wanted).map_err(|error| Failure::file(&stamp, &error))
 }
 

@@ -63,12 +63,7 @@ impl Compiler {
     /// A compiler that can be used as things are.
     fn ready() -> Result<Option<Self>> {
         let sysroot = command::output(Command::new("rustc").args(["--print", "sysroot"]))?;
-        if Path::new(&sysroot)
-            .join("lib/rustlib")
-            .join(TARGET)
-            .join("lib")
-            .is_dir()
-        {
+        if Path::new(&sysroot).join("lib/rustlib").join(TARGET).join("lib").is_dir() {
             let version = command::output(Command::new("rustc").arg("--version"))?;
             return Ok(Some(Self::Active { version }));
         }
@@ -110,9 +105,7 @@ impl Compiler {
     /// Makes a command prepared by [`apply`](Self::apply) fail on warnings, where the compiler can.
     pub fn deny_warnings(&self, command: &mut Command) {
         if let Self::Debian { .. } = self {
-            command
-                .env("CARGO_UNSTABLE_WARNINGS", "true")
-                .env("CARGO_BUILD_WARNINGS", "deny");
+            command.env("CARGO_UNSTABLE_WARNINGS", "true").env("CARGO_BUILD_WARNINGS", "deny");
         }
     }
 }
@@ -123,7 +116,9 @@ pub(super) fn find_optimizer(step: &Step) -> Result<String> {
         apt::install(step, &["binaryen"], "it makes the WASM smaller")?;
     }
     let version = command::version_of("wasm-opt").ok_or_else(|| {
-        Failure::new("wasm-opt is missing; it makes the WASM smaller. Install binaryen with the system's package manager")
+        Failure::new(
+            "wasm-opt is missing; it makes the WASM smaller. Install binaryen with the system's package manager",
+        )
     })?;
     step.ready(&version);
     Ok(version)
@@ -149,10 +144,7 @@ mod tests {
     fn old_and_unknown_compilers_are_refused() {
         let check = |version, good| assert_eq!(is_new_enough(version), good, "{version}");
         check("rustc 1.95.0 (59807616e 2026-04-14)", true);
-        check(
-            "rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)",
-            true,
-        );
+        check("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)", true);
         check("rustc 2.0.0", true);
         check("rustc 1.63.0", false);
         check("rustc 1.100.0", true);
