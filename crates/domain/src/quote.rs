@@ -83,8 +83,8 @@ mod tests {
         )
     }
 
-    fn at_rate(usd_e8: u128, quote: Quote) -> Quote {
-        Quote { rate: Rate::from_usd_e8(usd_e8).unwrap(), ..quote }
+    fn priced(number: u8, created_at: i64, usd_e8: u128) -> Quote {
+        Quote { rate: Rate::from_usd_e8(usd_e8).unwrap(), ..quote(number, 1, created_at) }
     }
 
     #[track_caller]
@@ -117,10 +117,10 @@ mod tests {
 
     #[test]
     fn of_quotes_that_stand_together_the_best_for_the_payer_is_meant() {
-        let fallen = [at_rate(3000, quote(1, 1, 1000)), at_rate(2900, quote(2, 1, 1100))];
+        let fallen = [priced(1, 1000, 3000), priced(2, 1100, 2900)];
         check(&fallen, 1300, Some(&fallen[0]));
         check(&fallen, 1301, Some(&fallen[1]));
-        let risen = [at_rate(2900, quote(1, 1, 1000)), at_rate(3000, quote(2, 1, 1100))];
+        let risen = [priced(1, 1000, 2900), priced(2, 1100, 3000)];
         check(&risen, 1039, Some(&risen[0]));
         check(&risen, 1040, Some(&risen[1]));
     }
