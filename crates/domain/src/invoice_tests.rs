@@ -1127,6 +1127,7 @@ mod world {
         },
         Mine {
             network: usize,
+            blocks: usize,
         },
         /// Drops the newest blocks; what they held may come again or be gone for good.
         Reorganise {
@@ -1218,10 +1219,12 @@ mod world {
                         self.chains[network_of(token)].waiting.push(payment);
                     }
                 }
-                Step::Mine { network } => {
-                    let payments = std::mem::take(&mut self.chains[network].waiting);
-                    self.blocks_made += 1;
-                    self.chains[network].blocks.push(Block { id: self.blocks_made, time: self.now, payments });
+                Step::Mine { network, blocks } => {
+                    for _ in 0..blocks {
+                        let payments = std::mem::take(&mut self.chains[network].waiting);
+                        self.blocks_made += 1;
+                        self.chains[network].blocks.push(Block { id: self.blocks_made, time: self.now, payments });
+                    }
                 }
                 Step::Reorganise { network, depth, comes_again } => {
                     let chain = &mut self.chains[network];
@@ -1323,16 +1326,17 @@ mod world {
     pub fn any_step() -> impl Strategy<Value = Step> {
         let network = 0..NETWORKS.len();
         let percent = prop_oneof![Just(100_u32), Just(50), Just(1), Just(200), 1_u32..120];
+        let seconds = prop_oneof![9 => 1_i64..30, 5 => 30_i64..400, 1 => Just(HOUR), 1 => Just(END - 1000)];
         prop_oneof![
-            3 => prop_oneof![1_i64..30, 30_i64..400, Just(HOUR), Just(END - 1000)].prop_map(|seconds| Step::Wait { seconds }),
-            3 => any_token().prop_map(|token| Step::Quote { token }),
-            1 => (1_800_u128..2_200).prop_map(|price| Step::Reprice { rate: dollars(price) }),
-            5 => (any_token(), percent).prop_map(|(token, percent)| Step::Pay { token, percent }),
-            9 => network.clone().prop_map(|network| Step::Mine { network }),
-            2 => (network.clone(), 1_usize..5, any::<bool>())
+            9 => seconds.prop_map(|seconds| Step::Wait { seconds }),
+            15 => any_token().prop_map(|token| Step::Quote { token }),
+            5 => (1_800_u128..2_200).prop_map(|price| Step::Reprice { rate: dollars(price) }),
+            25 => (any_token(), percent).prop_map(|(token, percent)| Step::Pay { token, percent }),
+            30 => (network.clone(), 1_usize..4).prop_map(|(network, blocks)| Step::Mine { network, blocks }),
+            8 => (network.clone(), 1_usize..5, any::<bool>())
                 .prop_map(|(network, depth, comes_again)| Step::Reorganise { network, depth, comes_again }),
-            1 => network.clone().prop_map(|network| Step::TurnOff { network }),
-            2 => network.prop_map(|network| Step::TurnOn { network }),
+            3 => network.clone().prop_map(|network| Step::TurnOff { network }),
+            6 => network.prop_map(|network| Step::TurnOn { network }),
             1 => Just(Step::Cancel),
         ]
     }
