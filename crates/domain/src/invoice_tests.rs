@@ -333,6 +333,13 @@ fn a_tolerance_is_the_smaller_of_share_and_sum() {
 }
 
 #[test]
+fn a_tolerance_is_counted_in_hundredths_of_a_percent() {
+    // One of a hundred thousand dollars is ten.
+    due(100_000_000).tolerating(1, 20_000).with([usdc(1, 99_989_999)]).check(Underpaid, 99_989_999);
+    due(100_000_000).tolerating(1, 20_000).with([usdc(1, 99_990_000)]).check(Paid, 99_990_000);
+}
+
+#[test]
 fn a_share_needs_a_sum_and_a_sum_needs_a_share() {
     due(20_000).tolerating(100, 0).with([usdc(1, 19_999)]).check(Underpaid, 19_999);
     due(20_000).tolerating(0, 500).with([usdc(1, 19_999)]).check(Underpaid, 19_999);

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn of_equal_quotes_the_newest_is_meant() {
-        let quotes = [quote(1, 1, 1000), quote(2, 1, 1100), quote(3, 1, 1200)];
+        let quotes = [quote(3, 1, 1000), quote(2, 1, 1100), quote(1, 1, 1200)];
         check(&quotes, 1039, Some(&quotes[0]));
         check(&quotes, 1110, Some(&quotes[1]));
         check(&quotes, 1290, Some(&quotes[2]));
