@@ -266,6 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn a_cheap_token_with_few_decimals_is_quoted_to_its_last_one() {
+        let rate = Rate::from_usd_e8(10_000).unwrap();
+        assert_eq!(rate.quote(usd(20_001), decimals(2)).to_decimal(decimals(2)), "200010");
+    }
+
+    #[test]
+    fn token_amounts_add_up_to_the_end_of_their_range() {
+        assert_eq!(units(2).plus(units(3)), units(5));
+        let everything = TokenAmount::from_base_units(U256::MAX);
+        assert_eq!(everything.plus(units(1)), everything);
+    }
+
+    #[test]
     fn parts_are_added_before_they_are_rounded() {
         let half = Rate::PAR.exact_worth(units(500), decimals(6));
         assert_eq!(half.rounded_down(), UsdMillis::ZERO);
@@ -277,8 +290,12 @@ mod tests {
     fn an_exact_sum_beyond_all_money_is_capped() {
         let everything = TokenAmount::from_base_units(U256::MAX);
         let most = Rate::from_usd_e8(u128::MAX).unwrap().exact_worth(everything, decimals(0));
-        let sum = (0..300).fold(ExactUsd::default(), |sum, _| sum.plus(most));
-        assert!(most < sum);
+        let mut sum = most;
+        for _ in 0..400 {
+            assert!(sum <= sum.plus(most));
+            sum = sum.plus(most);
+        }
+        assert_eq!(sum, sum.plus(most));
         assert_eq!(sum.rounded_down(), UsdMillis::MAX);
     }
 
