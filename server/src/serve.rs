@@ -117,6 +117,7 @@ impl Running {
         app.tasks.close();
         let everything_ends = async move {
             app.tasks.wait().await;
+            app.store.close_readers().await;
             // The writer ends with the last handle to the store.
             drop(app);
             // A panic in the writer was logged when it happened.

@@ -1,1 +1,4 @@
+//! The server's promises, through its public API.
 
+mod cli;
+mod webhooks;

@@ -1,1 +1,41 @@
 //! End-to-end tests against the real server, real chains and a real browser.
+//!
+//! [`TestApp`] runs the server in this process, with a clock that tests move; [`ServerProcess`] runs the
+//! `pepay` binary, which can be killed. [`ApiClient`] talks to either as merchants and payers do, and
+//! [`WebhookSink`] is what a merchant listens with.
+
+mod api_client;
+mod folder;
+mod server_process;
+mod test_app;
+mod webhook_sink;
+
+use std::time::{Duration, Instant};
+
+pub use api_client::{Answer, ApiClient};
+pub use folder::TestFolder;
+pub use server_process::{CommandOutput, ServerProcess, pepay_binary};
+pub use test_app::{Merchant, TestApp};
+pub use webhook_sink::{Received, Reply, WebhookSink};
+
+/// The longest that anything these tests wait for may take; only a failure takes that long.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A wallet that no test chain has an account for.
+pub const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+
+/// Asks again and again until there is an answer; `what` names it if there never is one.
+///
+/// # Panics
+///
+/// After [`PATIENCE`].
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

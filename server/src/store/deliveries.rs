@@ -127,10 +127,24 @@ impl Tx<'_> {
                 event,
                 attempts: columns.integer("attempts")?,
             };
-            self.settle_delivery(&delivery, "pending", delivery.attempts, Some(leased_until), None, None).await?;
+            self.settle_delivery(&delivery, "sending", delivery.attempts, Some(leased_until), None, None).await?;
             due.push(delivery);
         }
         Ok(due)
+    }
+
+    /// Makes all claimed deliveries due now. Only for a process that has the database to itself and has
+    /// just started: whoever claimed them is dead.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn release_deliveries(&mut self, now: UnixMillis) -> Result<u64, StoreError> {
+        let done = sqlx::query("UPDATE deliveries SET state = 'pending', due_ms = $1 WHERE state = 'sending'")
+            .bind(now.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(done.rows_affected())
     }
 
     /// Records how a delivery went: `state` is `pending` (again at `due`), `delivered` or `exhausted`.

@@ -140,6 +140,12 @@ impl Store {
         Ok(Reader(self.readers.acquire().await?))
     }
 
+    /// Closes the connections to read with, so that the writer, when it ends, is the last to leave and
+    /// tidies up. Nothing can be read afterwards.
+    pub async fn close_readers(&self) {
+        self.readers.close().await;
+    }
+
     /// Waits until a commit adds events; may wake without one.
     pub async fn events_added(&self) {
         self.events_added.notified().await;

@@ -33,6 +33,10 @@ pub async fn run(app: App) {
             return;
         }
     };
+    if let Err(error) = release_claims(&app).await {
+        // They run out by themselves.
+        tracing::warn!(error = %error, "webhooks of an earlier run stay claimed for a minute");
+    }
     let (free, mut freed) = mpsc::unbounded_channel();
     let mut lanes = Lanes::default();
     loop {
@@ -50,6 +54,20 @@ pub async fn run(app: App) {
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// What an earlier run of this server was sending when it died is due at once. The database is locked
+/// for this server alone.
+async fn release_claims(app: &App) -> Result<(), StoreError> {
+    let now = app.clock.now_ms();
+    if app.store.reader().await?.tx().next_delivery_due().await?.is_none() {
+        return Ok(());
+    }
+    let released = app.store.write(move |tx| Box::pin(async move { tx.release_deliveries(now).await })).await?;
+    if released != 0 {
+        tracing::info!(released, "webhooks of an earlier run are sent again");
+    }
+    Ok(())
 }
 
 /// Starts sending all that is due and has room; returns how long to wait before looking again.

@@ -1,0 +1,151 @@
+//! The real server in this process.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use alloy_primitives::Address;
+use domain::{
+    id::{ApiKeyId, MerchantId},
+    signature::{CredentialHash, ServerSecret},
+};
+use pepay::{
+    app::App,
+    clock::{TestClock, random_bytes},
+    config::Config,
+    credentials::random_credential,
+    serve::{self, Running},
+    store::{Endpoint, NewApiKey, NewMerchant, StoreError},
+};
+
+use crate::{ApiClient, TestFolder, WALLET};
+
+/// A server on a free port, with a database of its own and a clock that tests move.
+pub struct TestApp {
+    pub url: String,
+    pub clock: TestClock,
+    running: Option<Running>,
+    variables: Vec<(OsString, OsString)>,
+    folder: TestFolder,
+}
+
+/// A merchant with an API key.
+pub struct Merchant {
+    pub id: MerchantId,
+    pub api: ApiClient,
+}
+
+impl TestApp {
+    /// Starts a devnet server without networks.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a devnet server whose settings are overridden as by variables, such as
+    /// `("PEPAY__WEBHOOKS__TIMEOUT_MS", "500")`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn start_with(variables: &[(&str, &str)]) -> Self {
+        let mut app = Self {
+            url: String::new(),
+            clock: TestClock::default(),
+            running: None,
+            variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            folder: TestFolder::new(),
+        };
+        app.begin().await;
+        app
+    }
+
+    /// Stops the server and starts it again on the same database, on another port.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.begin().await;
+    }
+
+    /// Stops the server as a signal does; what is shared with it must have been dropped.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
+    /// What the server's parts share.
+    ///
+    /// # Panics
+    ///
+    /// If it was stopped.
+    pub fn app(&self) -> &App {
+        &self.running.as_ref().expect("the server runs").app
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("pepay.db")
+    }
+
+    /// Creates a merchant with an API key.
+    ///
+    /// # Panics
+    ///
+    /// If the database refuses.
+    pub async fn create_merchant(&self) -> Merchant {
+        let wallet: Address = WALLET.parse().expect("the wallet is an address");
+        let now = self.app().clock.now();
+        let api_key = random_credential("pk_test_");
+        let hash = CredentialHash::of(&api_key);
+        let created: Result<_, StoreError> = self
+            .app()
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let merchant = tx
+                        .insert_merchant(&NewMerchant {
+                            name: "Harbour Books".to_owned(),
+                            email: "help@harbour.example".to_owned(),
+                            evm_wallet: wallet,
+                            recovery_code: random_bytes(),
+                            created_at: now,
+                        })
+                        .await?;
+                    tx.insert_api_key(&NewApiKey {
+                        merchant,
+                        id: ApiKeyId::from_random(random_bytes()),
+                        name: "tests".to_owned(),
+                        hash,
+                        hint: "test".to_owned(),
+                        created_at: now,
+                    })
+                    .await?;
+                    Ok(merchant)
+                })
+            })
+            .await;
+        Merchant { id: created.expect("the merchant is created"), api: ApiClient::new(&self.url, &api_key) }
+    }
+
+    /// Sends a merchant's webhooks to `url`, whatever it is, and returns the secret.
+    ///
+    /// # Panics
+    ///
+    /// If the database refuses.
+    pub async fn set_webhook(&self, merchant: &Merchant, url: &str) -> String {
+        let secret = random_credential("whsec_");
+        let id = ApiKeyId::from_random(random_bytes()).to_string();
+        let endpoint = Endpoint { merchant: merchant.id, id, url: url.to_owned(), secret: secret.clone() };
+        let now = self.app().clock.now();
+        let set: Result<_, StoreError> =
+            self.app().store.write(move |tx| Box::pin(async move { tx.set_endpoint(&endpoint, now).await })).await;
+        set.expect("the endpoint is set");
+        secret
+    }
+
+    async fn begin(&mut self) {
+        let text = "environment = \"devnet\"\n[server]\nlisten = \"127.0.0.1:0\"\nshutdown_grace_seconds = 60\n";
+        let path = self.folder.path().join("pepay.toml");
+        let config = Config::read(text, &path, self.variables.clone()).expect("the settings are good");
+        let secrets = vec![ServerSecret::from_bytes([7; 32])];
+        let running = serve::start(config, secrets, self.clock.clock()).await.expect("the server starts");
+        self.url = format!("http://{}", running.address);
+        self.running = Some(running);
+    }
+}
