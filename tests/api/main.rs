@@ -1,1 +1,3 @@
+//! The server's parts together, on real chains and a real database.
 
+mod watcher;
