@@ -19,6 +19,7 @@ use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 
 use crate::{
     app::App,
+    chains,
     clock::Clock,
     config::Config,
     events, http, invoicing,
@@ -82,6 +83,9 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     duties.start("event sequencer", events::run_sequencer(app.clone()));
     duties.start("expiry", invoicing::run_expiry(app.clone()));
     duties.start("webhooks", webhooks::run(app.clone()));
+    for network in &app.config.networks {
+        duties.watch(chains::run(app.clone(), network.clone()));
+    }
     let listener = listener.tap_io(|connection| {
         // Small answers should not wait to be filled up; a connection that is gone will say so itself.
         let _is_gone = connection.set_nodelay(true);
@@ -136,17 +140,32 @@ struct Duties {
 }
 
 impl Duties {
+    /// Starts a duty that lasts until shutdown.
     fn start(&self, name: &'static str, duty: impl Future<Output = ()> + Send + 'static) {
         let (broke, shutdown) = (self.broke.clone(), self.app.shutdown.clone());
         self.app.spawn(async move {
             let panicked = AssertUnwindSafe(duty).catch_unwind().await.is_err();
             if panicked || !shutdown.is_cancelled() {
-                tracing::error!(task = name, panicked, "a task broke");
-                // One broken duty is enough to end the server; further ones are in the log.
-                let _is_told = broke.try_send(name);
+                tell(&broke, name, panicked);
             }
         });
     }
+
+    /// Starts watching a chain. A watcher may give up its network, and says so itself; the others go on.
+    fn watch(&self, watcher: impl Future<Output = ()> + Send + 'static) {
+        let broke = self.broke.clone();
+        self.app.spawn(async move {
+            if AssertUnwindSafe(watcher).catch_unwind().await.is_err() {
+                tell(&broke, "chain watcher", true);
+            }
+        });
+    }
+}
+
+fn tell(broke: &mpsc::Sender<&'static str>, name: &'static str, panicked: bool) {
+    tracing::error!(task = name, panicked, "a task broke");
+    // One broken duty is enough to end the server; further ones are in the log.
+    let _is_told = broke.try_send(name);
 }
 
 /// Takes the lock that keeps a second server off the database.

@@ -9,6 +9,7 @@ mod input;
 mod key;
 mod merchant;
 mod serve;
+mod sweep;
 
 use std::{
     error::Error as _,
@@ -24,8 +25,9 @@ use domain::id::MerchantId;
 pub use input::{InputError, origin, wallet, webhook_url};
 
 use crate::{
+    app::App,
     clock::Clock,
-    config::{Config, ConfigError, SecretsError},
+    config::{Config, ConfigError, SecretsError, load_secrets},
     log::{self, LogStream},
     serve::ServeError,
     store::{Store, StoreError, WriterTask},
@@ -58,6 +60,8 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Send what deposit addresses hold to the merchants' wallets
+    Sweep(sweep::Arguments),
 }
 
 /// A command failed.
@@ -71,6 +75,8 @@ enum CliError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Sweep(#[from] sweep::SweepError),
     #[error("{0}")]
     Input(#[from] InputError),
     #[error("there is no merchant {0}")]
@@ -112,6 +118,7 @@ async fn try_run(cli: Cli) -> Result<(), CliError> {
         Command::Serve => return serve::serve(path).await,
         Command::Init => init::init(path).await?,
         Command::Merchant(command) => merchant::run(command, &Session::open(path).await?).await?,
+        Command::Sweep(arguments) => sweep::run(&arguments, &open_app(path).await?).await?,
         Command::Key(command) => key::run(command, &Session::open(path).await?).await?,
     };
     let printed = if cli.json { format!("{}\n", answer.json) } else { answer.text };
@@ -145,6 +152,15 @@ fn load_config(path: &Path, stream: LogStream) -> Result<Config, ConfigError> {
     let config = Config::load(path, std::env::vars_os())?;
     log::start(&config.log, stream);
     Ok(config)
+}
+
+/// Everything the server shares, without the server.
+async fn open_app(path: &Path) -> Result<App, CliError> {
+    let config = load_config(path, LogStream::Stderr)?;
+    let secrets = load_secrets(&config, std::env::vars_os())?;
+    // No command prints a payment URL.
+    let (app, _writer) = App::open(config, secrets, Clock::system(), "").await?;
+    Ok(app)
 }
 
 /// An error and what caused it, in one line.

@@ -1,0 +1,191 @@
+//! `pepay sweep`.
+
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+use domain::id::MerchantId;
+use serde_json::{Value, json};
+
+use super::{Answer, CliError};
+use crate::{
+    app::App,
+    chains::rpc::{Rpc, RpcError},
+    config::NetworkConfig,
+    invoicing::{self, PlannedSweep, plan_sweeps, safe_batches, send_sweep},
+};
+
+/// A sweep that is not mined by then may still be later; running the command again is safe.
+const PATIENCE: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Only this merchant's deposits
+    #[arg(long, value_name = "MERCHANT_ID")]
+    merchant: Option<i64>,
+    /// Only deposits on this network
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+    /// Where to write what a Safe wallet can import; with several networks, one file for each
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SweepError {
+    #[error("--network: there is no network {0}")]
+    NoSuchNetwork(String),
+    #[error(transparent)]
+    NotSent(#[from] invoicing::SweepError),
+    #[error("network {network} does not say what became of {transaction}")]
+    NoReceipt {
+        network: String,
+        transaction: String,
+        #[source]
+        source: RpcError,
+    },
+    #[error("the sweep {transaction} failed on network {network}")]
+    Failed { network: String, transaction: String },
+    #[error("the sweep {transaction} waits on network {network}; look for it there")]
+    Waiting { network: String, transaction: String },
+}
+
+/// Sends what is due where an account is set for it; elsewhere prints what the merchant's own wallet has
+/// to send.
+pub(super) async fn run(arguments: &Arguments, app: &App) -> Result<Answer, CliError> {
+    let merchant = arguments.merchant.map(MerchantId);
+    if let Some(id) = merchant
+        && app.store.reader().await?.tx().merchant(id).await?.is_none()
+    {
+        return Err(CliError::NoSuchMerchant(id));
+    }
+    if let Some(name) = &arguments.network
+        && app.config.network(name).is_none()
+    {
+        return Err(SweepError::NoSuchNetwork(name.clone()).into());
+    }
+
+    let planned = plan_sweeps(app, merchant, arguments.network.as_deref()).await?;
+    let mut answer = Report::default();
+    let mut for_wallets = Vec::new();
+    for sweep in planned {
+        match app.config.network(&sweep.network).filter(|network| network.sweep_account.is_some()) {
+            Some(network) => {
+                let transaction = send_sweep(app, &sweep).await.map_err(SweepError::NotSent)?;
+                wait_for_receipt(network, &transaction).await?;
+                answer.add(&sweep, Some(&transaction));
+            }
+            None => {
+                answer.add(&sweep, None);
+                for_wallets.push(sweep);
+            }
+        }
+    }
+    if let Some(out) = &arguments.out {
+        answer.files = write_batches(app, &for_wallets, out)?;
+    }
+    Ok(answer.into())
+}
+
+async fn wait_for_receipt(network: &NetworkConfig, transaction: &str) -> Result<(), SweepError> {
+    let rpc = Rpc::new(network);
+    let (name, hash) = (|| network.name.clone(), || transaction.to_owned());
+    let mined = async {
+        loop {
+            let receipt = rpc.call("eth_getTransactionReceipt", json!([transaction])).await;
+            match receipt {
+                Ok(Value::Null) => tokio::time::sleep(ASK_EVERY).await,
+                Ok(receipt) if receipt["status"] == "0x1" => return Ok(()),
+                Ok(_) => return Err(SweepError::Failed { network: name(), transaction: hash() }),
+                Err(source) => return Err(SweepError::NoReceipt { network: name(), transaction: hash(), source }),
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, mined).await {
+        Ok(result) => result,
+        Err(_) => Err(SweepError::Waiting { network: name(), transaction: hash() }),
+    }
+}
+
+/// Writes a file for each network and returns their paths.
+fn write_batches(app: &App, sweeps: &[PlannedSweep], out: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let batches = safe_batches(sweeps, app.clock.now_ms());
+    let is_alone = batches.len() == 1;
+    let mut files = Vec::new();
+    for (network, batch) in batches {
+        let path = if is_alone { out.to_owned() } else { beside(out, &network) };
+        fs::write(&path, format!("{batch:#}\n")).map_err(|source| CliError::Write { path: path.clone(), source })?;
+        files.push(path);
+    }
+    Ok(files)
+}
+
+/// `sweep.json` for network `base` is `sweep-base.json`.
+fn beside(path: &Path, network: &str) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{network}{extension}"))
+}
+
+/// What was done and what is left to do.
+#[derive(Default)]
+struct Report {
+    text: String,
+    sweeps: Vec<Value>,
+    files: Vec<PathBuf>,
+}
+
+impl Report {
+    fn add(&mut self, sweep: &PlannedSweep, transaction: Option<&str>) {
+        let deposits = sweep.salts.len();
+        let what =
+            format!("{}: {deposits} deposits of merchant {} to {}", sweep.network, sweep.merchant, sweep.receiver);
+        // Writing to a string cannot fail.
+        let _infallible = match transaction {
+            Some(transaction) => writeln!(self.text, "{what}, sent in {transaction}"),
+            None => writeln!(
+                self.text,
+                "{what}, to be sent by any wallet as\n  chain {}\n  to {}\n  value 0\n  data {}",
+                sweep.chain_id, sweep.to, sweep.calldata
+            ),
+        };
+        self.sweeps.push(json!({
+            "network": sweep.network,
+            "tx_hash": transaction,
+            "to": sweep.to.to_string(),
+            "data": sweep.calldata.to_string(),
+            "deposits": deposits,
+        }));
+    }
+}
+
+impl From<Report> for Answer {
+    fn from(report: Report) -> Self {
+        let mut text = report.text;
+        if report.sweeps.is_empty() {
+            text.push_str("nothing is due\n");
+        }
+        let files: Vec<_> = report.files.iter().map(|path| path.display().to_string()).collect();
+        for file in &files {
+            // Writing to a string cannot fail.
+            let _infallible = writeln!(text, "wrote {file}");
+        }
+        Self { text, json: json!({ "sweeps": report.sweeps, "files": files }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_several_networks_are_told_apart() {
+        assert_eq!(beside(Path::new("/tmp/sweep.json"), "base"), Path::new("/tmp/sweep-base.json"));
+        assert_eq!(beside(Path::new("sweep"), "base"), Path::new("sweep-base"));
+    }
+}
