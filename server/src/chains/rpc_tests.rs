@@ -116,8 +116,10 @@ async fn answer(State(state): State<Arc<Scripted>>, body: Bytes) -> Response {
 }
 
 fn network(endpoints: &[&Fake]) -> NetworkConfig {
-    let rpc: Vec<_> =
-        endpoints.iter().map(|endpoint| format!("http://user:hunter2secret@{}/v3/hunter2secret", endpoint.address)).collect();
+    let rpc: Vec<_> = endpoints
+        .iter()
+        .map(|endpoint| format!("http://user:hunter2secret@{}/v3/hunter2secret", endpoint.address))
+        .collect();
     serde_json::from_value(json!({
         "name": "ethereum", "title": "Ethereum", "chain_id": 31337, "rpc": rpc,
         "paid_after": 3, "final_after": 6, "rpc_timeout_ms": 500,

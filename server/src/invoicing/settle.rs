@@ -47,6 +47,9 @@ pub struct PlannedSweep {
     pub invoices: Vec<InvoiceId>,
 }
 
+/// What one call can have in common: whose deposits, which wallet, which assets.
+type Group = (MerchantId, Address, BTreeSet<Address>);
+
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     #[error("network {0} has no sweep_account; sweeps are sent by a wallet")]
@@ -73,7 +76,7 @@ pub async fn plan_sweeps(
     let mut tx = reader.tx();
     let mut planned = Vec::new();
     for config in app.config.networks.iter().filter(|config| network.is_none_or(|name| name == config.name)) {
-        let mut groups: BTreeMap<(MerchantId, Address, BTreeSet<Address>), Vec<(InvoiceId, B256)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Group, Vec<(InvoiceId, B256)>> = BTreeMap::new();
         for (owner, id) in tx.invoices_with_final_transfers(&config.name, config.final_after).await? {
             if merchant.is_some_and(|merchant| merchant != owner) {
                 continue;
@@ -136,7 +139,9 @@ async fn due_assets(
 /// [`SweepError::NoAccount`] off devnet, or if the network has no account to send from.
 pub async fn send_sweep(app: &App, sweep: &PlannedSweep) -> Result<String, SweepError> {
     let account = match app.config.network(&sweep.network) {
-        Some(config) if app.config.environment == Environment::Devnet => config.sweep_account.map(|from| (config, from)),
+        Some(config) if app.config.environment == Environment::Devnet => {
+            config.sweep_account.map(|from| (config, from))
+        }
         _ => None,
     };
     let (config, from) = account.ok_or_else(|| SweepError::NoAccount(sweep.network.clone()))?;
@@ -201,7 +206,10 @@ mod tests {
         let batches = safe_batches(&sweeps, UnixMillis(7));
         assert_eq!(batches.len(), 2);
         let batch = &batches["ethereum"];
-        assert_eq!((&batch["version"], &batch["chainId"], &batch["createdAt"]), (&json!("1.0"), &json!("1"), &json!(7)));
+        assert_eq!(
+            (&batch["version"], &batch["chainId"], &batch["createdAt"]),
+            (&json!("1.0"), &json!("1"), &json!(7))
+        );
         let data: Vec<_> = batch["transactions"].as_array().unwrap().iter().map(|call| &call["data"]).collect();
         assert_eq!(data, ["0xaa", "0xcc"]);
         assert_eq!(batch["transactions"][0]["to"], FACTORY.to_string());

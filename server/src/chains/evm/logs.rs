@@ -41,8 +41,10 @@ pub struct Log {
     /// Its block, as an index into the blocks read.
     pub block: usize,
     pub transaction: B256,
+    /// The transaction's place in the block.
     pub transaction_index: u64,
-    pub log_index: u64,
+    /// The log's own place in the block.
+    pub index: u64,
     pub deposit: Address,
     pub amount: U256,
     pub event: Event,
@@ -86,16 +88,12 @@ impl Scope<'_> {
                 }
             }
         }
-        logs.sort_by_key(|log| (log.block, log.log_index));
+        logs.sort_by_key(|log| (log.block, log.index));
         Ok(logs)
     }
 
     /// `None` for a log that is what was asked for and means nothing to us.
-    fn check_one(
-        &self,
-        raw: &RawLog,
-        by_number: &HashMap<u64, usize>,
-    ) -> Result<Option<Log>, &'static str> {
+    fn check_one(&self, raw: &RawLog, by_number: &HashMap<u64, usize>) -> Result<Option<Log>, &'static str> {
         let (Some(hash), Some(number), Some(transaction), Some(transaction_index), Some(log_index)) =
             (raw.block_hash, raw.block_number, raw.transaction_hash, raw.transaction_index, raw.log_index)
         else {
@@ -117,7 +115,7 @@ impl Scope<'_> {
             block,
             transaction,
             transaction_index: transaction_index.to(),
-            log_index: log_index.to(),
+            index: log_index.to(),
             deposit,
             amount: U256::from_be_bytes(amount),
             event,
@@ -131,7 +129,9 @@ impl Scope<'_> {
                 Ok(Some(log(Event::Left { asset: Address::from_word(*asset) })))
             }
             // A token's `Swept` or the factory's `Transfer` fits the question, and is neither.
-            [event, ..] if EVENTS.contains(event) && (raw.address == self.factory || self.tokens.contains(&raw.address)) => {
+            [event, ..]
+                if EVENTS.contains(event) && (raw.address == self.factory || self.tokens.contains(&raw.address)) =>
+            {
                 Ok(None)
             }
             _ => Err("a log of another contract or event"),

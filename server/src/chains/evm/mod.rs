@@ -33,7 +33,7 @@ use crate::{
     store::{BlockRef, StoreError, WatchedDeposit},
 };
 
-pub use node::Node;
+pub(crate) use node::Node;
 
 alloy_sol_types::sol! {
     function decimals() external view returns (uint8 decimals);
@@ -250,8 +250,7 @@ impl Watcher {
     /// The newest remembered block that the chain still has.
     async fn find_fork(&self, head: &Header) -> Result<BlockRef, StepError> {
         let remembered = self.app.store.reader().await?.tx().remembered_blocks(&self.network.name).await?;
-        let candidates: Vec<_> =
-            remembered.iter().filter(|block| block.number <= head.number.to::<u64>()).collect();
+        let candidates: Vec<_> = remembered.iter().filter(|block| block.number <= head.number.to::<u64>()).collect();
         for blocks in candidates.chunks(FORK_STRIDE) {
             let headers = self.node.headers(blocks.iter().map(|block| block.number)).await?;
             for (block, header) in blocks.iter().zip(headers) {
@@ -455,7 +454,7 @@ impl Watcher {
                 invoice: deposit.invoice,
                 block: blocks.get(log.block)?.clone(),
                 tx_id: log.transaction.to_string(),
-                log_index: position::of_log(log.transaction_index, log.log_index),
+                log_index: position::of_log(log.transaction_index, log.index),
                 token: self.token_at(asset)?.token_id(),
                 amount: TokenAmount::from_base_units(log.amount),
             })
@@ -478,7 +477,7 @@ impl Watcher {
                     amount: log.amount,
                     block: log.block,
                     tx_id: log.transaction.to_string(),
-                    position: position::of_log(log.transaction_index, log.log_index),
+                    position: position::of_log(log.transaction_index, log.index),
                     payer: Some(payer),
                 },
             )),

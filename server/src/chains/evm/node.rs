@@ -49,7 +49,8 @@ pub struct Transaction {
     pub from: Address,
     pub to: Option<Address>,
     pub value: U256,
-    pub transaction_index: U64,
+    #[serde(rename = "transactionIndex")]
+    pub index: U64,
 }
 
 /// A call inside a transaction, as the call tracer tells it.
@@ -154,11 +155,7 @@ impl Node {
     }
 
     /// Native balances after a block. `None` if the endpoints no longer have the state of that block.
-    pub async fn balances(
-        &mut self,
-        addresses: &[Address],
-        block: &BlockRef,
-    ) -> Result<Option<Vec<U256>>, StepError> {
+    pub async fn balances(&mut self, addresses: &[Address], block: &BlockRef) -> Result<Option<Vec<U256>>, StepError> {
         if addresses.is_empty() {
             return Ok(Some(Vec::new()));
         }
