@@ -704,7 +704,8 @@ async fn a_sweep_that_is_reorganised_away_is_due_again() {
     shop.chain.mine(FINAL_AFTER).await.unwrap();
     shop.catch_up().await;
     let plans = plan_sweeps(&shop.app, None, None).await.unwrap();
-    send_sweep(&shop.app, &plans[0]).await.unwrap();
+    let sweep = send_sweep(&shop.app, &plans[0]).await.unwrap();
+    shop.chain.mined(sweep.parse().unwrap()).await.unwrap();
     shop.catch_up().await;
     assert_eq!(plan_sweeps(&shop.app, None, None).await.unwrap(), []);
     assert_eq!(shop.case(order).await.payments[0].settlement, SettlementStatus::Processing);
