@@ -8,6 +8,7 @@ mod api_client;
 mod folder;
 mod server_process;
 mod test_app;
+mod test_chain;
 mod webhook_sink;
 
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ pub use api_client::{Answer, ApiClient};
 pub use folder::TestFolder;
 pub use server_process::{CommandOutput, ServerProcess, pepay_binary};
 pub use test_app::{Merchant, TestApp};
+pub use test_chain::{SentPayment, TestChain, USDC};
 pub use webhook_sink::{Received, Reply, WebhookSink};
 
 /// The longest that anything these tests wait for may take; only a failure takes that long.

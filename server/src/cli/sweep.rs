@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A sweep that is not mined by then may still be later; running the command again is safe.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Args)]
@@ -74,17 +74,15 @@ pub(super) async fn run(arguments: &Arguments, app: &App) -> Result<Answer, CliE
     let mut answer = Report::default();
     let mut for_wallets = Vec::new();
     for sweep in planned {
-        match app.config.network(&sweep.network).filter(|network| network.sweep_account.is_some()) {
-            Some(network) => {
-                let transaction = send_sweep(app, &sweep).await.map_err(SweepError::NotSent)?;
-                wait_for_receipt(network, &transaction).await?;
-                answer.add(&sweep, Some(&transaction));
-            }
-            None => {
-                answer.add(&sweep, None);
-                for_wallets.push(sweep);
-            }
-        }
+        let network = app.config.network(&sweep.network).filter(|network| network.sweep_account.is_some());
+        let Some(network) = network else {
+            answer.add(&sweep, None);
+            for_wallets.push(sweep);
+            continue;
+        };
+        let transaction = send_sweep(app, &sweep).await.map_err(SweepError::NotSent)?;
+        wait_for_receipt(network, &transaction).await?;
+        answer.add(&sweep, Some(&transaction));
     }
     if let Some(out) = &arguments.out {
         answer.files = write_batches(app, &for_wallets, out)?;

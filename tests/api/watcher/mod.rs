@@ -4,10 +4,10 @@
 mod relay;
 mod shop;
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, B256, U256};
 use domain::{
     invoice::{InvoiceStatus, PaymentStatus},
-    money::UsdMillis,
+    money::{Rate, UsdMillis},
     settlement::SettlementStatus,
     transfer::Valuation,
 };
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use self::{
     relay::{Relay, decline},
-    shop::{ETH, FINAL_AFTER, PAID_AFTER, Shop, USDC, WALLET, milliether, units},
+    shop::{ETH, FINAL_AFTER, PAID_AFTER, Shop, USDC, WALLET, check, milliether, units},
 };
 
 // Reorganisations
@@ -36,7 +36,7 @@ async fn a_payment_lost_in_a_shallow_reorganisation_stops_counting() {
     shop.pay(order, 20_000).await;
     shop.catch_up().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Unpaid, 0);
+    check(&case, InvoiceStatus::Unpaid, 0);
     assert_eq!(case.payments[0].status, PaymentStatus::Pending);
     assert_eq!(case.payments[0].record.confirmations, 1);
 
@@ -44,7 +44,7 @@ async fn a_payment_lost_in_a_shallow_reorganisation_stops_counting() {
     shop.chain.mine(PAID_AFTER).await.unwrap();
     shop.catch_up().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Unpaid, 0);
+    check(&case, InvoiceStatus::Unpaid, 0);
     assert!(!case.payments[0].record.canonical);
     assert_eq!(shop.events(order).await, ["invoice.created", "invoice_payment.created", "invoice_payment.updated"]);
     shop.check_conservation(order).await;
@@ -79,7 +79,7 @@ async fn a_transaction_that_returns_in_another_block_is_one_payment() {
         shop.confirm().await;
 
         let case = shop.case(order).await;
-        shop.check(&case, InvoiceStatus::Paid, 20_000);
+        check(&case, InvoiceStatus::Paid, 20_000);
         assert_eq!(case.payments.len(), 1);
         let second = &case.payments[0].record;
         assert_eq!(second.payment, first.payment);
@@ -100,18 +100,18 @@ async fn a_chain_shorter_than_the_cursor_is_a_reorganisation() {
     let snapshot = shop.chain.snapshot().await.unwrap();
     shop.pay(order, 20_000).await;
     shop.confirm().await;
-    shop.check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
 
     shop.chain.revert(snapshot).await.unwrap();
     assert_eq!(shop.watcher.step().await.unwrap(), Step::Behind, "one look may have hit a node that lags");
     assert_eq!(shop.watcher.step().await.unwrap(), Step::Behind);
     assert_eq!(shop.watcher.step().await.unwrap(), Step::Recorded { is_at_head: true });
-    shop.check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
+    check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
     shop.check_conservation(order).await;
 
     shop.pay(order, 20_000).await;
     shop.confirm().await;
-    shop.check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
     shop.check_conservation(order).await;
 }
 
@@ -143,7 +143,7 @@ async fn a_crash_between_reading_and_recording_loses_and_repeats_nothing() {
     let mut shop = shop.restart().await;
     shop.catch_up().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.payments.len(), 2);
     shop.check_conservation(order).await;
 }
@@ -176,7 +176,7 @@ async fn a_crash_in_the_middle_of_a_range_loses_and_repeats_nothing() {
     assert!(5 < crashes, "{crashes}");
     for order in [tokens, coins] {
         let case = shop.case(order).await;
-        shop.check(&case, InvoiceStatus::Paid, 20_000);
+        check(&case, InvoiceStatus::Paid, 20_000);
         assert_eq!(case.payments.len(), 10);
         shop.check_conservation(order).await;
     }
@@ -195,7 +195,7 @@ async fn a_payment_during_two_hours_of_outage_is_on_time() {
     shop.chain.mine(PAID_AFTER).await.unwrap();
     shop.catch_up().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert!(!case.invoice.standing.late);
     assert!(matches!(case.payments[0].record.valuation, Valuation::Quoted { .. }));
     assert!(case.invoice.standing.paid_at.unwrap() < case.invoice.terms.expires_at);
@@ -212,8 +212,27 @@ async fn a_watcher_that_was_outrun_starts_anew() {
     shop.confirm().await;
     assert_eq!(shop.watcher.record(*reading).await.unwrap(), Step::Outrun);
     shop.catch_up().await;
-    shop.check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
     assert_eq!(shop.case(order).await.payments.len(), 1);
+}
+
+#[tokio::test]
+async fn the_task_watches_by_itself_until_the_server_ends() {
+    let shop = Shop::open_with(|network, _| network["poll_ms"] = json!(20)).await;
+    let order = shop.order(20_000, USDC).await;
+    let mut changes = shop.app.hub.subscribe(order.id);
+    let task = shop.app.spawn(pepay::chains::run(shop.app.clone(), shop.app.config.networks[0].clone()));
+    shop.pay(order, 20_000).await;
+    while shop.case(order).await.payments.is_empty() {
+        changes.changed().await;
+    }
+    shop.chain.mine(PAID_AFTER).await.unwrap();
+    while shop.case(order).await.invoice.standing.status != InvoiceStatus::Paid {
+        changes.changed().await;
+    }
+    shop.app.shutdown.cancel();
+    task.await.unwrap();
+    shop.check_conservation(order).await;
 }
 
 // Endpoints
@@ -236,7 +255,7 @@ async fn with_an_endpoint_of_another_chain_the_other_one_is_used() {
     let order = shop.order(20_000, USDC).await;
     shop.pay(order, 20_000).await;
     shop.confirm().await;
-    shop.check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
 }
 
 /// A shop that sees its chain only through a relay.
@@ -258,7 +277,7 @@ async fn check_all_is_found(mut shop: Shop) {
     shop.catch_up().await;
     for order in [tokens, coins] {
         let case = shop.case(order).await;
-        shop.check(&case, InvoiceStatus::Paid, 30_000);
+        check(&case, InvoiceStatus::Paid, 30_000);
         assert_eq!(case.payments.len(), 3);
         shop.check_conservation(order).await;
     }
@@ -327,7 +346,9 @@ async fn check_refused(spoil: fn(&mut Value)) {
     shop.catch_up().await;
     shop.pay(order, 20_000).await;
     relay.twist(move |call, answer| {
-        if let ("eth_getLogs", Some(logs)) = (call["method"].as_str().unwrap_or_default(), answer["result"].as_array_mut()) {
+        if let ("eth_getLogs", Some(logs)) =
+            (call["method"].as_str().unwrap_or_default(), answer["result"].as_array_mut())
+        {
             logs.iter_mut().for_each(spoil);
         }
     });
@@ -338,7 +359,7 @@ async fn check_refused(spoil: fn(&mut Value)) {
     relay.twist(|_, _| {});
     let mut shop = shop.restart().await;
     shop.confirm().await;
-    shop.check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
 }
 
 #[tokio::test]
@@ -388,11 +409,13 @@ async fn a_part_and_the_rest_pay() {
     let mut shop = Shop::open().await;
     let order = shop.order(20_000, USDC).await;
     shop.pay(order, 8_000).await;
+    shop.catch_up().await;
     shop.confirm().await;
-    shop.check(&shop.case(order).await, InvoiceStatus::Underpaid, 8_000);
+    check(&shop.case(order).await, InvoiceStatus::Underpaid, 8_000);
     shop.pay(order, 12_000).await;
+    shop.catch_up().await;
     shop.confirm().await;
-    shop.check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
     shop.check_conservation(order).await;
     assert_eq!(
         shop.events(order).await,
@@ -420,7 +443,7 @@ async fn three_parts_in_one_block_pay() {
     shop.chain.mine(1).await.unwrap();
     shop.confirm().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.payments.len(), 3);
     shop.check_conservation(order).await;
 }
@@ -431,19 +454,16 @@ async fn one_transaction_may_pay_one_invoice_twice_and_another_once() {
     let (first, second) = (shop.order(20_000, USDC).await, shop.order(7_000, USDC).await);
     let contract = shop.chain.deploy_payer().await.unwrap();
     shop.chain.mint(shop.usdc, contract, units(27_000_000)).await.unwrap();
-    let payments = [
-        (first.deposit, units(10_000_000)),
-        (second.deposit, units(7_000_000)),
-        (first.deposit, units(10_000_000)),
-    ];
+    let payments =
+        [(first.deposit, units(10_000_000)), (second.deposit, units(7_000_000)), (first.deposit, units(10_000_000))];
     let transaction = shop.chain.pay_tokens(shop.payer(), contract, shop.usdc, &payments).await.unwrap();
     shop.chain.mined(transaction).await.unwrap();
     shop.confirm().await;
     let case = shop.case(first).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.payments.len(), 2);
     assert_ne!(case.payments[0].record.payment, case.payments[1].record.payment);
-    shop.check(&shop.case(second).await, InvoiceStatus::Paid, 7_000);
+    check(&shop.case(second).await, InvoiceStatus::Paid, 7_000);
     shop.check_conservation(first).await;
     shop.check_conservation(second).await;
 }
@@ -456,17 +476,17 @@ async fn paying_too_much_or_twice_is_paid_and_overpaid() {
     shop.pay(twice, 20_000).await;
     shop.confirm().await;
     let case = shop.case(over).await;
-    shop.check(&case, InvoiceStatus::Paid, 25_000);
+    check(&case, InvoiceStatus::Paid, 25_000);
     assert_eq!(case.invoice.standing.overpaid, UsdMillis::from_millis(5_000));
     let case = shop.case(twice).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.invoice.standing.overpaid, UsdMillis::ZERO);
     let events_when_paid = shop.events(twice).await.len();
 
     shop.pay(twice, 20_000).await;
     shop.confirm().await;
     let case = shop.case(twice).await;
-    shop.check(&case, InvoiceStatus::Paid, 40_000);
+    check(&case, InvoiceStatus::Paid, 40_000);
     assert_eq!(case.invoice.standing.overpaid, UsdMillis::from_millis(20_000));
     let events = shop.events(twice).await;
     assert_eq!(events[events_when_paid..].last().map(String::as_str), Some("invoice.updated"));
@@ -484,7 +504,7 @@ async fn dust_is_recorded_and_changes_nothing() {
     shop.pay_native(order, units(1)).await;
     shop.confirm().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Unpaid, 40);
+    check(&case, InvoiceStatus::Unpaid, 40);
     assert_eq!(case.payments.len(), 3, "the transfer of nothing is not one of them");
     assert_eq!(case.invoice.standing.locked_by, None);
     shop.check_conservation(order).await;
@@ -492,7 +512,7 @@ async fn dust_is_recorded_and_changes_nothing() {
     shop.quote(order, ETH).await;
     shop.pay(order, 20_000).await;
     shop.confirm().await;
-    shop.check(&shop.case(order).await, InvoiceStatus::Paid, 20_040);
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_040);
 }
 
 // Tokens
@@ -504,7 +524,7 @@ async fn a_known_token_that_is_not_accepted_is_shown_and_not_credited() {
     shop.pay_token(order, shop.eurx, 20_000_000).await;
     shop.confirm().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Unpaid, 0);
+    check(&case, InvoiceStatus::Unpaid, 0);
     assert_eq!(case.payments[0].record.valuation, Valuation::Unexpected);
     assert_eq!(case.payments[0].status, PaymentStatus::ManualRetry);
     assert_eq!(shop.events(order).await, ["invoice.created", "invoice_payment.created"]);
@@ -522,7 +542,7 @@ async fn unlisted_tokens_and_namesakes_are_ignored() {
     }
     shop.confirm().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Unpaid, 0);
+    check(&case, InvoiceStatus::Unpaid, 0);
     assert_eq!(case.payments.len(), 0);
     assert_eq!(shop.events(order).await, ["invoice.created"]);
 }
@@ -549,7 +569,7 @@ async fn native_coin_pays() {
     let transaction = shop.pay_native(order, milliether(10)).await;
     shop.confirm().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.payments[0].record.tx_id, transaction.to_string());
     assert_eq!(case.payments[0].record.payer, Some(shop.payer().to_string()));
     shop.check_conservation(order).await;
@@ -560,17 +580,16 @@ async fn native_coin_moved_inside_a_call_is_found_in_the_trace() {
     let mut shop = Shop::open().await;
     let (first, second) = (shop.order(20_000, ETH).await, shop.order(4_000, ETH).await);
     let contract = shop.chain.deploy_payer().await.unwrap();
-    let payments =
-        [(first.deposit, milliether(4)), (second.deposit, milliether(2)), (first.deposit, milliether(6))];
+    let payments = [(first.deposit, milliether(4)), (second.deposit, milliether(2)), (first.deposit, milliether(6))];
     let transaction = shop.chain.pay_native_inside_call(shop.payer(), contract, &payments).await.unwrap();
     shop.chain.mined(transaction).await.unwrap();
     shop.confirm().await;
     let case = shop.case(first).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.payments.len(), 2);
     assert!(case.payments.iter().all(|payment| payment.record.tx_id == transaction.to_string()));
     assert_eq!(case.payments[0].record.payer, Some(contract.to_string()));
-    shop.check(&shop.case(second).await, InvoiceStatus::Paid, 4_000);
+    check(&shop.case(second).await, InvoiceStatus::Paid, 4_000);
     shop.check_conservation(first).await;
     shop.check_conservation(second).await;
 }
@@ -589,7 +608,7 @@ async fn native_coin_that_nothing_explains_is_booked_on_its_block() {
     shop.catch_up().await;
     for (order, millis) in [(first, 20_000), (second, 4_000)] {
         let case = shop.case(order).await;
-        shop.check(&case, InvoiceStatus::Paid, millis);
+        check(&case, InvoiceStatus::Paid, millis);
         let record = &case.payments[0].record;
         assert_eq!(record.tx_id, format!("internal:{}", receipt.block_hash));
         assert_eq!((record.block_number, record.payer.as_ref()), (receipt.block_number, None));
@@ -607,7 +626,7 @@ async fn a_reverted_transaction_with_value_is_ignored() {
     let order = shop.order(20_000, ETH).await;
     // Once swept the address has code, and a call that is no plain payment reverts.
     shop.pay_native(order, milliether(1)).await;
-    let sweep = shop.chain.sweep(shop.payer(), WALLET, &[order.salt], &[alloy_primitives::Address::ZERO]).await.unwrap();
+    let sweep = shop.chain.sweep(shop.payer(), WALLET, &[order.salt], &[Address::ZERO]).await.unwrap();
     shop.chain.mined(sweep).await.unwrap();
     shop.catch_up().await;
 
@@ -620,7 +639,7 @@ async fn a_reverted_transaction_with_value_is_ignored() {
     assert!(!shop.chain.receipt(reverted).await.unwrap().unwrap().succeeded);
     shop.confirm().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.payments.len(), 2);
     assert!(case.payments.iter().all(|payment| payment.record.tx_id != reverted.to_string()));
     shop.check_conservation(order).await;
@@ -634,13 +653,13 @@ async fn a_strangers_sweep_before_we_looked_hides_nothing() {
     let order = shop.order(20_000, ETH).await;
     shop.catch_up().await;
     let payment = shop.pay_native(order, milliether(10)).await;
-    let sweep = shop.chain.sweep(shop.chain.accounts()[4], WALLET, &[order.salt], &[alloy_primitives::Address::ZERO]);
-    let sweep = sweep.await.unwrap();
+    let stranger = shop.chain.accounts()[4];
+    let sweep = shop.chain.sweep(stranger, WALLET, &[order.salt], &[Address::ZERO]).await.unwrap();
     shop.chain.mined(sweep).await.unwrap();
     shop.chain.mine(FINAL_AFTER).await.unwrap();
     shop.catch_up().await;
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.payments.len(), 1);
     assert_eq!(case.payments[0].record.tx_id, payment.to_string());
     assert_eq!(case.payments[0].settlement, SettlementStatus::Settled);
@@ -659,7 +678,7 @@ async fn check_paid_and_swept_at_once(mut shop: Shop, is_traced: bool) {
     shop.catch_up().await;
     assert_eq!(shop.chain.native_balance(order.deposit).await.unwrap(), U256::ZERO);
     let case = shop.case(order).await;
-    shop.check(&case, InvoiceStatus::Paid, 20_000);
+    check(&case, InvoiceStatus::Paid, 20_000);
     assert_eq!(case.payments.len(), 1);
     assert_eq!(case.payments[0].record.tx_id == transaction.to_string(), is_traced);
     assert_eq!(case.payments[0].settlement_tx, Some(transaction.to_string()));
@@ -685,7 +704,8 @@ async fn a_sweep_that_is_reorganised_away_is_due_again() {
     shop.chain.mine(FINAL_AFTER).await.unwrap();
     shop.catch_up().await;
     let plans = plan_sweeps(&shop.app, None, None).await.unwrap();
-    send_sweep(&shop.app, &plans[0]).await.unwrap();
+    let sweep = send_sweep(&shop.app, &plans[0]).await.unwrap();
+    shop.chain.mined(sweep.parse().unwrap()).await.unwrap();
     shop.catch_up().await;
     assert_eq!(plan_sweeps(&shop.app, None, None).await.unwrap(), []);
     assert_eq!(shop.case(order).await.payments[0].settlement, SettlementStatus::Processing);
@@ -701,14 +721,13 @@ async fn planned_sweeps_bring_all_of_it_to_the_wallet() {
     let mut shop = Shop::open().await;
     let orders = [shop.order(20_000, USDC).await, shop.order(10_000, USDC).await, shop.order(20_000, ETH).await];
     shop.pay(orders[0], 20_000).await;
+    shop.confirm().await;
+    assert_eq!(plan_sweeps(&shop.app, None, None).await.unwrap(), [], "it is paid, but not final yet");
     shop.pay(orders[1], 10_000).await;
     shop.pay_token(orders[1], shop.eurx, 5).await;
     shop.pay_native(orders[2], milliether(10)).await;
     let open = shop.order(20_000, USDC).await;
     shop.pay(open, 5_000).await;
-    shop.confirm().await;
-    assert_eq!(plan_sweeps(&shop.app, None, None).await.unwrap(), [], "nothing is final yet");
-
     shop.chain.mine(FINAL_AFTER).await.unwrap();
     shop.catch_up().await;
     let other = domain::id::MerchantId(shop.merchant.0 + 1);
@@ -755,15 +774,15 @@ async fn only_a_sensible_feed_gives_a_price() {
         shop.clock.advance_seconds(11);
         shop.app.prices.current(ETH).await
     };
-    assert_eq!(set(2000, 0).await.map(|rate| rate.usd_e8()), Ok(200_000_000_000));
+    assert_eq!(set(2000, 0).await.map(Rate::usd_e8), Ok(200_000_000_000));
     assert_eq!(set(0, 0).await, Err(NoPrice::NotPositive));
     assert_eq!(set(-5, 0).await, Err(NoPrice::NotPositive));
     assert_eq!(set(2000, i64::MAX).await, Err(NoPrice::Unfinished));
     assert!(matches!(set(2000, 4700).await, Err(NoPrice::Stale { .. })));
     assert!(matches!(set(2000, -120).await, Err(NoPrice::FromTheFuture { .. })));
     assert!(matches!(set(2500, 0).await, Err(NoPrice::Jumped { .. })));
-    assert_eq!(set(2510, 0).await.map(|rate| rate.usd_e8()), Ok(251_000_000_000));
-    assert_eq!(shop.app.prices.current(USDC).await.map(|rate| rate.usd_e8()), Ok(100_000_000));
+    assert_eq!(set(2510, 0).await.map(Rate::usd_e8), Ok(251_000_000_000));
+    assert_eq!(shop.app.prices.current(USDC).await.map(Rate::usd_e8), Ok(100_000_000));
 }
 
 fn no_traces(call: &Value, answer: &mut Value) {
@@ -773,7 +792,7 @@ fn no_traces(call: &Value, answer: &mut Value) {
 }
 
 /// The calldata of a token transfer.
-fn transfer_data(to: alloy_primitives::Address, amount: u64) -> String {
-    let amount = alloy_primitives::B256::from(units(amount));
+fn transfer_data(to: Address, amount: u64) -> String {
+    let amount = B256::from(units(amount));
     format!("0xa9059cbb{}{}", hex::encode(to.into_word()), hex::encode(amount))
 }

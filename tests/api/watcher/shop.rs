@@ -161,8 +161,12 @@ impl Shop {
             fingerprint: Fingerprint::of(&[key.as_bytes()]),
             request_id: key,
         };
-        let invoice = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap();
-        let order = Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt };
+        let created = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap();
+        let order = Order {
+            id: created.invoice.id,
+            deposit: created.invoice.deposit_address,
+            salt: created.invoice.deposit_salt,
+        };
         self.quote(order, token).await;
         order
     }
@@ -219,18 +223,6 @@ impl Shop {
         Case::load(&mut reader.tx(), &self.app.config, self.merchant, order.id).await.unwrap().unwrap()
     }
 
-    #[track_caller]
-    pub fn check(&self, case: &Case, status: InvoiceStatus, credit_millis: u64) {
-        let standing = &case.invoice.standing;
-        assert_eq!((standing.status, standing.credit), (status, UsdMillis::from_millis(credit_millis)));
-        let credited = case.payments.iter().filter(|payment| {
-            payment.record.canonical && matches!(payment.status, PaymentStatus::Confirmed | PaymentStatus::Underpaid)
-        });
-        let worth: UsdMillis = credited.map(|payment| payment.worth).sum();
-        // A quote's rounding may credit a little more than the transfers are worth, never less.
-        assert!(worth <= standing.credit, "{worth} of payments for a credit of {}", standing.credit);
-    }
-
     /// Every unit that reached the address is one recorded unit, whether it is credited or not.
     pub async fn check_conservation(&self, order: Order) {
         let case = self.case(order).await;
@@ -243,9 +235,8 @@ impl Shop {
             };
             let left = sweeps.iter().filter(|sweep| sweep.token == token).map(|sweep| sweep.amount);
             let arrived = held + left.fold(TokenAmount::ZERO, TokenAmount::plus).base_units();
-            let recorded = case.payments.iter().filter(|payment| {
-                payment.record.canonical && payment.record.token == token
-            });
+            let recorded =
+                case.payments.iter().filter(|payment| payment.record.canonical && payment.record.token == token);
             let recorded = recorded.map(|payment| payment.record.amount).fold(TokenAmount::ZERO, TokenAmount::plus);
             assert_eq!(recorded.base_units(), arrived, "token {token}");
         }
@@ -259,6 +250,18 @@ impl Shop {
         let events = reader.tx().events_of_invoice(self.merchant, order.id, 0, 1000).await.unwrap();
         events.into_iter().map(|event| event.event_type).collect()
     }
+}
+
+#[track_caller]
+pub fn check(case: &Case, status: InvoiceStatus, credit_millis: u64) {
+    let standing = &case.invoice.standing;
+    assert_eq!((standing.status, standing.credit), (status, UsdMillis::from_millis(credit_millis)));
+    let credited = case.payments.iter().filter(|payment| {
+        payment.record.canonical && matches!(payment.status, PaymentStatus::Confirmed | PaymentStatus::Underpaid)
+    });
+    let worth: UsdMillis = credited.map(|payment| payment.worth).sum();
+    // A quote's rounding may credit a little more than the transfers are worth, never less.
+    assert!(worth <= standing.credit, "{worth} of payments for a credit of {}", standing.credit);
 }
 
 async fn open_app(config: &Config, clock: &TestClock) -> (App, WriterTask) {

@@ -1,0 +1,331 @@
+//! The real server, killed again and again wherever a crash could hurt, must end up knowing exactly
+//! what happened: no payment lost or counted twice, no invoice forgotten or doubled, every event told.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use alloy_primitives::U256;
+use domain::id::MerchantId;
+use e2e::{ApiClient, Reply, SentPayment, ServerProcess, TestChain, USDC, WALLET, WebhookSink, eventually};
+use pepay::store::Store;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use wire::{
+    event::Event,
+    invoice::{CreatedInvoice, InvoiceStatus},
+    payor::PaymentAddress,
+};
+
+const KILLS: usize = 20;
+const SEED: u64 = 2;
+/// A place that is not passed in so many steps is not passed at all.
+const MOST_STEPS: usize = 600;
+
+/// Every named place, and how often at most it is passed before the kill.
+const PLACES: [(&str, u64); 14] = [
+    ("create.after_invoice", 3),
+    ("store.before_commit", 30),
+    ("store.after_commit", 30),
+    ("sequencer.before_numbering", 5),
+    ("sequencer.after_numbering", 5),
+    ("webhooks.before_send", 5),
+    ("webhooks.after_send", 5),
+    ("webhooks.after_settle", 5),
+    ("scan.after_cursor", 6),
+    ("scan.after_transfers", 3),
+    ("scan.after_refold", 3),
+    ("scan.after_orphaning", 1),
+    ("watcher.before_record", 6),
+    ("watcher.after_record", 6),
+];
+
+/// What the shop and the payers know to be true.
+struct Order {
+    key: Uuid,
+    /// Even, so that half of it is a whole number of cents.
+    cents: u64,
+    /// The answer to the create, once one came.
+    created: Option<CreatedInvoice>,
+    address: Option<PaymentAddress>,
+    payments: Vec<SentPayment>,
+}
+
+impl Order {
+    fn units(&self) -> U256 {
+        U256::from(self.cents * 10_000)
+    }
+
+    fn paid(&self) -> U256 {
+        self.payments.iter().fold(U256::ZERO, |sum, payment| sum + payment.amount)
+    }
+
+    fn expected_status(&self) -> InvoiceStatus {
+        match self.paid() {
+            paid if paid == self.units() => InvoiceStatus::Paid,
+            U256::ZERO => InvoiceStatus::Unpaid,
+            _ => InvoiceStatus::Underpaid,
+        }
+    }
+
+    fn expected_millis(&self) -> u64 {
+        u64::try_from(self.paid() / U256::from(1_000)).unwrap()
+    }
+}
+
+struct World {
+    test: TestChain,
+    sink: WebhookSink,
+    server: ServerProcess,
+    api: ApiClient,
+    webhook_secret: String,
+    orders: Vec<Order>,
+    random: SplitMix,
+}
+
+#[tokio::test]
+async fn kills_at_every_named_place_lose_nothing_and_double_nothing() {
+    let mut world = World::begin().await;
+    for kill in 0..KILLS {
+        let (place, most) = match PLACES.get(kill) {
+            Some(place) => *place,
+            None => PLACES[world.random.below(PLACES.len())],
+        };
+        let passes = 1 + world.random.next() % most;
+        world.server.set_variable("PEPAY_FAILPOINT", &format!("{place}:{passes}"));
+        world.work_until_killed(place).await;
+        world.server.unset_variable("PEPAY_FAILPOINT");
+        // Payers pay and shops try again while the server is away.
+        for _ in 0..world.random.below(4) {
+            world.step().await;
+        }
+    }
+    world.finish().await;
+    world.check_invoices().await;
+    world.check_events().await;
+    world.check_sweep().await;
+}
+
+impl World {
+    async fn begin() -> Self {
+        let (test, sink) = (TestChain::start().await, WebhookSink::start().await);
+        let head = "environment = \"devnet\"\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n\
+                    retry_seconds = [1, 1, 1, 1, 1, 1, 1, 1]\n";
+        let config = [head, &test.network(), &test.sweep_account(), &test.token()].concat();
+        let server = ServerProcess::prepare(&config);
+        let (api, webhook_secret) = server.create_merchant(&sink.url);
+        Self { test, sink, server, api, webhook_secret, orders: Vec::new(), random: SplitMix(SEED) }
+    }
+
+    async fn work_until_killed(&mut self, place: &str) {
+        if self.server.start().await.is_err() {
+            return;
+        }
+        for step in 0..MOST_STEPS {
+            if self.server.ended().is_some() {
+                return;
+            }
+            if place == "scan.after_orphaning" && step % 10 == 9 {
+                self.reorganise().await;
+            }
+            self.step().await;
+        }
+        panic!("{place} was never passed");
+    }
+
+    /// One thing that a shop, a payer or the chain does, whether the server runs or not.
+    async fn step(&mut self) {
+        match self.random.below(6) {
+            0 => self.create().await,
+            1 | 2 => self.choose().await,
+            3 | 4 => self.pay().await,
+            _ => self.test.chain.mine(1 + self.random.next() % 2).await.unwrap(),
+        }
+        if self.random.below(10) == 0 {
+            self.sink.reply([Reply::Status(500)]);
+        }
+    }
+
+    /// Tries an open create again, or makes a new one.
+    async fn create(&mut self) {
+        let open = self.orders.iter().position(|order| order.created.is_none());
+        let index = open.unwrap_or_else(|| {
+            let key = uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid();
+            let cents = 2 * (1 + self.random.next() % 5_000);
+            self.orders.push(Order { key, cents, created: None, address: None, payments: Vec::new() });
+            self.orders.len() - 1
+        });
+        let order = &mut self.orders[index];
+        let dollars: Value = serde_json::from_str(&format!("{}.{:02}", order.cents / 100, order.cents % 100)).unwrap();
+        if let Ok(answer) = self.api.try_create_invoice(order.key, &json!({ "amount_usd": dollars })).await {
+            order.created = Some(answer.good());
+        }
+    }
+
+    async fn choose(&mut self) {
+        let waits = |order: &&mut Order| order.created.is_some() && order.address.is_none();
+        let Some(order) = self.orders.iter_mut().find(waits) else { return };
+        let Some(created) = &order.created else { return };
+        if let Ok(answer) = self.api.try_payment_address(created, "ethereum", USDC).await {
+            order.address = Some(answer.good());
+        }
+    }
+
+    /// Pays half, the rest, or all of an order that has an address.
+    async fn pay(&mut self) {
+        let payable: Vec<usize> = (0..self.orders.len())
+            .filter(|index| {
+                let order = &self.orders[*index];
+                order.address.is_some() && order.paid() < order.units()
+            })
+            .collect();
+        if payable.is_empty() {
+            return;
+        }
+        let index = payable[self.random.below(payable.len())];
+        let is_half = self.random.below(2) == 0;
+        let order = &mut self.orders[index];
+        let rest = order.units() - order.paid();
+        let amount = if is_half && order.payments.is_empty() { rest / U256::from(2) } else { rest };
+        if let Some(address) = &order.address {
+            order.payments.push(self.test.pay(address, amount).await);
+        }
+    }
+
+    /// Replaces the newest blocks; what was in them comes back in later ones.
+    async fn reorganise(&mut self) {
+        let depth = 1 + self.random.next() % 2;
+        let head = self.test.chain.block_number().await.unwrap();
+        let mut dropped = Vec::new();
+        for payment in self.orders.iter().flat_map(|order| &order.payments) {
+            let receipt = self.test.chain.receipt(payment.transaction).await.unwrap().expect("payments are mined");
+            if head - depth < receipt.block_number {
+                dropped.push((receipt.block_number, payment.raw.clone()));
+            }
+        }
+        dropped.sort();
+        self.test.chain.reorg(depth).await.unwrap();
+        for (_, raw) in dropped {
+            let transaction = self.test.chain.send_raw(&raw).await.unwrap();
+            self.test.chain.mined(transaction).await.unwrap();
+        }
+    }
+
+    /// Lets everything come to rest.
+    async fn finish(&mut self) {
+        self.server.start().await.unwrap();
+        while self.orders.iter().any(|order| order.created.is_none()) {
+            self.create().await;
+        }
+        self.test.chain.mine(6).await.unwrap();
+        for order in &self.orders {
+            let created = order.created.as_ref().expect("all are created");
+            let what = format!("invoice {} to be {:?}", created.invoice_id, order.expected_status());
+            eventually(&what, async || {
+                let invoice = self.api.invoice(&created.invoice_id).await;
+                (invoice.status == order.expected_status()).then_some(())
+            })
+            .await;
+        }
+        let (store, _writer) = Store::open_file(&self.server.path("pepay.db")).await.unwrap();
+        eventually("all events to be told", async || {
+            let mut reader = store.reader().await.unwrap();
+            let is_numbered = !reader.tx().has_unnumbered_events().await.unwrap();
+            let is_told = reader.tx().next_delivery_due().await.unwrap().is_none();
+            (is_numbered && is_told).then_some(())
+        })
+        .await;
+    }
+
+    /// Every acknowledged invoice is there once, and holds each payment once.
+    async fn check_invoices(&self) {
+        let (store, _writer) = Store::open_file(&self.server.path("pepay.db")).await.unwrap();
+        let mut reader = store.reader().await.unwrap();
+        let ids: BTreeSet<_> =
+            self.orders.iter().filter_map(|order| order.created.as_ref()).map(|created| &created.invoice_id).collect();
+        assert_eq!(ids.len(), self.orders.len(), "each key has an invoice of its own");
+        // The merchant's count rises with each invoice that was ever kept.
+        let newest = self.orders.iter().map(|order| order.created.as_ref().unwrap().invoice_id.parse().unwrap());
+        let mut sequences = BTreeSet::new();
+        for id in newest {
+            sequences.insert(reader.tx().invoice(MerchantId(1), id).await.unwrap().unwrap().sequence);
+        }
+        let count = i64::try_from(self.orders.len()).unwrap();
+        assert_eq!(sequences, (1..=count).collect(), "no invoice was kept beside those that were acknowledged");
+
+        for order in &self.orders {
+            let created = order.created.as_ref().unwrap();
+            let invoice = self.api.invoice(&created.invoice_id).await;
+            assert_eq!(invoice.amount_paid, order.expected_millis(), "{invoice:?}");
+            assert_eq!(invoice.amount_overpaid, 0, "{invoice:?}");
+            let transfers = reader.tx().transfers(MerchantId(1), created.invoice_id.parse().unwrap()).await.unwrap();
+            let mut counted: Vec<_> =
+                transfers.iter().filter(|transfer| transfer.canonical).map(|transfer| transfer.tx_id.clone()).collect();
+            counted.sort();
+            let mut sent: Vec<_> = order.payments.iter().map(|payment| payment.transaction.to_string()).collect();
+            sent.sort();
+            assert_eq!(counted, sent, "invoice {}", created.invoice_id);
+        }
+    }
+
+    /// The log has no gap, and the shop heard of every event in it, each time the same.
+    async fn check_events(&self) {
+        let (store, _writer) = Store::open_file(&self.server.path("pepay.db")).await.unwrap();
+        let last = store.reader().await.unwrap().tx().last_event_sequence().await.unwrap();
+        let mut heard: BTreeMap<i64, Event> = BTreeMap::new();
+        let mut newest: HashMap<String, (i64, Value)> = HashMap::new();
+        for webhook in self.sink.received() {
+            assert!(webhook.is_signed_with(&self.webhook_secret));
+            let sequence: i64 = webhook.event.id.rsplit('-').next().unwrap().parse().unwrap();
+            if let Some(known) = heard.insert(sequence, webhook.event.clone()) {
+                assert_eq!(known, webhook.event, "a repeated event says the same");
+            }
+            let object = &webhook.event.data.object;
+            if object["object"] == "invoice" {
+                let id = object["id"].as_str().unwrap().to_owned();
+                let entry = newest.entry(id).or_insert((0, Value::Null));
+                if entry.0 <= sequence {
+                    *entry = (sequence, object.clone());
+                }
+            }
+        }
+        assert_eq!(heard.keys().copied().collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
+        for order in &self.orders {
+            let created = order.created.as_ref().unwrap();
+            let (_, told) = &newest[&created.invoice_id];
+            assert_eq!(told["status"], json!(order.expected_status()), "the last event tells how it stands");
+            assert_eq!(told["amount_paid"], json!(order.expected_millis()));
+        }
+    }
+
+    /// The merchant gets exactly what was paid for invoices that are paid.
+    async fn check_sweep(&self) {
+        let _sent: Value = self.server.ask(&["sweep"]);
+        let paid = self.orders.iter().filter(|order| order.expected_status() == InvoiceStatus::Paid);
+        let expected = paid.fold(U256::ZERO, |sum, order| sum + order.units());
+        assert_ne!(expected, U256::ZERO);
+        assert_eq!(self.test.balance(WALLET).await, expected);
+    }
+}
+
+/// A small generator of numbers that repeat with the seed (Steele, Lea, Flood 2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap()
+    }
+
+    fn bytes(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.next().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.next().to_be_bytes());
+        bytes
+    }
+}
