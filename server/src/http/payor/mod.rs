@@ -19,7 +19,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::app::App;
 
-const PREFLIGHT_HOLDS: Duration = Duration::from_secs(3600);
+const PREFLIGHT_HOLDS: Duration = Duration::from_hours(1);
 
 pub fn routes() -> Router<App> {
     // Any page may ask, because the session's headers, not cookies, are what opens it.

@@ -1,0 +1,149 @@
+//! The payer's page and what it fetches.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::{Answer, Created, Server, UNPRICED, request, usd};
+
+async fn snapshot(server: &Server, invoice: &Created) -> Value {
+    let answer = server.payor_get("/pay/snapshot", invoice).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()
+}
+
+async fn choose(server: &Server, invoice: &Created, token: &str, accept: &str) -> Answer {
+    let form = format!("session={}&signature={}&token={token}", invoice.token, invoice.signature);
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", accept)];
+    server.send(request(Method::POST, "/pay/choose", &headers, &form)).await
+}
+
+#[tokio::test]
+async fn a_snapshot_holds_what_the_page_shows() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({ "description": "</script>" })).await;
+    let shown = snapshot(&server, &invoice).await;
+    assert_eq!(shown["credentials"], json!({ "x-session-token": invoice.token, "x-signature": invoice.signature }));
+    assert_eq!(shown["merchant"], json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example" }));
+    assert_eq!((&shown["invoice"]["status"], &shown["invoice"]["remaining"]), (&json!("unpaid"), &json!(20_000)));
+    assert_eq!(shown["tokens"].as_array().unwrap().len(), 3);
+    assert_eq!(shown["tokens"][1]["unavailable_reason"], "there is no current price");
+    assert_eq!((&shown["quote"], &shown["notice"], &shown["payments"]), (&Value::Null, &Value::Null, &json!([])));
+}
+
+#[tokio::test]
+async fn a_quote_is_shown_with_a_request_that_wallets_read() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let before = snapshot(&server, &invoice).await;
+    server.quote(&invoice).await;
+    let shown = snapshot(&server, &invoice).await;
+    assert!(before["version"].as_i64() < shown["version"].as_i64());
+    let quote = &shown["quote"];
+    assert_eq!(
+        (&quote["amount"], &quote["amount_base"], &quote["rate"]),
+        (&json!("20"), &json!("20000000"), &json!("1"))
+    );
+    assert_eq!(
+        (&quote["network"], &quote["chain_id"], &quote["covers"]),
+        (&json!("ethereum"), &json!(31_337), &json!(20_000))
+    );
+    let address = quote["address"].as_str().unwrap();
+    let uri = format!(
+        "ethereum:0x00000000000000000000000000000000000000C1@31337/transfer?address={address}&uint256=20000000"
+    );
+    assert_eq!(quote["uri"], uri);
+}
+
+#[tokio::test]
+async fn payments_are_shown_as_they_deepen() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    server.quote(&invoice).await;
+    server.pay(&invoice, usd(20_000), 1).await;
+    let confirming = snapshot(&server, &invoice).await;
+    let payment = &confirming["payments"][0];
+    assert_eq!(
+        (&payment["state"], &payment["symbol"], &payment["amount"]),
+        (&json!("confirming"), &json!("USDC"), &json!("20"))
+    );
+    assert_eq!((&payment["confirmations"], &payment["required_confirmations"]), (&json!(1), &json!(3)));
+    let link = format!("https://explorer.example/tx/{}", payment["tx_hash"].as_str().unwrap());
+    assert_eq!(payment["explorer_url"], link);
+
+    server.pay(&invoice, usd(0), 2).await;
+    let paid = snapshot(&server, &invoice).await;
+    assert!(confirming["version"].as_i64() < paid["version"].as_i64());
+    assert_eq!((&paid["invoice"]["status"], &paid["payments"][0]["state"]), (&json!("paid"), &json!("credited")));
+    assert_eq!((&paid["quote"], &paid["tokens"]), (&Value::Null, &json!([])));
+}
+
+#[tokio::test]
+async fn a_choice_without_a_price_says_so_to_scripts() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, &format!("ethereum:{UNPRICED}"), "application/json").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!((&answer.json()["notice"], &answer.json()["quote"]), (&json!("no_price"), &Value::Null));
+    let answer = choose(&server, &invoice, "base:1", "application/json").await;
+    assert_eq!(answer.json()["notice"], "not_offered");
+    let answer = choose(&server, &invoice, "nonsense", "application/json").await;
+    answer.is_error(400, "VALIDATION_ERROR", Some("token"));
+}
+
+#[tokio::test]
+async fn a_form_without_a_choice_leads_back_to_choosing() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, "", "text/html").await;
+    assert_eq!(answer.status, 303);
+    assert_eq!(answer.header("location"), format!("{}&choose=1", invoice.page()));
+}
+
+#[tokio::test]
+async fn a_broken_link_gets_a_page_that_says_so() {
+    let server = Server::start_with(|_| {}).await;
+    let invoice = server.invoice(json!({})).await;
+    let broken = Created { signature: super::altered(&invoice.signature, 5), ..invoice };
+    let answer = choose(&server, &broken, "ethereum:1", "text/html").await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.text.contains("This payment link does not work"), "{}", answer.text);
+    let policy = answer.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    let answer = choose(&server, &broken, "ethereum:1", "application/json").await;
+    answer.is_error(401, "SESSION_INVALID", Some("x-session-token"));
+}
+
+#[tokio::test]
+async fn the_page_is_a_finished_document_in_every_build() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({ "description": "</script><script>x" })).await;
+    server.quote(&invoice).await;
+    let answer = server.get(&invoice.page(), &[]).await;
+    for (name, value) in [
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store, no-transform"),
+        ("permissions-policy", "clipboard-write=(self)"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        assert_eq!(answer.header(name), value);
+    }
+    assert!(answer.header("content-security-policy").contains("default-src 'none'"));
+    assert!(
+        answer.text.starts_with("<!doctype html>") || answer.text.starts_with("<!DOCTYPE html>"),
+        "{}",
+        answer.text
+    );
+    if super::super::assets::page_html().is_none() {
+        assert_eq!(answer.status, 503);
+        assert!(answer.text.contains("cargo xtask page"), "{}", answer.text);
+        return;
+    }
+    assert_eq!(answer.status, 200);
+    assert!(!answer.text.contains("</script><script>x"), "{}", answer.text);
+    assert!(answer.text.contains("http-equiv=\"refresh\""), "{}", answer.text);
+    assert!(answer.header("content-security-policy").contains("frame-ancestors *;"));
+    let compressed = server.get(&invoice.page(), &[("accept-encoding", "gzip, br")]).await;
+    assert_eq!(compressed.header("content-encoding"), "br");
+    let again = server.get(&format!("{}&choose=1", invoice.page()), &[]).await;
+    assert!(again.text.contains("\"quote\":null"), "{}", again.text);
+}
