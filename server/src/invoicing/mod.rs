@@ -10,7 +10,7 @@ mod quote;
 mod record_scan;
 
 pub use case::{Case, Payment};
-pub use create::{CreateError, CreateInvoice, Origin, create};
+pub use create::{CreateError, CreateInvoice, Created, Origin, create};
 pub use expire::run as run_expiry;
 pub use quote::{QuoteError, choose, keep_quoted};
 pub use record_scan::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan};
