@@ -8,4 +8,6 @@ pub mod failpoint;
 pub mod invoicing;
 pub mod rates;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod view;
