@@ -10,4 +10,6 @@ pub mod invoicing;
 pub mod rates;
 pub mod session;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod view;

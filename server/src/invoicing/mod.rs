@@ -14,3 +14,6 @@ pub use create::{CreateError, CreateInvoice, Created, Origin, create};
 pub use expire::run as run_expiry;
 pub use quote::{QuoteError, choose, keep_quoted};
 pub use record_scan::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan};
+
+#[cfg(test)]
+mod tests;
