@@ -1,6 +1,7 @@
 //! Self-hosted, non-custodial crypto checkout.
 
 pub mod app;
+pub mod chains;
 pub mod clock;
 pub mod config;
 pub mod events;

@@ -1,5 +1,8 @@
 //! Facts: transfers and sweeps as a chain told them.
 
+use std::collections::HashMap;
+
+use alloy_primitives::U256;
 use domain::{
     id::{InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     money::{Decimals, Rate, TokenAmount},
@@ -296,6 +299,47 @@ impl Tx<'_> {
             }
         }
         Ok(distinct(touched))
+    }
+
+    /// What each invoice's address holds of a token, as far as the facts up to a block say.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn holdings(
+        &mut self,
+        network: &str,
+        token: TokenId,
+        until: u64,
+    ) -> Result<HashMap<InvoiceId, TokenAmount>, StoreError> {
+        let mut held: HashMap<InvoiceId, U256> = HashMap::new();
+        for (sql, table, change) in [
+            (
+                "SELECT invoice_id, amount FROM transfers
+                 WHERE network = $1 AND token_id = $2 AND canonical = 1 AND block_number <= $3",
+                "transfers",
+                U256::saturating_add as fn(U256, U256) -> U256,
+            ),
+            (
+                "SELECT invoice_id, amount FROM sweeps
+                 WHERE network = $1 AND token_id = $2 AND canonical = 1 AND block_number <= $3",
+                "sweeps",
+                U256::saturating_sub,
+            ),
+        ] {
+            let rows = sqlx::query(sql)
+                .bind(network)
+                .bind(token.0)
+                .bind(block_number(until))
+                .fetch_all(&mut *self.connection)
+                .await?;
+            for row in &rows {
+                let columns = Columns::of(row, table);
+                let held = held.entry(columns.parsed("invoice_id")?).or_default();
+                *held = change(*held, columns.parsed("amount")?);
+            }
+        }
+        Ok(held.into_iter().map(|(invoice, units)| (invoice, TokenAmount::from_base_units(units))).collect())
     }
 
     /// Invoices with a canonical transfer on `network` that is final and not taken by any sweep.
