@@ -6,6 +6,9 @@
 //! handlers, which never run on the server. Nothing here decides about money: amounts and statuses arrive
 //! finished.
 
+// Views are one nested type each, and the compiler counts the levels.
+#![recursion_limit = "256"]
+
 mod components;
 mod countdown;
 mod dom;

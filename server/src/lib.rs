@@ -1,6 +1,7 @@
 //! Self-hosted, non-custodial crypto checkout.
 
 pub mod app;
+pub mod chains;
 pub mod clock;
 pub mod config;
 pub mod events;
@@ -10,4 +11,6 @@ pub mod invoicing;
 pub mod rates;
 pub mod session;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod view;

@@ -10,10 +10,10 @@ use alloy_primitives::{Address, B256, Keccak256, address, hex, keccak256};
 
 /// The factory, on every network: its creation code deployed through the deterministic deployer
 /// `0x4e59b44847b379578588920cA78FbF26c0B4956C` with salt 0.
-pub const FACTORY: Address = address!("0xb6057a1c8b59a47845adddc67abc606a297b58da");
+pub const FACTORY: Address = address!("0xB6057A1C8b59A47845aDdDc67aBc606A297B58da");
 
 /// The code that all deposit addresses share: the first contract that [`FACTORY`] creates.
-pub const LOGIC: Address = address!("0x3e8b354d14268d12a1e947740ea25fe9292a57c9");
+pub const LOGIC: Address = address!("0x3E8B354D14268D12a1E947740EA25Fe9292A57c9");
 
 /// The address whose money can only go to `merchant`, for this `salt`.
 ///

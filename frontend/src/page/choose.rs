@@ -1,6 +1,6 @@
 //! Which token, on which network: a plain form, saved a page load where scripts run.
 
-use leptos::{ev::SubmitEvent, prelude::*};
+use leptos::{either::Either, ev::SubmitEvent, prelude::*};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{FormData, HtmlFormElement};
@@ -22,32 +22,32 @@ pub fn Choose() -> impl IntoView {
         0 => i18n::text().pay_with().to_owned(),
         _ => i18n::text().pay_the_rest().to_owned(),
     });
-    view! {
-        <ChoiceForm class="choose">
-            <h2 id=STAGE_HEADING tabindex="-1">
-                {heading}
-            </h2>
-            <fieldset class="choose__tokens">
-                <legend class="visually-hidden">{t.token_and_network()}</legend>
-                {session.part(tokens)}
-            </fieldset>
-            <button class="button" disabled=move || session.is_sending.get()>
-                {move || if session.is_sending.get() { t.one_moment() } else { t.go_on() }}
-            </button>
-        </ChoiceForm>
-    }
+    let fields = view! {
+        <h2 id=STAGE_HEADING tabindex="-1">
+            {heading}
+        </h2>
+        <fieldset class="choose__tokens">
+            <legend class="visually-hidden">{t.token_and_network()}</legend>
+            {session.part(tokens)}
+        </fieldset>
+        <button class="button" disabled=move || session.is_sending.get()>
+            {move || if session.is_sending.get() { t.one_moment() } else { t.go_on() }}
+        </button>
+    };
+    choice_form(session, "choose", fields)
 }
 
 /// A form that asks for a quote. It works as it is; with scripts the answer comes without a new page.
-#[component]
-pub fn ChoiceForm(class: &'static str, children: Children) -> impl IntoView {
-    let session = PaymentSession::current();
+///
+/// A function rather than a component with children, which would erase their type: the erased form carries several
+/// times the code.
+pub fn choice_form(session: PaymentSession, class: &'static str, fields: impl IntoView) -> impl IntoView {
     let credentials = session.credentials();
     view! {
         <form class=class method="post" action="/pay/choose" autocomplete="off" on:submit=move |event| submit(session, &event)>
             <input type="hidden" name="session" value=credentials.session_token />
             <input type="hidden" name="signature" value=credentials.signature />
-            {children()}
+            {fields}
         </form>
     }
 }
@@ -75,17 +75,16 @@ fn submit(session: PaymentSession, event: &SubmitEvent) {
     });
 }
 
-fn tokens(snapshot: &Snapshot) -> AnyView {
+fn tokens(snapshot: &Snapshot) -> impl IntoView + use<> {
     let t = i18n::text();
     if snapshot.tokens.is_empty() {
-        return view! { <p class="hint">{t.no_tokens()}</p> }.into_any();
+        return Either::Left(view! { <p class="hint">{t.no_tokens()}</p> });
     }
     let mut available = snapshot.tokens.iter().filter(|token| token.unavailable_reason.is_none());
     let only = available.next().filter(|_| available.next().is_none());
     let chosen = snapshot.quote.as_ref().map(stage::quote_choice).or_else(|| only.map(stage::token_choice));
     let groups = stage::by_symbol(&snapshot.tokens).into_iter();
-    let groups = groups.map(|group| token_group(group, chosen.as_deref())).collect_view();
-    groups.into_any()
+    Either::Right(groups.map(|group| token_group(group, chosen.as_deref())).collect_view())
 }
 
 /// One token with the networks it can be sent on.

@@ -10,7 +10,7 @@ mod summary;
 
 use choose::Choose;
 use confirming::Confirming;
-use leptos::prelude::*;
+use leptos::{either::EitherOf7, prelude::*};
 use outcome::{Canceled, Checking, Expired, Paid};
 use pay::Pay;
 use payments::Payments;
@@ -36,13 +36,13 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
                 {move || session.is_stale.get().then(|| view! { <p class="stale">{t.stale()}</p> })}
                 <Status />
                 {move || match session.stage() {
-                    Stage::Choose => view! { <Choose /> }.into_any(),
-                    Stage::Pay => view! { <Pay /> }.into_any(),
-                    Stage::Confirming => view! { <Confirming /> }.into_any(),
-                    Stage::Checking => view! { <Checking /> }.into_any(),
-                    Stage::Paid => view! { <Paid /> }.into_any(),
-                    Stage::Expired => view! { <Expired /> }.into_any(),
-                    Stage::Canceled => view! { <Canceled /> }.into_any(),
+                    Stage::Choose => EitherOf7::A(view! { <Choose /> }),
+                    Stage::Pay => EitherOf7::B(view! { <Pay /> }),
+                    Stage::Confirming => EitherOf7::C(view! { <Confirming /> }),
+                    Stage::Checking => EitherOf7::D(view! { <Checking /> }),
+                    Stage::Paid => EitherOf7::E(view! { <Paid /> }),
+                    Stage::Expired => EitherOf7::F(view! { <Expired /> }),
+                    Stage::Canceled => EitherOf7::G(view! { <Canceled /> }),
                 }}
                 <Payments />
             </section>

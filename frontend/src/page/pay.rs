@@ -3,7 +3,7 @@
 use leptos::{ev::MouseEvent, prelude::*};
 use wire::snapshot::{Quote, Snapshot};
 
-use super::{STAGE_HEADING, choose::ChoiceForm, page_url};
+use super::{STAGE_HEADING, choose::choice_form, page_url};
 use crate::{
     components::{Address, BLOCKS, CopyButton, Mark, QrCode, WARNING},
     countdown, dom, i18n,
@@ -121,19 +121,18 @@ fn Rate() -> impl IntoView {
 fn Renew() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
-    view! {
-        <ChoiceForm class="renew">
-            <p>{t.rate_lapsed()}</p>
-            <input type="hidden" name="token" value=session.quote_text(stage::quote_choice) />
-            <button class="button" disabled=move || session.is_sending.get()>
-                {t.renew()}
-            </button>
-        </ChoiceForm>
-    }
+    let fields = view! {
+        <p>{t.rate_lapsed()}</p>
+        <input type="hidden" name="token" value=session.quote_text(stage::quote_choice) />
+        <button class="button" disabled=move || session.is_sending.get()>
+            {t.renew()}
+        </button>
+    };
+    choice_form(session, "renew", fields)
 }
 
 /// The way back to the choice, as long as no payment has locked it.
-fn change(snapshot: &Snapshot) -> Option<AnyView> {
+fn change(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {
     let session = PaymentSession::current();
     let choose = move |event: MouseEvent| {
         event.prevent_default();
@@ -143,7 +142,7 @@ fn change(snapshot: &Snapshot) -> Option<AnyView> {
     let has_choice = stage::locked(snapshot).is_none() && 1 < snapshot.tokens.len();
     has_choice.then(|| {
         let url = format!("{}&choose=1", page_url(session));
-        view! { <a class="change" href=url on:click=choose>{i18n::text().change_token()}</a> }.into_any()
+        view! { <a class="change" href=url on:click=choose>{i18n::text().change_token()}</a> }
     })
 }
 

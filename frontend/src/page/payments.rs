@@ -10,7 +10,7 @@ pub fn Payments() -> impl IntoView {
     PaymentSession::current().part(payments)
 }
 
-fn payments(snapshot: &Snapshot) -> Option<AnyView> {
+fn payments(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {
     let t = i18n::text();
     (!snapshot.payments.is_empty()).then(|| {
         view! {
@@ -19,7 +19,6 @@ fn payments(snapshot: &Snapshot) -> Option<AnyView> {
                 <ul>{snapshot.payments.iter().map(payment).collect_view()}</ul>
             </div>
         }
-        .into_any()
     })
 }
 

@@ -49,7 +49,7 @@ pub fn Summary() -> impl IntoView {
 }
 
 /// What arrived and what is still due, once those differ from the amount.
-fn totals(snapshot: &Snapshot) -> Option<AnyView> {
+fn totals(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {
     let invoice = &snapshot.invoice;
     let t = i18n::text();
     let row = |label: &'static str, amount: u64| {
@@ -63,7 +63,7 @@ fn totals(snapshot: &Snapshot) -> Option<AnyView> {
     let is_partial = 0 < invoice.paid && 0 < invoice.remaining;
     is_partial.then(|| {
         let (paid, remaining) = (row(t.paid_so_far(), invoice.paid), row(t.still_to_pay(), invoice.remaining));
-        view! { <dl class="totals">{paid} {remaining}</dl> }.into_any()
+        view! { <dl class="totals">{paid} {remaining}</dl> }
     })
 }
 

@@ -1,26 +1,82 @@
 //! What tokens cost. No price, no quote: never one, never the last value.
+//!
+//! A dollar token is taken at par. Other tokens are priced by a Chainlink aggregator on their own
+//! network, read over the endpoints that are there anyway.
 
-use std::sync::Arc;
+mod chainlink;
 
-use domain::{id::TokenId, money::Rate};
+use std::{collections::HashMap, sync::Arc};
 
-use crate::{clock::Clock, config::Config, store::BlockRef};
+use domain::{
+    id::TokenId,
+    money::Rate,
+    time::{UnixMillis, UnixSeconds},
+};
+use tokio::sync::Mutex;
+
+use self::chainlink::Round;
+use crate::{
+    chains::evm::{Node, StepError},
+    clock::Clock,
+    config::{Config, FeedConfig, NetworkConfig, PriceSource},
+    store::BlockRef,
+};
+
+/// A price this young is given again without asking.
+const FRESH_FOR_MS: i64 = 10_000;
 
 /// There is no price that can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPrice {
     #[error("token {0} is not configured")]
     UnknownToken(TokenId),
+    #[error("the feed cannot be read: {0}")]
+    Unreachable(String),
+    #[error("the feed is no aggregator")]
+    NoFeed,
+    #[error("the feed says that it costs nothing, or less")]
+    NotPositive,
+    #[error("the feed's round is not finished")]
+    Unfinished,
+    #[error("the feed's price is {ahead_seconds} s in the future")]
+    FromTheFuture { ahead_seconds: i64 },
+    #[error("the feed's price is {age_seconds} s old")]
+    Stale { age_seconds: i64 },
+    #[error("the feed's price jumped from {before} to {now} (in 1/10^8 dollars) and no second round confirms it yet")]
+    Jumped { before: u128, now: u128 },
+    #[error("the feed's price fits no amount")]
+    OutOfRange,
 }
 
 /// Where prices come from. Cheap to clone.
 #[derive(Clone)]
-pub struct Prices(Arc<()>);
+pub struct Prices(Arc<Shared>);
+
+struct Shared {
+    clock: Clock,
+    sources: HashMap<TokenId, Source>,
+}
+
+enum Source {
+    Par,
+    Feed { node: Arc<Node>, feed: FeedConfig, memory: Mutex<Memory> },
+}
+
+/// What was last read of a feed.
+#[derive(Default)]
+struct Memory {
+    read_at: Option<UnixMillis>,
+    /// The last price that passed every check.
+    good: Option<Round>,
+    /// A price that jumped and waits for a second round.
+    doubted: Option<Round>,
+}
 
 impl Prices {
     /// Prices of the configured tokens.
-    pub fn new(_config: &Arc<Config>, _clock: Clock) -> Self {
-        Self(Arc::new(()))
+    pub fn new(config: &Arc<Config>, clock: Clock) -> Self {
+        let sources = config.networks.iter().flat_map(sources_of).collect();
+        Self(Arc::new(Shared { clock, sources }))
     }
 
     /// The price a quote may be made at now.
@@ -28,10 +84,22 @@ impl Prices {
     /// # Errors
     ///
     /// [`NoPrice`] says why there is none.
-    #[expect(clippy::unused_async, reason = "the chains are asked here")]
     pub async fn current(&self, token: TokenId) -> Result<Rate, NoPrice> {
-        let () = *self.0;
-        Err(NoPrice::UnknownToken(token))
+        let Source::Feed { node, feed, memory } = self.source(token)? else { return Ok(Rate::PAR) };
+        // Held while the feed is asked: who comes meanwhile gets the same answer.
+        let mut memory = memory.lock().await;
+        let now = self.0.clock.now_ms();
+        if let (Some(read_at), Some(good)) = (memory.read_at, memory.good)
+            && (0..=FRESH_FOR_MS).contains(&(now.0 - read_at.0))
+        {
+            return Ok(good.rate);
+        }
+        memory.read_at = None;
+        let head = node.head().await.map_err(|error| unreachable(&error))?.to_block();
+        let round = chainlink::read(node, feed, &head).await?;
+        let rate = memory.take(round)?;
+        memory.read_at = Some(now);
+        Ok(rate)
     }
 
     /// The price as the chain told it at a block.
@@ -39,8 +107,126 @@ impl Prices {
     /// # Errors
     ///
     /// [`NoPrice`] says why there is none.
-    #[expect(clippy::unused_async, reason = "the chains are asked here")]
-    pub async fn at_block(&self, token: TokenId, _block: &BlockRef) -> Result<Rate, NoPrice> {
-        Err(NoPrice::UnknownToken(token))
+    pub async fn at_block(&self, token: TokenId, block: &BlockRef) -> Result<Rate, NoPrice> {
+        let Source::Feed { node, feed, memory } = self.source(token)? else { return Ok(Rate::PAR) };
+        let round = chainlink::read(node, feed, block).await?;
+        match memory.lock().await.good {
+            Some(good) if is_jump(good, round) => Err(jumped(good, round)),
+            _ => Ok(round.rate),
+        }
+    }
+
+    fn source(&self, token: TokenId) -> Result<&Source, NoPrice> {
+        self.0.sources.get(&token).ok_or(NoPrice::UnknownToken(token))
+    }
+}
+
+impl Memory {
+    /// Takes a round that passed the other checks, unless it is too far from the last good one and no
+    /// other round said so before.
+    fn take(&mut self, round: Round) -> Result<Rate, NoPrice> {
+        if let Some(good) = self.good
+            && is_jump(good, round)
+        {
+            let is_confirmed =
+                self.doubted.is_some_and(|doubted| doubted.number < round.number && !is_jump(doubted, round));
+            if !is_confirmed {
+                if self.doubted.is_none_or(|doubted| is_jump(doubted, round)) {
+                    self.doubted = Some(round);
+                }
+                return Err(jumped(good, round));
+            }
+        }
+        self.good = Some(round);
+        self.doubted = None;
+        Ok(round.rate)
+    }
+}
+
+/// More than a fifth up or down.
+fn is_jump(before: Round, now: Round) -> bool {
+    let (before, now) = (before.rate.usd_e8(), now.rate.usd_e8());
+    before / 5 < before.abs_diff(now)
+}
+
+fn jumped(before: Round, now: Round) -> NoPrice {
+    NoPrice::Jumped { before: before.rate.usd_e8(), now: now.rate.usd_e8() }
+}
+
+fn sources_of(network: &NetworkConfig) -> Vec<(TokenId, Source)> {
+    // Not the watcher's own endpoints: a page that asks for prices must not slow down or rest those.
+    let node = Arc::new(Node::new(network));
+    let source = |price: &PriceSource| match price {
+        PriceSource::Par(_) => Source::Par,
+        PriceSource::Feed(feed) => {
+            Source::Feed { node: Arc::clone(&node), feed: feed.clone(), memory: Mutex::default() }
+        }
+    };
+    network.tokens.iter().map(|token| (token.token_id(), source(&token.price))).collect()
+}
+
+fn unreachable(error: &StepError) -> NoPrice {
+    NoPrice::Unreachable(error.to_string())
+}
+
+/// How much older than its heartbeat a feed's answer may be at a block of that time.
+fn check_age(updated_at: UnixSeconds, block_time: UnixSeconds, heartbeat_seconds: i64) -> Result<(), NoPrice> {
+    const FEED_MAY_BE_AHEAD_SECONDS: i64 = 60;
+    const GRACE_SECONDS: i64 = 60;
+
+    let age_seconds = block_time.0.saturating_sub(updated_at.0);
+    if age_seconds < -FEED_MAY_BE_AHEAD_SECONDS {
+        return Err(NoPrice::FromTheFuture { ahead_seconds: age_seconds.saturating_neg() });
+    }
+    let heartbeat_and_a_quarter = heartbeat_seconds.saturating_mul(5) / 4;
+    if heartbeat_and_a_quarter.saturating_add(GRACE_SECONDS) < age_seconds {
+        return Err(NoPrice::Stale { age_seconds });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(number: u64, dollars: u128) -> Round {
+        Round { number: alloy_primitives::U256::from(number), rate: Rate::from_usd_e8(dollars * 100_000_000).unwrap() }
+    }
+
+    fn dollars(rate: Result<Rate, NoPrice>) -> Option<u128> {
+        rate.ok().map(|rate| rate.usd_e8() / 100_000_000)
+    }
+
+    #[test]
+    fn a_jump_needs_a_second_round() {
+        let mut memory = Memory::default();
+        assert_eq!(dollars(memory.take(round(1, 3000))), Some(3000));
+        assert_eq!(dollars(memory.take(round(2, 3600))), Some(3600));
+        assert_eq!(dollars(memory.take(round(3, 2000))), None);
+        assert_eq!(dollars(memory.take(round(3, 2000))), None, "the same round again confirms nothing");
+        assert_eq!(dollars(memory.take(round(4, 2100))), Some(2100));
+        assert_eq!(dollars(memory.take(round(5, 2100))), Some(2100));
+    }
+
+    #[test]
+    fn a_jump_that_goes_elsewhere_confirms_nothing() {
+        let mut memory = Memory::default();
+        assert_eq!(dollars(memory.take(round(1, 3000))), Some(3000));
+        assert_eq!(dollars(memory.take(round(2, 1000))), None);
+        assert_eq!(dollars(memory.take(round(3, 9000))), None);
+        assert_eq!(dollars(memory.take(round(4, 1000))), None);
+        assert_eq!(dollars(memory.take(round(5, 3100))), Some(3100), "back to normal needs no second round");
+        assert_eq!(dollars(memory.take(round(6, 1000))), None, "and forgets the doubt");
+    }
+
+    #[test]
+    fn age_is_measured_against_the_block() {
+        let check = |updated_at, block_time| check_age(UnixSeconds(updated_at), UnixSeconds(block_time), 3600);
+        assert_eq!(check(10_000, 10_000), Ok(()));
+        assert_eq!(check(10_000, 14_560), Ok(()));
+        assert_eq!(check(10_000, 14_561), Err(NoPrice::Stale { age_seconds: 4561 }));
+        assert_eq!(check(10_060, 10_000), Ok(()));
+        assert_eq!(check(10_061, 10_000), Err(NoPrice::FromTheFuture { ahead_seconds: 61 }));
+        assert_eq!(check(i64::MAX, 0), Err(NoPrice::FromTheFuture { ahead_seconds: i64::MAX }));
     }
 }

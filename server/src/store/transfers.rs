@@ -1,5 +1,8 @@
 //! Facts: transfers and sweeps as a chain told them.
 
+use std::collections::HashMap;
+
+use alloy_primitives::U256;
 use domain::{
     id::{InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     money::{Decimals, Rate, TokenAmount},
@@ -237,16 +240,22 @@ impl Tx<'_> {
         block: u64,
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
         let mut touched = Vec::new();
-        for sql in [
-            "UPDATE transfers SET canonical = 0, confirmations = 0
+        for (table, sql) in [
+            (
+                "transfers",
+                "UPDATE transfers SET canonical = 0, confirmations = 0
              WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
-            "UPDATE sweeps SET canonical = 0, confirmations = 0
+            ),
+            (
+                "sweeps",
+                "UPDATE sweeps SET canonical = 0, confirmations = 0
              WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
+            ),
         ] {
             let rows =
                 sqlx::query(sql).bind(network).bind(block_number(block)).fetch_all(&mut *self.connection).await?;
             for row in &rows {
-                touched.push(super::invoices::read_key(row)?);
+                touched.push(super::invoices::read_key(row, table)?);
             }
         }
         Ok(distinct(touched))
@@ -265,13 +274,19 @@ impl Tx<'_> {
         final_after: u32,
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
         let mut touched = Vec::new();
-        for sql in [
-            "UPDATE transfers SET confirmations = $2 - block_number + 1
+        for (table, sql) in [
+            (
+                "transfers",
+                "UPDATE transfers SET confirmations = $2 - block_number + 1
              WHERE network = $1 AND canonical = 1 AND confirmations < $3 AND confirmations <> $2 - block_number + 1
              RETURNING merchant_id, invoice_id",
-            "UPDATE sweeps SET confirmations = $2 - block_number + 1
+            ),
+            (
+                "sweeps",
+                "UPDATE sweeps SET confirmations = $2 - block_number + 1
              WHERE network = $1 AND canonical = 1 AND confirmations < $3 AND confirmations <> $2 - block_number + 1
              RETURNING merchant_id, invoice_id",
+            ),
         ] {
             let rows = sqlx::query(sql)
                 .bind(network)
@@ -280,10 +295,51 @@ impl Tx<'_> {
                 .fetch_all(&mut *self.connection)
                 .await?;
             for row in &rows {
-                touched.push(super::invoices::read_key(row)?);
+                touched.push(super::invoices::read_key(row, table)?);
             }
         }
         Ok(distinct(touched))
+    }
+
+    /// What each invoice's address holds of a token, as far as the facts up to a block say.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn holdings(
+        &mut self,
+        network: &str,
+        token: TokenId,
+        until: u64,
+    ) -> Result<HashMap<InvoiceId, TokenAmount>, StoreError> {
+        let mut held: HashMap<InvoiceId, U256> = HashMap::new();
+        for (sql, table, change) in [
+            (
+                "SELECT invoice_id, amount FROM transfers
+                 WHERE network = $1 AND token_id = $2 AND canonical = 1 AND block_number <= $3",
+                "transfers",
+                U256::saturating_add as fn(U256, U256) -> U256,
+            ),
+            (
+                "SELECT invoice_id, amount FROM sweeps
+                 WHERE network = $1 AND token_id = $2 AND canonical = 1 AND block_number <= $3",
+                "sweeps",
+                U256::saturating_sub,
+            ),
+        ] {
+            let rows = sqlx::query(sql)
+                .bind(network)
+                .bind(token.0)
+                .bind(block_number(until))
+                .fetch_all(&mut *self.connection)
+                .await?;
+            for row in &rows {
+                let columns = Columns::of(row, table);
+                let held = held.entry(columns.parsed("invoice_id")?).or_default();
+                *held = change(*held, columns.parsed("amount")?);
+            }
+        }
+        Ok(held.into_iter().map(|(invoice, units)| (invoice, TokenAmount::from_base_units(units))).collect())
     }
 
     /// Invoices with a canonical transfer on `network` that is final and not taken by any sweep.
@@ -301,7 +357,7 @@ impl Tx<'_> {
              WHERE network = $1 AND canonical = 1 AND confirmations >= $2
                 AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
                     AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
-                    AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1
+                    AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1 AND sweeps.amount <> '0'
                     AND (sweeps.block_number > transfers.block_number
                         OR (sweeps.block_number = transfers.block_number AND sweeps.log_index > transfers.log_index)))",
         )
@@ -309,7 +365,7 @@ impl Tx<'_> {
         .bind(i64::from(final_after))
         .fetch_all(&mut *self.connection)
         .await?;
-        rows.iter().map(super::invoices::read_key).collect()
+        rows.iter().map(|row| super::invoices::read_key(row, "transfers")).collect()
     }
 }
 

@@ -1,0 +1,518 @@
+//! The whole demo on one machine: two chains, the server as a process, and the shop.
+//!
+//! It drives `pepay` the way an operator does, by its command line and configuration file, and
+//! knows nothing else of it.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::{Address, U256, address};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    chain::{ChainError, ChainOptions, LocalChain},
+    process::{Process, free_port},
+    shop::{ApiAccess, Shop, ShopError, ShopOptions, customer::CustomerWallet},
+};
+
+/// Where the demo's merchant is paid. Nobody has its key, which is fine where coins are worth
+/// nothing, and no account of the local chains can be mistaken for it.
+pub const MERCHANT_WALLET: Address = address!("0xC0Ffee000000000000000000000000000000F1a7");
+
+/// Confirmations until a transfer counts, and until it is final.
+const PAID_AFTER: u64 = 3;
+/// See [`PAID_AFTER`].
+pub const FINAL_AFTER: u64 = 6;
+
+/// How long the server may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How to set the stage.
+#[derive(Clone, Debug)]
+pub struct StageOptions {
+    /// The server's binary.
+    pub pepay: PathBuf,
+    /// Configuration, database, secret and log go here; files of an earlier demo are replaced.
+    pub dir: PathBuf,
+    /// The server's port; `None` takes a free one.
+    pub port: Option<u16>,
+    /// The shop's port; `None` takes a free one.
+    pub shop_port: Option<u16>,
+}
+
+/// Why the demo could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// A file could not be written, or a process not run.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A chain did not start, or refused a transaction.
+    #[error("local chain")]
+    Chain(#[from] ChainError),
+    /// The shop did not start.
+    #[error("demo shop")]
+    Shop(#[from] ShopError),
+    /// A `pepay` command failed.
+    #[error("`pepay {command}` ended with {status}: {message}")]
+    Command {
+        /// The arguments.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The last line it wrote.
+        message: String,
+    },
+    /// A `pepay` command succeeded and printed something else than it promises.
+    #[error("`pepay {command}` did not print the JSON it promises")]
+    Output {
+        /// The arguments.
+        command: String,
+        /// Where it differs.
+        source: serde_json::Error,
+    },
+    /// The server ended by itself.
+    #[error("the server ended with {status}; its log is {}: {message}", log.display())]
+    ServerEnded {
+        /// How it ended.
+        status: ExitStatus,
+        /// Where it wrote.
+        log: PathBuf,
+        /// The last line it wrote.
+        message: String,
+    },
+    /// The server runs and is not ready.
+    #[error("the server was not ready in time; its log is {}", .0.display())]
+    NotReady(PathBuf),
+    /// The system refused an HTTP client.
+    #[error("no HTTP client")]
+    Client(#[from] reqwest::Error),
+}
+
+/// One of the demo's two networks.
+#[derive(Debug)]
+pub struct Network {
+    /// Its name on the wire.
+    pub name: &'static str,
+    title: &'static str,
+    /// The chain behind it.
+    pub chain: Arc<LocalChain>,
+    /// What can be paid with.
+    pub tokens: Vec<Token>,
+}
+
+/// One way to pay.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Its number in the configuration and on the wire.
+    pub id: u64,
+    /// Such as `USDC`.
+    pub symbol: &'static str,
+    name: &'static str,
+    /// Its contract; `None` for the native coin.
+    pub contract: Option<Address>,
+    /// How many decimals its unit has.
+    pub decimals: u8,
+    /// The feed that prices it; `None` counts it as a dollar.
+    feed: Option<Address>,
+}
+
+/// Everything running. [`Stage::end`] ends it in order; dropping it ends it at once.
+#[derive(Debug)]
+pub struct Stage {
+    // Fields drop in this order: the server before the chains it watches.
+    server: Server,
+    /// The demo shop.
+    pub shop: Shop,
+    /// The two networks.
+    pub networks: Vec<Network>,
+    /// Where the server answers.
+    pub api: ApiAccess,
+    pepay: Pepay,
+}
+
+impl Stage {
+    /// Starts everything and returns when a payer could pay. `say` hears what is being done.
+    ///
+    /// # Errors
+    ///
+    /// When a part does not start; what had started is ended.
+    pub async fn set(options: &StageOptions, say: &mut dyn FnMut(&str)) -> Result<Self, StageError> {
+        let pepay = Pepay::new(&options.pepay, &options.dir)?;
+
+        say("Starting two local chains");
+        let networks = vec![
+            Network::start("ethereum", "Ethereum", 31337, 1, say).await?,
+            Network::start("base", "Base", 31338, 4, say).await?,
+        ];
+
+        say("Opening the shop");
+        let customers = networks
+            .iter()
+            .map(|network| CustomerWallet { chain: Arc::clone(&network.chain), account: customer(&network.chain) })
+            .collect();
+        let shop = Shop::start(ShopOptions {
+            listen: loopback(options.shop_port.unwrap_or(0)),
+            customers,
+            ..ShopOptions::default()
+        })
+        .await?;
+
+        say("Writing the configuration and the server secret");
+        let port = match options.port {
+            Some(port) => port,
+            None => free_port().map_err(failed("looking for a free port"))?,
+        };
+        let listen = loopback(port);
+        pepay.write_config(&config(listen, &networks))?;
+        pepay.run(&["init"])?;
+
+        say("Creating a merchant, a webhook endpoint and an API key");
+        let key = pepay.set_up_merchant(&shop)?;
+        let api = ApiAccess { url: format!("http://{listen}"), key };
+        shop.connect(api.clone());
+
+        say("Starting the server");
+        let server = pepay.serve(&api.url).await?;
+        Ok(Self { server, shop, networks, api, pepay })
+    }
+
+    /// A network by its name on the wire.
+    pub fn network(&self, name: &str) -> Option<&Network> {
+        self.networks.iter().find(|network| network.name == name)
+    }
+
+    /// Runs `pepay sweep` and returns what it did.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails.
+    pub fn sweep(&self) -> Result<Vec<Sweep>, StageError> {
+        #[derive(Deserialize)]
+        struct Swept {
+            sweeps: Vec<Sweep>,
+        }
+        let swept: Swept = self.pepay.ask(&["sweep"])?;
+        Ok(swept.sweeps)
+    }
+
+    /// Returns when the server has ended by itself, which it should not.
+    pub async fn server_ended(&mut self) -> StageError {
+        loop {
+            match self.server.process.ended() {
+                Ok(None) => tokio::time::sleep(Duration::from_millis(250)).await,
+                Ok(Some(status)) => return self.pepay.server_ended(status),
+                Err(source) => return failed("looking after the server")(source),
+            }
+        }
+    }
+
+    /// Ends everything, giving the server the time to finish what it does.
+    pub async fn end(mut self) {
+        self.server.end().await;
+    }
+}
+
+/// One transaction of `pepay sweep`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Sweep {
+    /// The network's name.
+    pub network: String,
+    /// The transaction; none where the merchant has to send it.
+    pub tx_hash: Option<alloy_primitives::B256>,
+    /// How many deposit addresses it empties.
+    pub deposits: u64,
+}
+
+/// The account the demo's payer sends from.
+fn customer(chain: &LocalChain) -> Address {
+    chain.accounts()[1]
+}
+
+/// The account that sends sweeps and pays their gas; it has no other right.
+fn sweeper(chain: &LocalChain) -> Address {
+    chain.accounts()[2]
+}
+
+impl Network {
+    async fn start(
+        name: &'static str,
+        title: &'static str,
+        chain_id: u64,
+        first_token: u64,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Self, StageError> {
+        let chain = LocalChain::start(ChainOptions::new(chain_id)).await?;
+        say(&format!("  {title}: deploying the deposit factory, two tokens and a price feed"));
+        chain.deploy_factory().await?;
+        let six_decimals = chain.deploy_token("USD Coin", "USDC", 6).await?;
+        let eighteen_decimals = chain.deploy_token("Tether USD", "USDT", 18).await?;
+        let feed = chain.deploy_feed(2500 * 100_000_000).await?;
+        for (token, decimals) in [(six_decimals, 6), (eighteen_decimals, 18)] {
+            let a_million = U256::from(10).pow(U256::from(decimals + 6));
+            chain.mint(token, customer(&chain), a_million).await?;
+        }
+        // Set-up is quick with a block for every transaction; from here on time passes.
+        chain.set_automine(false).await?;
+        chain.set_interval(1).await?;
+
+        let token = |id, symbol, name, contract, decimals, feed| Token { id, symbol, name, contract, decimals, feed };
+        Ok(Self {
+            name,
+            title,
+            chain: Arc::new(chain),
+            tokens: vec![
+                token(first_token, "USDC", "USD Coin", Some(six_decimals), 6, None),
+                token(first_token + 1, "USDT", "Tether USD", Some(eighteen_decimals), 18, None),
+                token(first_token + 2, "ETH", "Ether", None, 18, Some(feed)),
+            ],
+        })
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
+/// The server's configuration for the demo.
+fn config(listen: SocketAddr, networks: &[Network]) -> String {
+    let mut text = format!(
+        r#"# Written by the demo; replaced at its next start.
+environment = "devnet"
+
+[server]
+listen = "{listen}"
+public_url = "http://{listen}"
+
+[storage]
+database_url = "sqlite:pepay.db"
+
+[secrets]
+file = "pepay.secret"
+
+[webhooks]
+# The demo shop is on this machine, where webhooks otherwise may not go.
+allow_private_networks = ["127.0.0.0/8"]
+"#
+    );
+    for network in networks {
+        // Writing to a string cannot fail.
+        let _infallible = write!(
+            text,
+            r#"
+[[networks]]
+name = "{}"
+title = "{}"
+chain_id = {}
+rpc = ["{}"]
+poll_ms = 500
+paid_after = {PAID_AFTER}
+final_after = {FINAL_AFTER}
+start_block = 0
+sweep_account = "{}"
+"#,
+            network.name,
+            network.title,
+            network.chain.chain_id(),
+            network.chain.rpc_url(),
+            sweeper(&network.chain),
+        );
+        for token in &network.tokens {
+            let address = token.contract.map(|contract| format!("address = \"{contract}\"\n")).unwrap_or_default();
+            let price = match token.feed {
+                Some(feed) => format!("{{ feed = \"{feed}\", heartbeat_seconds = 3600 }}"),
+                None => "\"par\"".to_owned(),
+            };
+            let _infallible = write!(
+                text,
+                r#"
+[[networks.tokens]]
+id = {}
+symbol = "{}"
+name = "{}"
+{address}decimals = {}
+price = {price}
+"#,
+                token.id, token.symbol, token.name, token.decimals,
+            );
+        }
+    }
+    text
+}
+
+/// The command line of `pepay`, in one folder with one configuration.
+#[derive(Debug)]
+struct Pepay {
+    binary: PathBuf,
+    dir: PathBuf,
+}
+
+impl Pepay {
+    fn new(binary: &Path, dir: &Path) -> Result<Self, StageError> {
+        let binary = binary.canonicalize().map_err(failed(&format!("looking for {}", binary.display())))?;
+        fs::create_dir_all(dir).map_err(failed(&format!("creating {}", dir.display())))?;
+        let dir = dir.canonicalize().map_err(failed(&format!("opening {}", dir.display())))?;
+        // Chains start anew each time, so what an earlier demo knew about them is wrong.
+        for name in ["pepay.toml", "pepay.secret", "pepay.db", "pepay.db-wal", "pepay.db-shm"] {
+            match fs::remove_file(dir.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(&format!("removing {name}"))(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { binary, dir })
+    }
+
+    fn write_config(&self, text: &str) -> Result<(), StageError> {
+        fs::write(self.dir.join("pepay.toml"), text).map_err(failed("writing pepay.toml"))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("pepay.log")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.current_dir(&self.dir).args(["--config", "pepay.toml"]).stdin(Stdio::null());
+        // A developer's own settings must not leak into the demo.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PEPAY_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// Runs a command and returns what it printed.
+    fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, StageError> {
+        let output = self
+            .command()
+            .arg("--json")
+            .args(arguments)
+            .output()
+            .map_err(failed(&format!("running {}", self.binary.display())))?;
+        if !output.status.success() {
+            return Err(StageError::Command {
+                command: arguments.join(" "),
+                status: output.status,
+                message: last_line(&output.stderr),
+            });
+        }
+        Ok(output.stdout)
+    }
+
+    /// Runs a command and reads the JSON it printed.
+    fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, StageError> {
+        let printed = self.run(arguments)?;
+        serde_json::from_slice(&printed).map_err(|source| StageError::Output { command: arguments.join(" "), source })
+    }
+
+    /// Creates a merchant for the shop, tells the shop its webhook secret, returns the API key.
+    fn set_up_merchant(&self, shop: &Shop) -> Result<String, StageError> {
+        #[derive(Deserialize)]
+        struct Merchant {
+            merchant_id: u64,
+        }
+        #[derive(Deserialize)]
+        struct Webhook {
+            secret: String,
+        }
+        #[derive(Deserialize)]
+        struct Key {
+            api_key: String,
+        }
+
+        let wallet = MERCHANT_WALLET.to_string();
+        let merchant: Merchant = self.ask(&[
+            "merchant",
+            "create",
+            "--name",
+            "Tidewater Roasters",
+            "--email",
+            "hello@tidewater.example",
+            "--wallet",
+            &wallet,
+        ])?;
+        let merchant = merchant.merchant_id.to_string();
+        let webhook: Webhook = self.ask(&["merchant", "set-webhook", &merchant, &shop.webhook_url()])?;
+        shop.set_webhook_secret(webhook.secret);
+        self.run(&["merchant", "set-origins", &merchant, shop.url()])?;
+        let key: Key = self.ask(&["key", "create", "--merchant", &merchant, "--name", "demo shop"])?;
+        Ok(key.api_key)
+    }
+
+    /// Starts the server and waits until it is ready.
+    async fn serve(&self, url: &str) -> Result<Server, StageError> {
+        let log = File::create(self.log()).map_err(failed("creating pepay.log"))?;
+        let errors = log.try_clone().map_err(failed("opening pepay.log"))?;
+        let mut command = self.command();
+        command.arg("serve").stdout(log).stderr(errors);
+        let mut server = Server {
+            process: Process::start(&mut command).map_err(failed(&format!("running {}", self.binary.display())))?,
+        };
+
+        let client = crate::http_client()?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = server.process.ended().map_err(failed("looking after the server"))? {
+                return Err(self.server_ended(status));
+            }
+            let answer = client.get(format!("{url}/health/ready")).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(server);
+            }
+            if Instant::now() > deadline {
+                return Err(StageError::NotReady(self.log()));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn server_ended(&self, status: ExitStatus) -> StageError {
+        let message = last_line(&fs::read(self.log()).unwrap_or_default());
+        StageError::ServerEnded { status, log: self.log(), message }
+    }
+}
+
+/// The server's process.
+#[derive(Debug)]
+struct Server {
+    process: Process,
+}
+
+impl Server {
+    /// Asks it to end, as a service manager would, and waits. Dropping it afterwards ends one that
+    /// did not listen.
+    async fn end(&mut self) {
+        if !self.process.ask_to_end() {
+            return;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.process.ended(), Ok(None)) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn last_line(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing").to_owned()
+}
+
+fn failed(what: &str) -> impl FnOnce(io::Error) -> StageError + use<> {
+    let what = what.to_owned();
+    |source| StageError::Io { what, source }
+}

@@ -1,0 +1,140 @@
+//! From a node's logs to what they prove. A log is believed only if it is what was asked for, from a
+//! block whose header was read.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_sol_types::{SolEvent, sol};
+use serde::Deserialize;
+
+use crate::store::BlockRef;
+
+sol! {
+    /// ERC-20 (EIP-20).
+    event Transfer(address indexed from, address indexed to, uint256 value);
+    /// The deposit factory moved what an address held.
+    event Swept(address indexed merchant, address indexed deposit, address indexed asset, uint256 amount);
+}
+
+/// The events that are looked for; both name the deposit address in their third topic.
+pub const EVENTS: [B256; 2] = [Transfer::SIGNATURE_HASH, Swept::SIGNATURE_HASH];
+
+/// A log as a node tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawLog {
+    pub address: Address,
+    pub topics: Vec<B256>,
+    pub data: Bytes,
+    pub block_hash: Option<B256>,
+    pub block_number: Option<U64>,
+    pub transaction_hash: Option<B256>,
+    pub transaction_index: Option<U64>,
+    pub log_index: Option<U64>,
+    #[serde(default)]
+    pub removed: bool,
+}
+
+/// A log that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Its block, as an index into the blocks read.
+    pub block: usize,
+    pub transaction: B256,
+    pub transaction_index: u64,
+    pub log_index: u64,
+    pub deposit: Address,
+    pub amount: U256,
+    pub event: Event,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A token came from somebody.
+    Arrived { token: Address, payer: Address },
+    /// The factory sent an asset on; the zero address is the native coin.
+    Left { asset: Address },
+}
+
+/// What logs may speak of.
+pub struct Scope<'a> {
+    pub blocks: &'a [BlockRef],
+    pub factory: Address,
+    pub tokens: &'a [Address],
+    pub is_watched: &'a dyn Fn(Address) -> bool,
+}
+
+impl Scope<'_> {
+    /// Checks every log; returns them in the chain's order, each once, without those that moved nothing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a log that should not have been there.
+    pub fn check(&self, raw: Vec<RawLog>) -> Result<Vec<Log>, &'static str> {
+        let by_number: HashMap<u64, usize> =
+            self.blocks.iter().enumerate().map(|(index, block)| (block.number, index)).collect();
+        let mut seen = HashMap::new();
+        let mut logs = Vec::new();
+        for raw in raw {
+            let log = self.check_one(&raw, &by_number)?;
+            match seen.entry((raw.block_hash, raw.log_index)) {
+                Entry::Occupied(known) if *known.get() != raw => return Err("two logs in one place"),
+                Entry::Occupied(_) => {}
+                Entry::Vacant(place) => {
+                    place.insert(raw);
+                    logs.extend(log.filter(|log| log.amount != U256::ZERO));
+                }
+            }
+        }
+        logs.sort_by_key(|log| (log.block, log.log_index));
+        Ok(logs)
+    }
+
+    /// `None` for a log that is what was asked for and means nothing to us.
+    fn check_one(
+        &self,
+        raw: &RawLog,
+        by_number: &HashMap<u64, usize>,
+    ) -> Result<Option<Log>, &'static str> {
+        let (Some(hash), Some(number), Some(transaction), Some(transaction_index), Some(log_index)) =
+            (raw.block_hash, raw.block_number, raw.transaction_hash, raw.transaction_index, raw.log_index)
+        else {
+            return Err("a log without a place");
+        };
+        if raw.removed {
+            return Err("a log that was removed");
+        }
+        let block = *by_number.get(&number.to::<u64>()).ok_or("a log of a block that was not asked for")?;
+        if self.blocks[block].hash != hash.to_string() {
+            return Err("a log of another block");
+        }
+        let deposit = raw.topics.get(2).map(|topic| Address::from_word(*topic)).ok_or("a log with too few topics")?;
+        if !(self.is_watched)(deposit) {
+            return Err("a log about an address that was not asked for");
+        }
+        let amount: [u8; 32] = raw.data.as_ref().try_into().map_err(|_| "a log without exactly one amount")?;
+        let log = |event| Log {
+            block,
+            transaction,
+            transaction_index: transaction_index.to(),
+            log_index: log_index.to(),
+            deposit,
+            amount: U256::from_be_bytes(amount),
+            event,
+        };
+        match raw.topics.as_slice() {
+            [event, from, _] if *event == Transfer::SIGNATURE_HASH && self.tokens.contains(&raw.address) => {
+                let payer = Address::from_word(*from);
+                Ok(Some(log(Event::Arrived { token: raw.address, payer })))
+            }
+            [event, _, _, asset] if *event == Swept::SIGNATURE_HASH && raw.address == self.factory => {
+                Ok(Some(log(Event::Left { asset: Address::from_word(*asset) })))
+            }
+            // A token's `Swept` or the factory's `Transfer` fits the question, and is neither.
+            [event, ..] if EVENTS.contains(event) && (raw.address == self.factory || self.tokens.contains(&raw.address)) => {
+                Ok(None)
+            }
+            _ => Err("a log of another contract or event"),
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! Watching one EVM network.
+//!
+//! Each step reads the head, follows the chain's parent links from the last block that was read, asks
+//! for logs and balances of exactly these blocks, and records what they prove together with the new
+//! cursor. A step that fails half-way leaves nothing behind; the next one starts where the last good one
+//! ended.
+
+mod logs;
+mod native;
+mod node;
+mod position;
+
+use std::collections::HashMap;
+
+use alloy_primitives::{Address, U256};
+use domain::{
+    id::{InvoiceId, TokenId},
+    money::{Rate, TokenAmount},
+};
+use wire::deposit_address::FACTORY;
+
+use self::{
+    logs::{EVENTS, Event, Log, Scope},
+    native::{Account, Arrival},
+    node::{Header, LogFilter},
+};
+use super::rpc::{FaultKind, RpcError};
+use crate::{
+    app::App,
+    config::{NetworkConfig, TokenConfig},
+    failpoint,
+    invoicing::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan},
+    store::{BlockRef, StoreError, WatchedDeposit},
+};
+
+pub use node::Node;
+
+alloy_sol_types::sol! {
+    function decimals() external view returns (uint8 decimals);
+}
+
+/// Up to so many blocks, logs are asked for block by block.
+const NEAR_THE_TIP: usize = 8;
+/// The first start looks back so far, so that a reorganisation right after it can be followed.
+const FIRST_LOOK_BACK: u64 = 64;
+/// A head below the cursor is believed when it is seen so often in a row: one look may have hit an
+/// endpoint that lags behind.
+const LOOKS_AT_A_LOWER_HEAD: u32 = 3;
+/// Headers compared at once on the way back to a fork.
+const FORK_STRIDE: usize = 32;
+
+/// Reads one network, step by step.
+pub struct Watcher {
+    app: App,
+    network: NetworkConfig,
+    node: Node,
+    /// Blocks in one `eth_getLogs`; shrinks when refused and grows again.
+    range: usize,
+    /// Addresses in one `eth_getLogs`; shrinks when refused.
+    group: usize,
+    /// What each invoice's address held of the native coin at the cursor; `None` until it is loaded.
+    holdings: Option<Holdings>,
+    lower_heads: u32,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There was nothing new.
+    Idle,
+    /// The head is below what was read. If that lasts, it is a reorganisation.
+    Behind,
+    /// Blocks were recorded.
+    Recorded { is_at_head: bool },
+    /// Somebody else recorded them first.
+    Outrun,
+}
+
+/// Whether the configuration and the network agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fitness {
+    Fit,
+    Unfit(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    #[error("the chain moved while it was read")]
+    Moved,
+    #[error("an endpoint told something that cannot be true: {0}")]
+    Untrue(&'static str),
+    #[error("{network} was reorganised deeper than block {oldest}, the oldest one remembered")]
+    TooDeep { network: String, oldest: u64 },
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A stretch that was read, not recorded yet.
+#[derive(Debug)]
+pub struct Reading {
+    pub scan: Scan,
+    pub is_at_head: bool,
+}
+
+/// What looking at the chain led to.
+#[derive(Debug)]
+pub enum Look {
+    Idle,
+    Behind,
+    Read(Box<Reading>),
+}
+
+#[derive(Clone, Debug)]
+struct Holdings {
+    at: Option<BlockRef>,
+    native: HashMap<InvoiceId, U256>,
+}
+
+impl Watcher {
+    pub fn new(app: App, network: NetworkConfig) -> Self {
+        Self {
+            node: Node::new(&network),
+            range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
+            group: network.max_topics.max(1),
+            holdings: None,
+            lower_heads: 0,
+            app,
+            network,
+        }
+    }
+
+    /// Compares the configuration with the network: the factory must be there, and every token must have
+    /// the decimals that amounts are computed with.
+    ///
+    /// # Errors
+    ///
+    /// If no endpoint answers; the chain id is checked with the first answer.
+    pub async fn check_fitness(&self) -> Result<Fitness, StepError> {
+        if !self.node.has_code(FACTORY).await? {
+            return Ok(Fitness::Unfit(format!("the deposit factory is not deployed at {FACTORY}")));
+        }
+        for token in &self.network.tokens {
+            let Some(address) = token.address else { continue };
+            let wrong = match self.node.call_at_head(address, &decimalsCall {}).await? {
+                Some(decimals) if decimals == token.decimals => continue,
+                Some(decimals) => format!("has {decimals} decimals, not {}", token.decimals),
+                None => "does not answer decimals()".to_owned(),
+            };
+            return Ok(Fitness::Unfit(format!("token {} ({}) at {address} {wrong}", token.id, token.symbol)));
+        }
+        Ok(Fitness::Fit)
+    }
+
+    /// Reads the next stretch of blocks, if there is one, and records it.
+    ///
+    /// # Errors
+    ///
+    /// After any error nothing is recorded. All but [`StepError::TooDeep`] may pass with time.
+    pub async fn step(&mut self) -> Result<Step, StepError> {
+        match self.look().await? {
+            Look::Idle => Ok(Step::Idle),
+            Look::Behind => Ok(Step::Behind),
+            Look::Read(reading) => self.record(*reading).await,
+        }
+    }
+
+    /// Reads the next stretch of blocks without recording it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watcher::step`].
+    pub async fn look(&mut self) -> Result<Look, StepError> {
+        let head = self.node.head().await?;
+        let cursor = self.app.store.reader().await?.tx().cursor(&self.network.name).await?;
+        let Some(cursor) = cursor else {
+            let look_back = FIRST_LOOK_BACK.min(self.network.ring_blocks);
+            let first = self.network.start_block.unwrap_or(head.number.to::<u64>().saturating_sub(look_back));
+            if head.number.to::<u64>() < first {
+                return Ok(Look::Idle);
+            }
+            return self.read(None, None, first, &head).await;
+        };
+        if cursor.hash == head.hash.to_string() {
+            self.lower_heads = 0;
+            return Ok(Look::Idle);
+        }
+        if head.number.to::<u64>() < cursor.number && !self.believes_lower_head(&cursor).await {
+            return Ok(Look::Behind);
+        }
+        self.lower_heads = 0;
+        let is_on_top = match head.number.to::<u64>().checked_sub(cursor.number) {
+            None | Some(0) => false,
+            Some(1) => head.parent_hash.to_string() == cursor.hash,
+            Some(_) => {
+                let next = self.node.headers([cursor.number + 1]).await?;
+                next.iter().all(|next| next.parent_hash.to_string() == cursor.hash)
+            }
+        };
+        if is_on_top {
+            let first = cursor.number + 1;
+            return self.read(Some(cursor), None, first, &head).await;
+        }
+        let fork = self.find_fork(&head).await?;
+        if fork == cursor {
+            return Err(StepError::Moved);
+        }
+        tracing::warn!(
+            payment.network = self.network.name,
+            block.from = cursor.number,
+            block.to = fork.number,
+            "the chain was reorganised"
+        );
+        let first = fork.number + 1;
+        self.read(Some(cursor), Some(fork), first, &head).await
+    }
+
+    /// Records what was read.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn record(&mut self, reading: Reading) -> Result<Step, StepError> {
+        let Reading { scan, is_at_head } = reading;
+        failpoint::pass("watcher.before_record");
+        let holdings = self.holdings.take().map(|holdings| self.holdings_after(holdings, &scan));
+        match record_scan(&self.app, scan).await {
+            Ok(()) => {
+                failpoint::pass("watcher.after_record");
+                self.holdings = holdings;
+                Ok(Step::Recorded { is_at_head })
+            }
+            Err(RecordError::CursorMoved(_)) => Ok(Step::Outrun),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn believes_lower_head(&mut self, cursor: &BlockRef) -> bool {
+        if self.node.is_known_anywhere(cursor).await {
+            self.lower_heads = 0;
+            return false;
+        }
+        self.lower_heads += 1;
+        LOOKS_AT_A_LOWER_HEAD <= self.lower_heads
+    }
+
+    /// The newest remembered block that the chain still has.
+    async fn find_fork(&self, head: &Header) -> Result<BlockRef, StepError> {
+        let remembered = self.app.store.reader().await?.tx().remembered_blocks(&self.network.name).await?;
+        let candidates: Vec<_> =
+            remembered.iter().filter(|block| block.number <= head.number.to::<u64>()).collect();
+        for blocks in candidates.chunks(FORK_STRIDE) {
+            let headers = self.node.headers(blocks.iter().map(|block| block.number)).await?;
+            for (block, header) in blocks.iter().zip(headers) {
+                if block.hash == header.hash.to_string() {
+                    return Ok((*block).clone());
+                }
+            }
+        }
+        let oldest = remembered.last().map_or(0, |block| block.number);
+        Err(StepError::TooDeep { network: self.network.name.clone(), oldest })
+    }
+
+    /// Reads blocks from `first` up to the head, as many as one stretch holds.
+    async fn read(
+        &mut self,
+        from: Option<BlockRef>,
+        forked_at: Option<BlockRef>,
+        first: u64,
+        head: &Header,
+    ) -> Result<Look, StepError> {
+        let base = forked_at.as_ref().or(from.as_ref()).cloned();
+        let head_number = head.number.to::<u64>();
+        let last = head_number.min(first.saturating_add(self.network.max_range.max(1) - 1));
+        let blocks = self.read_blocks(base.as_ref(), first, last, head).await?;
+
+        // Read after the head: an address is handed out only once its quote is stored, so nobody can have
+        // paid to an address that is not on this list in a block up to that head.
+        let now = self.app.clock.now();
+        let watched = self.app.store.reader().await?.tx().watched_deposits(now).await?;
+        let watched: HashMap<Address, WatchedDeposit> =
+            watched.into_iter().map(|deposit| (deposit.address, deposit)).collect();
+
+        let logs = self.read_logs(&blocks, &watched).await?;
+        let native = match self.native_token().cloned() {
+            Some(token) => self.read_native(&token, base, &blocks, &watched, &logs).await?,
+            None => Vec::new(),
+        };
+        let mut scan = Scan {
+            network: self.network.name.clone(),
+            from,
+            forked_at,
+            transfers: Vec::new(),
+            sweeps: self.seen_sweeps(&blocks, &watched, &logs),
+            blocks: Vec::new(),
+        };
+        scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native).await;
+        scan.blocks = blocks;
+        Ok(Look::Read(Box::new(Reading { scan, is_at_head: last == head_number || head_number < first })))
+    }
+
+    /// Headers in order, each the child of the one before it.
+    async fn read_blocks(
+        &self,
+        base: Option<&BlockRef>,
+        first: u64,
+        last: u64,
+        head: &Header,
+    ) -> Result<Vec<BlockRef>, StepError> {
+        if last < first {
+            return Ok(Vec::new());
+        }
+        let head_number = head.number.to::<u64>();
+        let mut headers = self.node.headers(first..head_number.min(last.saturating_add(1))).await?;
+        if last == head_number {
+            headers.push(head.clone());
+        }
+        let mut parent = base.map(|base| base.hash.clone());
+        for header in &headers {
+            if parent.is_some_and(|parent| parent != header.parent_hash.to_string()) {
+                return Err(StepError::Moved);
+            }
+            parent = Some(header.hash.to_string());
+        }
+        Ok(headers.iter().map(Header::to_block).collect())
+    }
+
+    async fn read_logs(
+        &mut self,
+        blocks: &[BlockRef],
+        watched: &HashMap<Address, WatchedDeposit>,
+    ) -> Result<Vec<Log>, StepError> {
+        if watched.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deposits: Vec<Address> = watched.keys().copied().collect();
+        let tokens: Vec<Address> = self.network.tokens.iter().filter_map(|token| token.address).collect();
+        let contracts: Vec<Address> = tokens.iter().copied().chain([FACTORY]).collect();
+        let mut raw = Vec::new();
+        let mut start = 0;
+        while start < blocks.len() {
+            let window = &blocks[start..blocks.len().min(start.saturating_add(self.range))];
+            let filter =
+                LogFilter { contracts: &contracts, events: &EVENTS, groups: deposits.chunks(self.group).collect() };
+            let result = if window.len() <= NEAR_THE_TIP {
+                self.node.logs_by_block(window, &filter).await
+            } else {
+                self.node.logs_by_range(window, &filter).await
+            };
+            match result {
+                Ok(logs) => {
+                    raw.extend(logs);
+                    start += window.len();
+                    let most = usize::try_from(self.network.max_range).unwrap_or(usize::MAX).max(1);
+                    self.range = most.min(self.range + self.range / 4 + 1);
+                }
+                Err(StepError::Rpc(RpcError::Fault(fault))) if fault.kind == FaultKind::TooMuch => {
+                    if 1 < window.len() {
+                        self.range = window.len() / 2;
+                    } else if 1 < self.group {
+                        self.group /= 2;
+                    } else {
+                        return Err(StepError::Rpc(RpcError::Fault(fault)));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let is_watched = |address| watched.contains_key(&address);
+        let scope = Scope { blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_watched };
+        scope.check(raw).map_err(|what| self.node.untrue(what))
+    }
+
+    async fn read_native(
+        &mut self,
+        token: &TokenConfig,
+        base: Option<BlockRef>,
+        blocks: &[BlockRef],
+        watched: &HashMap<Address, WatchedDeposit>,
+        logs: &[Log],
+    ) -> Result<Vec<Arrival>, StepError> {
+        let holdings = match self.holdings.take() {
+            Some(holdings) if holdings.at == base => holdings,
+            _ => self.load_holdings(token.token_id(), base).await?,
+        };
+        let mut accounts: Vec<Account> = watched
+            .values()
+            .map(|deposit| Account {
+                deposit: deposit.address,
+                held: holdings.native.get(&deposit.invoice).copied().unwrap_or_default(),
+                swept: Vec::new(),
+            })
+            .collect();
+        let mut sweeps: HashMap<Address, Vec<(usize, U256)>> = HashMap::new();
+        for log in logs {
+            if log.event == (Event::Left { asset: Address::ZERO }) {
+                sweeps.entry(log.deposit).or_default().push((log.block, log.amount));
+            }
+        }
+        for account in &mut accounts {
+            account.swept = sweeps.remove(&account.deposit).unwrap_or_default();
+        }
+        self.holdings = Some(holdings);
+        native::arrivals(&mut self.node, blocks, &accounts).await
+    }
+
+    async fn load_holdings(&self, token: TokenId, at: Option<BlockRef>) -> Result<Holdings, StepError> {
+        let Some(block) = &at else { return Ok(Holdings { at: None, native: HashMap::new() }) };
+        let mut reader = self.app.store.reader().await?;
+        let held = reader.tx().holdings(&self.network.name, token, block.number).await?;
+        let native = held.into_iter().map(|(invoice, amount)| (invoice, amount.base_units())).collect();
+        Ok(Holdings { at, native })
+    }
+
+    /// What is held once a scan is recorded.
+    fn holdings_after(&self, mut holdings: Holdings, scan: &Scan) -> Holdings {
+        let native = self.native_token().map(TokenConfig::token_id);
+        for transfer in scan.transfers.iter().filter(|transfer| Some(transfer.token) == native) {
+            let held = holdings.native.entry(transfer.invoice).or_default();
+            *held = held.saturating_add(transfer.amount.base_units());
+        }
+        for sweep in scan.sweeps.iter().filter(|sweep| Some(sweep.token) == native) {
+            let held = holdings.native.entry(sweep.invoice).or_default();
+            *held = held.saturating_sub(sweep.amount.base_units());
+        }
+        let last = scan.blocks.last().or(scan.forked_at.as_ref()).cloned();
+        Holdings { at: last.or(holdings.at), native: holdings.native }
+    }
+
+    fn native_token(&self) -> Option<&TokenConfig> {
+        self.network.tokens.iter().find(|token| token.address.is_none())
+    }
+
+    fn token_at(&self, address: Address) -> Option<&TokenConfig> {
+        match address {
+            Address::ZERO => self.native_token(),
+            _ => self.network.tokens.iter().find(|token| token.address == Some(address)),
+        }
+    }
+
+    fn seen_sweeps(
+        &self,
+        blocks: &[BlockRef],
+        watched: &HashMap<Address, WatchedDeposit>,
+        logs: &[Log],
+    ) -> Vec<SeenSweep> {
+        let sweeps = logs.iter().filter_map(|log| {
+            let Event::Left { asset } = log.event else { return None };
+            let deposit = watched.get(&log.deposit)?;
+            Some(SeenSweep {
+                merchant: deposit.merchant,
+                invoice: deposit.invoice,
+                block: blocks.get(log.block)?.clone(),
+                tx_id: log.transaction.to_string(),
+                log_index: position::of_log(log.transaction_index, log.log_index),
+                token: self.token_at(asset)?.token_id(),
+                amount: TokenAmount::from_base_units(log.amount),
+            })
+        });
+        sweeps.collect()
+    }
+
+    async fn seen_transfers(
+        &self,
+        blocks: &[BlockRef],
+        watched: &HashMap<Address, WatchedDeposit>,
+        logs: &[Log],
+        native: Vec<Arrival>,
+    ) -> Vec<SeenTransfer> {
+        let tokens = logs.iter().filter_map(|log| match log.event {
+            Event::Arrived { token, payer } => Some((
+                token,
+                Arrival {
+                    deposit: log.deposit,
+                    amount: log.amount,
+                    block: log.block,
+                    tx_id: log.transaction.to_string(),
+                    position: position::of_log(log.transaction_index, log.log_index),
+                    payer: Some(payer),
+                },
+            )),
+            Event::Left { .. } => None,
+        });
+        let mut arrivals: Vec<(Address, Arrival)> =
+            tokens.chain(native.into_iter().map(|arrival| (Address::ZERO, arrival))).collect();
+        arrivals.sort_by_key(|(_, arrival)| (arrival.block, arrival.position));
+
+        let mut prices: HashMap<(TokenId, usize), Option<Rate>> = HashMap::new();
+        let mut ordinals: HashMap<(String, Address, Address), u32> = HashMap::new();
+        let mut transfers = Vec::with_capacity(arrivals.len());
+        for (asset, arrival) in arrivals {
+            let (Some(token), Some(deposit), Some(block)) =
+                (self.token_at(asset), watched.get(&arrival.deposit), blocks.get(arrival.block))
+            else {
+                continue;
+            };
+            let price = match prices.get(&(token.token_id(), arrival.block)) {
+                Some(price) => *price,
+                None => self.price_at(token, block).await,
+            };
+            prices.insert((token.token_id(), arrival.block), price);
+            let ordinal = ordinals.entry((arrival.tx_id.clone(), asset, arrival.deposit)).or_default();
+            transfers.push(SeenTransfer {
+                merchant: deposit.merchant,
+                invoice: deposit.invoice,
+                block: block.clone(),
+                tx_id: arrival.tx_id,
+                log_index: arrival.position,
+                ordinal: *ordinal,
+                token: token.token_id(),
+                decimals: token.checked_decimals(),
+                amount: TokenAmount::from_base_units(arrival.amount),
+                payer: arrival.payer.map(|payer| payer.to_string()),
+                accepted: token.accepted,
+                price_at_block: price,
+            });
+            *ordinal += 1;
+        }
+        transfers
+    }
+
+    async fn price_at(&self, token: &TokenConfig, block: &BlockRef) -> Option<Rate> {
+        if !token.accepted {
+            return None;
+        }
+        match self.app.prices.at_block(token.token_id(), block).await {
+            Ok(rate) => Some(rate),
+            Err(reason) => {
+                tracing::warn!(
+                    payment.network = self.network.name,
+                    token.id = token.id,
+                    block.number = block.number,
+                    reason = %reason,
+                    "a payment's block has no price; only a quote can value it"
+                );
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The questions the watcher asks a node, with typed answers.
+
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_sol_types::SolCall;
+use domain::time::UnixSeconds;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{StepError, logs::RawLog};
+use crate::{
+    chains::rpc::{Call, Fault, FaultKind, Rpc, RpcError},
+    config::NetworkConfig,
+    store::BlockRef,
+};
+
+/// A network's endpoints, and what they have shown to be able to do.
+pub struct Node {
+    rpc: Rpc,
+    /// Whether balances can be asked for by block hash; some endpoints know numbers only.
+    pins_by_hash: bool,
+    pub can_trace: bool,
+}
+
+/// A block's header, as far as we look at it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    pub number: U64,
+    pub hash: B256,
+    pub parent_hash: B256,
+    pub timestamp: U64,
+}
+
+impl Header {
+    pub fn to_block(&self) -> BlockRef {
+        BlockRef {
+            number: self.number.to(),
+            hash: self.hash.to_string(),
+            time: UnixSeconds(i64::try_from(self.timestamp.to::<u64>()).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// A transaction inside a block's body.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transaction {
+    pub hash: B256,
+    pub from: Address,
+    pub to: Option<Address>,
+    pub value: U256,
+    pub transaction_index: U64,
+}
+
+/// A call inside a transaction, as the call tracer tells it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Trace {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub from: Address,
+    #[serde(default)]
+    pub to: Option<Address>,
+    #[serde(default)]
+    pub value: Option<U256>,
+    #[serde(default)]
+    pub error: Option<String>,
+    #[serde(default)]
+    pub calls: Vec<Self>,
+}
+
+/// What logs are wanted of a stretch of blocks.
+pub struct LogFilter<'a> {
+    pub contracts: &'a [Address],
+    pub events: &'a [B256],
+    /// Deposit addresses, in groups that one call may hold.
+    pub groups: Vec<&'a [Address]>,
+}
+
+impl Node {
+    pub fn new(network: &NetworkConfig) -> Self {
+        Self { rpc: Rpc::new(network), pins_by_hash: true, can_trace: true }
+    }
+
+    /// Lets the endpoint that answered last rest, because its answer cannot be true.
+    pub fn distrust_last(&self) {
+        self.rpc.distrust_last();
+    }
+
+    pub async fn head(&self) -> Result<Header, StepError> {
+        let answer = self.rpc.call("eth_getBlockByNumber", json!(["latest", false])).await?;
+        self.read("a block", answer)
+    }
+
+    /// Whether any endpoint still knows a block.
+    pub async fn is_known_anywhere(&self, block: &BlockRef) -> bool {
+        let call = Call::new("eth_getBlockByHash", json!([block.hash, false]));
+        self.rpc.ask_each(&call).await.iter().any(|answer| answer["hash"] == block.hash.as_str())
+    }
+
+    /// Headers by number, in that order.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError::Moved`] if the endpoint does not have one of them.
+    pub async fn headers(&self, numbers: impl IntoIterator<Item = u64>) -> Result<Vec<Header>, StepError> {
+        let numbers: Vec<u64> = numbers.into_iter().collect();
+        let calls: Vec<_> = numbers.iter().map(|number| header_call(*number)).collect();
+        let answers = self.rpc.together(&calls).await?;
+        let headers = answers.into_iter().zip(numbers).map(|(answer, number)| {
+            let header: Header = match answer.map_err(RpcError::Fault)? {
+                Value::Null => return Err(StepError::Moved),
+                answer => self.read("a block", answer)?,
+            };
+            if header.number.to::<u64>() == number { Ok(header) } else { Err(self.untrue("another block's header")) }
+        });
+        headers.collect()
+    }
+
+    /// The logs of each block, asked for by its hash: an endpoint that does not have the block says so.
+    pub async fn logs_by_block(&self, blocks: &[BlockRef], filter: &LogFilter<'_>) -> Result<Vec<RawLog>, StepError> {
+        let calls: Vec<_> = blocks
+            .iter()
+            .flat_map(|block| filter.calls(&json!({ "blockHash": block.hash })).collect::<Vec<_>>())
+            .collect();
+        let mut logs = Vec::new();
+        for answer in self.rpc.together(&calls).await? {
+            match answer {
+                Ok(answer) => logs.extend(self.read::<Vec<RawLog>>("logs", answer)?),
+                // It cannot be the question's size, so the block is not there.
+                Err(fault) if fault.kind == FaultKind::Other => return Err(StepError::Moved),
+                Err(fault) => return Err(RpcError::Fault(fault).into()),
+            }
+        }
+        Ok(logs)
+    }
+
+    /// The logs of a range of blocks, with a proof that the endpoint has the last of them: many answer
+    /// "none" for blocks they have not seen.
+    pub async fn logs_by_range(&self, blocks: &[BlockRef], filter: &LogFilter<'_>) -> Result<Vec<RawLog>, StepError> {
+        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(Vec::new()) };
+        let range = json!({ "fromBlock": hex(first.number), "toBlock": hex(last.number) });
+        let mut calls: Vec<_> = filter.calls(&range).collect();
+        calls.push(header_call(last.number));
+        let mut answers = self.rpc.together(&calls).await?;
+        let mut logs = Vec::new();
+        let proof = answers.pop();
+        for answer in answers {
+            logs.extend(self.read::<Vec<RawLog>>("logs", answer.map_err(RpcError::Fault)?)?);
+        }
+        match proof {
+            Some(Ok(block)) if block["hash"] == last.hash.as_str() => Ok(logs),
+            _ => Err(StepError::Moved),
+        }
+    }
+
+    /// Native balances after a block. `None` if the endpoints no longer have the state of that block.
+    pub async fn balances(
+        &mut self,
+        addresses: &[Address],
+        block: &BlockRef,
+    ) -> Result<Option<Vec<U256>>, StepError> {
+        if addresses.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        if self.pins_by_hash {
+            let pin = json!({ "blockHash": block.hash });
+            let calls: Vec<_> = addresses.iter().map(|address| balance_call(*address, &pin)).collect();
+            let answers = self.rpc.together(&calls).await?;
+            if !answers.iter().any(is_invalid_parameter) {
+                return self.read_balances(answers);
+            }
+            self.pins_by_hash = false;
+        }
+        let pin = json!(hex(block.number));
+        let mut calls: Vec<_> = addresses.iter().map(|address| balance_call(*address, &pin)).collect();
+        calls.push(header_call(block.number));
+        let mut answers = self.rpc.together(&calls).await?;
+        match answers.pop() {
+            Some(Ok(header)) if header["hash"] == block.hash.as_str() => self.read_balances(answers),
+            _ => Err(StepError::Moved),
+        }
+    }
+
+    fn read_balances(&self, answers: Vec<Result<Value, Fault>>) -> Result<Option<Vec<U256>>, StepError> {
+        if answers.iter().any(Result::is_err) {
+            return Ok(None);
+        }
+        let balances = answers.into_iter().flatten().map(|answer| self.read("a balance", answer));
+        balances.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The transactions of a block.
+    pub async fn transactions(&self, block: &BlockRef) -> Result<Vec<Transaction>, StepError> {
+        #[derive(Deserialize)]
+        struct Body {
+            transactions: Vec<Transaction>,
+        }
+        let answer = self.rpc.call("eth_getBlockByHash", json!([block.hash, true])).await?;
+        if answer.is_null() {
+            return Err(StepError::Moved);
+        }
+        Ok(self.read::<Body>("a block's body", answer)?.transactions)
+    }
+
+    /// Which of these transactions did what they say, in their order.
+    pub async fn succeeded(&self, hashes: &[B256], block: &BlockRef) -> Result<Vec<bool>, StepError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Receipt {
+            status: U64,
+            block_hash: B256,
+        }
+        let calls: Vec<_> =
+            hashes.iter().map(|hash| Call::new("eth_getTransactionReceipt", json!([hash.to_string()]))).collect();
+        let answers = self.rpc.together(&calls).await?;
+        let receipts = answers.into_iter().map(|answer| {
+            let receipt: Receipt = match answer.map_err(RpcError::Fault)? {
+                Value::Null => return Err(StepError::Moved),
+                answer => self.read("a receipt", answer)?,
+            };
+            if receipt.block_hash.to_string() == block.hash {
+                Ok(receipt.status == U64::from(1))
+            } else {
+                Err(StepError::Moved)
+            }
+        });
+        receipts.collect()
+    }
+
+    /// The calls of each transaction of a block, in their order; `None` if no endpoint can trace.
+    pub async fn traces(&mut self, block: &BlockRef) -> Result<Option<Vec<Trace>>, StepError> {
+        #[derive(Deserialize)]
+        struct Traced {
+            result: Trace,
+        }
+        let calls = [
+            Call::new("debug_traceBlockByNumber", json!([hex(block.number), { "tracer": "callTracer" }])),
+            header_call(block.number),
+        ];
+        let mut answers = self.rpc.together(&calls).await?;
+        match answers.pop() {
+            Some(Ok(header)) if header["hash"] == block.hash.as_str() => {}
+            _ => return Err(StepError::Moved),
+        }
+        let Some(Ok(answer)) = answers.pop() else {
+            self.can_trace = false;
+            return Ok(None);
+        };
+        // Tracers differ; what cannot be read is as if there were none.
+        let traced: Option<Vec<Traced>> = serde_json::from_value(answer).ok();
+        Ok(traced.map(|traced| traced.into_iter().map(|traced| traced.result).collect()))
+    }
+
+    /// Calls a contract's function without a transaction, at the head. `None` if it reverts or is not there.
+    pub async fn call_at_head<C: SolCall>(&self, contract: Address, call: &C) -> Result<Option<C::Return>, StepError> {
+        self.call_contract(contract, call, json!("latest")).await
+    }
+
+    /// The same after a certain block.
+    pub async fn call_at_block<C: SolCall>(
+        &self,
+        contract: Address,
+        call: &C,
+        block: &BlockRef,
+    ) -> Result<Option<C::Return>, StepError> {
+        self.call_contract(contract, call, json!({ "blockHash": block.hash })).await
+    }
+
+    async fn call_contract<C: SolCall>(
+        &self,
+        contract: Address,
+        call: &C,
+        block: Value,
+    ) -> Result<Option<C::Return>, StepError> {
+        let call = json!({ "to": contract.to_string(), "data": Bytes::from(call.abi_encode()).to_string() });
+        let answer = match self.rpc.call("eth_call", json!([call, block])).await {
+            Err(RpcError::Fault(fault)) if fault.kind == FaultKind::Reverted => return Ok(None),
+            answer => answer?,
+        };
+        let answer: Bytes = self.read("a call's result", answer)?;
+        Ok(C::abi_decode_returns(&answer).ok())
+    }
+
+    pub async fn has_code(&self, address: Address) -> Result<bool, StepError> {
+        let answer = self.rpc.call("eth_getCode", json!([address.to_string(), "latest"])).await?;
+        Ok(!self.read::<Bytes>("a contract's code", answer)?.is_empty())
+    }
+
+    /// Sends a transaction from an account that the node itself can sign for.
+    pub async fn send_unlocked(&self, from: Address, to: Address, data: &Bytes) -> Result<B256, StepError> {
+        let transaction = json!({ "from": from.to_string(), "to": to.to_string(), "data": data.to_string() });
+        let answer = self.rpc.call("eth_sendTransaction", json!([transaction])).await?;
+        self.read("a transaction's hash", answer)
+    }
+
+    fn read<T: DeserializeOwned>(&self, what: &'static str, answer: Value) -> Result<T, StepError> {
+        serde_json::from_value(answer).map_err(|_| self.untrue(what))
+    }
+
+    /// An answer that cannot be true is the endpoint's fault; another is asked the next time.
+    pub fn untrue(&self, what: &'static str) -> StepError {
+        self.distrust_last();
+        StepError::Untrue(what)
+    }
+}
+
+impl LogFilter<'_> {
+    fn calls<'a>(&'a self, blocks: &'a Value) -> impl Iterator<Item = Call> + 'a {
+        let contracts: Vec<_> = self.contracts.iter().map(ToString::to_string).collect();
+        let events: Vec<_> = self.events.iter().map(ToString::to_string).collect();
+        self.groups.iter().map(move |group| {
+            let deposits: Vec<_> = group.iter().map(|address| address.into_word().to_string()).collect();
+            let mut filter = blocks.clone();
+            filter["address"] = json!(contracts);
+            filter["topics"] = json!([events, null, deposits]);
+            Call::new("eth_getLogs", json!([filter]))
+        })
+    }
+}
+
+fn header_call(number: u64) -> Call {
+    Call::new("eth_getBlockByNumber", json!([hex(number), false]))
+}
+
+fn balance_call(address: Address, block: &Value) -> Call {
+    Call::new("eth_getBalance", json!([address.to_string(), block]))
+}
+
+fn is_invalid_parameter(answer: &Result<Value, Fault>) -> bool {
+    matches!(answer, Err(fault) if fault.code == -32602)
+}
+
+fn hex(number: u64) -> String {
+    format!("{number:#x}")
+}

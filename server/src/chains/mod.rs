@@ -1,0 +1,96 @@
+//! Watching chains: a task for each network that reads it block by block and reports what it saw.
+//!
+//! What a transfer means is decided elsewhere; nothing here knows what an invoice is owed.
+
+pub mod evm;
+pub mod rpc;
+
+use std::time::Duration;
+
+use self::evm::{Fitness, Step, StepError, Watcher};
+use crate::{app::App, config::NetworkConfig};
+
+/// The longest pause between two tries while a network cannot be read.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Watches a network until shutdown, or until going on could lose money.
+pub async fn run(app: App, network: NetworkConfig) {
+    let shutdown = app.shutdown.clone();
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = watch(app, network) => {}
+    }
+}
+
+async fn watch(app: App, network: NetworkConfig) {
+    let name = network.name.clone();
+    let poll = Duration::from_millis(network.poll_ms);
+    let mut pause = Pause::new(poll);
+    let mut watcher = Watcher::new(app, network);
+    loop {
+        match watcher.check_fitness().await {
+            Ok(Fitness::Fit) => break,
+            Ok(Fitness::Unfit(reason)) => {
+                tracing::error!(payment.network = name, reason, "the network is not watched");
+                return;
+            }
+            Err(error) => pause.after_error(&name, &error).await,
+        }
+    }
+    tracing::info!(payment.network = name, "the network is watched");
+    loop {
+        match watcher.step().await {
+            Ok(Step::Recorded { is_at_head: false } | Step::Outrun) => pause.all_is_well(&name),
+            Ok(_) => {
+                pause.all_is_well(&name);
+                tokio::time::sleep(poll).await;
+            }
+            Err(error @ StepError::TooDeep { .. }) => {
+                tracing::error!(payment.network = name, error = %error, "ALARM: the network is no longer watched");
+                return;
+            }
+            Err(error) => pause.after_error(&name, &error).await,
+        }
+    }
+}
+
+/// Waits longer with each error in a row, and logs each kind of error once.
+struct Pause {
+    shortest: Duration,
+    next: Duration,
+    logged: Option<String>,
+}
+
+impl Pause {
+    fn new(shortest: Duration) -> Self {
+        Self { shortest, next: shortest, logged: None }
+    }
+
+    async fn after_error(&mut self, network: &str, error: &StepError) {
+        let text = with_causes(error);
+        if self.logged.as_ref() != Some(&text) {
+            tracing::warn!(payment.network = network, error = text, "the network could not be read");
+            self.logged = Some(text);
+        }
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(LONGEST_PAUSE.max(self.shortest));
+    }
+
+    fn all_is_well(&mut self, network: &str) {
+        if self.logged.take().is_some() {
+            tracing::info!(payment.network = network, "the network can be read again");
+        }
+        self.next = self.shortest;
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

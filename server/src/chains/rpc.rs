@@ -1,0 +1,469 @@
+//! JSON-RPC over HTTP: several endpoints for one network, used as one.
+//!
+//! An endpoint is believed only after it showed the configured chain id and the same genesis block as
+//! the others, and again after every failure. It must answer with JSON-RPC that belongs to the question;
+//! anything else counts as a failure, and the next endpoint is asked. A failing endpoint rests for a
+//! while that doubles up to a minute. Kept out: what the answers mean.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::{StatusCode, header::RETRY_AFTER, redirect};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::{clock::random_bytes, config::NetworkConfig};
+
+/// The rest after a first failure; doubles with each further one.
+const SHORTEST_REST: Duration = Duration::from_millis(500);
+const LONGEST_REST: Duration = Duration::from_mins(1);
+/// An endpoint may ask for a longer rest than ours, but not for ever.
+const LONGEST_WANTED_REST: Duration = Duration::from_hours(1);
+/// Calls in one HTTP request; many providers count or refuse more.
+const LARGEST_BATCH: usize = 100;
+/// An answer beyond this is not read.
+const LARGEST_ANSWER_BYTES: usize = 64 << 20;
+/// How much of an endpoint's own words is repeated in an error.
+const LONGEST_MESSAGE: usize = 200;
+
+/// The endpoints of one network.
+pub struct Rpc {
+    network: String,
+    chain_id: u64,
+    endpoints: Vec<Endpoint>,
+    /// The hash of block 0, as the first endpoint told it.
+    genesis: OnceLock<String>,
+    next_id: AtomicU64,
+    /// Which endpoint answered last.
+    last_used: AtomicUsize,
+}
+
+/// One question.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub method: &'static str,
+    /// An array.
+    pub params: Value,
+}
+
+impl Call {
+    pub fn new(method: &'static str, params: Value) -> Self {
+        Self { method, params }
+    }
+}
+
+/// An endpoint understood the question and declined to answer it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{method} was declined with code {code}: {message}")]
+pub struct Fault {
+    pub method: &'static str,
+    pub code: i64,
+    pub message: String,
+    pub kind: FaultKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// A contract refused; every endpoint would say so.
+    Reverted,
+    /// Too many blocks, addresses or results at once; less may work.
+    TooMuch,
+    /// Anything else, such as an unknown block or method; another endpoint may do better.
+    Other,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    #[error("no endpoint of {network} can be used; the last one {problem}")]
+    Unavailable { network: String, problem: Problem },
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why an endpoint was given up for now. Never holds a URL: some contain credentials.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("is resting after a failure")]
+    Resting,
+    #[error("cannot be reached")]
+    Unreachable,
+    #[error("did not answer in time")]
+    TooSlow,
+    #[error("answered with HTTP status {0}")]
+    Status(u16),
+    #[error("asks for fewer requests")]
+    Throttled { rest: Option<Duration> },
+    #[error("did not answer with JSON-RPC")]
+    NotJsonRpc,
+    #[error("answered something that cannot be true")]
+    Untrue,
+    #[error("is chain {found} instead of {wanted}")]
+    WrongChain { found: u64, wanted: u64 },
+    #[error("has another genesis block than the endpoint before it")]
+    WrongGenesis,
+}
+
+/// What one call was answered with.
+pub type Answer = Result<Value, Fault>;
+
+struct Endpoint {
+    /// For people: the host, without path or credentials.
+    label: String,
+    url: Url,
+    /// Parts of the URL that may be credentials.
+    secrets: Vec<String>,
+    client: reqwest::Client,
+    health: Mutex<Health>,
+}
+
+#[derive(Default)]
+struct Health {
+    failures: u32,
+    rests_until: Option<Instant>,
+    /// It showed the right chain since its last failure.
+    is_verified: bool,
+    refuses_batches: bool,
+    /// What was last logged about it.
+    problem: Option<Problem>,
+}
+
+impl Rpc {
+    /// The endpoints a network is configured with; asks nothing yet.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no TLS or sockets to offer.
+    pub fn new(network: &NetworkConfig) -> Self {
+        // The first caller of the process wins; a provider that is already there is as good.
+        let _already_there = rustls::crypto::ring::default_provider().install_default();
+        let timeout = Duration::from_millis(network.rpc_timeout_ms);
+        Self {
+            network: network.name.clone(),
+            chain_id: network.chain_id,
+            endpoints: network.rpc.iter().map(|url| Endpoint::new(url, timeout)).collect(),
+            genesis: OnceLock::new(),
+            next_id: AtomicU64::new(1),
+            last_used: AtomicUsize::new(0),
+        }
+    }
+
+    /// Asks one question.
+    ///
+    /// # Errors
+    ///
+    /// If no endpoint can be used, or if all that can decline.
+    pub async fn call(&self, method: &'static str, params: Value) -> Result<Value, RpcError> {
+        let mut answers = self.together(&[Call::new(method, params)]).await?;
+        Ok(answers.pop().ok_or_else(|| self.unavailable(Problem::NotJsonRpc))??)
+    }
+
+    /// Asks several questions of one and the same endpoint; answers come in the order of the questions.
+    ///
+    /// # Errors
+    ///
+    /// If no endpoint can be used. Single questions may be declined all the same.
+    pub async fn together(&self, calls: &[Call]) -> Result<Vec<Answer>, RpcError> {
+        let mut declined = None;
+        let mut last_problem = Problem::Resting;
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            if endpoint.is_resting() {
+                continue;
+            }
+            match self.ask(endpoint, calls).await {
+                Ok(answers) => {
+                    endpoint.did_well();
+                    let another_may_do_better =
+                        answers.iter().any(|answer| matches!(answer, Err(fault) if fault.kind == FaultKind::Other));
+                    if !another_may_do_better {
+                        self.last_used.store(index, Ordering::Relaxed);
+                        return Ok(answers);
+                    }
+                    declined.get_or_insert((index, answers));
+                }
+                Err(problem) => {
+                    endpoint.failed(&self.network, &problem);
+                    last_problem = problem;
+                }
+            }
+        }
+        let (index, answers) = declined.ok_or_else(|| self.unavailable(last_problem))?;
+        self.last_used.store(index, Ordering::Relaxed);
+        Ok(answers)
+    }
+
+    /// Asks every endpoint that can be used the same question and returns the answers there are.
+    pub async fn ask_each(&self, call: &Call) -> Vec<Value> {
+        let mut answers = Vec::new();
+        for endpoint in self.endpoints.iter().filter(|endpoint| !endpoint.is_resting()) {
+            match self.ask(endpoint, std::slice::from_ref(call)).await {
+                Ok(answer) => answers.extend(answer.into_iter().flatten()),
+                Err(problem) => endpoint.failed(&self.network, &problem),
+            }
+        }
+        answers
+    }
+
+    /// Lets the endpoint that answered last rest, because its answer cannot be true.
+    pub fn distrust_last(&self) {
+        if let Some(endpoint) = self.endpoints.get(self.last_used.load(Ordering::Relaxed)) {
+            endpoint.failed(&self.network, &Problem::Untrue);
+        }
+    }
+
+    fn unavailable(&self, problem: Problem) -> RpcError {
+        RpcError::Unavailable { network: self.network.clone(), problem }
+    }
+
+    async fn ask(&self, endpoint: &Endpoint, calls: &[Call]) -> Result<Vec<Answer>, Problem> {
+        if !endpoint.health().is_verified {
+            self.verify(endpoint).await?;
+            endpoint.health().is_verified = true;
+        }
+        let mut answers = Vec::with_capacity(calls.len());
+        for calls in calls.chunks(LARGEST_BATCH) {
+            if calls.len() > 1
+                && !endpoint.health().refuses_batches
+                && let Some(batch) = self.ask_batch(endpoint, calls).await?
+            {
+                answers.extend(batch);
+                continue;
+            }
+            for call in calls {
+                answers.push(self.ask_one(endpoint, call).await?);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Makes sure that an endpoint is on our chain.
+    async fn verify(&self, endpoint: &Endpoint) -> Result<(), Problem> {
+        let answer = self.ask_one(endpoint, &Call::new("eth_chainId", json!([]))).await?;
+        let found = answer.ok().as_ref().and_then(quantity).ok_or(Problem::NotJsonRpc)?;
+        if found != self.chain_id {
+            return Err(Problem::WrongChain { found, wanted: self.chain_id });
+        }
+        let first_block = Call::new("eth_getBlockByNumber", json!(["0x0", false]));
+        let answer = self.ask_one(endpoint, &first_block).await?;
+        let block = answer.map_err(|_| Problem::NotJsonRpc)?;
+        let genesis = block["hash"].as_str().ok_or(Problem::NotJsonRpc)?;
+        if self.genesis.get_or_init(|| genesis.to_owned()) == genesis { Ok(()) } else { Err(Problem::WrongGenesis) }
+    }
+
+    async fn ask_one(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Problem> {
+        let (id, request) = self.request(call);
+        let (status, mut body) = endpoint.post(&request).await?;
+        let is_ours = body["jsonrpc"] == "2.0" && body["id"] == id;
+        match body.get_mut("error").map(Value::take).filter(|error| !error.is_null()) {
+            // Some errors come before the endpoint has read the id.
+            Some(error) if is_ours || body["id"].is_null() => endpoint.fault(call.method, &error).map(Err),
+            None if is_ours && status.is_success() => {
+                body.get_mut("result").map(Value::take).map(Ok).ok_or(Problem::NotJsonRpc)
+            }
+            _ if !status.is_success() => Err(Problem::Status(status.as_u16())),
+            _ => Err(Problem::NotJsonRpc),
+        }
+    }
+
+    /// `None` if the endpoint does not take batches.
+    async fn ask_batch(&self, endpoint: &Endpoint, calls: &[Call]) -> Result<Option<Vec<Answer>>, Problem> {
+        let (ids, requests): (Vec<_>, Vec<_>) = calls.iter().map(|call| self.request(call)).unzip();
+        let body = match endpoint.post(&Value::Array(requests)).await {
+            Ok((status, Value::Array(body))) if status.is_success() => body,
+            Ok((_, body)) => {
+                // One error for all: a refusal of batches, unless it is about our pace.
+                let error = body.get("error").filter(|error| !error.is_null()).ok_or(Problem::NotJsonRpc)?;
+                endpoint.fault("batch", error)?;
+                endpoint.health().refuses_batches = true;
+                return Ok(None);
+            }
+            Err(Problem::Status(400 | 404 | 405 | 413 | 415 | 422 | 501)) => {
+                endpoint.health().refuses_batches = true;
+                return Ok(None);
+            }
+            Err(problem) => return Err(problem),
+        };
+        let mut answers = HashMap::with_capacity(body.len());
+        for mut answer in body {
+            let id = answer["id"].as_u64().filter(|_| answer["jsonrpc"] == "2.0").ok_or(Problem::NotJsonRpc)?;
+            if answers.insert(id, answer.take()).is_some() {
+                return Err(Problem::NotJsonRpc);
+            }
+        }
+        let answers = ids.iter().zip(calls).map(|(id, call)| {
+            let mut answer = answers.remove(id).ok_or(Problem::NotJsonRpc)?;
+            match answer.get_mut("error").map(Value::take).filter(|error| !error.is_null()) {
+                Some(error) => endpoint.fault(call.method, &error).map(Err),
+                None => answer.get_mut("result").map(Value::take).map(Ok).ok_or(Problem::NotJsonRpc),
+            }
+        });
+        answers.collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
+    fn request(&self, call: &Call) -> (u64, Value) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        (id, json!({ "jsonrpc": "2.0", "id": id, "method": call.method, "params": call.params }))
+    }
+}
+
+impl Endpoint {
+    fn new(url: &Url, timeout: Duration) -> Self {
+        let client = reqwest::Client::builder().timeout(timeout).redirect(redirect::Policy::none());
+        let is_here = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let client = if is_here { client.no_proxy() } else { client };
+        #[expect(clippy::expect_used, reason = "start-up: nothing works without sockets and TLS")]
+        let client = client.build().expect("an HTTP client can be set up");
+        let label = match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => "(no host)".to_owned(),
+        };
+        let path = url.path_segments().into_iter().flatten().map(str::to_owned);
+        let query = url.query_pairs().map(|(_, value)| value.into_owned());
+        let user = [url.username(), url.password().unwrap_or_default()].map(str::to_owned);
+        let secrets = path.chain(query).chain(user).filter(|part| 8 <= part.len()).collect();
+        Self { label, url: url.clone(), secrets, client, health: Mutex::default() }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_resting(&self) -> bool {
+        self.health().rests_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn did_well(&self) {
+        let mut health = self.health();
+        health.failures = 0;
+        health.rests_until = None;
+        if health.problem.take().is_some() {
+            tracing::info!(rpc.endpoint = self.label, "the endpoint works again");
+        }
+    }
+
+    fn failed(&self, network: &str, problem: &Problem) {
+        let mut health = self.health();
+        health.is_verified = false;
+        health.failures = health.failures.saturating_add(1);
+        let rest = match problem {
+            Problem::Throttled { rest: Some(rest) } => (*rest).min(LONGEST_WANTED_REST),
+            Problem::WrongChain { .. } | Problem::WrongGenesis => LONGEST_REST,
+            _ => rest_after(health.failures, random_bytes()),
+        };
+        health.rests_until = Some(Instant::now() + rest);
+        if health.problem.as_ref() == Some(problem) {
+            return;
+        }
+        health.problem = Some(problem.clone());
+        match problem {
+            Problem::WrongChain { .. } | Problem::WrongGenesis => {
+                tracing::error!(
+                    payment.network = network,
+                    rpc.endpoint = self.label,
+                    "an endpoint {problem} and is not used"
+                );
+            }
+            _ => {
+                tracing::warn!(payment.network = network, rpc.endpoint = self.label, "an endpoint {problem}");
+            }
+        }
+    }
+
+    /// Posts JSON and reads JSON.
+    async fn post(&self, request: &Value) -> Result<(StatusCode, Value), Problem> {
+        let sent = self.client.post(self.url.clone()).json(request).send().await;
+        let mut response = sent.map_err(|error| transport_problem(&error))?;
+        let status = response.status();
+        let is_about_us = status.is_client_error() && !matches!(status.as_u16(), 401 | 402 | 403 | 407 | 408 | 429);
+        let rest = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let rest = rest.map(Duration::from_secs);
+        let asks_for_rest = status == StatusCode::SERVICE_UNAVAILABLE && rest.is_some();
+        if status == StatusCode::TOO_MANY_REQUESTS || asks_for_rest {
+            return Err(Problem::Throttled { rest });
+        }
+        // Some say what is wrong with a question as JSON-RPC under a 4xx status.
+        if !status.is_success() && !is_about_us {
+            return Err(Problem::Status(status.as_u16()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| transport_problem(&error))? {
+            if LARGEST_ANSWER_BYTES < body.len() + chunk.len() {
+                return Err(Problem::NotJsonRpc);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        match serde_json::from_slice(&body) {
+            Ok(body @ (Value::Object(_) | Value::Array(_))) => Ok((status, body)),
+            _ if !status.is_success() => Err(Problem::Status(status.as_u16())),
+            _ => Err(Problem::NotJsonRpc),
+        }
+    }
+
+    /// Reads a JSON-RPC error object; one about our pace is the endpoint's problem, not the question's.
+    fn fault(&self, method: &'static str, error: &Value) -> Result<Fault, Problem> {
+        let code = error["code"].as_i64().ok_or(Problem::NotJsonRpc)?;
+        let mut message = error["message"].as_str().unwrap_or_default().to_owned();
+        for secret in &self.secrets {
+            message = message.replace(secret, "…");
+        }
+        let words: Vec<&str> = message.split_whitespace().filter(|word| !word.contains("://")).collect();
+        let message: String = words.join(" ").chars().take(LONGEST_MESSAGE).collect();
+        let lower = message.to_lowercase();
+        if is_about_pace(&lower) {
+            return Err(Problem::Throttled { rest: None });
+        }
+        let kind = match code {
+            3 => FaultKind::Reverted,
+            _ if lower.contains("revert") => FaultKind::Reverted,
+            _ if is_about_size(&lower) => FaultKind::TooMuch,
+            _ => FaultKind::Other,
+        };
+        Ok(Fault { method, code, message, kind })
+    }
+}
+
+/// A JSON-RPC quantity: hexadecimal text with a prefix.
+pub fn quantity(value: &Value) -> Option<u64> {
+    u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
+}
+
+fn is_about_pace(message: &str) -> bool {
+    ["rate limit", "rate-limit", "request rate", "too many requests", "request count", "throughput", "capacity", "quota"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+fn is_about_size(message: &str) -> bool {
+    ["range", "limit", "too many", "too large", "too big", "exceed", "more than", "size", "query timeout"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+fn transport_problem(error: &reqwest::Error) -> Problem {
+    if error.is_timeout() { Problem::TooSlow } else { Problem::Unreachable }
+}
+
+/// The rest after a number of failures in a row, a quarter longer or shorter by chance, so that many
+/// clients do not come back at once.
+fn rest_after(failures: u32, chance: [u8; 1]) -> Duration {
+    let doublings = failures.saturating_sub(1).min(7);
+    let rest = SHORTEST_REST.saturating_mul(1 << doublings).min(LONGEST_REST);
+    let percent = 75 + u32::from(chance[0]) * 50 / 255;
+    rest.saturating_mul(percent) / 100
+}
+
+#[cfg(test)]
+#[path = "rpc_tests.rs"]
+mod tests;

@@ -1,0 +1,83 @@
+//! Reading a Chainlink aggregator, and what makes its answer a price.
+
+use alloy_primitives::{I256, U256};
+use domain::{money::Rate, time::UnixSeconds};
+
+use super::{NoPrice, check_age, unreachable};
+use crate::{chains::evm::Node, config::FeedConfig, store::BlockRef};
+
+alloy_sol_types::sol! {
+    function decimals() external view returns (uint8 decimals);
+    function latestRoundData() external view returns (
+        uint80 roundId, int256 answer, uint256 startedAt, uint256 updatedAt, uint80 answeredInRound
+    );
+}
+
+/// A price and the round it was agreed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Round {
+    pub number: U256,
+    pub rate: Rate,
+}
+
+/// Reads the price a feed had at a block.
+pub(super) async fn read(node: &Node, feed: &FeedConfig, block: &BlockRef) -> Result<Round, NoPrice> {
+    let round = node.call_at_block(feed.feed, &latestRoundDataCall {}, block).await;
+    let round = round.map_err(|error| unreachable(&error))?.ok_or(NoPrice::NoFeed)?;
+    let decimals = node.call_at_block(feed.feed, &decimalsCall {}, block).await;
+    let decimals = decimals.map_err(|error| unreachable(&error))?.ok_or(NoPrice::NoFeed)?;
+
+    let rate = to_rate(round.answer, decimals)?;
+    if round.updatedAt == U256::ZERO {
+        return Err(NoPrice::Unfinished);
+    }
+    let updated_at = UnixSeconds(i64::try_from(round.updatedAt).unwrap_or(i64::MAX));
+    check_age(updated_at, block.time, feed.heartbeat_seconds)?;
+    Ok(Round { number: U256::from(round.roundId), rate })
+}
+
+/// An answer in hundred-millionths of a dollar; what does not fit is rounded down.
+fn to_rate(answer: I256, decimals: u8) -> Result<Rate, NoPrice> {
+    if answer <= I256::ZERO {
+        return Err(NoPrice::NotPositive);
+    }
+    let answer = answer.into_raw();
+    let scaled = match decimals.checked_sub(8) {
+        Some(surplus) => U256::from(10).checked_pow(U256::from(surplus)).map(|scale| answer / scale),
+        None => answer.checked_mul(U256::from(10).pow(U256::from(8 - decimals))),
+    };
+    let usd_e8 = scaled.and_then(|scaled| u128::try_from(scaled).ok()).ok_or(NoPrice::OutOfRange)?;
+    Rate::from_usd_e8(usd_e8).ok_or(NoPrice::OutOfRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(answer: i128, decimals: u8, expected: Result<u128, NoPrice>) {
+        let answer = I256::try_from(answer).unwrap();
+        assert_eq!(to_rate(answer, decimals).map(Rate::usd_e8), expected);
+    }
+
+    #[test]
+    fn an_answer_is_scaled_to_eight_decimals() {
+        check(300_000_000_000, 8, Ok(300_000_000_000));
+        check(3000, 0, Ok(300_000_000_000));
+        check(3_000_000_000_000_000_000_000, 18, Ok(300_000_000_000));
+        check(19_999_999_999, 18, Ok(1));
+    }
+
+    #[test]
+    fn nothing_and_less_are_no_price() {
+        check(0, 8, Err(NoPrice::NotPositive));
+        check(-1, 8, Err(NoPrice::NotPositive));
+    }
+
+    #[test]
+    fn what_fits_nothing_is_no_price() {
+        check(1, 18, Err(NoPrice::OutOfRange));
+        check(1, 255, Err(NoPrice::OutOfRange));
+        check(i128::MAX, 0, Err(NoPrice::OutOfRange));
+    }
+}
