@@ -6,8 +6,6 @@ mod page;
 mod payments;
 mod streams;
 
-use std::path::PathBuf;
-
 use alloy_primitives::Address;
 use axum::{
     Router,
@@ -30,6 +28,7 @@ use crate::{
     config::Config,
     invoicing::{Scan, SeenTransfer, record_scan},
     store::{BlockRef, NewApiKey, NewMerchant, QuoteRecord},
+    testing::TempDir,
 };
 
 const CONFIG: &str = r#"
@@ -92,7 +91,7 @@ struct Server {
     merchant: MerchantId,
     /// The merchant's API key.
     key: String,
-    folder: PathBuf,
+    _dir: TempDir,
 }
 
 impl Server {
@@ -101,17 +100,16 @@ impl Server {
     }
 
     async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = std::env::temp_dir().join(format!("pepay-http-{}", hex::encode(random_bytes::<8>())));
-        std::fs::create_dir_all(&folder).unwrap();
+        let dir = TempDir::new();
         let mut config: Config = toml::from_str(CONFIG).unwrap();
-        config.storage.database_url = format!("sqlite:{}", folder.join("pepay.db").display());
+        config.storage.database_url = format!("sqlite:{}", dir.path().join("pepay.db").display());
         change(&mut config);
         let clock = TestClock::default();
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
         let router = super::router(app.clone());
         let (merchant, key) = add_merchant(&app).await;
-        Self { app, router, clock, merchant, key, folder }
+        Self { app, router, clock, merchant, key, _dir: dir }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -232,12 +230,6 @@ impl Server {
             rows.push(sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap());
         }
         rows
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _left_behind = std::fs::remove_dir_all(&self.folder);
     }
 }
 
