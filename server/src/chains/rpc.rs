@@ -440,9 +440,18 @@ pub fn quantity(value: &Value) -> Option<u64> {
 }
 
 fn is_about_pace(message: &str) -> bool {
-    ["rate limit", "rate-limit", "request rate", "too many requests", "request count", "throughput", "capacity", "quota"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "rate limit",
+        "rate-limit",
+        "request rate",
+        "too many requests",
+        "request count",
+        "throughput",
+        "capacity",
+        "quota",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 fn is_about_size(message: &str) -> bool {

@@ -136,7 +136,9 @@ async fn due_assets(
 /// [`SweepError::NoAccount`] off devnet, or if the network has no account to send from.
 pub async fn send_sweep(app: &App, sweep: &PlannedSweep) -> Result<String, SweepError> {
     let account = match app.config.network(&sweep.network) {
-        Some(config) if app.config.environment == Environment::Devnet => config.sweep_account.map(|from| (config, from)),
+        Some(config) if app.config.environment == Environment::Devnet => {
+            config.sweep_account.map(|from| (config, from))
+        }
         _ => None,
     };
     let (config, from) = account.ok_or_else(|| SweepError::NoAccount(sweep.network.clone()))?;
@@ -201,7 +203,10 @@ mod tests {
         let batches = safe_batches(&sweeps, UnixMillis(7));
         assert_eq!(batches.len(), 2);
         let batch = &batches["ethereum"];
-        assert_eq!((&batch["version"], &batch["chainId"], &batch["createdAt"]), (&json!("1.0"), &json!("1"), &json!(7)));
+        assert_eq!(
+            (&batch["version"], &batch["chainId"], &batch["createdAt"]),
+            (&json!("1.0"), &json!("1"), &json!(7))
+        );
         let data: Vec<_> = batch["transactions"].as_array().unwrap().iter().map(|call| &call["data"]).collect();
         assert_eq!(data, ["0xaa", "0xcc"]);
         assert_eq!(batch["transactions"][0]["to"], FACTORY.to_string());

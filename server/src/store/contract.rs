@@ -80,7 +80,7 @@ impl Store {
 
     async fn claims(&self, at_seconds: i64) -> Vec<DueDelivery> {
         let (now, lease) = (at(at_seconds), at(at_seconds + 30));
-        self.does(move |tx| Box::pin(async move { tx.claim_deliveries(now, lease, 100).await })).await
+        self.does(move |tx| Box::pin(async move { tx.claim_deliveries(now, lease, 100, &[]).await })).await
     }
 
     async fn settles(&self, delivery: DueDelivery, state: &'static str, due_at_seconds: Option<i64>) {
@@ -924,7 +924,8 @@ async fn a_delivery_is_claimed_once(store: Store) {
         let invoice = insert(&store, plain(merchant, number)).await;
         owe(&store, &invoice, 1).await;
     }
-    let claims = (0..16).map(|_| store.does(|tx| Box::pin(async move { tx.claim_deliveries(at(0), at(30), 7).await })));
+    let claims =
+        (0..16).map(|_| store.does(|tx| Box::pin(async move { tx.claim_deliveries(at(0), at(30), 7, &[]).await })));
     let mut claimed = sequences(&join_all(claims).await.into_iter().flatten().collect::<Vec<_>>());
     claimed.sort_unstable();
     assert_eq!(claimed, (1..=40).collect::<Vec<_>>());

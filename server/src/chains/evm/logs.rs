@@ -91,11 +91,7 @@ impl Scope<'_> {
     }
 
     /// `None` for a log that is what was asked for and means nothing to us.
-    fn check_one(
-        &self,
-        raw: &RawLog,
-        by_number: &HashMap<u64, usize>,
-    ) -> Result<Option<Log>, &'static str> {
+    fn check_one(&self, raw: &RawLog, by_number: &HashMap<u64, usize>) -> Result<Option<Log>, &'static str> {
         let (Some(hash), Some(number), Some(transaction), Some(transaction_index), Some(log_index)) =
             (raw.block_hash, raw.block_number, raw.transaction_hash, raw.transaction_index, raw.log_index)
         else {
@@ -131,7 +127,9 @@ impl Scope<'_> {
                 Ok(Some(log(Event::Left { asset: Address::from_word(*asset) })))
             }
             // A token's `Swept` or the factory's `Transfer` fits the question, and is neither.
-            [event, ..] if EVENTS.contains(event) && (raw.address == self.factory || self.tokens.contains(&raw.address)) => {
+            [event, ..]
+                if EVENTS.contains(event) && (raw.address == self.factory || self.tokens.contains(&raw.address)) =>
+            {
                 Ok(None)
             }
             _ => Err("a log of another contract or event"),

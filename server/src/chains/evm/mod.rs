@@ -250,8 +250,7 @@ impl Watcher {
     /// The newest remembered block that the chain still has.
     async fn find_fork(&self, head: &Header) -> Result<BlockRef, StepError> {
         let remembered = self.app.store.reader().await?.tx().remembered_blocks(&self.network.name).await?;
-        let candidates: Vec<_> =
-            remembered.iter().filter(|block| block.number <= head.number.to::<u64>()).collect();
+        let candidates: Vec<_> = remembered.iter().filter(|block| block.number <= head.number.to::<u64>()).collect();
         for blocks in candidates.chunks(FORK_STRIDE) {
             let headers = self.node.headers(blocks.iter().map(|block| block.number)).await?;
             for (block, header) in blocks.iter().zip(headers) {

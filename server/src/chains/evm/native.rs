@@ -50,11 +50,17 @@ struct Rise {
 
 impl Account {
     fn swept_until(&self, block: usize) -> U256 {
-        self.swept.iter().filter(|(swept_in, _)| *swept_in <= block).fold(U256::ZERO, |sum, (_, amount)| sum.saturating_add(*amount))
+        self.swept
+            .iter()
+            .filter(|(swept_in, _)| *swept_in <= block)
+            .fold(U256::ZERO, |sum, (_, amount)| sum.saturating_add(*amount))
     }
 
     fn swept_in(&self, block: usize) -> U256 {
-        self.swept.iter().filter(|(swept_in, _)| *swept_in == block).fold(U256::ZERO, |sum, (_, amount)| sum.saturating_add(*amount))
+        self.swept
+            .iter()
+            .filter(|(swept_in, _)| *swept_in == block)
+            .fold(U256::ZERO, |sum, (_, amount)| sum.saturating_add(*amount))
     }
 
     /// What had arrived by the end of a block, given the balance then.
@@ -74,11 +80,7 @@ impl Account {
 }
 
 /// Finds what arrived in `blocks`.
-pub async fn arrivals(
-    node: &mut Node,
-    blocks: &[BlockRef],
-    accounts: &[Account],
-) -> Result<Vec<Arrival>, StepError> {
+pub async fn arrivals(node: &mut Node, blocks: &[BlockRef], accounts: &[Account]) -> Result<Vec<Arrival>, StepError> {
     let Some((last, newest)) = blocks.len().checked_sub(1).zip(blocks.last()) else { return Ok(Vec::new()) };
     let addresses: Vec<Address> = accounts.iter().map(|account| account.deposit).collect();
     let balances = node.balances(&addresses, newest).await?.ok_or(StepError::Moved)?;

@@ -154,11 +154,7 @@ impl Node {
     }
 
     /// Native balances after a block. `None` if the endpoints no longer have the state of that block.
-    pub async fn balances(
-        &mut self,
-        addresses: &[Address],
-        block: &BlockRef,
-    ) -> Result<Option<Vec<U256>>, StepError> {
+    pub async fn balances(&mut self, addresses: &[Address], block: &BlockRef) -> Result<Option<Vec<U256>>, StepError> {
         if addresses.is_empty() {
             return Ok(Some(Vec::new()));
         }
