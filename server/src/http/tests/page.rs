@@ -91,6 +91,40 @@ async fn a_choice_without_a_price_says_so_to_scripts() {
 }
 
 #[tokio::test]
+async fn a_choice_is_quoted_to_scripts_and_sends_forms_on_to_the_page() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, "base%3A4", "application/json").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let quote = &answer.json()["quote"];
+    assert_eq!((&quote["network"], &quote["token_id"], &quote["amount"]), (&json!("base"), &json!(4), &json!("20")));
+    assert_eq!(answer.json()["notice"], Value::Null);
+
+    let answer = choose(&server, &invoice, "ethereum:1", "text/html").await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, invoice.page().as_str()));
+    assert_eq!(snapshot(&server, &invoice).await["quote"]["network"], "ethereum");
+}
+
+#[tokio::test]
+async fn a_quote_that_lapsed_or_no_longer_fits_is_renewed() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    choose(&server, &invoice, "ethereum:1", "application/json").await;
+    let first = snapshot(&server, &invoice).await;
+    assert_eq!(snapshot(&server, &invoice).await["quote"], first["quote"]);
+
+    server.clock.advance_seconds(301);
+    let renewed = snapshot(&server, &invoice).await;
+    assert!(first["quote"]["valid_until"].as_i64() < renewed["quote"]["created_at"].as_i64());
+    assert_eq!(renewed["quote"]["amount"], "20");
+
+    server.pay(&invoice, usd(12_500), 3).await;
+    let rest = snapshot(&server, &invoice).await;
+    assert_eq!((&rest["quote"]["amount"], &rest["quote"]["covers"]), (&json!("7.5"), &json!(7_500)));
+    assert_eq!(rest["tokens"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_form_without_a_choice_leads_back_to_choosing() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;

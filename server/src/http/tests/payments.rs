@@ -175,6 +175,25 @@ async fn tokens_that_are_not_on_offer_are_refused_and_leave_no_trace() {
 }
 
 #[tokio::test]
+async fn a_dollar_token_is_quoted_at_par() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({ "amount_usd": 49.999 })).await;
+    let answer = server.choose_by_api(&invoice, &choice("base", 4)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let answer = answer.json();
+    assert_eq!((&answer["success"], &answer["quote_status"]), (&json!(true), &json!("available")));
+    assert_eq!((&answer["status_code"], &answer["network"]), (&json!("ok"), &json!("base")));
+    assert_eq!((&answer["supported_token_id"], &answer["estimated_token_amount"]), (&json!(4), &json!("49.999")));
+    assert_eq!((&answer["exchange_rate"], &answer["usd_amount"]), (&json!("1"), &json!(49.999)));
+    assert_eq!(answer["quote_expires_in_seconds"], 300);
+    assert_eq!(answer["ws_connection"]["ws_url"], "/ws/payment?format=event_v1");
+    assert_eq!(answer["temp_address"].as_str().unwrap().len(), 42);
+
+    let elsewhere = server.choose_by_api(&invoice, &choice("ethereum", 1)).await.json();
+    assert_eq!(elsewhere["temp_address"], answer["temp_address"], "one address on every network");
+}
+
+#[tokio::test]
 async fn without_a_price_there_is_no_quote_and_no_address() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;

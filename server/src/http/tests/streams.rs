@@ -5,10 +5,13 @@ use std::{net::SocketAddr, time::Duration};
 use domain::signature::CredentialHash;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message, protocol::frame::coding::CloseCode},
+    MaybeTlsStream, WebSocketStream, client_async, connect_async,
+    tungstenite::{
+        Error, Message,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
 };
 
 use super::{Created, Server, usd};
@@ -94,6 +97,8 @@ async fn a_page_hears_of_its_payment_and_nothing_that_is_the_merchant_s() {
     server.pay(&invoice, usd(0), 2).await;
     let changed = next_of_type(&mut socket, "snapshot.changed").await;
     assert!(changed["data"]["version"].is_i64(), "{changed}");
+    let updated = next_of_type(&mut socket, "invoice.updated").await;
+    assert_eq!(updated["data"]["object"]["status"], "paid");
 
     // From the log, everything that happened to this invoice and only that.
     let mut replay = connect(address, &format!("token={token}&since=evt_0-0")).await;
@@ -174,8 +179,14 @@ async fn pings_in_json_are_answered_and_other_talk_is_not() {
     for text in ["hello", "{}", "{\"type\":\"ping\"}"] {
         socket.send(Message::text(text)).await.unwrap();
     }
-    assert_eq!(next(&mut socket).await, json!({ "type": "pong" }));
-    socket.close(None).await.unwrap();
+    let answer = loop {
+        let frame = next(&mut socket).await;
+        if frame["object"] != "event" {
+            break frame;
+        }
+    };
+    assert_eq!(answer, json!({ "type": "pong" }));
+    socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await.unwrap();
     assert_eq!(close_code(&mut socket).await, u16::from(CloseCode::Normal));
 }
 
@@ -199,7 +210,11 @@ async fn a_client_that_never_reads_is_let_go() {
     let address = listen(&server).await;
     let invoice = server.invoice(json!({})).await;
     let token = stream_token(&server, &invoice).await;
-    let mut socket = connect(address, &format!("token={token}")).await;
+    // A small buffer is full soon.
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(2048).unwrap();
+    let tcp = MaybeTlsStream::Plain(tcp.connect(address).await.unwrap());
+    let mut socket = client_async(format!("ws://{address}/ws/payment?token={token}"), tcp).await.unwrap().0;
     assert_eq!(next(&mut socket).await["type"], "connected");
     // Each is answered by a frame, until the network's buffers are full of them.
     let flood = async {
