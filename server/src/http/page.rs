@@ -15,7 +15,6 @@ use tower_http::{CompressionLevel, compression::CompressionLayer};
 use wire::{Environment, snapshot::Snapshot};
 
 use super::{
-    assets,
     error::{ApiError, invalid, log_cause},
     extract::{Parameters, Payor, read_body},
     snapshot::{self, Shown},
@@ -33,17 +32,17 @@ const BROTLI_LEVEL: i32 = 4;
 /// How often a page without script looks again while something may still happen.
 const REFRESH_SECONDS: u32 = 5;
 
-pub fn routes(app: &App) -> Router<App> {
+pub fn routes(pages: Pages) -> Router<App> {
     let html = Router::new()
         .route("/pay", get(draw_page))
         .route("/pay/choose", post(choose))
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(BROTLI_LEVEL)));
-    Router::new().merge(html).route("/pay/snapshot", get(retrieve_snapshot)).layer(Extension(Pages::built(app)))
+    Router::new().merge(html).route("/pay/snapshot", get(retrieve_snapshot)).layer(Extension(pages))
 }
 
 /// What all pages share, made once.
 #[derive(Clone)]
-struct Pages {
+pub struct Pages {
     /// `None` if the page was not built.
     template: Option<Arc<Template>>,
     /// Where the page's WebSocket connects to.
@@ -51,8 +50,9 @@ struct Pages {
 }
 
 impl Pages {
-    fn built(app: &App) -> Self {
-        let template = assets::page_html().and_then(|html| match Template::cut(&html) {
+    /// Cuts the template as it was built; `None` means that it was not.
+    pub fn of(app: &App, html: Option<&str>) -> Self {
+        let template = html.and_then(|html| match Template::cut(html) {
             Ok(template) => Some(Arc::new(template)),
             Err(error) => {
                 log_cause(&error);

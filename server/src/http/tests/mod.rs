@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 use tower::ServiceExt;
 
+use super::page::Pages;
 use crate::{
     app::App,
     clock::{TestClock, random_bytes},
@@ -80,6 +81,9 @@ decimals = 18
 price = "par"
 "#;
 
+/// The page before its scripts are built in; the gaps are the same.
+const PAGE: &str = include_str!("../../../../frontend/index.html");
+
 /// A token without a price: the chain that would tell it does not answer.
 const UNPRICED: i64 = 2;
 
@@ -107,7 +111,7 @@ impl Server {
         let clock = TestClock::default();
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
-        let router = super::router(app.clone());
+        let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
         let (merchant, key) = add_merchant(&app).await;
         Self { app, router, clock, merchant, key, _dir: dir }
     }

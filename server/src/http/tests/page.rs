@@ -4,6 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::{Answer, Created, Server, UNPRICED, request, usd};
+use crate::http::{page::Pages, router_with};
 
 async fn snapshot(server: &Server, invoice: &Created) -> Value {
     let answer = server.payor_get("/pay/snapshot", invoice).await;
@@ -135,7 +136,7 @@ async fn a_form_without_a_choice_leads_back_to_choosing() {
 
 #[tokio::test]
 async fn a_broken_link_gets_a_page_that_says_so() {
-    let server = Server::start_with(|_| {}).await;
+    let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;
     let broken = Created { signature: super::altered(&invoice.signature, 5), ..invoice };
     let answer = choose(&server, &broken, "ethereum:1", "text/html").await;
@@ -148,11 +149,12 @@ async fn a_broken_link_gets_a_page_that_says_so() {
 }
 
 #[tokio::test]
-async fn the_page_is_a_finished_document_in_every_build() {
+async fn the_first_frame_can_be_paid_and_is_bound_by_a_policy() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({ "description": "</script><script>x" })).await;
     server.quote(&invoice).await;
     let answer = server.get(&invoice.page(), &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
     for (name, value) in [
         ("referrer-policy", "no-referrer"),
         ("cache-control", "no-store, no-transform"),
@@ -161,23 +163,51 @@ async fn the_page_is_a_finished_document_in_every_build() {
     ] {
         assert_eq!(answer.header(name), value);
     }
-    assert!(answer.header("content-security-policy").contains("default-src 'none'"));
-    assert!(
-        answer.text.starts_with("<!doctype html>") || answer.text.starts_with("<!DOCTYPE html>"),
-        "{}",
-        answer.text
-    );
-    if super::super::assets::page_html().is_none() {
-        assert_eq!(answer.status, 503);
-        assert!(answer.text.contains("cargo xtask page"), "{}", answer.text);
-        return;
+    let policy = answer.header("content-security-policy");
+    for part in
+        ["default-src 'none';", "connect-src 'self' ws://pay.example;", "frame-ancestors *;", "trusted-types 'none'"]
+    {
+        assert!(policy.contains(part), "{part} is not in {policy}");
     }
-    assert_eq!(answer.status, 200);
     assert!(!answer.text.contains("</script><script>x"), "{}", answer.text);
     assert!(answer.text.contains("http-equiv=\"refresh\""), "{}", answer.text);
-    assert!(answer.header("content-security-policy").contains("frame-ancestors *;"));
+    let address = snapshot(&server, &invoice).await["quote"]["address"].as_str().unwrap().to_owned();
+    let drawn = answer.text.split("id=\"snapshot\"").next().unwrap();
+    assert!(drawn.contains(&address), "{}", answer.text);
+
     let compressed = server.get(&invoice.page(), &[("accept-encoding", "gzip, br")]).await;
     assert_eq!(compressed.header("content-encoding"), "br");
     let again = server.get(&format!("{}&choose=1", invoice.page()), &[]).await;
     assert!(again.text.contains("\"quote\":null"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_merchant_s_origins_are_who_may_embed_its_pages() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let (merchant, origins) = (server.merchant, ["https://shop.example".to_owned()]);
+    let write =
+        server.app.store.write(move |tx| Box::pin(async move { tx.set_frame_origins(merchant, &origins).await }));
+    assert!(write.await.unwrap());
+    let answer = server.get(&invoice.page(), &[]).await;
+    assert!(answer.header("content-security-policy").contains("frame-ancestors https://shop.example;"));
+}
+
+#[tokio::test]
+async fn a_form_that_gets_no_quote_is_shown_why() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, &format!("ethereum:{UNPRICED}"), "text/html").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.text.contains("\"notice\":\"no_price\""), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn without_a_built_page_there_is_one_that_says_how_to_build_it() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let router = router_with(server.app.clone(), Pages::of(&server.app, None));
+    let answer = Server { router, ..server }.get(&invoice.page(), &[]).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text.contains("cargo xtask page"), "{}", answer.text);
 }
