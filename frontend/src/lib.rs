@@ -1,1 +1,63 @@
 //! The payer's page: drawn by the server, taken over by the browser.
+//!
+//! Both draw the same components from the same [`Snapshot`], so the first frame can be paid before, and
+//! without, any script. The target decides the role: natively there is [`render`], on `wasm32` there is
+//! [`start`]. What may only happen in a browser (sockets, timers, the clipboard) sits in effects and event
+//! handlers, which never run on the server. Nothing here decides about money: amounts and statuses arrive
+//! finished.
+
+// Views are one nested type each, and the compiler counts the levels.
+#![recursion_limit = "256"]
+
+mod components;
+mod countdown;
+mod dom;
+mod i18n;
+mod net;
+mod page;
+mod qr;
+mod session;
+mod stage;
+
+use leptos::prelude::*;
+use wire::snapshot::Snapshot;
+
+/// The page as HTML, to be put into `#app` unchanged: hydration counts on every node.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn render(snapshot: &Snapshot) -> String {
+    let owner = Owner::new_root(None);
+    let html = owner.with(|| view! { <page::Checkout snapshot=snapshot.clone() /> }.to_html());
+    owner.cleanup();
+    html
+}
+
+/// The document's title as plain text, not escaped.
+pub fn title(snapshot: &Snapshot) -> String {
+    i18n::text().document_title(&snapshot.merchant.name, snapshot.invoice.amount)
+}
+
+/// Takes over the page the server drew. With `data-mode="mount"` on `#app`, which a failed first try sets,
+/// it draws the page anew from the same snapshot instead.
+///
+/// # Panics
+///
+/// If the document is not ours; the boot script then falls back to drawing anew, and after that to the server.
+#[cfg(target_arch = "wasm32")]
+pub fn start() {
+    use leptos::mount;
+    use wasm_bindgen::JsCast;
+
+    let root: web_sys::HtmlElement = document().get_element_by_id("app").expect("#app").unchecked_into();
+    let json = document().get_element_by_id("snapshot").and_then(|block| block.text_content()).expect("#snapshot");
+    let snapshot: Snapshot = serde_json::from_str(&json).expect("a snapshot");
+    let app = move || view! { <page::Checkout snapshot /> };
+    if root.get_attribute("data-mode").as_deref() == Some("mount") {
+        // Emptied node by node: the content policy allows no markup from text.
+        root.replace_children_with_node_0();
+        mount::mount_to(root.clone(), app).forget();
+    } else {
+        mount::hydrate_from(root.clone(), app).forget();
+    }
+    // Not reached when hydration trapped, so styles may rely on it.
+    _ = root.set_attribute("data-live", "");
+}

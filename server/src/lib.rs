@@ -2,11 +2,21 @@
 
 pub mod app;
 pub mod chains;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod credentials;
 pub mod events;
 pub mod failpoint;
+pub mod http;
 pub mod invoicing;
+pub mod log;
 pub mod rates;
+pub mod serve;
+pub mod session;
 pub mod store;
+#[cfg(test)]
+mod testing;
+pub mod tls;
 pub mod view;
+pub mod webhooks;

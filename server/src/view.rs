@@ -2,6 +2,7 @@
 
 use domain::{
     invoice::{InvoiceStatus, PaymentStatus},
+    money::Rate,
     settlement::SettlementStatus,
     transfer::Valuation,
 };
@@ -121,6 +122,16 @@ pub fn payment(invoice: &InvoiceRecord, payment: &Payment, config: &Config) -> w
     }
 }
 
+/// Dollars for one whole token, as a plain decimal.
+pub fn rate(rate: Rate) -> String {
+    const USD_E8: u128 = 100_000_000;
+    let fraction = format!("{:08}", rate.usd_e8() % USD_E8);
+    match fraction.trim_end_matches('0') {
+        "" => (rate.usd_e8() / USD_E8).to_string(),
+        fraction => format!("{}.{fraction}", rate.usd_e8() / USD_E8),
+    }
+}
+
 /// The part of a payment whose change is worth an event: everything but the count of confirmations,
 /// which rises with every block.
 pub fn announcement(payment: &wire_invoice::InvoicePayment) -> String {
@@ -146,6 +157,15 @@ pub fn changed(old: &str, new: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_plain_decimals() {
+        for (usd_e8, text) in
+            [(100_000_000, "1"), (99_990_000, "0.9999"), (250_012_000_000, "2500.12"), (1, "0.00000001")]
+        {
+            assert_eq!(rate(Rate::from_usd_e8(usd_e8).unwrap()), text);
+        }
+    }
 
     #[test]
     fn changed_members_keep_the_values_they_had() {

@@ -1,1 +1,72 @@
-fn main() {}
+//! The project's own commands, run as `cargo xtask COMMAND`.
+//!
+//! One file per command; what they share is set-up ([`setup`]), running programs ([`command`]) and stages with times
+//! ([`stages`]). There are no dependencies, so that on a fresh machine the first line of output comes within seconds.
+
+mod check;
+mod command;
+mod demo;
+mod dependencies;
+mod fingerprint;
+mod lock;
+mod page;
+mod setup;
+mod size;
+mod stages;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use command::{Failure, Result};
+use workspace::Workspace;
+
+const HELP: &str = "\
+The project's own commands. Each installs what it needs first and says so.
+
+Usage: cargo xtask COMMAND
+
+  demo           Builds everything and starts two local chains, the server and a demo shop. Ctrl-C ends it all.
+  demo --check   Makes one payment and one sweep through the same parts, then exits.
+  test           Everything that proves the project, from formatting to the browser. This is what CI runs.
+  check          The quick part of it: formatting, lints, documentation, dependencies.
+  page           Builds the payer's page into frontend/dist, unless it is there already.
+  size           Prints what the page weighs and fails above the limit.
+  help           Prints this.
+
+Environment:
+  PEPAY_TOOLS_DIR       where Trunk and wasm-bindgen are kept (default: the user's cache folder, under pepay/tools)
+  RUSTUP_AUTO_INSTALL   0 means that rustup is never asked to download anything
+  CHROMEDRIVER, CHROMIUM  the browser for `test` (default: found on PATH)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nerror: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result {
+    let workspace = Workspace::find();
+
+    match arguments {
+        ["demo"] => demo::run(&workspace),
+        ["demo", "--check"] => demo::check(&workspace),
+        ["test"] => test::run(&workspace),
+        ["check"] => check::run(&workspace),
+        ["page"] => page::run(&workspace),
+        ["size"] => size::run(&workspace),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(Failure::new(format!("unknown command `{}`\n\n{HELP}", other.join(" ")))),
+    }
+}

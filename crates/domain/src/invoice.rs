@@ -1,21 +1,25 @@
 //! What a merchant asks for, and what follows from the transfers that answered.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+
+use ruint::aliases::U256;
 
 use crate::{
-    id::{PaymentId, QuoteId},
-    money::{TokenAmount, UsdMillis},
+    id::PaymentId,
+    money::{ExactUsd, Rate, UsdMillis},
     quote::Quote,
     time::UnixSeconds,
-    transfer::{Finality, Transfer, Valuation},
+    transfer::{Finality, Transfer},
 };
 
 /// The part of an invoice that decides about money; fixed when it is created, but for cancelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvoiceTerms {
+    /// Never zero.
     pub due: UsdMillis,
+    /// The last second at which money is in time.
     pub expires_at: UnixSeconds,
-    /// When the merchant canceled it; money sent later is late.
+    /// When the merchant canceled it; money sent later is late, and held whatever the late policy.
     pub canceled_at: Option<UnixSeconds>,
     pub tolerance: Tolerance,
     pub late_policy: LatePolicy,
@@ -29,14 +33,14 @@ pub struct Tolerance {
     pub at_most: UsdMillis,
 }
 
-/// What happens to money that arrives after its invoice ended.
+/// What happens to money that arrives after its invoice expired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LatePolicy {
     /// It is recorded and shown, and the merchant decides.
     #[default]
     Hold,
     /// It is credited if it came within `days` and at a rate no further than `band_basis_points` from
-    /// the one last quoted.
+    /// the one last quoted. A token that was never quoted has no band to leave.
     Accept { days: u16, band_basis_points: u16 },
 }
 
@@ -68,6 +72,9 @@ pub enum PaymentStatus {
 }
 
 /// How far the chains this invoice was quoted on have been read, by their own clocks.
+///
+/// An invoice that has ended must not be quoted on a further network: that chain would be awaited too,
+/// and reopen it.
 #[derive(Clone, Copy, Debug)]
 pub struct ChainTimes<'a> {
     /// Our clock.
@@ -112,15 +119,22 @@ impl InvoiceTerms {
     /// The status and sums that follow from what the chains have shown so far.
     ///
     /// Only canonical transfers that reached paid depth are credited. What decides lateness is the time
-    /// of their block, never when they were noticed. The order of `transfers` does not matter.
+    /// of their block, never when they were noticed. The order of `quotes` and `transfers` does not matter.
+    ///
+    /// Credit is rounded once, down, after everything is added up at the rates it was valued at. A quote's
+    /// amount is rounded up, so whoever sent it, in however many parts, is credited with all it covers.
     pub fn standing(&self, quotes: &[Quote], transfers: &[Transfer], times: ChainTimes<'_>) -> Standing {
-        let mut credited: Vec<&Transfer> = transfers
+        let mut credited: Vec<(&Transfer, Rate)> = transfers
             .iter()
-            .filter(|transfer| transfer.has_reached(Finality::Paid) && self.credits(transfer, quotes))
+            .filter(|transfer| transfer.has_reached(Finality::Paid))
+            .filter_map(|transfer| Some((transfer, self.credited_at(transfer, quotes)?)))
             .collect();
-        credited.sort_by_key(|transfer| transfer.position());
+        credited.sort_by_key(|(transfer, _)| transfer.position());
+        // A transaction that came back in another block may be in the list once for each.
+        let mut seen = HashSet::new();
+        credited.retain(|(transfer, _)| seen.insert(transfer.id));
 
-        let mut ledger = Ledger::new(quotes);
+        let mut sum = ExactUsd::default();
         let mut standing = Standing {
             status: InvoiceStatus::Unpaid,
             credit: UsdMillis::ZERO,
@@ -133,9 +147,9 @@ impl InvoiceTerms {
             is_checking: false,
             ended_unverified: false,
         };
-        for transfer in credited {
-            ledger.add(transfer);
-            standing.credit = ledger.credit();
+        for (transfer, rate) in credited {
+            sum = sum.plus(rate.exact_worth(transfer.amount, transfer.decimals));
+            standing.credit = sum.rounded_down();
             standing.last_payment_at = Some(transfer.block_time);
             if standing.locked_by.is_none() && !self.is_dust(standing.credit) {
                 standing.locked_by = Some(transfer.id);
@@ -171,12 +185,12 @@ impl InvoiceTerms {
 
     /// What one transfer's status is, given where the invoice stands.
     pub fn payment_status(&self, transfer: &Transfer, quotes: &[Quote], invoice: InvoiceStatus) -> PaymentStatus {
-        match transfer {
-            transfer if !transfer.is_canonical() => PaymentStatus::Pending,
-            transfer if !self.credits(transfer, quotes) => PaymentStatus::ManualRetry,
-            transfer if !transfer.has_reached(Finality::Paid) => PaymentStatus::Pending,
-            _ if invoice == InvoiceStatus::Paid => PaymentStatus::Confirmed,
-            _ => PaymentStatus::Underpaid,
+        match () {
+            () if !transfer.is_canonical() => PaymentStatus::Pending,
+            () if self.credited_at(transfer, quotes).is_none() => PaymentStatus::ManualRetry,
+            () if !transfer.has_reached(Finality::Paid) => PaymentStatus::Pending,
+            () if invoice == InvoiceStatus::Paid => PaymentStatus::Confirmed,
+            () => PaymentStatus::Underpaid,
         }
     }
 
@@ -190,28 +204,28 @@ impl InvoiceTerms {
         self.canceled_at.map_or(self.expires_at, |canceled_at| canceled_at.min(self.expires_at))
     }
 
-    /// Whether a transfer counts towards the invoice once it is deep enough.
-    fn credits(&self, transfer: &Transfer, quotes: &[Quote]) -> bool {
-        transfer.valuation.rate().is_some() && (!self.is_late(transfer) || self.accepts_late(transfer, quotes))
+    /// The rate at which a transfer counts towards the invoice once it is deep enough; `None` if somebody
+    /// has to decide about it first.
+    fn credited_at(&self, transfer: &Transfer, quotes: &[Quote]) -> Option<Rate> {
+        let rate = transfer.valuation.rate()?;
+        let counts = !self.is_late(transfer) || self.accepts_late(transfer, rate, quotes);
+        counts.then_some(rate)
     }
 
-    fn accepts_late(&self, transfer: &Transfer, quotes: &[Quote]) -> bool {
+    fn accepts_late(&self, transfer: &Transfer, rate: Rate, quotes: &[Quote]) -> bool {
         let LatePolicy::Accept { days, band_basis_points } = self.late_policy else { return false };
-        let in_time = transfer.block_time <= self.end().plus(i64::from(days) * 86_400);
-        let last_rate = quotes
+        // The policy is about payers who were slow; an order that was called off must not come back by itself.
+        let was_called_off = self.canceled_at.is_some_and(|canceled_at| canceled_at < transfer.block_time);
+        let in_time = transfer.block_time <= self.expires_at.plus(i64::from(days) * 86_400);
+        let last_quote = quotes
             .iter()
             .filter(|quote| quote.token == transfer.token)
-            .max_by_key(|quote| quote.created_at)
-            .map(|quote| quote.rate.usd_e8());
-        let is_near = match (transfer.valuation.rate(), last_rate) {
-            (Some(rate), Some(last)) => {
-                let drift = rate.usd_e8().abs_diff(last);
-                drift.saturating_mul(10_000) <= last.saturating_mul(u128::from(band_basis_points))
-            }
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        in_time && is_near
+            .max_by_key(|quote| (quote.created_at, quote.id));
+        let is_near = last_quote.is_none_or(|quote| {
+            let drift = U256::from(rate.usd_e8().abs_diff(quote.rate.usd_e8()));
+            drift * U256::from(10_000) <= U256::from(quote.rate.usd_e8()) * U256::from(band_basis_points)
+        });
+        !was_called_off && in_time && is_near
     }
 
     fn is_covered_by(&self, credit: UsdMillis) -> bool {
@@ -225,6 +239,10 @@ impl InvoiceTerms {
         credit < DUST_BELOW && credit.as_millis().saturating_mul(100) < self.due.as_millis()
     }
 
+    /// Whether the time to pay is over.
+    ///
+    /// A transfer that was seen in time holds the end back until it is deep enough or gone; a chain that
+    /// cannot be read does so for an hour at most.
     fn ending(&self, transfers: &[Transfer], times: ChainTimes<'_>) -> Ending {
         if times.now <= self.expires_at {
             return Ending::NotYet;
@@ -255,51 +273,6 @@ enum Ending {
     Ended {
         verified: bool,
     },
-}
-
-/// Sums credit so that whoever sent what a quote asked for, in however many parts, has paid what the
-/// quote covered: rounding never leaves an exact payer short.
-struct Ledger<'a> {
-    quotes: HashMap<QuoteId, &'a Quote>,
-    received: HashMap<QuoteId, TokenAmount>,
-    at_spot: UsdMillis,
-}
-
-impl<'a> Ledger<'a> {
-    fn new(quotes: &'a [Quote]) -> Self {
-        let quotes = quotes.iter().map(|quote| (quote.id, quote)).collect();
-        Self { quotes, received: HashMap::new(), at_spot: UsdMillis::ZERO }
-    }
-
-    fn add(&mut self, transfer: &Transfer) {
-        match transfer.valuation {
-            Valuation::Quoted { quote, .. } if self.quotes.contains_key(&quote) => {
-                let received = self.received.entry(quote).or_default();
-                *received = received.plus(transfer.amount);
-            }
-            Valuation::Quoted { rate, .. } | Valuation::Spot { rate } => {
-                self.at_spot = self.at_spot.plus(rate.worth(transfer.amount, transfer.decimals));
-            }
-            Valuation::Unpriced | Valuation::Unexpected => {}
-        }
-    }
-
-    fn credit(&self) -> UsdMillis {
-        let quoted: UsdMillis = self
-            .received
-            .iter()
-            .filter_map(|(id, received)| self.quotes.get(id).map(|quote| quote.credit(*received)))
-            .sum();
-        quoted.plus(self.at_spot)
-    }
-}
-
-impl Quote {
-    /// What an amount that was sent for this quote is credited as.
-    fn credit(&self, received: TokenAmount) -> UsdMillis {
-        let worth = self.rate.worth(received, self.decimals);
-        if self.amount <= received { worth.max(self.covers) } else { worth }
-    }
 }
 
 #[cfg(test)]

@@ -108,8 +108,11 @@ impl Decimals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rate(u128);
 
-/// Fraction digits a quote shows at most: more frighten people, and some wallets cut them off.
+/// Fraction digits that usually do for a quote: more frighten people, and some wallets cut them off.
 const QUOTED_FRACTION_DIGITS: u8 = 6;
+/// Rounding a quote up may cost the payer this much; a coin whose sixth decimal is worth more is quoted
+/// with more of them, or whoever pays exactly what was asked would count as having overpaid.
+const DEAREST_ROUNDING: UsdMillis = UsdMillis::from_cents(1);
 
 impl Rate {
     /// One token is one dollar.
@@ -124,20 +127,66 @@ impl Rate {
         self.0
     }
 
-    /// The least amount, rounded **up** to six decimals, that is worth at least `usd`.
+    /// The least amount that is worth at least `usd`: rounded **up**, to six decimals or to as many more
+    /// as keep the rounding within a cent.
     pub fn quote(self, usd: UsdMillis, decimals: Decimals) -> TokenAmount {
         // usd/1000 dollars ÷ (rate/10^8 dollars a token) × 10^decimals units a token.
         let units =
             (U512::from(usd.0) * power_of_ten(decimals.0) * U512::from(100_000_u64)).div_ceil(U512::from(self.0));
-        let step = power_of_ten(decimals.0.saturating_sub(QUOTED_FRACTION_DIGITS));
+        let step = self.quote_step(decimals);
         let rounded = units.div_ceil(step) * step;
         TokenAmount(U256::saturating_from(rounded))
     }
 
     /// What `amount` is worth, rounded **down** to a thousandth of a dollar.
     pub fn worth(self, amount: TokenAmount, decimals: Decimals) -> UsdMillis {
-        let millis = U512::from(amount.0) * U512::from(self.0) / (power_of_ten(decimals.0) * U512::from(100_000_u64));
+        self.exact_worth(amount, decimals).rounded_down()
+    }
+
+    /// What `amount` is worth, for adding up.
+    pub fn exact_worth(self, amount: TokenAmount, decimals: Decimals) -> ExactUsd {
+        // 256 bits of amount, 128 of rate and 120 of power never reach 512.
+        ExactUsd(U512::from(amount.0) * U512::from(self.0) * power_of_ten(Decimals::MOST - decimals.0))
+    }
+
+    /// The smallest unit of the last decimal that a quote shows.
+    fn quote_step(self, decimals: Decimals) -> U512 {
+        let is_cheap = |exponent: &u8| {
+            let step = TokenAmount(U256::saturating_from(power_of_ten(*exponent)));
+            self.exact_worth(step, decimals) <= ExactUsd::from(DEAREST_ROUNDING)
+        };
+        let coarsest = decimals.0.saturating_sub(QUOTED_FRACTION_DIGITS);
+        power_of_ten((0..=coarsest).rev().find(is_cheap).unwrap_or(0))
+    }
+}
+
+/// A sum of dollars that is not rounded yet, in 10⁻⁴⁴ dollars: what one unit of a token with the most
+/// decimals is worth at the lowest rate. Stops at the end of its range, like [`UsdMillis`].
+///
+/// Sums are rounded once, at the end. Rounded one by one, the parts of an exact payment could come out a
+/// thousandth short of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExactUsd(U512);
+
+impl ExactUsd {
+    /// A thousandth of a dollar is 10 to this power.
+    const MILLI_EXPONENT: u8 = 41;
+
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// Whole thousandths of a dollar.
+    pub fn rounded_down(self) -> UsdMillis {
+        let millis = self.0 / power_of_ten(Self::MILLI_EXPONENT);
         u64::try_from(millis).map_or(UsdMillis::MAX, UsdMillis::from_millis)
+    }
+}
+
+impl From<UsdMillis> for ExactUsd {
+    fn from(usd: UsdMillis) -> Self {
+        Self(U512::from(usd.0) * power_of_ten(Self::MILLI_EXPONENT))
     }
 }
 
@@ -199,6 +248,58 @@ mod tests {
     }
 
     #[test]
+    fn a_dear_coin_is_quoted_to_where_rounding_costs_at_most_a_cent() {
+        // 20 dollars at 90,000 are 0.000222… bitcoin, the sixth decimal of which is worth nine cents.
+        let rate = Rate::from_usd_e8(90_000 * 100_000_000).unwrap();
+        assert_eq!(rate.quote(usd(20_000), decimals(8)).to_decimal(decimals(8)), "0.0002223");
+        // At 100,000 the seventh is worth exactly a cent; a little above that, more.
+        let rate = Rate::from_usd_e8(100_000 * 100_000_000).unwrap();
+        assert_eq!(rate.quote(usd(20_001), decimals(8)).to_decimal(decimals(8)), "0.0002001");
+        let rate = Rate::from_usd_e8(100_000 * 100_000_000 + 1).unwrap();
+        assert_eq!(rate.quote(usd(20_001), decimals(8)).to_decimal(decimals(8)), "0.00020001");
+    }
+
+    #[test]
+    fn a_coin_without_small_units_is_quoted_in_whole_units() {
+        let rate = Rate::from_usd_e8(500_000_000).unwrap();
+        assert_eq!(rate.quote(usd(20_001), decimals(0)), units(5));
+    }
+
+    #[test]
+    fn a_cheap_token_with_few_decimals_is_quoted_to_its_last_one() {
+        let rate = Rate::from_usd_e8(10_000).unwrap();
+        assert_eq!(rate.quote(usd(20_001), decimals(2)).to_decimal(decimals(2)), "200010");
+    }
+
+    #[test]
+    fn token_amounts_add_up_to_the_end_of_their_range() {
+        assert_eq!(units(2).plus(units(3)), units(5));
+        let everything = TokenAmount::from_base_units(U256::MAX);
+        assert_eq!(everything.plus(units(1)), everything);
+    }
+
+    #[test]
+    fn parts_are_added_before_they_are_rounded() {
+        let half = Rate::PAR.exact_worth(units(500), decimals(6));
+        assert_eq!(half.rounded_down(), UsdMillis::ZERO);
+        assert_eq!(half.plus(half).rounded_down(), usd(1));
+        assert_eq!(half.plus(half), ExactUsd::from(usd(1)));
+    }
+
+    #[test]
+    fn an_exact_sum_beyond_all_money_is_capped() {
+        let everything = TokenAmount::from_base_units(U256::MAX);
+        let most = Rate::from_usd_e8(u128::MAX).unwrap().exact_worth(everything, decimals(0));
+        let mut sum = most;
+        for _ in 0..400 {
+            assert!(sum <= sum.plus(most));
+            sum = sum.plus(most);
+        }
+        assert_eq!(sum, sum.plus(most));
+        assert_eq!(sum.rounded_down(), UsdMillis::MAX);
+    }
+
+    #[test]
     fn worth_is_rounded_down() {
         assert_eq!(Rate::PAR.worth(units(1_999), decimals(6)), usd(1));
         assert_eq!(Rate::PAR.worth(units(999), decimals(6)), UsdMillis::ZERO);
@@ -220,7 +321,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4096, rng_seed: proptest::test_runner::RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// The amount shown always suffices, and is the least that does at its six decimals.
+        /// The amount shown always suffices, and one less in its last decimal would not.
         #[test]
         fn a_quote_suffices_and_is_the_least_that_does(
             millis in 1_u64..2_000_000_000,
@@ -231,10 +332,22 @@ mod tests {
             let quoted = rate.quote(usd(millis), decimals);
             prop_assert!(usd(millis) <= rate.worth(quoted, decimals));
 
-            let step = U256::from(10).pow(U256::from(places.saturating_sub(6)));
+            // At its sixth decimal, or where that costs too much, at the first that is worth at most a
+            // cent: usd_e8 / 10^exponent of 10^8 dollars.
+            let sixth = places.min(6);
+            let shown = (sixth..=places).find(|digits| usd_e8 <= 1_000_000 * 10_u128.pow((*digits).into()));
+            let step = U256::from(10).pow(U256::from(places - shown.unwrap_or(places)));
             prop_assert_eq!(quoted.base_units() % step, U256::ZERO);
             let less = TokenAmount::from_base_units(quoted.base_units() - step);
             prop_assert!(rate.worth(less, decimals) < usd(millis));
+        }
+
+        /// Rounding up never makes an exact payer someone who overpaid by more than a cent.
+        #[test]
+        fn rounding_a_quote_costs_at_most_a_cent(millis in 1_u64..2_000_000_000, usd_e8 in 1_u128..20_000_000_000_000) {
+            let rate = Rate::from_usd_e8(usd_e8).unwrap();
+            let worth = rate.worth(rate.quote(usd(millis), decimals(18)), decimals(18));
+            prop_assert!(worth <= usd(millis + 10));
         }
 
         #[test]

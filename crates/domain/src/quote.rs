@@ -55,14 +55,16 @@ impl Quote {
     }
 }
 
-/// The quote for `token` that was in force when a block was made: the newest that was already made by
-/// then, else the oldest within the clocks' skew.
+/// The quote for `token` that a block of that time is held to.
+///
+/// A quote stands until it lapses, also once a newer one was made for what a part payment left open.
+/// While several stand, the one best for the payer decides, the newest of equals: whichever of them was
+/// paid to the last unit, its payer is not short.
 pub fn in_force(quotes: &[Quote], token: TokenId, block_time: UnixSeconds) -> Option<&Quote> {
-    let candidates = || quotes.iter().filter(|quote| quote.token == token && quote.is_in_force(block_time));
-    candidates()
-        .filter(|quote| quote.created_at <= block_time)
-        .max_by_key(|quote| quote.created_at)
-        .or_else(|| candidates().min_by_key(|quote| quote.created_at))
+    quotes
+        .iter()
+        .filter(|quote| quote.token == token && quote.is_in_force(block_time))
+        .max_by_key(|quote| (quote.rate, quote.created_at, quote.id))
 }
 
 #[cfg(test)]
@@ -79,6 +81,10 @@ mod tests {
             UnixSeconds(created_at),
             300,
         )
+    }
+
+    fn priced(number: u8, created_at: i64, usd_e8: u128) -> Quote {
+        Quote { rate: Rate::from_usd_e8(usd_e8).unwrap(), ..quote(number, 1, created_at) }
     }
 
     #[track_caller]
@@ -102,11 +108,37 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_quote_made_by_then_wins() {
-        let quotes = [quote(1, 1, 1000), quote(2, 1, 1100), quote(3, 1, 1120)];
+    fn of_equal_quotes_the_newest_is_meant() {
+        let quotes = [quote(3, 1, 1000), quote(2, 1, 1100), quote(1, 1, 1200)];
+        check(&quotes, 1039, Some(&quotes[0]));
         check(&quotes, 1110, Some(&quotes[1]));
         check(&quotes, 1290, Some(&quotes[2]));
-        check(&quotes, 990, Some(&quotes[0]));
+    }
+
+    #[test]
+    fn of_quotes_that_stand_together_the_best_for_the_payer_is_meant() {
+        let fallen = [priced(1, 1000, 3000), priced(2, 1100, 2900)];
+        check(&fallen, 1300, Some(&fallen[0]));
+        check(&fallen, 1301, Some(&fallen[1]));
+        let risen = [priced(1, 1000, 2900), priced(2, 1100, 3000)];
+        check(&risen, 1039, Some(&risen[0]));
+        check(&risen, 1040, Some(&risen[1]));
+    }
+
+    #[test]
+    fn the_order_of_quotes_does_not_matter() {
+        let quotes = [quote(1, 1, 1000), quote(2, 1, 1000)];
+        let turned = [quotes[1].clone(), quotes[0].clone()];
+        check(&quotes, 1000, Some(&quotes[1]));
+        check(&turned, 1000, Some(&quotes[1]));
+    }
+
+    #[test]
+    fn a_quote_asks_for_the_amount_that_covers_what_is_due() {
+        let quote = quote(1, 1, 1000);
+        assert_eq!(quote.amount.to_decimal(quote.decimals), "20");
+        assert_eq!(quote.covers, UsdMillis::from_millis(20_000));
+        assert_eq!(quote.valid_until, UnixSeconds(1300));
     }
 
     #[test]

@@ -3,5 +3,5 @@
 mod feed;
 mod sequencer;
 
-pub use feed::{Change, Hub, Subscription, to_wire};
+pub use feed::{Change, Hub, Seen, Subscription, to_wire};
 pub use sequencer::run as run_sequencer;

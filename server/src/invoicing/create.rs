@@ -55,6 +55,14 @@ pub enum CreateError {
     Store(#[from] StoreError),
 }
 
+/// The invoice a request asked for.
+#[derive(Clone, Debug)]
+pub struct Created {
+    pub invoice: InvoiceRecord,
+    /// An earlier request with the same key created it.
+    pub is_replay: bool,
+}
+
 /// Creates an invoice, or returns the one this key created before.
 ///
 /// # Errors
@@ -65,7 +73,7 @@ pub async fn create(
     merchant: MerchantId,
     request: CreateInvoice,
     origin: Origin,
-) -> Result<InvoiceRecord, CreateError> {
+) -> Result<Created, CreateError> {
     let app = app.clone();
     let store = app.store.clone();
     store
@@ -75,8 +83,8 @@ pub async fn create(
                     if record.fingerprint != origin.fingerprint {
                         return Err(CreateError::KeyReused);
                     }
-                    let invoice = tx.invoice(merchant, record.invoice).await?;
-                    return invoice.ok_or(CreateError::Store(StoreError::NotCommitted));
+                    let invoice = tx.invoice(merchant, record.invoice).await?.ok_or(StoreError::NotCommitted)?;
+                    return Ok(Created { invoice, is_replay: true });
                 }
                 let merchant = tx.merchant(merchant).await?.ok_or(CreateError::NoSuchMerchant(merchant))?;
                 let now = app.clock.now_ms();
@@ -129,7 +137,7 @@ pub async fn create(
                     created: now,
                 })
                 .await?;
-                Ok(invoice)
+                Ok(Created { invoice, is_replay: false })
             })
         })
         .await

@@ -54,7 +54,8 @@ pub async fn choose(
     if !token_config.accepted {
         return Err(QuoteError::NotOffered(token));
     }
-    let rate = app.prices.current(token).await?;
+    // Asked before the transaction, which must not wait for a chain; whether it is missed is told there.
+    let rate = app.prices.current(token).await;
     let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
 
     let task = app.clone();
@@ -78,7 +79,7 @@ pub async fn choose(
                     }
                 }
                 let id = QuoteId::from_random(random_bytes());
-                let quote = Quote::new(id, token, decimals, rate, due, now, task.config.invoices.quote_seconds);
+                let quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
                 let record = QuoteRecord { network, quote };
                 tx.insert_quote(merchant, invoice, &record).await?;
                 let grace = task.config.invoices.watch_ended_days.saturating_mul(86_400);
@@ -91,7 +92,8 @@ pub async fn choose(
     Ok(quoted)
 }
 
-/// Quotes again what the payer chose before, if that quote lapsed or no longer covers what is due.
+/// Quotes again what the payer chose before, if that quote lapsed or no longer covers what is due;
+/// returns the new quote, if one was needed.
 ///
 /// Leaves alone an invoice that nothing was chosen for, that ended, or that a payment is just arriving
 /// for: its remainder is about to change.
@@ -99,18 +101,18 @@ pub async fn choose(
 /// # Errors
 ///
 /// As [`choose`].
-pub async fn keep_quoted(app: &App, case: &Case) -> Result<(), QuoteError> {
-    let Some(last) = case.quotes.last() else { return Ok(()) };
+pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<QuoteRecord>, QuoteError> {
+    let Some(last) = case.quotes.last() else { return Ok(None) };
     let now = app.clock.now();
     let is_good = now <= last.quote.valid_until && last.quote.covers == case.invoice.standing.remaining;
     if is_good || case.payments.iter().any(is_arriving) || check_open(case, now).is_err() {
-        return Ok(());
+        return Ok(None);
     }
     let (network, token) = match case.locking_payment() {
         Some(lock) => (lock.record.network.as_str(), lock.record.token),
         None => (last.network.as_str(), last.quote.token),
     };
-    choose(app, case.invoice.merchant, case.invoice.id, network, token).await.map(drop)
+    choose(app, case.invoice.merchant, case.invoice.id, network, token).await.map(Some)
 }
 
 fn check_open(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {

@@ -1,4 +1,14 @@
 //! Every setting, one struct per concern. `default.toml` lists and explains each key.
+//!
+//! `load` reads them from the file and the environment, `check` refuses what makes no sense, `secrets`
+//! reads the server secret, which is not part of [`Config`] so that nothing can print it.
+
+mod check;
+mod load;
+mod secrets;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -9,8 +19,16 @@ use serde::Deserialize;
 use url::Url;
 use wire::Environment;
 
+pub(crate) use check::is_loopback;
+pub use load::{ConfigError, Source};
+pub(crate) use secrets::create_private;
+pub use secrets::{SecretsError, create_file as create_secret_file, load as load_secrets};
+
+/// The annotated configuration that `pepay init` writes.
+pub const DEFAULT_FILE: &str = include_str!("../../default.toml");
+
 /// All settings, checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub environment: Environment,
@@ -33,7 +51,7 @@ pub struct Config {
 }
 
 /// Where the server listens and how it is reached.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
     /// Port 0 picks a free one.
@@ -50,7 +68,7 @@ impl Default for ServerConfig {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageConfig {
     pub database_url: String,
@@ -62,7 +80,7 @@ impl Default for StorageConfig {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
     /// Holds the server secret as 64 hex digits; a second line may hold the one before it.
@@ -82,7 +100,7 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     pub format: LogFormat,
@@ -96,7 +114,7 @@ impl Default for LogConfig {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InvoicesConfig {
     /// How long a quoted token amount holds.
@@ -111,7 +129,7 @@ impl Default for InvoicesConfig {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhooksConfig {
     /// Private networks that webhooks may reach all the same.
@@ -132,7 +150,7 @@ impl Default for WebhooksConfig {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// The largest request body, in bytes.
@@ -150,7 +168,7 @@ impl Default for LimitsConfig {
 }
 
 /// An EVM network that invoices can be paid on.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
     /// As the API spells it, in lower case.
@@ -192,7 +210,7 @@ pub struct NetworkConfig {
 }
 
 /// A token on one network.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenConfig {
     /// Unique over all networks.
@@ -211,7 +229,7 @@ pub struct TokenConfig {
 
 /// Where a token's price comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase", untagged)]
+#[serde(untagged, expecting = "expected \"par\" or { feed = \"0x…\", heartbeat_seconds = … }")]
 pub enum PriceSource {
     /// One token is one dollar.
     Par(Par),

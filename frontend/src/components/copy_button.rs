@@ -1,0 +1,53 @@
+//! Copies a text that is on the page, and says so only if it worked.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use wire::snapshot::Quote;
+
+use crate::{dom, i18n, session::PaymentSession};
+
+/// How long the outcome stays on the button.
+const OUTCOME: Duration = Duration::from_secs(4);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    None,
+    Copied,
+    /// The payer has to copy, but need not select.
+    Selected {
+        is_touch: bool,
+    },
+}
+
+/// Copies a part of the quote; `target` is the id of the element that shows the same text.
+#[component]
+pub fn CopyButton(label: &'static str, content: fn(&Quote) -> String, target: &'static str) -> impl IntoView {
+    let session = PaymentSession::current();
+    let t = i18n::text();
+    let outcome = RwSignal::new(Outcome::None);
+    let copy = move |_| {
+        let content = untrack(session.quote_text(content));
+        spawn_local(async move {
+            let result = if dom::copy(&content).await {
+                Outcome::Copied
+            } else {
+                dom::select(target);
+                Outcome::Selected { is_touch: dom::is_touch() }
+            };
+            outcome.try_set(result);
+            set_timeout(move || _ = outcome.try_set(Outcome::None), OUTCOME);
+        });
+    };
+    view! {
+        <button type="button" class="copy" class:copy--done=move || outcome.get() == Outcome::Copied on:click=copy>
+            {move || match outcome.get() {
+                Outcome::None => label,
+                Outcome::Copied => t.copied(),
+                Outcome::Selected { is_touch: false } => t.press_copy(),
+                Outcome::Selected { is_touch: true } => t.hold_to_copy(),
+            }}
+        </button>
+    }
+}

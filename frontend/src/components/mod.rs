@@ -1,0 +1,11 @@
+//! Parts that more than one page is made of.
+
+mod address;
+mod copy_button;
+mod mark;
+mod qr_code;
+
+pub use address::Address;
+pub use copy_button::CopyButton;
+pub use mark::{BLOCKS, CHECK, CLOCK, CROSS, Mark, WARNING, token_mark};
+pub use qr_code::QrCode;

@@ -1,0 +1,95 @@
+//! The few things the page asks of the browser itself. Nothing here runs on the server.
+
+use leptos::prelude::*;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// Milliseconds since the page's clock started.
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds of one visit")]
+pub fn page_ms() -> i64 {
+    window().performance().map_or(0, |performance| performance.now() as i64)
+}
+
+/// When, on the page's clock, the server began to answer: its `now_ms` was read just before.
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds of one visit")]
+pub fn answered_ms() -> i64 {
+    let navigation = window().performance().map(|performance| performance.get_entries_by_type("navigation").get(0));
+    let timing = navigation.and_then(|entry| entry.dyn_into::<web_sys::PerformanceResourceTiming>().ok());
+    timing.map_or_else(page_ms, |timing| timing.response_start() as i64)
+}
+
+pub fn is_hidden() -> bool {
+    document().hidden()
+}
+
+/// A fraction between 0 and 1, in thousandths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1000")]
+pub fn random_permille() -> u32 {
+    (js_sys::Math::random() * 1000.0) as u32
+}
+
+/// Moves the focus once the page has been redrawn.
+pub fn focus_later(id: &'static str) {
+    request_animation_frame(move || {
+        let element = document().get_element_by_id(id).and_then(|element| element.dyn_into().ok());
+        if let Some(element) = element {
+            let element: web_sys::HtmlElement = element;
+            _ = element.focus();
+        }
+    });
+}
+
+/// Writes another address into the address bar, without going there.
+pub fn replace_url(url: &str) {
+    if let Ok(history) = window().history() {
+        _ = history.replace_state_with_url(&JsValue::NULL, "", Some(url));
+    }
+}
+
+/// Whether the address asks for the choice although a quote exists.
+pub fn asks_to_choose() -> bool {
+    window().location().search().is_ok_and(|query| query.contains("&choose=1"))
+}
+
+/// Whether fingers, rather than keys, do the copying.
+pub fn is_touch() -> bool {
+    window().match_media("(pointer: coarse)").ok().flatten().is_some_and(|query| query.matches())
+}
+
+/// Selects the text of the element.
+pub fn select(id: &str) {
+    let selection = window().get_selection().ok().flatten();
+    if let (Some(selection), Some(element)) = (selection, document().get_element_by_id(id)) {
+        _ = selection.select_all_children(&element);
+    }
+}
+
+/// Puts text on the clipboard. True only if the browser says so and, where it lets us look without asking the
+/// payer, the text is really there: inside frames some browsers resolve and write nothing.
+pub async fn copy(text: &str) -> bool {
+    let navigator = window().navigator();
+    let has_clipboard = js_sys::Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|found| found.is_object());
+    if !has_clipboard {
+        return false;
+    }
+    let clipboard = navigator.clipboard();
+    if JsFuture::from(clipboard.write_text(text)).await.is_err() {
+        return false;
+    }
+    if !may_read_clipboard(&navigator).await {
+        return true;
+    }
+    JsFuture::from(clipboard.read_text()).await.is_ok_and(|held| held.as_string().as_deref() == Some(text))
+}
+
+/// Whether reading is allowed already; to ask would be a question the payer cannot make sense of.
+async fn may_read_clipboard(navigator: &web_sys::Navigator) -> bool {
+    let permission = js_sys::Object::new();
+    _ = js_sys::Reflect::set(&permission, &"name".into(), &"clipboard-read".into());
+    let Ok(query) = navigator.permissions().and_then(|permissions| permissions.query(&permission)) else {
+        return false;
+    };
+    let status = JsFuture::from(query).await.ok();
+    let state = status.and_then(|status| js_sys::Reflect::get(&status, &"state".into()).ok());
+    state.is_some_and(|state| state.as_string().as_deref() == Some("granted"))
+}

@@ -1,0 +1,44 @@
+//! The page's three requests. A failure is `None`: what to do about it is the caller's to know.
+
+use gloo_net::http::{Request, RequestBuilder};
+use js_sys::encode_uri_component;
+use serde::de::DeserializeOwned;
+use web_sys::AbortSignal;
+use wire::{invoice::SessionHeaders, payor::StreamConnection, snapshot::Snapshot};
+
+pub async fn snapshot(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<Snapshot> {
+    let request = with_credentials(Request::get("/pay/snapshot"), credentials);
+    answer(request.abort_signal(Some(abort)).build().ok()?).await
+}
+
+/// Where to follow the payment: each call gives a fresh credential.
+pub async fn stream(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<StreamConnection> {
+    let request = with_credentials(Request::get("/api/v1/payments/stream-token"), credentials);
+    answer(request.abort_signal(Some(abort)).build().ok()?).await
+}
+
+/// Asks for a quote, as the form does: `choice` is `network:token_id`.
+pub async fn choose(credentials: &SessionHeaders, choice: &str) -> Option<Snapshot> {
+    let [session, signature, choice] = [&credentials.session_token, &credentials.signature, choice]
+        .map(|text| String::from(encode_uri_component(text)));
+    let request = Request::post("/pay/choose")
+        .header("accept", "application/json")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("session={session}&signature={signature}&token={choice}"));
+    answer(request.ok()?).await
+}
+
+fn with_credentials(request: RequestBuilder, credentials: &SessionHeaders) -> RequestBuilder {
+    request
+        .header("accept", "application/json")
+        .header("x-session-token", &credentials.session_token)
+        .header("x-signature", &credentials.signature)
+}
+
+async fn answer<T: DeserializeOwned>(request: Request) -> Option<T> {
+    let response = request.send().await.ok()?;
+    if !response.ok() {
+        return None;
+    }
+    serde_json::from_str(&response.text().await.ok()?).ok()
+}

@@ -1,0 +1,58 @@
+//! What a payer sees, a file per part. The stage decides which of them.
+
+mod choose;
+mod confirming;
+mod outcome;
+mod pay;
+mod payments;
+mod status;
+mod summary;
+
+use choose::Choose;
+use confirming::Confirming;
+use leptos::{either::EitherOf7, prelude::*};
+use outcome::{Canceled, Checking, Expired, Paid};
+use pay::Pay;
+use payments::Payments;
+use status::Status;
+use summary::{Contact, Summary};
+use wire::snapshot::Snapshot;
+
+use crate::{i18n, net, session::PaymentSession, stage::Stage};
+
+/// The heading of the present stage, which takes the focus when the payer's own act changed the stage.
+const STAGE_HEADING: &str = "stage";
+
+/// The whole page.
+#[component]
+pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
+    let session = PaymentSession::provide(snapshot);
+    let t = i18n::text();
+    net::follow(session);
+    view! {
+        <div class="checkout">
+            <Summary />
+            <section class="stage" aria-labelledby=STAGE_HEADING>
+                {move || session.is_stale.get().then(|| view! { <p class="stale">{t.stale()}</p> })}
+                <Status />
+                {move || match session.stage() {
+                    Stage::Choose => EitherOf7::A(view! { <Choose /> }),
+                    Stage::Pay => EitherOf7::B(view! { <Pay /> }),
+                    Stage::Confirming => EitherOf7::C(view! { <Confirming /> }),
+                    Stage::Checking => EitherOf7::D(view! { <Checking /> }),
+                    Stage::Paid => EitherOf7::E(view! { <Paid /> }),
+                    Stage::Expired => EitherOf7::F(view! { <Expired /> }),
+                    Stage::Canceled => EitherOf7::G(view! { <Canceled /> }),
+                }}
+                <Payments />
+            </section>
+            <Contact />
+        </div>
+    }
+}
+
+/// The address of this very page.
+fn page_url(session: PaymentSession) -> String {
+    let credentials = session.credentials();
+    format!("/pay?session={}&signature={}", credentials.session_token, credentials.signature)
+}

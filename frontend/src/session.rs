@@ -1,0 +1,141 @@
+//! What this page knows: the newest snapshot, the server's clock, and the little that only this page decides.
+
+use leptos::prelude::*;
+use wire::{
+    invoice::SessionHeaders,
+    snapshot::{Notice, Quote, Snapshot},
+};
+
+use crate::stage::{self, Stage};
+
+/// The state of one page, shared through the context.
+#[derive(Clone, Copy)]
+pub struct PaymentSession {
+    snapshot: RwSignal<Snapshot>,
+    stage: Memo<Stage>,
+    /// The server's clock, epoch milliseconds.
+    now_ms: RwSignal<i64>,
+    /// When, on this page's own clock, the server's clock last read what.
+    anchor: StoredValue<Option<Anchor>>,
+    /// Why the last choice got no quote.
+    pub notice: RwSignal<Option<Notice>>,
+    /// The payer asked to choose again.
+    pub is_choosing: RwSignal<bool>,
+    /// A choice is on its way.
+    pub is_sending: RwSignal<bool>,
+    /// The page asked for a new rate by itself.
+    pub was_renewed: RwSignal<bool>,
+    /// Fetches fail, so what is shown may be out of date.
+    pub is_stale: RwSignal<bool>,
+}
+
+/// One reading of the server's clock against the page's, which starts anywhere but runs evenly.
+#[derive(Clone, Copy)]
+struct Anchor {
+    server_ms: i64,
+    page_ms: i64,
+}
+
+impl PaymentSession {
+    /// Starts from the snapshot the page was drawn from, and makes itself known to the components below.
+    pub fn provide(snapshot: Snapshot) -> Self {
+        let notice = RwSignal::new(snapshot.notice);
+        let now_ms = RwSignal::new(snapshot.now_ms);
+        let is_choosing = RwSignal::new(false);
+        let snapshot = RwSignal::new(snapshot);
+        let stage = Memo::new(move |_| snapshot.with(|snapshot| Stage::of(snapshot, now_ms.get(), is_choosing.get())));
+        let session = Self {
+            snapshot,
+            stage,
+            now_ms,
+            anchor: StoredValue::new(None),
+            notice,
+            is_choosing,
+            is_sending: RwSignal::new(false),
+            was_renewed: RwSignal::new(false),
+            is_stale: RwSignal::new(false),
+        };
+        provide_context(session);
+        session
+    }
+
+    /// The session of the page this component belongs to.
+    pub fn current() -> Self {
+        expect_context()
+    }
+
+    /// Takes a snapshot that came at `page_ms` on the page's clock; one older than the held one changes nothing.
+    pub fn receive(self, arrived: Snapshot, page_ms: i64) {
+        let is_newer = self.snapshot.with_untracked(|held| stage::is_newer(held, &arrived));
+        if !is_newer {
+            return;
+        }
+        self.set_clock(arrived.now_ms, page_ms);
+        // A mere reading of the clock redraws nothing, so that selections stay.
+        let is_different = self
+            .snapshot
+            .with_untracked(|held| Snapshot { now_ms: held.now_ms, notice: held.notice, ..arrived.clone() } != *held);
+        if is_different {
+            self.snapshot.set(arrived);
+        } else {
+            self.snapshot.update_untracked(|held| held.now_ms = arrived.now_ms);
+        }
+    }
+
+    /// Notes that the server's clock read `server_ms` when the page's read `page_ms`.
+    pub fn set_clock(self, server_ms: i64, page_ms: i64) {
+        self.anchor.set_value(Some(Anchor { server_ms, page_ms }));
+    }
+
+    /// Moves the server's clock on to the page's `page_ms`.
+    pub fn tick(self, page_ms: i64) {
+        if let Some(anchor) = self.anchor.get_value() {
+            self.now_ms.set(anchor.server_ms.saturating_add(page_ms.saturating_sub(anchor.page_ms)));
+        }
+    }
+
+    pub fn stage(self) -> Stage {
+        self.stage.get()
+    }
+
+    pub fn stage_untracked(self) -> Stage {
+        self.stage.get_untracked()
+    }
+
+    /// The choice to be made anew without the payer, if there is one.
+    pub fn renewal(self) -> Option<String> {
+        let now_ms = self.now_ms.get_untracked();
+        let is_choosing = self.is_choosing.get_untracked();
+        self.snapshot.with_untracked(|snapshot| stage::renewal(snapshot, now_ms, is_choosing))
+    }
+
+    pub fn credentials(self) -> SessionHeaders {
+        self.snapshot.with_untracked(|snapshot| snapshot.credentials.clone())
+    }
+
+    /// Reads what never changes while the page is open.
+    pub fn once<T>(self, part: impl FnOnce(&Snapshot) -> T) -> T {
+        self.snapshot.with_untracked(part)
+    }
+
+    /// Reads the newest snapshot at the server's present time, again at every tick of the clock.
+    pub fn read<T>(self, part: fn(&Snapshot, i64) -> T) -> T {
+        let now_ms = self.now_ms.get();
+        self.snapshot.with(|snapshot| part(snapshot, now_ms))
+    }
+
+    /// Text that follows the snapshot.
+    pub fn text(self, part: fn(&Snapshot) -> String) -> impl Fn() -> String + Copy + Send + Sync + 'static {
+        move || self.snapshot.with(part)
+    }
+
+    /// Text that follows the quote; empty while there is none.
+    pub fn quote_text(self, part: fn(&Quote) -> String) -> impl Fn() -> String + Copy + Send + Sync + 'static {
+        move || self.snapshot.with(|snapshot| snapshot.quote.as_ref().map(part).unwrap_or_default())
+    }
+
+    /// Anything else that follows the snapshot.
+    pub fn part<T: 'static>(self, part: fn(&Snapshot) -> T) -> impl Fn() -> T + Copy + Send + Sync + 'static {
+        move || self.snapshot.with(part)
+    }
+}

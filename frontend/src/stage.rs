@@ -1,0 +1,101 @@
+//! Which part of paying a snapshot is in: plain decisions, without a view.
+
+use wire::{
+    invoice::InvoiceStatus,
+    snapshot::{Payment, PaymentState, Quote, Snapshot, Token},
+};
+
+/// What the payer is to do or to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Choose,
+    Pay,
+    Confirming,
+    Checking,
+    Paid,
+    Expired,
+    Canceled,
+}
+
+impl Stage {
+    /// The stage at server time `now_ms`; `is_choosing` is the payer's wish to choose again.
+    pub fn of(snapshot: &Snapshot, now_ms: i64, is_choosing: bool) -> Self {
+        match snapshot.invoice.status {
+            InvoiceStatus::Paid => return Self::Paid,
+            InvoiceStatus::Expired => return Self::Expired,
+            InvoiceStatus::Canceled => return Self::Canceled,
+            InvoiceStatus::Unpaid | InvoiceStatus::Underpaid => {}
+        }
+        if least_confirmed(&snapshot.payments).is_some() {
+            return Self::Confirming;
+        }
+        if snapshot.invoice.is_checking || is_past(snapshot.invoice.expires_at, now_ms) {
+            return Self::Checking;
+        }
+        if snapshot.quote.is_some() && !is_choosing { Self::Pay } else { Self::Choose }
+    }
+
+    /// Whether only a chain can still change it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Paid | Self::Expired | Self::Canceled)
+    }
+}
+
+/// Whether `seconds` (epoch) have come at server time `now_ms`.
+pub fn is_past(seconds: i64, now_ms: i64) -> bool {
+    seconds.saturating_mul(1000) <= now_ms
+}
+
+/// The confirming payment that has the longest way to go.
+pub fn least_confirmed(payments: &[Payment]) -> Option<&Payment> {
+    let confirming = payments.iter().filter(|payment| payment.state == PaymentState::Confirming);
+    confirming.max_by_key(|payment| payment.required_confirmations.saturating_sub(payment.confirmations))
+}
+
+/// The choice that a new amount is asked for without the payer: the lapsed quote's, or the only one that is left
+/// after a part arrived. `None` while there is nothing to renew.
+pub fn renewal(snapshot: &Snapshot, now_ms: i64, is_choosing: bool) -> Option<String> {
+    match Stage::of(snapshot, now_ms, is_choosing) {
+        Stage::Pay => {
+            let lapsed = snapshot.quote.as_ref().filter(|quote| is_past(quote.valid_until, now_ms))?;
+            Some(quote_choice(lapsed))
+        }
+        Stage::Choose if snapshot.quote.is_none() => locked(snapshot).map(token_choice),
+        _ => None,
+    }
+}
+
+/// The token that the first payment locked.
+pub fn locked(snapshot: &Snapshot) -> Option<&Token> {
+    match snapshot.tokens.as_slice() {
+        [token] if snapshot.invoice.status == InvoiceStatus::Underpaid => Some(token),
+        _ => None,
+    }
+}
+
+/// A token on a network as the form's one field spells it.
+pub fn token_choice(token: &Token) -> String {
+    format!("{}:{}", token.network, token.id)
+}
+
+/// The same for the token of a quote.
+pub fn quote_choice(quote: &Quote) -> String {
+    format!("{}:{}", quote.network, quote.token_id)
+}
+
+/// Tokens by symbol, in the order in which each first appears: the payer picks the token, then the network.
+pub fn by_symbol(tokens: &[Token]) -> Vec<Vec<Token>> {
+    let mut groups: Vec<Vec<Token>> = Vec::new();
+    for token in tokens {
+        match groups.iter_mut().find(|group| group[0].symbol == token.symbol) {
+            Some(group) => group.push(token.clone()),
+            None => groups.push(vec![token.clone()]),
+        }
+    }
+    groups
+}
+
+/// Whether `arrived` was made after `held`.
+pub fn is_newer(held: &Snapshot, arrived: &Snapshot) -> bool {
+    (held.version, held.now_ms) < (arrived.version, arrived.now_ms)
+}

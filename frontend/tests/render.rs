@@ -1,0 +1,200 @@
+//! What the server draws, in every state.
+
+mod states;
+
+use wire::snapshot::Snapshot;
+
+/// The text a payer reads, without markup.
+fn text_of(snapshot: &Snapshot) -> String {
+    let html = frontend::render(snapshot);
+    let mut text = String::new();
+    for part in html.split('<') {
+        // Comments and tags end at the next bracket; between them is text.
+        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+}
+
+#[track_caller]
+fn check(snapshot: &Snapshot, shown: &[&str], hidden: &[&str]) {
+    let text = text_of(snapshot);
+    for words in shown {
+        assert!(text.contains(words), "{words:?} is missing in {text}");
+    }
+    for words in hidden {
+        assert!(!text.contains(words), "{words:?} has no place in {text}");
+    }
+    for always in ["Fern & Clay", "$20.00", "help@fern.example", "Test network"] {
+        assert!(text.contains(always), "{always:?} is missing in {text}");
+    }
+}
+
+#[test]
+fn choosing_offers_every_token_and_says_why_one_cannot_be_had() {
+    let snapshot = states::choose();
+    check(
+        &snapshot,
+        &["Order 1042", "29:00", "USD Coin", "Ether", "Base", "No price just now", "Continue"],
+        &["0x7099"],
+    );
+    let html = frontend::render(&snapshot);
+    assert_eq!(html.matches("type=\"radio\"").count(), 5);
+    assert_eq!(html.matches("value=\"base:2\"").count(), 1);
+    assert_eq!(html.matches(" disabled").count(), 1);
+    assert!(html.contains("method=\"post\"") && html.contains("action=\"/pay/choose\""));
+    assert!(html.contains(&format!("name=\"session\" value=\"{}\"", snapshot.credentials.session_token)));
+    assert!(html.contains(&format!("name=\"signature\" value=\"{}\"", snapshot.credentials.signature)));
+}
+
+#[test]
+fn a_choice_without_a_price_says_so_and_can_be_made_again() {
+    check(&states::no_price(), &["There is no reliable price", "Continue"], &["Waiting for your payment"]);
+}
+
+#[test]
+fn paying_shows_amount_network_address_rate_and_both_codes() {
+    let snapshot = states::pay();
+    let shown = [
+        "Send exactly",
+        "20 USDC",
+        "Base",
+        states::ADDRESS,
+        "Send only USDC on Base",
+        "1 USDC = $1.00",
+        "Rate valid for 4:32",
+        "Scan or open in wallet",
+        "I pay from an exchange",
+        "Waiting for your payment.",
+        "Change token or network",
+    ];
+    check(&snapshot, &shown, &["Paid so far"]);
+    let html = frontend::render(&snapshot);
+    assert_eq!(html.matches("class=\"qr\"").count(), 2);
+    let uri = snapshot.quote.unwrap().uri.replace('&', "&amp;");
+    assert!(html.contains(&format!("href=\"{uri}\"")), "{html}");
+}
+
+#[test]
+fn a_native_coin_is_shown_with_every_digit() {
+    check(&states::pay_native(), &["0.006403251834817263 ETH", "1 ETH = $3,123.41258"], &[]);
+}
+
+#[test]
+fn a_lapsed_quote_can_be_renewed_without_a_script() {
+    let html = frontend::render(&states::lapsed());
+    assert!(html.contains("pay--lapsed"), "{html}");
+    assert!(html.contains("<input type=\"hidden\" name=\"token\" value=\"base:2\""), "{html}");
+    check(&states::lapsed(), &["This rate has lapsed", "Please wait before you send anything"], &["Waiting for your"]);
+}
+
+#[test]
+fn a_payment_in_a_block_is_confirming_and_asks_for_nothing_more() {
+    let shown = ["Payment found. Confirming: 1 of 3.", "20 USDC on Base", "1 of 3 confirmations", "0x8f3c1b2a"];
+    check(&states::confirming(), &shown, &["Send exactly", states::ADDRESS]);
+}
+
+#[test]
+fn a_part_paid_asks_for_the_rest_in_the_same_token() {
+    let shown = [
+        "$12.50 of $20.00 has arrived",
+        "Paid so far",
+        "Still to pay",
+        "$7.50",
+        "7.5 USDC",
+        "Confirmed",
+        states::ADDRESS,
+    ];
+    check(&states::underpaid(), &shown, &["Change token"]);
+}
+
+#[test]
+fn the_rest_without_an_amount_is_one_click_away() {
+    let snapshot = states::underpaid_without_quote();
+    check(&snapshot, &["Pay the rest", "$12.50 of $20.00 has arrived", "Continue"], &["Ether"]);
+    assert!(frontend::render(&snapshot).contains(" checked"), "the only choice is made");
+}
+
+#[test]
+fn paid_says_so_and_names_the_transaction() {
+    let shown = ["Paid", "$20.00 paid to Fern & Clay", "20 USDC on Base", "0x8f3c1b2a4d5e6f70"];
+    check(&states::paid(), &shown, &["Time left", "Send exactly", "more than was due"]);
+}
+
+#[test]
+fn too_much_is_said_with_whom_to_ask() {
+    check(&states::overpaid(), &["You sent $20.00 more than was due. Ask Fern & Clay", "View transaction"], &[]);
+    assert!(frontend::render(&states::overpaid()).contains("href=\"https://explorer.example/tx/0x8f3c"));
+}
+
+#[test]
+fn after_the_end_nothing_is_asked_while_payments_are_looked_for() {
+    let hidden = ["Send exactly", states::ADDRESS];
+    check(&states::checking(), &["Time is up. Checking for payments", "do not send anything now"], &hidden);
+    // Also when the page's clock gets there before the server says so.
+    let mut early = states::checking();
+    early.invoice.is_checking = false;
+    check(&early, &["Time is up. Checking for payments"], &hidden);
+}
+
+#[test]
+fn expired_shows_what_came_and_why_it_does_not_count() {
+    let shown = ["Expired", "contact Fern & Clay", "Arrived late", "Not a token", "waiting for a price", "Taken back"];
+    check(&states::expired(), &shown, &["Send exactly", "Time left", "Continue"]);
+}
+
+#[test]
+fn canceled_asks_for_nothing() {
+    check(&states::canceled(), &["Canceled", "do not send anything"], &["Continue", "Time left"]);
+}
+
+#[test]
+fn real_networks_carry_no_test_badge() {
+    let snapshot = Snapshot { environment: wire::Environment::Mainnet, ..states::choose() };
+    assert!(!text_of(&snapshot).contains("Test network"));
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    const HOSTILE: &str = "</script><!-- <img src=x onerror=\"alert(1)\"> & 'co'";
+    let mut snapshot = states::overpaid();
+    snapshot.merchant.name = HOSTILE.to_owned();
+    snapshot.merchant.email = HOSTILE.to_owned();
+    snapshot.invoice.title = HOSTILE.to_owned();
+    snapshot.invoice.footer = format!("{HOSTILE}.");
+    snapshot.invoice.description = Some(HOSTILE.to_owned());
+    snapshot.payments[0].symbol = HOSTILE.to_owned();
+    snapshot.payments[0].tx_hash = HOSTILE.to_owned();
+    snapshot.payments[0].explorer_url = Some(format!("https://x.example/{HOSTILE}"));
+    for snapshot in [Snapshot { tokens: Vec::new(), ..snapshot.clone() }, choosing(&snapshot, HOSTILE)] {
+        let html = frontend::render(&snapshot);
+        for markup in ["<script", "</script", "<img", "<!-- "] {
+            assert!(!html.contains(markup), "{markup} got through: {html}");
+        }
+        let tags = html.split('<').filter_map(|part| part.split_once('>')).map(|(tag, _)| tag);
+        for tag in tags {
+            assert!(!tag.contains("onerror=\""), "an attribute was closed early: {tag}");
+        }
+        assert!(html.contains("&lt;img src=x"), "{html}");
+        assert!(!html.contains(" style="), "the content policy forbids inline styles");
+    }
+    assert_eq!(frontend::title(&snapshot), format!("Pay $20.00 to {HOSTILE}"));
+}
+
+fn choosing(snapshot: &Snapshot, hostile: &str) -> Snapshot {
+    let mut chosen = Snapshot { tokens: states::choose().tokens, ..snapshot.clone() };
+    chosen.invoice.status = wire::invoice::InvoiceStatus::Unpaid;
+    for token in &mut chosen.tokens {
+        hostile.clone_into(&mut token.symbol);
+        hostile.clone_into(&mut token.network);
+        hostile.clone_into(&mut token.network_title);
+        token.unavailable_reason = Some(hostile.to_owned());
+    }
+    chosen
+}
+
+#[test]
+fn two_renders_of_one_snapshot_are_equal() {
+    for snapshot in [states::choose(), states::pay(), states::confirming(), states::paid()] {
+        assert_eq!(frontend::render(&snapshot), frontend::render(&snapshot));
+    }
+}

@@ -1,0 +1,202 @@
+//! A snapshot for every state a payer can meet.
+
+use wire::{
+    Environment,
+    invoice::{InvoiceStatus, SessionHeaders},
+    payor::TokenType,
+    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token},
+};
+
+pub const NOW: i64 = 1_790_000_000;
+pub const ADDRESS: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+
+/// Nothing chosen yet.
+pub fn choose() -> Snapshot {
+    Snapshot {
+        version: 1,
+        now_ms: NOW * 1000,
+        credentials: SessionHeaders {
+            session_token: "pst_kJ3v0c8yq1mZ7xWn5tRb2LhFp9sDgA4eUoYiQwVzXcM".to_owned(),
+            signature: "6f1d2c3b4a5968778695a4b3c2d1e0f96f1d2c3b4a5968778695a4b3c2d1e0f9.1790000000000".to_owned(),
+        },
+        environment: Environment::Devnet,
+        merchant: Merchant { name: "Fern & Clay".to_owned(), email: "help@fern.example".to_owned() },
+        invoice: Invoice {
+            id: "0b6f1c9e-3a1d-4f5e-9c67-2f1f6f0f7a11".to_owned(),
+            title: "Order 1042".to_owned(),
+            footer: "Fern & Clay, 12 Kiln Lane".to_owned(),
+            description: Some("Two stoneware mugs, sage glaze".to_owned()),
+            status: InvoiceStatus::Unpaid,
+            amount: 20_000,
+            paid: 0,
+            remaining: 20_000,
+            overpaid: 0,
+            late: false,
+            created_at: NOW - 60,
+            expires_at: NOW + 1_740,
+            paid_at: None,
+            is_checking: false,
+        },
+        tokens: vec![
+            token(1, "USDC", "USD Coin", TokenType::Erc20, "ethereum", "Ethereum"),
+            token(2, "USDC", "USD Coin", TokenType::Erc20, "base", "Base"),
+            token(3, "DAI", "Dai", TokenType::Erc20, "base", "Base"),
+            Token {
+                unavailable_reason: Some("No price just now".to_owned()),
+                ..token(4, "ETH", "Ether", TokenType::Native, "ethereum", "Ethereum")
+            },
+            token(5, "ETH", "Ether", TokenType::Native, "base", "Base"),
+        ],
+        quote: None,
+        notice: None,
+        payments: Vec::new(),
+    }
+}
+
+/// The choice just made has no price.
+pub fn no_price() -> Snapshot {
+    Snapshot { notice: Some(Notice::NoPrice), ..choose() }
+}
+
+/// A stablecoin is chosen.
+pub fn pay() -> Snapshot {
+    Snapshot { quote: Some(quote("20", "20000000")), ..choose() }
+}
+
+/// A network's own coin is chosen.
+pub fn pay_native() -> Snapshot {
+    let quote = Quote {
+        token_id: 5,
+        symbol: "ETH".to_owned(),
+        token_type: TokenType::Native,
+        token_contract: None,
+        decimals: 18,
+        amount: "0.006403251834817263".to_owned(),
+        amount_base: "6403251834817263".to_owned(),
+        rate: "3123.41258".to_owned(),
+        uri: wire::payment_uri::eip681(31_338, None, ADDRESS, "6403251834817263"),
+        ..quote("", "")
+    };
+    Snapshot { quote: Some(quote), ..choose() }
+}
+
+/// The rate's time is over, the invoice's is not.
+pub fn lapsed() -> Snapshot {
+    let quote = Quote { valid_until: NOW - 1, ..quote("20", "20000000") };
+    Snapshot { quote: Some(quote), ..choose() }
+}
+
+/// The payment is in a block.
+pub fn confirming() -> Snapshot {
+    let confirming = Payment { state: PaymentState::Confirming, confirmations: 1, ..payment("20") };
+    Snapshot { payments: vec![confirming], ..pay() }
+}
+
+/// A part arrived, and the rest is asked in the same token.
+pub fn underpaid() -> Snapshot {
+    let mut snapshot = choose();
+    snapshot.invoice.status = InvoiceStatus::Underpaid;
+    snapshot.invoice.paid = 12_500;
+    snapshot.invoice.remaining = 7_500;
+    snapshot.tokens.retain(|token| token.id == 2);
+    snapshot.quote = Some(quote("7.5", "7500000"));
+    snapshot.payments = vec![payment("12.5")];
+    snapshot
+}
+
+/// The same before the rest has an amount.
+pub fn underpaid_without_quote() -> Snapshot {
+    Snapshot { quote: None, ..underpaid() }
+}
+
+pub fn paid() -> Snapshot {
+    let mut snapshot = choose();
+    snapshot.invoice.status = InvoiceStatus::Paid;
+    snapshot.invoice.paid = 20_000;
+    snapshot.invoice.remaining = 0;
+    snapshot.invoice.paid_at = Some(NOW - 10);
+    snapshot.payments = vec![payment("20")];
+    snapshot
+}
+
+pub fn overpaid() -> Snapshot {
+    let mut snapshot = paid();
+    snapshot.invoice.paid = 40_000;
+    snapshot.invoice.overpaid = 20_000;
+    let explorer_url = Some(format!("https://explorer.example/tx/{}", payment("40").tx_hash));
+    snapshot.payments = vec![Payment { explorer_url, ..payment("40") }];
+    snapshot
+}
+
+/// The time to pay is over, and something may still be on its way.
+pub fn checking() -> Snapshot {
+    let mut snapshot = pay();
+    snapshot.invoice.expires_at = NOW - 5;
+    snapshot.invoice.is_checking = true;
+    snapshot
+}
+
+/// Expired, and every kind of payment that does not count arrived.
+pub fn expired() -> Snapshot {
+    let mut snapshot = choose();
+    snapshot.invoice.status = InvoiceStatus::Expired;
+    snapshot.invoice.expires_at = NOW - 600;
+    let odd = [PaymentState::Late, PaymentState::Unexpected, PaymentState::Unpriced, PaymentState::Orphaned];
+    snapshot.payments = odd.map(|state| Payment { state, ..payment("20") }).to_vec();
+    snapshot
+}
+
+pub fn canceled() -> Snapshot {
+    let mut snapshot = choose();
+    snapshot.invoice.status = InvoiceStatus::Canceled;
+    snapshot
+}
+
+fn token(id: i64, symbol: &str, name: &str, token_type: TokenType, network: &str, title: &str) -> Token {
+    Token {
+        id,
+        symbol: symbol.to_owned(),
+        name: name.to_owned(),
+        token_type,
+        network: network.to_owned(),
+        network_title: title.to_owned(),
+        unavailable_reason: None,
+    }
+}
+
+fn quote(amount: &str, amount_base: &str) -> Quote {
+    Quote {
+        token_id: 2,
+        symbol: "USDC".to_owned(),
+        token_type: TokenType::Erc20,
+        network: "base".to_owned(),
+        network_title: "Base".to_owned(),
+        chain_id: 31_338,
+        token_contract: Some(USDC.to_owned()),
+        decimals: 6,
+        address: ADDRESS.to_owned(),
+        amount: amount.to_owned(),
+        amount_base: amount_base.to_owned(),
+        rate: "1".to_owned(),
+        covers: 20_000,
+        created_at: NOW - 28,
+        valid_until: NOW + 272,
+        uri: wire::payment_uri::eip681(31_338, Some(USDC), ADDRESS, amount_base),
+    }
+}
+
+fn payment(amount: &str) -> Payment {
+    Payment {
+        id: "4f8f2d1c-77aa-4f2e-8a4e-9d0f6f3f1b22".to_owned(),
+        state: PaymentState::Credited,
+        network: "base".to_owned(),
+        network_title: "Base".to_owned(),
+        symbol: "USDC".to_owned(),
+        amount: amount.to_owned(),
+        tx_hash: "0x8f3c1b2a4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8".to_owned(),
+        explorer_url: None,
+        confirmations: 3,
+        required_confirmations: 3,
+    }
+}

@@ -1,0 +1,58 @@
+//! `pepay init`.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    path::Path,
+};
+
+use serde_json::json;
+
+use super::{Answer, CliError, load_config};
+use crate::{
+    config::{DEFAULT_FILE, create_private, create_secret_file},
+    log::LogStream,
+    store::Store,
+};
+
+/// Writes what is missing, replaces nothing, and creates the database.
+pub(super) async fn init(path: &Path) -> Result<Answer, CliError> {
+    let wrote_config = write_config(path)?;
+    let config = load_config(path, LogStream::Stderr)?;
+    let wrote_secret = create_secret_file(&config.secrets.file)?;
+    if let Some(database) = config.storage.file() {
+        // It holds what signs webhooks; SQLite gives the files beside it the same mode.
+        create_private(&database).map_err(|source| CliError::Write { path: database.clone(), source })?;
+    }
+    let (store, writer) = Store::open(&config.storage.database_url).await?;
+    drop(store);
+    // The writer closes the database when it ends; a panic in it is in the log.
+    let _ended = writer.await;
+
+    let secret = config.secrets.file.display().to_string();
+    let line = |written, what: &str| if written { format!("wrote {what}\n") } else { format!("kept {what}\n") };
+    Ok(Answer {
+        text: line(wrote_config, &path.display().to_string())
+            + &line(wrote_secret, &secret)
+            + &format!("the database is ready: {}\n", config.storage.database_url),
+        json: json!({
+            "config": path.display().to_string(),
+            "wrote_config": wrote_config,
+            "secret": secret,
+            "wrote_secret": wrote_secret,
+            "database": config.storage.database_url,
+        }),
+    })
+}
+
+fn write_config(path: &Path) -> Result<bool, CliError> {
+    let failed = |source| CliError::Write { path: path.to_owned(), source };
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => {
+            file.write_all(DEFAULT_FILE.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
+}

@@ -1,0 +1,166 @@
+//! The command line: what an operator does that no API key may do.
+//!
+//! Commands write to the same database as a running server and may run beside it. They print their
+//! answer on standard output, as text or with `--json` as one object, and everything else on standard
+//! error. Secrets are printed once, by the command that makes them.
+
+mod init;
+mod input;
+mod key;
+mod merchant;
+mod serve;
+
+use std::{
+    error::Error as _,
+    fmt::{self, Write as _},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use domain::id::MerchantId;
+
+pub use input::{InputError, origin, wallet, webhook_url};
+
+use crate::{
+    clock::Clock,
+    config::{Config, ConfigError, SecretsError},
+    log::{self, LogStream},
+    serve::ServeError,
+    store::{Store, StoreError, WriterTask},
+    tls,
+};
+
+/// Self-hosted, non-custodial crypto checkout.
+#[derive(Debug, Parser)]
+#[command(name = "pepay", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The configuration file
+    #[arg(long, global = true, env = "PEPAY_CONFIG", default_value = "pepay.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve,
+    /// Write a default configuration and a server secret unless they exist, and create the database
+    Init,
+    /// Create merchants, and say where their webhooks go and who may embed their page
+    #[command(subcommand)]
+    Merchant(merchant::Command),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Key(key::Command),
+}
+
+/// A command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("{0}")]
+    Input(#[from] InputError),
+    #[error("there is no merchant {0}")]
+    NoSuchMerchant(MerchantId),
+    #[error("there is no API key {0} that could be revoked")]
+    NoSuchKey(domain::id::ApiKeyId),
+    #[error("{} cannot be written", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the answer cannot be printed")]
+    Print(#[source] io::Error),
+}
+
+/// What a command has to say, for people and for programs.
+struct Answer {
+    text: String,
+    json: serde_json::Value,
+}
+
+/// Runs a command and says how it went.
+pub async fn run(cli: Cli) -> ExitCode {
+    tls::install();
+    match try_run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nobody left to tell if even this fails.
+            let _no_stderr = writeln!(io::stderr(), "error: {}", Causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn try_run(cli: Cli) -> Result<(), CliError> {
+    let path = cli.config.as_path();
+    let answer = match cli.command {
+        Command::Serve => return serve::serve(path).await,
+        Command::Init => init::init(path).await?,
+        Command::Merchant(command) => merchant::run(command, &Session::open(path).await?).await?,
+        Command::Key(command) => key::run(command, &Session::open(path).await?).await?,
+    };
+    let printed = if cli.json { format!("{}\n", answer.json) } else { answer.text };
+    io::stdout().write_all(printed.as_bytes()).map_err(CliError::Print)
+}
+
+/// What commands that only need the database work with.
+struct Session {
+    config: Config,
+    clock: Clock,
+    store: Store,
+    _writer: WriterTask,
+}
+
+impl Session {
+    async fn open(path: &Path) -> Result<Self, CliError> {
+        let config = load_config(path, LogStream::Stderr)?;
+        let (store, writer) = Store::open(&config.storage.database_url).await?;
+        Ok(Self { config, clock: Clock::system(), store, _writer: writer })
+    }
+
+    async fn check_merchant(&self, id: MerchantId) -> Result<(), CliError> {
+        match self.store.reader().await?.tx().merchant(id).await? {
+            Some(_) => Ok(()),
+            None => Err(CliError::NoSuchMerchant(id)),
+        }
+    }
+}
+
+fn load_config(path: &Path, stream: LogStream) -> Result<Config, ConfigError> {
+    let config = Config::load(path, std::env::vars_os())?;
+    log::start(&config.log, stream);
+    Ok(config)
+}
+
+/// An error and what caused it, in one line.
+struct Causes<'e>(&'e CliError);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = self.0.to_string();
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !line.ends_with(&text) {
+                write!(line, ": {text}")?;
+            }
+            cause = error.source();
+        }
+        f.write_str(&line)
+    }
+}

@@ -1,0 +1,218 @@
+//! What a well-formed configuration may still get wrong.
+
+use std::{collections::HashSet, net::IpAddr};
+
+use domain::money::Decimals;
+use tracing_subscriber::EnvFilter;
+use url::{Host, Url};
+use wire::Environment;
+
+use super::{Config, LimitsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig};
+
+/// Chain ids of local development chains; coins there are worth nothing.
+const LOCAL_CHAIN_IDS: [u64; 3] = [1337, 31_337, 31_338];
+/// A delivery is leased for a minute; a try must end well before somebody else may take it.
+const LONGEST_WEBHOOK_TIMEOUT_MS: u64 = 45_000;
+
+pub(super) struct Problem {
+    pub key: String,
+    pub message: String,
+}
+
+type Checked = Result<(), Problem>;
+
+fn ensure(holds: bool, key: impl Into<String>, message: impl Into<String>) -> Checked {
+    if holds { Ok(()) } else { Err(Problem { key: key.into(), message: message.into() }) }
+}
+
+/// Finds the first setting that makes no sense.
+pub(super) fn check(config: &Config) -> Checked {
+    if let Some(public_url) = &config.server.public_url {
+        ensure(
+            is_web_origin(public_url),
+            "server.public_url",
+            "must be http://host or https://host, with nothing behind but a path",
+        )?;
+        ensure(
+            config.environment == Environment::Devnet || public_url.scheme() == "https" || is_loopback(public_url),
+            "server.public_url",
+            "must be https on mainnet: whoever can alter the page can alter the address",
+        )?;
+    }
+    ensure(config.server.shutdown_grace_seconds != 0, "server.shutdown_grace_seconds", "must be at least 1")?;
+    ensure(
+        config.storage.database_url.starts_with("sqlite:"),
+        "storage.database_url",
+        "must be sqlite: and a file name",
+    )?;
+    ensure(
+        config.storage.file().is_some() || config.environment == Environment::Devnet,
+        "storage.database_url",
+        "must be a file on mainnet: what is in memory only is lost",
+    )?;
+    if let Err(error) = EnvFilter::try_new(&config.log.filter) {
+        return ensure(false, "log.filter", format!("is not a log filter: {error}"));
+    }
+    ensure((30..=86_400).contains(&config.invoices.quote_seconds), "invoices.quote_seconds", "must be 30 to 86400")?;
+    ensure((1..=365).contains(&config.invoices.watch_ended_days), "invoices.watch_ended_days", "must be 1 to 365")?;
+    check_webhooks(&config.webhooks)?;
+    check_limits(&config.limits)?;
+    check_networks(config)
+}
+
+fn check_webhooks(webhooks: &WebhooksConfig) -> Checked {
+    ensure(
+        (100..=LONGEST_WEBHOOK_TIMEOUT_MS).contains(&webhooks.timeout_ms),
+        "webhooks.timeout_ms",
+        format!("must be 100 to {LONGEST_WEBHOOK_TIMEOUT_MS}"),
+    )?;
+    ensure(!webhooks.retry_seconds.is_empty(), "webhooks.retry_seconds", "must name at least one wait")?;
+    for (index, seconds) in webhooks.retry_seconds.iter().enumerate() {
+        ensure(
+            (1..=7 * 86_400).contains(seconds),
+            format!("webhooks.retry_seconds[{index}]"),
+            "must be 1 second to 7 days",
+        )?;
+    }
+    Ok(())
+}
+
+fn check_limits(limits: &LimitsConfig) -> Checked {
+    ensure((4_096..=16 << 20).contains(&limits.body_bytes), "limits.body_bytes", "must be 4096 to 16777216")?;
+    ensure(
+        (256..=1 << 20).contains(&limits.socket_frame_bytes),
+        "limits.socket_frame_bytes",
+        "must be 256 to 1048576",
+    )?;
+    ensure(
+        (100..=600_000).contains(&limits.socket_send_timeout_ms),
+        "limits.socket_send_timeout_ms",
+        "must be 100 to 600000",
+    )
+}
+
+fn check_networks(config: &Config) -> Checked {
+    let mut names = HashSet::new();
+    let mut chain_ids = HashSet::new();
+    let mut tokens = HashSet::new();
+    for (index, network) in config.networks.iter().enumerate() {
+        let key = |field: &str| format!("networks[{index}].{field}");
+        ensure(names.insert(&network.name), key("name"), format!("{} is there twice", network.name))?;
+        ensure(
+            chain_ids.insert(network.chain_id),
+            key("chain_id"),
+            format!("{} is the chain of another network too", network.chain_id),
+        )?;
+        check_network(network, config.environment, key)?;
+        for (index, token) in network.tokens.iter().enumerate() {
+            let key = |field: &str| key(&format!("tokens[{index}].{field}"));
+            ensure(tokens.insert(token.id), key("id"), format!("{} is there twice", token.id))?;
+            check_token(token, network, key)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn(&str) -> String) -> Checked {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    ensure(
+        !network.name.is_empty() && network.name.len() <= 32 && network.name.bytes().all(is_plain),
+        key("name"),
+        "must be 1 to 32 lower-case letters, digits, - or _",
+    )?;
+    ensure(!network.title.trim().is_empty(), key("title"), "must not be empty")?;
+    ensure(network.chain_id != 0, key("chain_id"), "must be at least 1")?;
+    let is_mainnet = environment == Environment::Mainnet;
+    ensure(
+        !(is_mainnet && LOCAL_CHAIN_IDS.contains(&network.chain_id)),
+        key("chain_id"),
+        format!("{} is a local development chain, which mainnet cannot take money on", network.chain_id),
+    )?;
+    ensure(!network.rpc.is_empty(), key("rpc"), "must name at least one endpoint")?;
+    for (index, url) in network.rpc.iter().enumerate() {
+        ensure(
+            matches!(url.scheme(), "http" | "https") && url.has_host(),
+            key(&format!("rpc[{index}]")),
+            "must be an http or https URL",
+        )?;
+    }
+    ensure((50..=600_000).contains(&network.poll_ms), key("poll_ms"), "must be 50 to 600000")?;
+    ensure(1 <= network.paid_after, key("paid_after"), "must be at least 1")?;
+    ensure(network.paid_after <= network.final_after, key("final_after"), "must be at least paid_after")?;
+    ensure(
+        u64::from(network.final_after) <= network.ring_blocks && network.ring_blocks <= 100_000,
+        key("ring_blocks"),
+        "must be at least final_after and at most 100000",
+    )?;
+    ensure((1..=100_000).contains(&network.max_range), key("max_range"), "must be 1 to 100000")?;
+    ensure((1..=10_000).contains(&network.max_topics), key("max_topics"), "must be 1 to 10000")?;
+    ensure((100..=120_000).contains(&network.rpc_timeout_ms), key("rpc_timeout_ms"), "must be 100 to 120000")?;
+    if let Some(template) = &network.explorer_tx {
+        let is_link =
+            Url::parse(&template.replace("{hash}", "0x00")).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        ensure(
+            is_link && template.contains("{hash}"),
+            key("explorer_tx"),
+            "must be an http or https URL with {hash} in it",
+        )?;
+    }
+    ensure(
+        network.sweep_account.is_none() || !is_mainnet,
+        key("sweep_account"),
+        "is for devnet only: on mainnet the merchant's own wallet sends sweeps",
+    )
+}
+
+fn check_token(token: &TokenConfig, network: &NetworkConfig, key: impl Fn(&str) -> String) -> Checked {
+    ensure(1 <= token.id, key("id"), "must be at least 1")?;
+    ensure(
+        !token.symbol.is_empty()
+            && token.symbol.len() <= 16
+            && token.symbol.bytes().all(|byte| byte.is_ascii_graphic()),
+        key("symbol"),
+        "must be 1 to 16 visible ASCII characters",
+    )?;
+    ensure(!token.name.trim().is_empty() && token.name.len() <= 64, key("name"), "must be 1 to 64 bytes")?;
+    ensure(
+        Decimals::new(token.decimals).is_some(),
+        key("decimals"),
+        format!("must be at most 36, not {}", token.decimals),
+    )?;
+    ensure(
+        token.address.is_none_or(|address| !address.is_zero()),
+        key("address"),
+        "must not be zero; leave it out for the network's own coin",
+    )?;
+    let is_same_asset = |other: &&TokenConfig| other.address == token.address;
+    ensure(network.tokens.iter().filter(is_same_asset).count() == 1, key("address"), "is there twice on this network")?;
+    match &token.price {
+        PriceSource::Par(_) => Ok(()),
+        PriceSource::Feed(feed) => {
+            ensure(!feed.feed.is_zero(), key("price.feed"), "must not be zero")?;
+            ensure(
+                (1..=7 * 86_400).contains(&feed.heartbeat_seconds),
+                key("price.heartbeat_seconds"),
+                "must be 1 second to 7 days",
+            )
+        }
+    }
+}
+
+fn is_web_origin(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+/// Whether a URL means this machine and nothing else.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}

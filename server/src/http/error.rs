@@ -1,0 +1,260 @@
+//! The one place where an error becomes a status, a stable code and a sentence.
+//!
+//! Causes of failures that are ours go to the log here, once; clients never see them.
+
+use std::error::Error;
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use wire::{error::ErrorBody, money::AmountError};
+
+use crate::{
+    invoicing::{CreateError, QuoteError},
+    session::SessionError,
+    store::StoreError,
+};
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub enum ApiError {
+    NotFound,
+    MethodNotAllowed,
+    /// Part of the API that this server does not have.
+    NotImplemented,
+    Timeout,
+    ApiKeyMissing,
+    ApiKeyInvalid,
+    ApiKeyRevoked,
+    /// The key may not set this field.
+    RightRequired(&'static str),
+    IdempotencyKeyMissing,
+    IdempotencyKeyInvalid,
+    IdempotencyConflict,
+    Amount(AmountError),
+    /// A field, header or parameter that does not say what it should.
+    Invalid {
+        field: String,
+        message: String,
+    },
+    /// A body that is no JSON at all.
+    BrokenJson(String),
+    UnsupportedMediaType,
+    BodyTooLarge,
+    InvalidExpand(String),
+    InvoiceNotFound,
+    SessionInvalid,
+    SessionExpired,
+    /// The session is for another invoice than the request names.
+    ForeignInvoice,
+    /// The query's `token` opens no stream.
+    StreamTokenInvalid,
+    StreamTokenExpired,
+    /// The address is for WebSockets only.
+    UpgradeRequired,
+    TokenNotAvailable {
+        field: &'static str,
+    },
+    NetworkLocked,
+    InvoiceExpired,
+    InvoiceAlreadyPaid,
+    InvoiceCanceled,
+    Internal(Box<dyn Error + Send + Sync>),
+}
+
+/// The field or parameter is at fault, and this is what it should be.
+pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> ApiError {
+    ApiError::Invalid { field: field.into(), message: message.into() }
+}
+
+impl ApiError {
+    pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Box::new(cause))
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status_and_code().0
+    }
+
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
+            Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
+            Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT"),
+            Self::ApiKeyMissing => (StatusCode::UNAUTHORIZED, "API_KEY_MISSING"),
+            Self::ApiKeyInvalid => (StatusCode::UNAUTHORIZED, "API_KEY_INVALID"),
+            Self::ApiKeyRevoked => (StatusCode::UNAUTHORIZED, "API_KEY_REVOKED"),
+            Self::RightRequired(_) => (StatusCode::FORBIDDEN, "RIGHT_REQUIRED"),
+            Self::IdempotencyKeyMissing => (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_MISSING"),
+            Self::IdempotencyKeyInvalid => (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_INVALID"),
+            Self::IdempotencyConflict => (StatusCode::CONFLICT, "IDEMPOTENCY_CONFLICT"),
+            Self::Amount(AmountError::Format) => (StatusCode::BAD_REQUEST, "INVALID_AMOUNT_FORMAT"),
+            Self::Amount(AmountError::Range) => (StatusCode::BAD_REQUEST, "INVALID_AMOUNT_RANGE"),
+            Self::Invalid { .. } | Self::BrokenJson(_) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
+            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
+            Self::InvalidExpand(_) => (StatusCode::BAD_REQUEST, "INVALID_EXPAND"),
+            Self::InvoiceNotFound => (StatusCode::NOT_FOUND, "INVOICE_NOT_FOUND"),
+            Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
+            Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
+            Self::ForeignInvoice => (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN"),
+            Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED"),
+            Self::TokenNotAvailable { .. } => (StatusCode::BAD_REQUEST, "TOKEN_NOT_AVAILABLE"),
+            Self::NetworkLocked => (StatusCode::BAD_REQUEST, "NETWORK_LOCKED"),
+            Self::InvoiceExpired => (StatusCode::GONE, "INVOICE_EXPIRED"),
+            Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
+            Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
+        }
+    }
+
+    fn message(&self) -> String {
+        let text = match self {
+            Self::NotFound => "there is nothing at this address",
+            Self::MethodNotAllowed => "this address does not take this method",
+            Self::NotImplemented => {
+                "this server has no commerce API; invoices and payments are under /api/v1 and /ws/payment"
+            }
+            Self::Timeout => "the request took too long; it is safe to repeat it with the same idempotency key",
+            Self::ApiKeyMissing => "an API key is required, as header x-api-key or as bearer token",
+            Self::ApiKeyInvalid => "x-api-key is not a valid API key",
+            Self::ApiKeyRevoked => "this API key was revoked",
+            Self::RightRequired(field) => return format!("this API key does not have the right to set {field}"),
+            Self::IdempotencyKeyMissing => {
+                "header Idempotency-Key is required: a new version 4 UUID for each new request"
+            }
+            Self::IdempotencyKeyInvalid => {
+                "Idempotency-Key must be a version 4 UUID, as in 3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+            }
+            Self::IdempotencyConflict => "this Idempotency-Key was used for another request",
+            Self::Amount(error) => return error.to_string(),
+            Self::Invalid { message, .. } => return message.clone(),
+            Self::BrokenJson(cause) => return format!("the body is not valid JSON: {cause}"),
+            Self::UnsupportedMediaType => "the body must be sent as Content-Type: application/json",
+            Self::BodyTooLarge => "the body is larger than this server accepts",
+            Self::InvalidExpand(name) => {
+                return format!("expand cannot be {name:?}; it takes latest_payment and payments");
+            }
+            Self::InvoiceNotFound => "there is no such invoice",
+            Self::SessionInvalid => "x-session-token and x-signature are required and must belong together",
+            Self::SessionExpired => "this payment session has ended",
+            Self::ForeignInvoice => "this session is for another invoice",
+            Self::StreamTokenInvalid => "token opens no stream",
+            Self::StreamTokenExpired => "this stream token has expired",
+            Self::UpgradeRequired => "this address speaks WebSocket only",
+            Self::TokenNotAvailable { .. } => "this token is not available on this network",
+            Self::NetworkLocked => "the first payment decided network and token; the rest must be paid in the same",
+            Self::InvoiceExpired => "this invoice has expired",
+            Self::InvoiceAlreadyPaid => "this invoice is already paid",
+            Self::InvoiceCanceled => "this invoice was canceled",
+            Self::Internal(_) => "something went wrong on our side; it is safe to try again",
+        };
+        text.to_owned()
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::ApiKeyMissing | Self::ApiKeyInvalid | Self::ApiKeyRevoked => Some("x-api-key"),
+            Self::IdempotencyKeyMissing | Self::IdempotencyKeyInvalid | Self::IdempotencyConflict => {
+                Some("Idempotency-Key")
+            }
+            Self::RightRequired(field) | Self::TokenNotAvailable { field } => Some(field),
+            Self::Amount(_) => Some("amount_usd"),
+            Self::Invalid { field, .. } => Some(field),
+            Self::UnsupportedMediaType => Some("Content-Type"),
+            Self::InvalidExpand(_) => Some("expand"),
+            Self::SessionInvalid => Some("x-session-token"),
+            Self::ForeignInvoice => Some("invoice_id"),
+            Self::StreamTokenInvalid | Self::StreamTokenExpired => Some("token"),
+            Self::NetworkLocked => Some("network"),
+            Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::NotImplemented
+            | Self::Timeout
+            | Self::BrokenJson(_)
+            | Self::BodyTooLarge
+            | Self::InvoiceNotFound
+            | Self::SessionExpired
+            | Self::UpgradeRequired
+            | Self::InvoiceExpired
+            | Self::InvoiceAlreadyPaid
+            | Self::InvoiceCanceled
+            | Self::Internal(_) => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Internal(cause) = &self {
+            log_cause(cause.as_ref());
+        }
+        let (status, code) = self.status_and_code();
+        (status, Json(ErrorBody::new(code, &self.message(), self.field()))).into_response()
+    }
+}
+
+/// Writes an error and everything that caused it into the log.
+pub fn log_cause(cause: &(dyn Error + 'static)) {
+    let mut text = cause.to_string();
+    let mut next = cause.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    tracing::error!(error = %text, "a request failed");
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Invalid => Self::SessionInvalid,
+            SessionError::Expired => Self::SessionExpired,
+            SessionError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CreateError> for ApiError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::KeyReused => Self::IdempotencyConflict,
+            CreateError::NoSuchMerchant(_) => Self::internal(error),
+            CreateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AmountError> for ApiError {
+    fn from(error: AmountError) -> Self {
+        Self::Amount(error)
+    }
+}
+
+/// A choice that cannot be quoted; having no price is not an error of the request and is answered before.
+impl From<QuoteError> for ApiError {
+    fn from(error: QuoteError) -> Self {
+        use domain::invoice::InvoiceStatus;
+        match error {
+            QuoteError::NoSuchInvoice => Self::InvoiceNotFound,
+            QuoteError::NotOffered(_) => Self::TokenNotAvailable { field: "tokenId" },
+            QuoteError::Locked => Self::NetworkLocked,
+            QuoteError::Ended(InvoiceStatus::Paid) => Self::InvoiceAlreadyPaid,
+            QuoteError::Ended(InvoiceStatus::Canceled) => Self::InvoiceCanceled,
+            QuoteError::Ended(InvoiceStatus::Expired | InvoiceStatus::Unpaid | InvoiceStatus::Underpaid) => {
+                Self::InvoiceExpired
+            }
+            QuoteError::NoPrice(error) => Self::internal(error),
+            QuoteError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Who is calling and what they sent, as argument types: whoever holds a [`Merchant`] or a [`Payor`] was
+//! let in, and a body was read within its limit and names the field that does not fit.
+
+use std::{convert::Infallible, fmt::Write as _};
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{HeaderMap, header, request::Parts},
+};
+use domain::{
+    id::{InvoiceId, MerchantId},
+    idempotency,
+    signature::CredentialHash,
+};
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
+
+use super::error::{ApiError, invalid};
+use crate::{
+    app::App,
+    invoicing::Case,
+    session::{self, Session},
+    store::InvoiceRecord,
+};
+
+/// A merchant, by a key that is in force.
+#[derive(Clone, Copy, Debug)]
+pub struct Merchant {
+    pub id: MerchantId,
+}
+
+impl FromRequestParts<App> for Merchant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let key = api_key(&parts.headers)?;
+        let record = app.store.reader().await?.tx().api_key(CredentialHash::of(key)).await?;
+        let record = record.ok_or(ApiError::ApiKeyInvalid)?;
+        if record.revoked_at.is_some() {
+            return Err(ApiError::ApiKeyRevoked);
+        }
+        Ok(Self { id: record.merchant })
+    }
+}
+
+fn api_key(headers: &HeaderMap) -> Result<&str, ApiError> {
+    if let Some(key) = headers.get("x-api-key") {
+        return key.to_str().map_err(|_| ApiError::ApiKeyInvalid);
+    }
+    let authorization = headers.get(header::AUTHORIZATION).ok_or(ApiError::ApiKeyMissing)?;
+    let (scheme, key) =
+        authorization.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(ApiError::ApiKeyMissing)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(ApiError::ApiKeyMissing) }
+}
+
+/// A payer, by the session of one invoice.
+#[derive(Clone, Debug)]
+pub struct Payor(pub Session);
+
+impl Payor {
+    pub fn invoice(&self) -> &InvoiceRecord {
+        &self.0.invoice
+    }
+
+    /// The invoice with all its facts.
+    pub async fn case(&self, app: &App) -> Result<Case, ApiError> {
+        let mut reader = app.store.reader().await?;
+        Ok(Case::of(&mut reader.tx(), &app.config, self.0.invoice.clone()).await?)
+    }
+}
+
+impl FromRequestParts<App> for Payor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let (Some(token), Some(signature)) = (header("x-session-token"), header("x-signature")) else {
+            return Err(ApiError::SessionInvalid);
+        };
+        let session = session::open(app, token, signature).await?;
+        let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        // Some clients say which invoice they mean; the session alone decides.
+        if let Some(named) = parameters.get("invoice_id")
+            && named.parse() != Ok(session.invoice.id)
+        {
+            return Err(ApiError::ForeignInvoice);
+        }
+        Ok(Self(session))
+    }
+}
+
+/// The merchant's name for this request.
+#[derive(Clone, Copy, Debug)]
+pub struct IdempotencyKey(pub idempotency::IdempotencyKey);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let header = parts.headers.get("idempotency-key").ok_or(ApiError::IdempotencyKeyMissing)?;
+        let key = header.to_str().ok().and_then(|text| idempotency::IdempotencyKey::parse(text).ok());
+        key.map(Self).ok_or(ApiError::IdempotencyKeyInvalid)
+    }
+}
+
+/// The invoice a path names by its id.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedInvoice(pub InvoiceId);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedInvoice {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
+        id.map(Self).ok_or_else(|| invalid("invoice_id", "invoice_id must be a UUID"))
+    }
+}
+
+/// The query's or a form's parameters in their order; a name may come more than once.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters(pub Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads a query or a form; what is not UTF-8 in it is replaced.
+    pub fn parse(encoded: &[u8]) -> Self {
+        Self(form_urlencoded::parse(encoded).into_owned().collect())
+    }
+
+    /// The first parameter of that name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default().as_bytes()))
+    }
+}
+
+/// A JSON body with the bytes it was read from.
+#[derive(Clone, Debug)]
+pub struct JsonBody<T> {
+    pub value: T,
+    pub bytes: Bytes,
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        let bytes = read_body(request, state).await?;
+        Ok(Self { value: parse_json(&bytes)?, bytes })
+    }
+}
+
+/// Reads a body of at most the configured size.
+pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == ApiError::BodyTooLarge.status() {
+            ApiError::BodyTooLarge
+        } else {
+            invalid("body", "the body could not be read to its end")
+        }
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = field_of(error.path());
+        let cause = error.into_inner();
+        match field {
+            Some(field) => {
+                let message = format!("{field} cannot be read: {cause}");
+                ApiError::Invalid { field, message }
+            }
+            None if cause.is_data() => {
+                let field = missing_field(&cause.to_string()).unwrap_or_else(|| "body".to_owned());
+                ApiError::Invalid { field, message: format!("the body does not fit: {cause}") }
+            }
+            None => ApiError::BrokenJson(cause.to_string()),
+        }
+    })?;
+    deserializer.end().map_err(|error| ApiError::BrokenJson(error.to_string()))?;
+    Ok(value)
+}
+
+/// The path to the field at fault, as in `metadata.items[0]`; `None` for the body as a whole.
+fn field_of(path: &serde_path_to_error::Path) -> Option<String> {
+    use serde_path_to_error::Segment;
+    let mut field = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => {
+                let _infallible = write!(field, "[{index}]");
+            }
+            Segment::Map { key: name } | Segment::Enum { variant: name } => {
+                if !field.is_empty() {
+                    field.push('.');
+                }
+                field.push_str(name);
+            }
+            Segment::Unknown => break,
+        }
+    }
+    (!field.is_empty()).then_some(field)
+}
+
+/// The name in serde's sentence about a field that is not there.
+fn missing_field(message: &str) -> Option<String> {
+    let name = message.strip_prefix("missing field `")?.split('`').next()?;
+    Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use wire::{invoice::CreateInvoiceRequest, payor::PaymentAddressRequest};
+
+    use super::*;
+
+    #[track_caller]
+    fn check<T: DeserializeOwned + std::fmt::Debug>(json: &str, expected_field: &str) {
+        match parse_json::<T>(json.as_bytes()) {
+            Err(ApiError::Invalid { field, message }) => {
+                assert_eq!(field, expected_field, "{json}");
+                assert!(message.contains(expected_field), "{message}");
+            }
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_type_is_named() {
+        check::<CreateInvoiceRequest>(r#"{"amount_usd":20,"description":7}"#, "description");
+        check::<CreateInvoiceRequest>(r#"{"amount_usd":20,"metadata":[]}"#, "metadata");
+        check::<CreateInvoiceRequest>(r#"{"amount_usd":20,"metadata":{"a":{"b":1e999}}}"#, "metadata.a.b");
+        check::<CreateInvoiceRequest>(r#"{"amount_usd":20,"expires_in":1.5}"#, "expires_in");
+        check::<CreateInvoiceRequest>(r#"{"amount_usd":NaN}"#, "amount_usd");
+        check::<PaymentAddressRequest>(r#"{"network":"base","tokenId":"1"}"#, "tokenId");
+        check::<PaymentAddressRequest>(r#"{"network":"base"}"#, "tokenId");
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_called_that() {
+        for text in ["", "{", "{\"amount_usd\":20}x", "{\"amount_usd\"", "\u{feff}{}"] {
+            let parsed = parse_json::<CreateInvoiceRequest>(text.as_bytes());
+            assert!(matches!(parsed, Err(ApiError::BrokenJson(_))), "{text}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn json_of_another_shape_is_a_fault_of_the_body() {
+        for text in ["7", "\"x\"", "null"] {
+            let parsed = parse_json::<CreateInvoiceRequest>(text.as_bytes());
+            assert!(matches!(&parsed, Err(ApiError::Invalid { field, .. }) if field == "body"), "{text}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn keys_come_in_their_own_header_or_as_bearer() {
+        let key = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            api_key(&headers).map(str::to_owned).ok()
+        };
+        assert_eq!(key("x-api-key", "pk_1").as_deref(), Some("pk_1"));
+        assert_eq!(key("authorization", "Bearer pk_1").as_deref(), Some("pk_1"));
+        assert_eq!(key("authorization", "bearer pk_1").as_deref(), Some("pk_1"));
+        assert_eq!(key("authorization", "Basic cGs="), None);
+        assert_eq!(key("authorization", "pk_1"), None);
+    }
+
+    #[test]
+    fn json_is_known_by_its_media_type() {
+        let is_json = |value: &'static str| {
+            is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]))
+        };
+        assert!(is_json("application/json"));
+        assert!(is_json("Application/JSON; charset=utf-8"));
+        assert!(is_json("application/problem+json"));
+        assert!(!is_json("text/plain"));
+        assert!(!is_json("application/jsonp"));
+        assert!(!super::is_json(&HeaderMap::new()));
+    }
+}

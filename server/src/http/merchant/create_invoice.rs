@@ -1,0 +1,293 @@
+//! `POST /api/v1/invoices`
+
+use axum::{
+    Json,
+    extract::{Extension, State},
+    http::HeaderMap,
+};
+use domain::{idempotency::Fingerprint, money::UsdMillis};
+use serde_json::{Value, value::RawValue};
+use url::Url;
+use wire::{
+    invoice::{CreateInvoiceRequest, CreatedInvoice, InvoiceStatus},
+    money::{AmountError, Dollars, parse_invoice_amount},
+};
+
+use crate::{
+    app::App,
+    http::{
+        RequestId,
+        canonical::canonical_json,
+        error::{ApiError, invalid},
+        extract::{IdempotencyKey, JsonBody, Merchant},
+    },
+    invoicing::{self, CreateInvoice, Origin},
+    session, view,
+};
+
+const ROUTE: &str = "/api/v1/invoices";
+const MOST_TEXT_CHARACTERS: usize = 255;
+const MOST_URL_CHARACTERS: usize = 2048;
+/// For `metadata` and for `questions`, each as compact JSON.
+const MOST_JSON_BYTES: usize = 512;
+const MOST_QUESTIONS: usize = 5;
+/// Thirty days and, if the request does not say, twelve hours.
+const MOST_MILLIS: i64 = 2_592_000_000;
+const DEFAULT_MILLIS: i64 = 43_200_000;
+
+/// Creates an invoice; the same idempotency key returns the same invoice.
+pub async fn create_invoice(
+    State(app): State<App>,
+    merchant: Merchant,
+    IdempotencyKey(key): IdempotencyKey,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    body: JsonBody<CreateInvoiceRequest>,
+) -> Result<(HeaderMap, Json<CreatedInvoice>), ApiError> {
+    let request = checked(body.value)?;
+    let canonical = canonical_json(&body.bytes)?;
+    let fingerprint = Fingerprint::of(&[b"POST", ROUTE.as_bytes(), canonical.as_bytes()]);
+    let origin = Origin { route: ROUTE, key, fingerprint, request_id };
+    let created = invoicing::create(&app, merchant.id, request, origin).await?;
+
+    let mut headers = HeaderMap::new();
+    if created.is_replay {
+        headers.insert("idempotent-replayed", axum::http::HeaderValue::from_static("true"));
+    }
+    let invoice = &created.invoice;
+    let credentials = session::credentials(&app, invoice);
+    let answer = CreatedInvoice {
+        invoice_id: invoice.id.to_string(),
+        payment_url: session::payment_url(&app, &credentials),
+        expires_at: invoice.terms.expires_at.0,
+        session_token: credentials.session_token.clone(),
+        signature: credentials.signature.clone(),
+        payment_session_headers: credentials,
+        id: invoice.id.to_string(),
+        // As it was created: a repeated request gets the first answer.
+        status: InvoiceStatus::Unpaid,
+        amount_usd: Dollars { millis: invoice.terms.due.as_millis() },
+        created_at: invoice.created.as_seconds().0,
+        customer_id: invoice.customer_id.clone(),
+        metadata: view::metadata(invoice),
+    };
+    Ok((headers, Json(answer)))
+}
+
+/// Checks every field of a request.
+fn checked(request: CreateInvoiceRequest) -> Result<CreateInvoice, ApiError> {
+    let amount = request.amount_usd.as_deref().map(RawValue::get).ok_or(AmountError::Format)?;
+    let due = UsdMillis::from_millis(parse_invoice_amount(amount)?);
+    if request.receiver_override_address.is_some() {
+        return Err(ApiError::RightRequired("receiver_override_address"));
+    }
+    if request.receiver_override_enable == Some(true) {
+        return Err(ApiError::RightRequired("receiver_override_enable"));
+    }
+    let expires_in_ms = request.expires_in.unwrap_or(DEFAULT_MILLIS);
+    if !(1..=MOST_MILLIS).contains(&expires_in_ms) {
+        return Err(invalid("expires_in", format!("expires_in must lie between 1 and {MOST_MILLIS} milliseconds")));
+    }
+    Ok(CreateInvoice {
+        due,
+        expires_in_ms,
+        description: text("description", request.description)?,
+        customer_id: text("customer_id", request.customer_id)?,
+        customer_email: text("customer_email", request.customer_email)?.map(email).transpose()?,
+        metadata: json("metadata", &Value::Object(request.metadata.unwrap_or_default()))?,
+        title: text("invoice_title", request.invoice_title)?.filter(|title| !title.is_empty()),
+        footer: text("invoice_footer", request.invoice_footer)?.filter(|footer| !footer.is_empty()),
+        questions: request.questions.filter(|value| !value.is_null()).map(|value| questions(&value)).transpose()?,
+        return_url: request.payment_return_url.map(return_url).transpose()?,
+        return_url_enabled: request.payment_return_url_enabled.unwrap_or(true),
+    })
+}
+
+fn text(field: &'static str, value: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(value) = value else { return Ok(None) };
+    if MOST_TEXT_CHARACTERS < value.chars().count() {
+        return Err(invalid(field, format!("{field} must have at most {MOST_TEXT_CHARACTERS} characters")));
+    }
+    // PostgreSQL cannot store it, and nobody means it.
+    if value.contains('\0') {
+        return Err(invalid(field, format!("{field} must not contain the character U+0000")));
+    }
+    Ok(Some(value))
+}
+
+/// Not every address that looks like one exists; this catches what cannot be one.
+fn email(email: String) -> Result<String, ApiError> {
+    let is_plausible = email.rsplit_once('@').is_some_and(|(name, host)| {
+        let is_plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
+        is_plain(name)
+            && is_plain(host)
+            && !name.contains('@')
+            && host.split('.').count() >= 2
+            && host.split('.').all(|label| !label.is_empty())
+    });
+    if is_plausible { Ok(email) } else { Err(invalid("customer_email", "customer_email must be an e-mail address")) }
+}
+
+fn return_url(text: String) -> Result<String, ApiError> {
+    const FIELD: &str = "payment_return_url";
+    if MOST_URL_CHARACTERS < text.chars().count() {
+        return Err(invalid(FIELD, format!("{FIELD} must have at most {MOST_URL_CHARACTERS} characters")));
+    }
+    let is_https = Url::parse(&text).is_ok_and(|url| {
+        url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
+    });
+    if is_https { Ok(text) } else { Err(invalid(FIELD, format!("{FIELD} must be an https:// address"))) }
+}
+
+fn json(field: &'static str, value: &Value) -> Result<String, ApiError> {
+    let text = value.to_string();
+    if MOST_JSON_BYTES < text.len() {
+        return Err(invalid(field, format!("{field} must have at most {MOST_JSON_BYTES} bytes as JSON")));
+    }
+    Ok(text)
+}
+
+/// Questions are kept as sent: `{"questions":[{"id","question","type","validation":{"required"}}]}`.
+fn questions(value: &Value) -> Result<String, ApiError> {
+    let entries = value
+        .get("questions")
+        .and_then(Value::as_array)
+        .ok_or_else(|| invalid("questions", "questions must be an object with a list named questions"))?;
+    if MOST_QUESTIONS < entries.len() {
+        return Err(invalid("questions", format!("questions must have at most {MOST_QUESTIONS} entries")));
+    }
+    let mut ids: Vec<&str> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let member = |name: &str| {
+            let field = format!("questions.questions[{index}].{name}");
+            let text = entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+            text.ok_or_else(|| invalid(field.clone(), format!("{field} must be a text that is not empty")))
+        };
+        let id = member("id")?;
+        member("question")?;
+        member("type")?;
+        if ids.contains(&id) {
+            let field = format!("questions.questions[{index}].id");
+            return Err(invalid(field.clone(), format!("{field} was used before")));
+        }
+        ids.push(id);
+        let required = entry.get("validation").map(|validation| validation.get("required").unwrap_or(validation));
+        if required.is_some_and(|required| !required.is_boolean()) {
+            let field = format!("questions.questions[{index}].validation.required");
+            return Err(invalid(field.clone(), format!("{field} must be true or false")));
+        }
+    }
+    json("questions", value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<CreateInvoice, ApiError> {
+        checked(serde_json::from_str(json).unwrap())
+    }
+
+    #[track_caller]
+    fn check(member: &str, expected_field: &str) {
+        let json = format!(r#"{{"amount_usd":20,{member}}}"#);
+        match parse(&json) {
+            Err(ApiError::Invalid { field, message }) => {
+                assert_eq!(field, expected_field, "{json}");
+                assert!(message.contains(expected_field), "{message}");
+            }
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_amount_alone_is_enough() {
+        let request = parse(r#"{"amount_usd":49.999}"#).unwrap();
+        assert_eq!(request.due.as_millis(), 49_999);
+        assert_eq!(request.expires_in_ms, 43_200_000);
+        assert_eq!(request.metadata, "{}");
+        assert!(request.return_url_enabled);
+        assert_eq!((request.title, request.questions, request.return_url), (None, None, None));
+    }
+
+    #[test]
+    fn limits_are_inclusive() {
+        let long = "ä".repeat(255);
+        let metadata = format!(r#"{{"a":"{}"}}"#, "b".repeat(504));
+        assert_eq!(metadata.len(), 512);
+        let url = format!("https://shop.example/{}", "a".repeat(2027));
+        assert_eq!(url.len(), 2048);
+        for member in [
+            format!(r#""description":"{long}""#),
+            format!(r#""customer_id":"{long}","invoice_title":"{long}","invoice_footer":"{long}""#),
+            format!(r#""metadata":{metadata}"#),
+            format!(r#""payment_return_url":"{url}""#),
+            r#""expires_in":1"#.to_owned(),
+            r#""expires_in":2592000000"#.to_owned(),
+            r#""receiver_override_enable":false"#.to_owned(),
+            r#""customer_email":"a.b+c@mail.shop.example""#.to_owned(),
+            r#""questions":{"questions":[{"id":"1","question":"Mail?","type":"email","validation":{"required":true}}]}"#
+                .to_owned(),
+            r#""description":null,"metadata":null,"questions":null,"unknown":[1e999]"#.to_owned(),
+        ] {
+            let json = format!(r#"{{"amount_usd":20,{member}}}"#);
+            assert!(parse(&json).is_ok(), "{json}: {:?}", parse(&json));
+        }
+    }
+
+    #[test]
+    fn each_field_beyond_its_limit_is_named() {
+        let long = "ä".repeat(256);
+        for field in ["description", "customer_id", "invoice_title", "invoice_footer", "customer_email"] {
+            check(&format!(r#""{field}":"{long}""#), field);
+        }
+        check(r#""description":"a\u0000b""#, "description");
+        check(&format!(r#""metadata":{{"a":"{}"}}"#, "b".repeat(505)), "metadata");
+        for text in ["0", "-1", "2592000001", "9223372036854775807"] {
+            check(&format!(r#""expires_in":{text}"#), "expires_in");
+        }
+        for url in
+            ["http://shop.example/", "shop.example", "https://", "javascript:alert(1)", "https://a:b@shop.example/"]
+        {
+            check(&format!(r#""payment_return_url":"{url}""#), "payment_return_url");
+        }
+        check(&format!(r#""payment_return_url":"https://shop.example/{}""#, "a".repeat(2028)), "payment_return_url");
+        for email in
+            ["", "a", "a@", "@b.example", "a@b", "a@b..example", "a b@c.example", "a@@b.example", "a@b.example\\n"]
+        {
+            check(&format!(r#""customer_email":"{email}""#), "customer_email");
+        }
+    }
+
+    #[test]
+    fn questions_of_another_shape_are_refused() {
+        check(r#""questions":[]"#, "questions");
+        check(r#""questions":{"questions":7}"#, "questions");
+        check(r#""questions":"x""#, "questions");
+        check(r#""questions":{"questions":[7]}"#, "questions.questions[0].id");
+        check(r#""questions":{"questions":[{"id":"1","type":"email"}]}"#, "questions.questions[0].question");
+        check(
+            r#""questions":{"questions":[{"id":"1","question":"?","type":"email","validation":{"required":"yes"}}]}"#,
+            "questions.questions[0].validation.required",
+        );
+        let question = |id: usize| format!(r#"{{"id":"{id}","question":"?","type":"email"}}"#);
+        let list = |ids: &[usize]| ids.iter().map(|id| question(*id)).collect::<Vec<_>>().join(",");
+        check(&format!(r#""questions":{{"questions":[{}]}}"#, list(&[1, 1])), "questions.questions[1].id");
+        check(&format!(r#""questions":{{"questions":[{}]}}"#, list(&[1, 2, 3, 4, 5, 6])), "questions");
+        check(
+            &format!(r#""questions":{{"questions":[{{"id":"1","question":"{}","type":"email"}}]}}"#, "a".repeat(512)),
+            "questions",
+        );
+    }
+
+    #[test]
+    fn a_default_key_sets_no_receiver() {
+        for (member, field) in [
+            (r#""receiver_override_enable":true"#, "receiver_override_enable"),
+            (r#""receiver_override_enable":true,"receiver_override_address":"0x1""#, "receiver_override_address"),
+            (r#""receiver_override_address":"0x1""#, "receiver_override_address"),
+        ] {
+            let parsed = parse(&format!(r#"{{"amount_usd":20,{member}}}"#));
+            assert!(matches!(parsed, Err(ApiError::RightRequired(named)) if named == field), "{member}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! `GET /api/v1/invoices/{invoice_id}/status`
+
+use axum::{Json, extract::State};
+use wire::invoice::InvoiceStatusReport;
+
+use crate::{
+    app::App,
+    http::{
+        error::ApiError,
+        extract::{Merchant, NamedInvoice},
+    },
+    invoicing::Case,
+    view,
+};
+
+/// Where an invoice stands, with its newest payment.
+pub async fn retrieve_invoice_status(
+    State(app): State<App>,
+    merchant: Merchant,
+    NamedInvoice(id): NamedInvoice,
+) -> Result<Json<InvoiceStatusReport>, ApiError> {
+    let case = Case::load(&mut app.store.reader().await?.tx(), &app.config, merchant.id, id).await?;
+    let case = case.ok_or(ApiError::InvoiceNotFound)?;
+    Ok(Json(InvoiceStatusReport {
+        object: "invoice_status".to_owned(),
+        invoice: view::invoice(&case.invoice),
+        latest_payment: case.latest_payment().map(|payment| view::payment(&case.invoice, payment, &app.config)),
+    }))
+}

@@ -1,0 +1,19 @@
+//! What merchants' servers call, a file per endpoint.
+
+mod create_invoice;
+mod invoice_status;
+mod retrieve_invoice;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+use crate::app::App;
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/invoices", post(create_invoice::create_invoice))
+        .route("/api/v1/invoices/{invoice_id}", get(retrieve_invoice::retrieve_invoice))
+        .route("/api/v1/invoices/{invoice_id}/status", get(invoice_status::retrieve_invoice_status))
+}

@@ -1,0 +1,125 @@
+//! HTTP: the whole route table, and what happens around every request.
+//!
+//! Handlers extract, call one verb and convert. Nothing here decides about money; credentials, bodies,
+//! query strings and addresses of callers never reach the log.
+
+mod assets;
+mod canonical;
+mod error;
+mod extract;
+mod health;
+mod merchant;
+mod page;
+mod payor;
+mod realtime;
+mod snapshot;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use self::error::ApiError;
+use crate::{app::App, clock::random_bytes};
+
+/// Longer than any good answer takes; what a verb began goes on to its end all the same.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const MOST_REQUEST_ID_CHARACTERS: usize = 64;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Every route of the server.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .merge(merchant::routes())
+        .merge(payor::routes())
+        .merge(realtime::routes())
+        .merge(page::routes(&app))
+        .route("/assets/{*path}", get(assets::serve_asset))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/api/commerce", any(not_implemented))
+        .route("/api/commerce/{*path}", any(not_implemented))
+        .route("/ws/commerce/events", any(not_implemented))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(app.config.limits.body_bytes))
+        .layer(middleware::from_fn(around_every_request))
+        .with_state(app)
+}
+
+/// The name this request has in logs and answers.
+#[derive(Clone, Debug)]
+struct RequestId(String);
+
+impl RequestId {
+    /// The caller's name for the request, if it is fit for a log, else one of ours.
+    fn of(headers: &HeaderMap) -> Self {
+        let is_plain = |text: &&str| {
+            (1..=MOST_REQUEST_ID_CHARACTERS).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_plain);
+        Self(given.map_or_else(|| format!("req_{}", hex::encode(random_bytes::<12>())), str::to_owned))
+    }
+}
+
+async fn around_every_request(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of(request.headers());
+    request.extensions_mut().insert(id.clone());
+    let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!("request", method = %request.method(), route, request_id = id.0);
+
+    let answer = async move {
+        let caught = tokio::time::timeout(TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+        let response = match caught {
+            Ok(Ok(response)) => response,
+            Ok(Err(_panic)) => ApiError::internal(Panicked).into_response(),
+            Err(_elapsed) => ApiError::Timeout.into_response(),
+        };
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status = response.status().as_u16(), duration_ms, "answered");
+        response
+    };
+    let mut response = answer.instrument(span).await;
+
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id.0) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What it was stands in the panic's own message.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked")]
+struct Panicked;
+
+async fn not_found() -> ApiError {
+    ApiError::NotFound
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
+}
+
+async fn not_implemented() -> ApiError {
+    ApiError::NotImplemented
+}

@@ -1,0 +1,102 @@
+//! `GET /api/v1/payments/available-tokens`
+
+use axum::{Json, extract::State};
+use futures_util::future::join_all;
+use wire::{
+    Environment,
+    payor::{AvailabilityStatus, AvailableToken, TokenType},
+};
+
+use crate::{
+    app::App,
+    config::{NetworkConfig, TokenConfig},
+    http::{
+        error::{ApiError, invalid},
+        extract::{Parameters, Payor},
+    },
+    invoicing::Case,
+};
+
+/// What the invoice can be paid with; after the first payment only what is locked.
+pub async fn list_available_tokens(
+    State(app): State<App>,
+    payor: Payor,
+    parameters: Parameters,
+) -> Result<Json<Vec<AvailableToken>>, ApiError> {
+    let network = parameters.get("network");
+    // Every other mode, known or not, lists what is monitored: we offer nothing else.
+    if parameters.get("mode") == Some("network") && network.is_none() {
+        return Err(invalid("network", "network is required with mode=network"));
+    }
+    let is_available_only = matches!(parameters.get("available_only"), Some("true" | "1"));
+    let case = payor.case(&app).await?;
+    let environment = case.invoice.environment;
+    let offers = offers(&app, &case).into_iter().filter(|offer| network.is_none_or(|name| name == offer.0.name));
+    let tokens = priced(&app, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
+    Ok(Json(tokens.filter(|token| !is_available_only || is_available(token)).collect()))
+}
+
+/// A token that can be paid with, and why not just now.
+pub struct Offer<'a> {
+    pub network: &'a NetworkConfig,
+    pub token: &'a TokenConfig,
+    pub unavailable_reason: Option<String>,
+}
+
+/// The accepted tokens of an invoice, in the order of the configuration.
+pub fn offers<'a>(app: &'a App, case: &Case) -> Vec<(&'a NetworkConfig, &'a TokenConfig)> {
+    let lock = case.locking_payment().map(|payment| (payment.record.network.as_str(), payment.record.token));
+    let all = app.config.networks.iter().flat_map(|network| network.tokens.iter().map(move |token| (network, token)));
+    all.filter(|(network, token)| {
+        token.accepted && lock.is_none_or(|lock| lock == (network.name.as_str(), token.token_id()))
+    })
+    .collect()
+}
+
+/// Asks for the price of each; a token without one cannot be chosen now.
+pub async fn priced<'a>(app: &App, offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>) -> Vec<Offer<'a>> {
+    join_all(offers.into_iter().map(async |(network, token)| {
+        let has_price = app.prices.current(token.token_id()).await.is_ok();
+        let unavailable_reason = (!has_price).then(|| "there is no current price".to_owned());
+        Offer { network, token, unavailable_reason }
+    }))
+    .await
+}
+
+/// How the wire calls a token's kind.
+pub fn token_type(token: &TokenConfig) -> TokenType {
+    if token.address.is_some() { TokenType::Erc20 } else { TokenType::Native }
+}
+
+fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
+    let Offer { network, token, unavailable_reason } = offer;
+    let is_mainnet = environment == Environment::Mainnet;
+    let on_mainnet = |value: bool| is_mainnet.then_some(value);
+    AvailableToken {
+        id: token.id,
+        token_symbol: token.symbol.clone(),
+        token_name: token.name.clone(),
+        token_type: token_type(token),
+        network: network.name.clone(),
+        token_decimals: token.decimals,
+        token_address: token.address.map(|address| address.to_checksum(None)),
+        requires_memo: false,
+        photo_uri: None,
+        is_monitored: true,
+        availability_status: match (environment, &unavailable_reason) {
+            (Environment::Devnet, _) => AvailabilityStatus::Devnet,
+            (Environment::Mainnet, None) => AvailabilityStatus::Available,
+            (Environment::Mainnet, Some(_)) => AvailabilityStatus::Stale,
+        },
+        rate_updated_at: None,
+        unavailable_reason,
+        // What arrives is what the merchant gets, always.
+        has_settlement_route: on_mainnet(true),
+        supports_stable_settlement: on_mainnet(matches!(token.price, crate::config::PriceSource::Par(_))),
+        is_same_token_settlement: on_mainnet(true),
+    }
+}
+
+fn is_available(token: &AvailableToken) -> bool {
+    token.availability_status != AvailabilityStatus::Stale
+}

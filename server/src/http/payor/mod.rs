@@ -1,0 +1,43 @@
+//! What payers' pages call, a file per endpoint. The session alone says which invoice is meant.
+
+mod available_tokens;
+mod payment_address;
+mod payment_status;
+mod session_details;
+mod stream_token;
+
+pub use available_tokens::{offers, priced, token_type};
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    http::{HeaderName, Method, header},
+    routing::{get, post},
+};
+use tower_http::cors::{Any, CorsLayer};
+
+use crate::app::App;
+
+const PREFLIGHT_HOLDS: Duration = Duration::from_secs(3600);
+
+pub fn routes() -> Router<App> {
+    // Any page may ask, because the session's headers, not cookies, are what opens it.
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            HeaderName::from_static("x-session-token"),
+            HeaderName::from_static("x-signature"),
+        ])
+        .expose_headers([HeaderName::from_static("x-request-id")])
+        .max_age(PREFLIGHT_HOLDS);
+    Router::new()
+        .route("/api/v1/payments/session-details", get(session_details::retrieve_session_details))
+        .route("/api/v1/payments/available-tokens", get(available_tokens::list_available_tokens))
+        .route("/api/v1/payments/payment-addresses", post(payment_address::allocate_payment_address))
+        .route("/api/v1/payments/payment-status", get(payment_status::retrieve_payment_status))
+        .route("/api/v1/payments/stream-token", get(stream_token::create_stream_token))
+        .layer(cors)
+}

@@ -1,0 +1,15 @@
+//! `GET /api/v1/payments/payment-status`
+
+use axum::Json;
+use wire::payor::PaymentStatusReport;
+
+use crate::{http::extract::Payor, view};
+
+/// Where the invoice stands, for polling.
+pub async fn retrieve_payment_status(payor: Payor) -> Json<PaymentStatusReport> {
+    let standing = &payor.invoice().standing;
+    Json(PaymentStatusReport {
+        status: view::invoice_status(standing.status),
+        paid_at: standing.paid_at.map(|time| time.0),
+    })
+}

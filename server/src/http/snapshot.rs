@@ -1,0 +1,204 @@
+//! Everything the payer's page shows, from what is stored and configured.
+
+use domain::{
+    invoice::{InvoiceStatus, PaymentStatus},
+    transfer::Valuation,
+};
+use wire::{invoice::SessionHeaders, payment_uri, snapshot as wire_snapshot};
+
+use super::{
+    error::ApiError,
+    payor::{offers, priced, token_type},
+};
+use crate::{
+    app::App,
+    invoicing::{self, Case, Payment, QuoteError},
+    session::Session,
+    store::{MerchantRecord, QuoteRecord},
+    view,
+};
+
+/// What is shown to a payer, and who may embed it.
+pub struct Shown {
+    pub snapshot: wire_snapshot::Snapshot,
+    pub merchant: MerchantRecord,
+}
+
+/// The present snapshot of a session's invoice. A quote that lapsed, or no longer fits, is renewed; where
+/// that fails the snapshot says why.
+///
+/// # Errors
+///
+/// If the database refuses.
+pub async fn present(app: &App, session: &Session) -> Result<Shown, ApiError> {
+    let case = load(app, session).await?;
+    let (case, notice) = match invoicing::keep_quoted(app, &case).await {
+        Ok(None) => (case, None),
+        Ok(Some(_)) => (load(app, session).await?, None),
+        Err(error) => (case, notice_of(error)?),
+    };
+    build(app, session, &case, notice).await
+}
+
+/// The snapshot after a choice that got no quote.
+///
+/// # Errors
+///
+/// If the database refuses.
+pub async fn after_failed_choice(app: &App, session: &Session, error: QuoteError) -> Result<Shown, ApiError> {
+    let notice = notice_of(error)?;
+    let case = load(app, session).await?;
+    let mut shown = build(app, session, &case, notice).await?;
+    // What was chosen is not what is quoted, so the payer chooses again.
+    shown.snapshot.quote.take_if(|_| notice.is_some());
+    Ok(shown)
+}
+
+/// What to tell the payer; an invoice that ended tells it by itself.
+fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiError> {
+    match error {
+        QuoteError::NoPrice(_) => Ok(Some(wire_snapshot::Notice::NoPrice)),
+        QuoteError::NotOffered(_) | QuoteError::Locked => Ok(Some(wire_snapshot::Notice::NotOffered)),
+        QuoteError::Ended(_) => Ok(None),
+        QuoteError::NoSuchInvoice | QuoteError::Store(_) => Err(error.into()),
+    }
+}
+
+async fn load(app: &App, session: &Session) -> Result<Case, ApiError> {
+    let invoice = &session.invoice;
+    let mut reader = app.store.reader().await?;
+    let case = Case::load(&mut reader.tx(), &app.config, invoice.merchant, invoice.id).await?;
+    case.ok_or(ApiError::InvoiceNotFound)
+}
+
+async fn build(
+    app: &App,
+    session: &Session,
+    case: &Case,
+    notice: Option<wire_snapshot::Notice>,
+) -> Result<Shown, ApiError> {
+    let invoice = &case.invoice;
+    let merchant = app.store.reader().await?.tx().merchant(invoice.merchant).await?;
+    let merchant = merchant.ok_or(ApiError::InvoiceNotFound)?;
+    let now_ms = app.clock.now_ms();
+    let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
+    let tokens = if is_open { priced(app, offers(app, case)).await } else { Vec::new() };
+
+    let snapshot = wire_snapshot::Snapshot {
+        version: invoice.version,
+        now_ms: now_ms.0,
+        credentials: SessionHeaders {
+            session_token: session.credentials.session_token.clone(),
+            signature: session.credentials.signature.clone(),
+        },
+        environment: invoice.environment,
+        merchant: wire_snapshot::Merchant { name: merchant.name.clone(), email: merchant.email.clone() },
+        invoice: shown_invoice(case),
+        tokens: tokens
+            .into_iter()
+            .map(|offer| wire_snapshot::Token {
+                id: offer.token.id,
+                symbol: offer.token.symbol.clone(),
+                name: offer.token.name.clone(),
+                token_type: token_type(offer.token),
+                network: offer.network.name.clone(),
+                network_title: offer.network.title.clone(),
+                unavailable_reason: offer.unavailable_reason,
+            })
+            .collect(),
+        quote: case
+            .quotes
+            .last()
+            .filter(|record| is_open && now_ms.as_seconds() <= record.quote.valid_until)
+            .filter(|record| record.quote.covers == invoice.standing.remaining)
+            .and_then(|record| shown_quote(app, case, record)),
+        notice,
+        payments: case.payments.iter().rev().map(|payment| shown_payment(app, payment)).collect(),
+    };
+    Ok(Shown { snapshot, merchant })
+}
+
+fn shown_invoice(case: &Case) -> wire_snapshot::Invoice {
+    let invoice = &case.invoice;
+    let standing = &invoice.standing;
+    wire_snapshot::Invoice {
+        id: invoice.id.to_string(),
+        title: invoice.title.clone(),
+        footer: invoice.footer.clone(),
+        description: invoice.description.clone(),
+        status: view::invoice_status(standing.status),
+        amount: invoice.terms.due.as_millis(),
+        paid: standing.credit.as_millis(),
+        remaining: standing.remaining.as_millis(),
+        overpaid: standing.overpaid.as_millis(),
+        late: standing.late,
+        created_at: invoice.created.as_seconds().0,
+        expires_at: invoice.terms.expires_at.0,
+        paid_at: standing.paid_at.map(|time| time.0),
+        is_checking: standing.is_checking && standing.status != InvoiceStatus::Paid,
+    }
+}
+
+/// `None` for a token that is no longer configured: nothing more should be sent in it.
+fn shown_quote(app: &App, case: &Case, record: &QuoteRecord) -> Option<wire_snapshot::Quote> {
+    let quote = &record.quote;
+    let (network, token) = app.config.token(quote.token).filter(|(network, _)| network.name == record.network)?;
+    let address = case.invoice.deposit_address.to_checksum(None);
+    let amount_base = quote.amount.base_units().to_string();
+    let token_contract = token.address.map(|contract| contract.to_checksum(None));
+    Some(wire_snapshot::Quote {
+        token_id: token.id,
+        symbol: token.symbol.clone(),
+        token_type: token_type(token),
+        network: network.name.clone(),
+        network_title: network.title.clone(),
+        chain_id: network.chain_id,
+        uri: payment_uri::eip681(network.chain_id, token_contract.as_deref(), &address, &amount_base),
+        token_contract,
+        decimals: quote.decimals.get(),
+        address,
+        amount: quote.amount.to_decimal(quote.decimals),
+        amount_base,
+        rate: view::rate(quote.rate),
+        covers: quote.covers.as_millis(),
+        created_at: quote.created_at.0,
+        valid_until: quote.valid_until.0,
+    })
+}
+
+fn shown_payment(app: &App, payment: &Payment) -> wire_snapshot::Payment {
+    let record = &payment.record;
+    let network = app.config.network(&record.network);
+    let link = network.and_then(|network| network.explorer_tx.as_deref()).filter(|_| is_transaction(&record.tx_id));
+    wire_snapshot::Payment {
+        id: record.payment.to_string(),
+        state: payment_state(payment),
+        network: record.network.clone(),
+        network_title: network.map_or_else(|| record.network.clone(), |network| network.title.clone()),
+        symbol: app.config.token(record.token).map(|(_, token)| token.symbol.clone()).unwrap_or_default(),
+        amount: record.amount.to_decimal(record.decimals),
+        tx_hash: record.tx_id.clone(),
+        explorer_url: link.map(|link| link.replace("{hash}", &record.tx_id)),
+        confirmations: record.confirmations,
+        required_confirmations: payment.required_confirmations,
+    }
+}
+
+/// Value that no transaction explains has a made-up id, which no explorer knows.
+fn is_transaction(id: &str) -> bool {
+    id.strip_prefix("0x").is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn payment_state(payment: &Payment) -> wire_snapshot::PaymentState {
+    use wire_snapshot::PaymentState;
+    if !payment.record.canonical {
+        return PaymentState::Orphaned;
+    }
+    match (payment.record.valuation, payment.status) {
+        (Valuation::Unexpected, _) => PaymentState::Unexpected,
+        (Valuation::Unpriced, _) => PaymentState::Unpriced,
+        (_, PaymentStatus::Pending) => PaymentState::Confirming,
+        (_, PaymentStatus::ManualRetry) => PaymentState::Late,
+        (_, PaymentStatus::Confirmed | PaymentStatus::Underpaid) => PaymentState::Credited,
+    }
+}

@@ -1,0 +1,224 @@
+//! The page's HTML as built, cut at its gaps, and the content policy that allows exactly its scripts and
+//! styles. Both are made once, at start.
+
+use std::fmt::Write as _;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use sha2::{Digest, Sha256};
+
+/// The build marks inline scripts and styles with this; we allow them by hash instead.
+const NONCE: &str = " nonce=\"{{NONCE}}\"";
+
+/// A gap in the template, filled for each answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// The document's title, as text.
+    Title,
+    /// Markup in the head.
+    Refresh,
+    /// Markup of the page itself.
+    App,
+    /// JSON inside a script element.
+    Snapshot,
+}
+
+const GAPS: [(&str, Gap); 4] = [
+    ("<!--title-->", Gap::Title),
+    ("<!--refresh-->", Gap::Refresh),
+    ("<!--app-->", Gap::App),
+    ("<!--snapshot-->", Gap::Snapshot),
+];
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    #[error("the page's template must have one {marker}, not {found}")]
+    Marker { marker: &'static str, found: usize },
+    #[error("the page's template has an element that does not end: {0}")]
+    Unclosed(&'static str),
+}
+
+/// The page's HTML with its gaps, and its policy.
+#[derive(Debug)]
+pub struct Template {
+    /// Each text is followed by its gap; the last has none.
+    parts: Vec<(String, Option<Gap>)>,
+    /// Sources for `script-src` and `style-src`.
+    script_hashes: String,
+    style_hashes: String,
+}
+
+impl Template {
+    /// Cuts built HTML at its markers.
+    ///
+    /// # Errors
+    ///
+    /// If a marker is missing or there twice.
+    pub fn cut(html: &str) -> Result<Self, TemplateError> {
+        let html = html.replace(NONCE, "");
+        let mut cuts = Vec::with_capacity(GAPS.len());
+        for (marker, gap) in GAPS {
+            let places: Vec<_> = html.match_indices(marker).collect();
+            match places[..] {
+                [(at, _)] => cuts.push((at, marker, gap)),
+                _ => return Err(TemplateError::Marker { marker, found: places.len() }),
+            }
+        }
+        cuts.sort_unstable_by_key(|cut| cut.0);
+
+        let mut parts = Vec::with_capacity(cuts.len() + 1);
+        let mut from = 0;
+        for (at, marker, gap) in cuts {
+            parts.push((html[from..at].to_owned(), Some(gap)));
+            from = at + marker.len();
+        }
+        parts.push((html[from..].to_owned(), None));
+        Ok(Self {
+            parts,
+            script_hashes: hashes(&inline_elements(&html, "script")?),
+            style_hashes: hashes(&inline_elements(&html, "style")?),
+        })
+    }
+
+    /// The document with its gaps filled. What `fill` returns goes in unchanged.
+    pub fn fill<'a>(&self, fill: impl Fn(Gap) -> &'a str) -> String {
+        let mut html = String::with_capacity(16 * 1024);
+        for (text, gap) in &self.parts {
+            html.push_str(text);
+            if let Some(gap) = gap {
+                html.push_str(fill(*gap));
+            }
+        }
+        html
+    }
+
+    /// The content policy of the page; `socket_origin` is where its WebSocket connects to, and
+    /// `frame_ancestors` who may embed it.
+    pub fn policy(&self, socket_origin: &str, frame_ancestors: &str) -> String {
+        let Self { script_hashes, style_hashes, .. } = self;
+        format!(
+            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{script_hashes}; style-src{style_hashes}; \
+             img-src 'self' data:; connect-src 'self' {socket_origin}; form-action 'self'; base-uri 'none'; \
+             object-src 'none'; frame-ancestors {frame_ancestors}; require-trusted-types-for 'script'; \
+             trusted-types 'none'"
+        )
+    }
+}
+
+/// ` 'sha256-…'` for each text.
+pub fn hashes(texts: &[&str]) -> String {
+    texts.iter().fold(String::new(), |mut sources, text| {
+        let _infallible = write!(sources, " 'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
+        sources
+    })
+}
+
+/// The texts of inline elements that a browser would run or apply: not of those with a `src`, nor of
+/// blocks of data.
+fn inline_elements<'h>(html: &'h str, name: &'static str) -> Result<Vec<&'h str>, TemplateError> {
+    let (opening, closing) = (format!("<{name}"), format!("</{name}>"));
+    let mut texts = Vec::new();
+    let mut rest = html;
+    while let Some(at) = rest.find(&opening) {
+        let (attributes, after) = rest[at + opening.len()..].split_once('>').ok_or(TemplateError::Unclosed(name))?;
+        let (text, after) = after.split_once(closing.as_str()).ok_or(TemplateError::Unclosed(name))?;
+        if !attributes.contains(" src=") && !attributes.contains("application/json") {
+            texts.push(text);
+        }
+        rest = after;
+    }
+    Ok(texts)
+}
+
+/// JSON that can stand inside a script element: nothing in it ends the element or a line.
+pub fn escape_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _infallible = write!(escaped, "\\u{:04x}", u32::from(character));
+            }
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// Text that can stand between tags and in attributes.
+pub fn escape_text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HTML: &str = "<title><!--title--></title><!--refresh--><style nonce=\"{{NONCE}}\">a{}</style>\
+        <main id=\"app\"><!--app--></main><script type=\"application/json\" id=\"snapshot\"><!--snapshot--></script>\
+        <script type=\"module\" nonce=\"{{NONCE}}\">go()</script><script src=\"/x.js\"></script>";
+
+    #[test]
+    fn gaps_are_filled_in_their_places() {
+        let html = Template::cut(HTML).unwrap().fill(|gap| match gap {
+            Gap::Title => "T",
+            Gap::Refresh => "R",
+            Gap::App => "A",
+            Gap::Snapshot => "{}",
+        });
+        assert!(html.starts_with("<title>T</title>R<style>a{}</style><main id=\"app\">A</main>"), "{html}");
+        assert!(html.contains("id=\"snapshot\">{}</script>"), "{html}");
+        assert!(!html.contains("NONCE"), "{html}");
+    }
+
+    #[test]
+    fn every_marker_must_be_there_once() {
+        for (marker, _) in GAPS {
+            let missing = Template::cut(&HTML.replace(marker, ""));
+            assert_eq!(missing.unwrap_err(), TemplateError::Marker { marker, found: 0 });
+            let twice = Template::cut(&HTML.replace(marker, &marker.repeat(2)));
+            assert_eq!(twice.unwrap_err(), TemplateError::Marker { marker, found: 2 });
+        }
+    }
+
+    #[test]
+    fn the_policy_allows_inline_code_by_hash_and_nothing_else() {
+        let policy = Template::cut(HTML).unwrap().policy("ws://pay.example", "'none'");
+        // `printf %s 'go()' | openssl dgst -sha256 -binary | base64`, and the same for the style.
+        let (script, style) = (hashes(&["go()"]), hashes(&["a{}"]));
+        assert!(policy.contains(&format!("script-src 'self' 'wasm-unsafe-eval'{script};")), "{policy}");
+        assert!(policy.contains(&format!("style-src{style};")), "{policy}");
+        assert!(policy.contains("connect-src 'self' ws://pay.example;"), "{policy}");
+        assert!(!policy.contains("unsafe-inline") && !policy.contains("nonce"), "{policy}");
+    }
+
+    /// The empty text's hash is known to everybody.
+    #[test]
+    fn hashes_are_sha_256_in_base64() {
+        assert_eq!(hashes(&[""]), " 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='");
+    }
+
+    #[test]
+    fn json_in_a_script_element_cannot_end_it() {
+        let json = serde_json::json!({ "name": "</script><!-- & \u{2028}" }).to_string();
+        let escaped = escape_json(&json);
+        assert!(!escaped.contains(['<', '>', '&', '\u{2028}']), "{escaped}");
+        let (before, after): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_str(&json).unwrap(), serde_json::from_str(&escaped).unwrap());
+        assert_eq!(before, after);
+    }
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(escape_text("<a href=\"'\">&"), "&lt;a href=&quot;&#39;&quot;&gt;&amp;");
+    }
+}

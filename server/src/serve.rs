@@ -1,0 +1,163 @@
+//! The running server: one listener, one task for each duty, and a shutdown that waits for them.
+//!
+//! A duty that ends early brings the whole server down: running half of it would look well from
+//! outside while money goes unseen.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use axum::serve::ListenerExt;
+use domain::signature::ServerSecret;
+use futures_util::FutureExt;
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+
+use crate::{
+    app::App,
+    clock::Clock,
+    config::Config,
+    events, http, invoicing,
+    store::{StoreError, WriterTask},
+    tls, webhooks,
+};
+
+/// The server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("server.listen: cannot listen on {address}")]
+    Bind {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("storage.database_url: another server runs on this database ({} is locked)", .0.display())]
+    InUse(PathBuf),
+    #[error("{} cannot be locked", path.display())]
+    Lock {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the database")]
+    Store(#[from] StoreError),
+    #[error("signals cannot be received")]
+    Signals(#[source] io::Error),
+    #[error("the {0} task broke; the log says why")]
+    Broken(&'static str),
+}
+
+/// A server that runs until it is stopped.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    pub app: App,
+    writer: WriterTask,
+    broken: mpsc::Receiver<&'static str>,
+    /// Held for as long as the server runs.
+    _lock: Option<File>,
+}
+
+/// Starts everything and returns once requests are answered. `secrets` holds the current one first.
+///
+/// # Errors
+///
+/// If the address or the database is taken, or the database cannot be opened safely.
+pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> Result<Running, ServeError> {
+    tls::install();
+    let lock = config.storage.file().map(|database| lock(&database)).transpose()?;
+    let listen = config.server.listen;
+    let bind_failed = |source| ServeError::Bind { address: listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(bind_failed)?;
+    let address = listener.local_addr().map_err(bind_failed)?;
+    let public_url = config.server.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
+    let (app, writer) = App::open(config, secrets, clock, &public_url).await?;
+
+    let (broke, broken) = mpsc::channel(1);
+    let duties = Duties { app: app.clone(), broke };
+    duties.start("event sequencer", events::run_sequencer(app.clone()));
+    duties.start("expiry", invoicing::run_expiry(app.clone()));
+    duties.start("webhooks", webhooks::run(app.clone()));
+    let listener = listener.tap_io(|connection| {
+        // Small answers should not wait to be filled up; a connection that is gone will say so itself.
+        let _is_gone = connection.set_nodelay(true);
+    });
+    let server = axum::serve(listener, http::router(app.clone()));
+    let server = server.with_graceful_shutdown(app.shutdown.clone().cancelled_owned());
+    duties.start("HTTP", async move {
+        if let Err(error) = server.await {
+            tracing::error!(error = %error, "no longer listening");
+        }
+    });
+
+    tracing::info!(%address, "listening");
+    Ok(Running { address, app, writer, broken, _lock: lock })
+}
+
+impl Running {
+    /// Waits until a part of the server breaks, which it should not.
+    pub async fn broken(&mut self) -> ServeError {
+        match self.broken.recv().await {
+            Some(name) => ServeError::Broken(name),
+            // All duties ended as they should, so a shutdown is under way.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops accepting requests, lets what runs come to its end, and returns when everything is
+    /// written, or when `server.shutdown_grace_seconds` are over.
+    pub async fn stop(self) {
+        let Self { app, writer, .. } = self;
+        let grace = Duration::from_secs(app.config.server.shutdown_grace_seconds);
+        app.shutdown.cancel();
+        app.tasks.close();
+        let everything_ends = async move {
+            app.tasks.wait().await;
+            // The writer ends with the last handle to the store.
+            drop(app);
+            // A panic in the writer was logged when it happened.
+            let _panicked = writer.await;
+        };
+        if timeout(grace, everything_ends).await.is_err() {
+            tracing::warn!(grace_seconds = grace.as_secs(), "stopped although something was still running");
+        }
+    }
+}
+
+/// Starts duties and hears of their end.
+struct Duties {
+    app: App,
+    broke: mpsc::Sender<&'static str>,
+}
+
+impl Duties {
+    fn start(&self, name: &'static str, duty: impl Future<Output = ()> + Send + 'static) {
+        let (broke, shutdown) = (self.broke.clone(), self.app.shutdown.clone());
+        self.app.spawn(async move {
+            let panicked = AssertUnwindSafe(duty).catch_unwind().await.is_err();
+            if panicked || !shutdown.is_cancelled() {
+                tracing::error!(task = name, panicked, "a task broke");
+                // One broken duty is enough to end the server; further ones are in the log.
+                let _is_told = broke.try_send(name);
+            }
+        });
+    }
+}
+
+/// Takes the lock that keeps a second server off the database.
+fn lock(database: &Path) -> Result<File, ServeError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let failed = |source| ServeError::Lock { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ServeError::InUse(path)),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

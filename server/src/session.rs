@@ -1,0 +1,87 @@
+//! A payer's session: what opens one invoice to whoever holds its payment URL, and until when.
+//!
+//! Nothing of it is stored but a hash. Token and signature follow from the server's secret, so that a
+//! repeated request gets the same ones, and a made-up one is refused before the database is asked.
+
+use domain::{
+    signature::{SessionToken, is_session_signed, sign_session},
+    time::UnixSeconds,
+};
+use wire::invoice::SessionHeaders;
+
+use crate::{
+    app::App,
+    store::{InvoiceRecord, StoreError},
+};
+
+/// How long a session can still be read after its invoice ended.
+const READABLE_AFTER_END_SECONDS: i64 = 30 * 86_400;
+
+/// An invoice, opened by its payer.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub credentials: SessionHeaders,
+    pub invoice: InvoiceRecord,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error("session and signature do not belong together, or are not ours")]
+    Invalid,
+    #[error("the invoice ended too long ago")]
+    Expired,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The credentials of an invoice's payer; the same every time.
+pub fn credentials(app: &App, invoice: &InvoiceRecord) -> SessionHeaders {
+    // After the server's secret was replaced, an older invoice keeps the token its payer has.
+    let (secret, token) = app
+        .secrets
+        .iter()
+        .map(|secret| (secret, SessionToken::of(secret, invoice.id)))
+        .find(|(_, token)| token.hash() == invoice.session_hash)
+        .unwrap_or_else(|| (app.secret(), SessionToken::of(app.secret(), invoice.id)));
+    SessionHeaders {
+        signature: sign_session(secret, &token, invoice.created),
+        session_token: token.as_str().to_owned(),
+    }
+}
+
+/// Where the payer pays.
+pub fn payment_url(app: &App, credentials: &SessionHeaders) -> String {
+    format!("{}{}", app.public_url, page_path(credentials))
+}
+
+/// The path and query of the payer's page.
+pub fn page_path(credentials: &SessionHeaders) -> String {
+    // Both are made of characters that need no escaping, or their signature would not hold.
+    format!("/pay?session={}&signature={}", credentials.session_token, credentials.signature)
+}
+
+/// The last second at which an invoice's session can be read.
+pub fn readable_until(invoice: &InvoiceRecord) -> UnixSeconds {
+    let ended =
+        invoice.standing.paid_at.map_or(invoice.terms.expires_at, |paid_at| paid_at.max(invoice.terms.expires_at));
+    ended.plus(READABLE_AFTER_END_SECONDS)
+}
+
+/// Opens the invoice that a payer's credentials are for.
+///
+/// # Errors
+///
+/// If we did not sign them, or the invoice ended too long ago.
+pub async fn open(app: &App, session_token: &str, signature: &str) -> Result<Session, SessionError> {
+    let token = SessionToken::from_client(session_token);
+    if !is_session_signed(&app.secrets, &token, signature) {
+        return Err(SessionError::Invalid);
+    }
+    let invoice = app.store.reader().await?.tx().invoice_of_session(token.hash()).await?;
+    let invoice = invoice.ok_or(SessionError::Invalid)?;
+    if readable_until(&invoice) < app.clock.now() {
+        return Err(SessionError::Expired);
+    }
+    let credentials = SessionHeaders { session_token: session_token.to_owned(), signature: signature.to_owned() };
+    Ok(Session { credentials, invoice })
+}

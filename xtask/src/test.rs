@@ -1,0 +1,106 @@
+//! `cargo xtask test`: everything that proves the project, from formatting to the browser.
+
+use std::{collections::BTreeSet, process::Command};
+
+use crate::{
+    check,
+    command::{self, Failure, Result},
+    page::{self, Warnings},
+    setup::{self, Compiler, TestTools},
+    size,
+    stages::Stages,
+    workspace::Workspace,
+};
+
+pub fn run(workspace: &Workspace) -> Result {
+    let mut stages = Stages::default();
+    let result = test(workspace, &mut stages);
+    println!("{}", stages.table());
+    if result.is_ok() {
+        println!("\nAll of it passed.");
+    }
+    result
+}
+
+fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
+    let tools = stages.run("set-up", || setup::for_tests(workspace))?;
+    check::stages(workspace, &tools.deny, stages)?;
+
+    stages.run("page", || page::build(workspace, &tools.page, Warnings::Deny))?;
+    stages.run("page size", || size::check(workspace))?;
+    match tools.page.compiler {
+        Compiler::Active { .. } => {
+            stages.run("lints of the page in WASM", || lint_page(workspace))?;
+        }
+        // It has no Clippy; its warnings failed the page's build already.
+        Compiler::Debian { .. } => stages.not_run("lints of the page in WASM", "Debian's compiler has no Clippy"),
+    }
+    stages.run("contracts compile to their artifacts", || {
+        command::run(Command::new("node").current_dir(&workspace.root).args(["contracts/build.mjs", "--check"]))
+    })?;
+
+    // All packages and targets at once, here and below: cargo then chooses each dependency's features once and builds it once.
+    stages.run("build", || {
+        command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))
+    })?;
+    stages.run("unit tests", || command::run(cargo_test(workspace, &tools).args(["--lib", "--bins"])))?;
+    stages.run("documentation examples", || command::run(cargo_test(workspace, &tools).arg("--doc")))?;
+
+    // Each by itself, for its time; asked for rather than listed here, so that a new one cannot be forgotten.
+    for name in integration_tests(workspace)? {
+        stages
+            .run(&format!("tests in {name}"), || command::run(cargo_test(workspace, &tools).args(["--test", &name])))?;
+    }
+    Ok(())
+}
+
+/// The names of all integration tests of the workspace.
+fn integration_tests(workspace: &Workspace) -> Result<BTreeSet<String>> {
+    let metadata =
+        command::output(command::cargo(workspace).args(["metadata", "--locked", "--no-deps", "--format-version=1"]))?;
+    let names = test_names(&metadata);
+    if names.is_empty() { Err(Failure::new("cargo metadata names no integration tests")) } else { Ok(names) }
+}
+
+/// Finds the test targets in the output of `cargo metadata`.
+fn test_names(metadata: &str) -> BTreeSet<String> {
+    metadata
+        .split(r#"{"kind":["test"],"#)
+        .skip(1)
+        .filter_map(|target| target.split_once(r#""name":""#)?.1.split('"').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// `cargo test` with the programs that end-to-end tests start.
+fn cargo_test(workspace: &Workspace, tools: &TestTools) -> Command {
+    let mut command = command::cargo(workspace);
+    command
+        .args(["test", "--locked", "--workspace"])
+        .env("PEPAY_BIN", workspace.built_program("pepay"))
+        .env("CHROMIUM", &tools.browser.chromium)
+        .env("CHROMEDRIVER", &tools.browser.chromedriver);
+    command
+}
+
+fn lint_page(workspace: &Workspace) -> Result {
+    let mut command = command::cargo(workspace);
+    command
+        .args(["clippy", "--locked", "--package=frontend", "--target=wasm32-unknown-unknown", "--", "-D", "warnings"])
+        .env("CARGO_TARGET_DIR", workspace.target.join("page"));
+    command::run(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integration_tests_are_found_and_libraries_are_not() {
+        let metadata = r#"{"targets":[{"kind":["lib"],"crate_types":["lib"],"name":"e2e"},
+            {"kind":["test"],"crate_types":["bin"],"name":"browser","src_path":"/tests/browser/main.rs"}]},
+            {"targets":[{"kind":["test"],"crate_types":["bin"],"name":"api"},{"kind":["bin"],"name":"demo"}]}"#;
+        assert_eq!(test_names(metadata).into_iter().collect::<Vec<_>>(), ["api", "browser"]);
+        assert!(test_names(r#"{"packages":[]}"#).is_empty());
+    }
+}
