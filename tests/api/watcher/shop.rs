@@ -161,7 +161,7 @@ impl Shop {
             fingerprint: Fingerprint::of(&[key.as_bytes()]),
             request_id: key,
         };
-        let invoice = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap();
+        let invoice = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap().invoice;
         let order = Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt };
         self.quote(order, token).await;
         order
