@@ -47,6 +47,9 @@ pub struct PlannedSweep {
     pub invoices: Vec<InvoiceId>,
 }
 
+/// What one call can have in common: whose deposits, which wallet, which assets.
+type Group = (MerchantId, Address, BTreeSet<Address>);
+
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     #[error("network {0} has no sweep_account; sweeps are sent by a wallet")]
@@ -73,7 +76,7 @@ pub async fn plan_sweeps(
     let mut tx = reader.tx();
     let mut planned = Vec::new();
     for config in app.config.networks.iter().filter(|config| network.is_none_or(|name| name == config.name)) {
-        let mut groups: BTreeMap<(MerchantId, Address, BTreeSet<Address>), Vec<(InvoiceId, B256)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Group, Vec<(InvoiceId, B256)>> = BTreeMap::new();
         for (owner, id) in tx.invoices_with_final_transfers(&config.name, config.final_after).await? {
             if merchant.is_some_and(|merchant| merchant != owner) {
                 continue;

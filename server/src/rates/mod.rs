@@ -59,7 +59,13 @@ struct Shared {
 
 enum Source {
     Par,
-    Feed { node: Arc<Node>, feed: FeedConfig, memory: Mutex<Memory> },
+    Feed(Box<Feed>),
+}
+
+struct Feed {
+    node: Arc<Node>,
+    config: FeedConfig,
+    memory: Mutex<Memory>,
 }
 
 /// What was last read of a feed.
@@ -85,9 +91,9 @@ impl Prices {
     ///
     /// [`NoPrice`] says why there is none.
     pub async fn current(&self, token: TokenId) -> Result<Rate, NoPrice> {
-        let Source::Feed { node, feed, memory } = self.source(token)? else { return Ok(Rate::PAR) };
+        let Source::Feed(feed) = self.source(token)? else { return Ok(Rate::PAR) };
         // Held while the feed is asked: who comes meanwhile gets the same answer.
-        let mut memory = memory.lock().await;
+        let mut memory = feed.memory.lock().await;
         let now = self.0.clock.now_ms();
         if let (Some(read_at), Some(good)) = (memory.read_at, memory.good)
             && (0..=FRESH_FOR_MS).contains(&(now.0 - read_at.0))
@@ -95,8 +101,8 @@ impl Prices {
             return Ok(good.rate);
         }
         memory.read_at = None;
-        let head = node.head().await.map_err(|error| unreachable(&error))?.to_block();
-        let round = chainlink::read(node, feed, &head).await?;
+        let head = feed.node.head().await.map_err(|error| unreachable(&error))?.to_block();
+        let round = chainlink::read(&feed.node, &feed.config, &head).await?;
         let rate = memory.take(round)?;
         memory.read_at = Some(now);
         Ok(rate)
@@ -108,9 +114,9 @@ impl Prices {
     ///
     /// [`NoPrice`] says why there is none.
     pub async fn at_block(&self, token: TokenId, block: &BlockRef) -> Result<Rate, NoPrice> {
-        let Source::Feed { node, feed, memory } = self.source(token)? else { return Ok(Rate::PAR) };
-        let round = chainlink::read(node, feed, block).await?;
-        match memory.lock().await.good {
+        let Source::Feed(feed) = self.source(token)? else { return Ok(Rate::PAR) };
+        let round = chainlink::read(&feed.node, &feed.config, block).await?;
+        match feed.memory.lock().await.good {
             Some(good) if is_jump(good, round) => Err(jumped(good, round)),
             _ => Ok(round.rate),
         }
@@ -159,7 +165,7 @@ fn sources_of(network: &NetworkConfig) -> Vec<(TokenId, Source)> {
     let source = |price: &PriceSource| match price {
         PriceSource::Par(_) => Source::Par,
         PriceSource::Feed(feed) => {
-            Source::Feed { node: Arc::clone(&node), feed: feed.clone(), memory: Mutex::default() }
+            Source::Feed(Box::new(Feed { node: Arc::clone(&node), config: feed.clone(), memory: Mutex::default() }))
         }
     };
     network.tokens.iter().map(|token| (token.token_id(), source(&token.price))).collect()

@@ -41,8 +41,10 @@ pub struct Log {
     /// Its block, as an index into the blocks read.
     pub block: usize,
     pub transaction: B256,
+    /// The transaction's place in the block.
     pub transaction_index: u64,
-    pub log_index: u64,
+    /// The log's own place in the block.
+    pub index: u64,
     pub deposit: Address,
     pub amount: U256,
     pub event: Event,
@@ -86,7 +88,7 @@ impl Scope<'_> {
                 }
             }
         }
-        logs.sort_by_key(|log| (log.block, log.log_index));
+        logs.sort_by_key(|log| (log.block, log.index));
         Ok(logs)
     }
 
@@ -113,7 +115,7 @@ impl Scope<'_> {
             block,
             transaction,
             transaction_index: transaction_index.to(),
-            log_index: log_index.to(),
+            index: log_index.to(),
             deposit,
             amount: U256::from_be_bytes(amount),
             event,

@@ -33,7 +33,7 @@ use crate::{
     store::{BlockRef, StoreError, WatchedDeposit},
 };
 
-pub use node::Node;
+pub(crate) use node::Node;
 
 alloy_sol_types::sol! {
     function decimals() external view returns (uint8 decimals);
@@ -454,7 +454,7 @@ impl Watcher {
                 invoice: deposit.invoice,
                 block: blocks.get(log.block)?.clone(),
                 tx_id: log.transaction.to_string(),
-                log_index: position::of_log(log.transaction_index, log.log_index),
+                log_index: position::of_log(log.transaction_index, log.index),
                 token: self.token_at(asset)?.token_id(),
                 amount: TokenAmount::from_base_units(log.amount),
             })
@@ -477,7 +477,7 @@ impl Watcher {
                     amount: log.amount,
                     block: log.block,
                     tx_id: log.transaction.to_string(),
-                    position: position::of_log(log.transaction_index, log.log_index),
+                    position: position::of_log(log.transaction_index, log.index),
                     payer: Some(payer),
                 },
             )),

@@ -190,7 +190,7 @@ async fn explain(
             amount: transaction.value,
             block,
             tx_id: transaction.hash.to_string(),
-            position: position::of_native(transaction.transaction_index.to(), 0),
+            position: position::of_native(transaction.index.to(), 0),
             payer: Some(transaction.from),
         })
         .collect();
@@ -293,7 +293,7 @@ async fn inner_payments(
                 amount,
                 block,
                 tx_id: transaction.hash.to_string(),
-                position: position::of_native(transaction.transaction_index.to(), nth),
+                position: position::of_native(transaction.index.to(), nth),
                 payer: Some(from),
             });
         }

@@ -49,7 +49,8 @@ pub struct Transaction {
     pub from: Address,
     pub to: Option<Address>,
     pub value: U256,
-    pub transaction_index: U64,
+    #[serde(rename = "transactionIndex")]
+    pub index: U64,
 }
 
 /// A call inside a transaction, as the call tracer tells it.

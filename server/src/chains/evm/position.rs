@@ -40,8 +40,7 @@ fn place(transaction_index: u64, place: i64) -> i64 {
 }
 
 fn number_of(address: Address) -> i64 {
-    let [a, b, c, d, e, f, g, ..] = address.into_array();
-    i64::from_be_bytes([0, a, b, c, d, e, f, g])
+    address.into_iter().take(7).fold(0, |number, byte| (number << 8) | i64::from(byte))
 }
 
 fn signed(number: u64) -> i64 {

@@ -1,0 +1,93 @@
+//! Stands between the watcher and a chain, and misbehaves as told.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{Router, extract::State, routing::post};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+/// Changes an answer, given the call it belongs to; may put an error in place of the result. The answer's
+/// `is_alone` says whether the call came outside a batch.
+pub type Twist = Box<dyn Fn(&Value, &mut Value) + Send>;
+
+pub struct Relay {
+    pub url: String,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+struct Shared {
+    target: String,
+    client: reqwest::Client,
+    twist: Mutex<Twist>,
+    takes_batches: bool,
+    /// Methods asked since the last look.
+    asked: Mutex<Vec<String>>,
+}
+
+impl Relay {
+    pub async fn start(target: &str, takes_batches: bool) -> Self {
+        let shared = Arc::new(Shared {
+            target: target.to_owned(),
+            client: demo::http_client().unwrap(),
+            twist: Mutex::new(Box::new(|_, _| {})),
+            takes_batches,
+            asked: Mutex::default(),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let router = Router::new().fallback(post(relay)).with_state(Arc::clone(&shared));
+        #[expect(clippy::disallowed_methods, reason = "ends with the test")]
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url: format!("http://{address}"), shared, server }
+    }
+
+    pub fn twist(&self, twist: impl Fn(&Value, &mut Value) + Send + 'static) {
+        *self.shared.twist.lock().unwrap() = Box::new(twist);
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.asked.lock().unwrap())
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// A JSON-RPC error in place of an answer's result.
+pub fn decline(answer: &mut Value, code: i64, message: &str) {
+    *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": { "code": code, "message": message } });
+}
+
+async fn relay(State(shared): State<Arc<Shared>>, axum::Json(request): axum::Json<Value>) -> axum::Json<Value> {
+    let calls: Vec<Value> = match &request {
+        Value::Array(_) if !shared.takes_batches => {
+            return axum::Json(json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32600, "message": "no" } }));
+        }
+        Value::Array(calls) => calls.clone(),
+        call => vec![call.clone()],
+    };
+    let answer = shared.client.post(&shared.target).json(&request).send().await.unwrap();
+    let mut answer: Value = answer.json().await.unwrap();
+    let twist = shared.twist.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut asked = shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
+    for call in &calls {
+        asked.push(call["method"].as_str().unwrap_or_default().to_owned());
+        let answers = match &mut answer {
+            Value::Array(answers) => answers.as_mut_slice(),
+            one => std::slice::from_mut(one),
+        };
+        if let Some(answer) = answers.iter_mut().find(|answer| answer["id"] == call["id"]) {
+            answer["is_alone"] = json!(calls.len() == 1);
+            twist(call, answer);
+        }
+    }
+    drop((twist, asked));
+    axum::Json(answer)
+}

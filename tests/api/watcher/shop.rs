@@ -1,0 +1,279 @@
+//! A chain, a database and a watcher that moves only when told.
+
+use std::{path::PathBuf, sync::Arc};
+
+use alloy_primitives::{Address, B256, U256};
+use demo::chain::{ChainOptions, LocalChain};
+use domain::{
+    id::{InvoiceId, MerchantId, TokenId},
+    idempotency::{Fingerprint, IdempotencyKey},
+    invoice::{InvoiceStatus, PaymentStatus},
+    money::{TokenAmount, UsdMillis},
+    signature::ServerSecret,
+};
+use pepay::{
+    app::App,
+    chains::evm::{Step, StepError, Watcher},
+    clock::TestClock,
+    config::Config,
+    invoicing::{self, Case, CreateInvoice, Origin},
+    store::{NewMerchant, StoreError, WriterTask},
+};
+use serde_json::{Value, json};
+
+/// A dollar token of six decimals, at par.
+pub const USDC: TokenId = TokenId(1);
+/// Known, but not accepted.
+pub const EURX: TokenId = TokenId(2);
+/// The network's coin; 2000 dollars each.
+pub const ETH: TokenId = TokenId(3);
+
+pub const PAID_AFTER: u64 = 3;
+pub const FINAL_AFTER: u64 = 6;
+pub const WALLET: Address = Address::repeat_byte(0x77);
+
+pub struct Shop {
+    pub chain: Arc<LocalChain>,
+    pub usdc: Address,
+    pub eurx: Address,
+    pub feed: Address,
+    pub clock: TestClock,
+    pub app: App,
+    pub watcher: Watcher,
+    pub merchant: MerchantId,
+    writer: WriterTask,
+    config: Config,
+    folder: Folder,
+}
+
+/// An invoice that is being watched.
+#[derive(Clone, Copy)]
+pub struct Order {
+    pub id: InvoiceId,
+    pub deposit: Address,
+    pub salt: B256,
+}
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is the system's to clean up.
+        let _left_behind = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        Self::open_with(|_, _| {}).await
+    }
+
+    /// Opens a shop whose network is configured otherwise; `change` gets the chain's URL too.
+    pub async fn open_with(change: impl FnOnce(&mut Value, &LocalChain)) -> Self {
+        let chain = Arc::new(LocalChain::start(ChainOptions::new(31337)).await.unwrap());
+        chain.deploy_factory().await.unwrap();
+        let usdc = chain.deploy_token("USD Coin", "USDC", 6).await.unwrap();
+        let eurx = chain.deploy_token("Euro X", "EURX", 6).await.unwrap();
+        let feed = chain.deploy_feed(2000 * 100_000_000).await.unwrap();
+        for token in [usdc, eurx] {
+            chain.mint(token, payer(&chain), units(1_000_000_000_000)).await.unwrap();
+        }
+        let folder = Folder(std::env::temp_dir().join(format!("pepay-watcher-{}", uuid::Uuid::new_v4())));
+        std::fs::create_dir(&folder.0).unwrap();
+        let mut network = json!({
+            "name": "ethereum", "title": "Ethereum", "chain_id": 31337, "rpc": [chain.rpc_url()],
+            "paid_after": PAID_AFTER, "final_after": FINAL_AFTER, "sweep_account": chain.accounts()[5],
+            "tokens": [
+                { "id": 1, "symbol": "USDC", "name": "USD Coin", "address": usdc, "decimals": 6, "price": "par" },
+                { "id": 2, "symbol": "EURX", "name": "Euro X", "address": eurx, "decimals": 6, "price": "par",
+                  "accepted": false },
+                { "id": 3, "symbol": "ETH", "name": "Ether", "decimals": 18,
+                  "price": { "feed": feed, "heartbeat_seconds": 3600 } },
+            ],
+        });
+        change(&mut network, &chain);
+        let config: Config = serde_json::from_value(json!({
+            "environment": "devnet",
+            "storage": { "database_url": format!("sqlite:{}", folder.0.join("pepay.db").display()) },
+            "networks": [network],
+        }))
+        .unwrap();
+
+        let clock = TestClock::default();
+        let (app, writer) = open_app(&config, &clock).await;
+        let new = NewMerchant {
+            name: "Shop".to_owned(),
+            email: "shop@example.com".to_owned(),
+            evm_wallet: WALLET,
+            recovery_code: [9; 32],
+            created_at: app.clock.now(),
+        };
+        let merchant = app
+            .store
+            .write::<_, StoreError, _>(move |tx| Box::pin(async move { tx.insert_merchant(&new).await }))
+            .await
+            .unwrap();
+        let watcher = Watcher::new(app.clone(), app.config.networks[0].clone());
+        Self { chain, usdc, eurx, feed, clock, app, watcher, merchant, writer, config, folder }
+    }
+
+    /// Ends everything in memory, as a crash would, and starts again from what was stored.
+    pub async fn restart(self) -> Self {
+        self.restart_with_endpoints(None).await
+    }
+
+    /// The same, with other endpoints.
+    pub async fn restart_behind(self, url: &str) -> Self {
+        self.restart_with_endpoints(Some(url)).await
+    }
+
+    async fn restart_with_endpoints(self, url: Option<&str>) -> Self {
+        let Self { chain, usdc, eurx, feed, clock, app, watcher, merchant, writer, mut config, folder } = self;
+        if let Some(url) = url {
+            config.networks[0].rpc = vec![url.parse().unwrap()];
+        }
+        drop((app, watcher));
+        writer.await.unwrap();
+        let (app, writer) = open_app(&config, &clock).await;
+        let watcher = Watcher::new(app.clone(), app.config.networks[0].clone());
+        Self { chain, usdc, eurx, feed, clock, app, watcher, merchant, writer, config, folder }
+    }
+
+    /// An invoice that was quoted in a token, so that its address is watched.
+    pub async fn order(&self, due_millis: u64, token: TokenId) -> Order {
+        let request = CreateInvoice {
+            due: UsdMillis::from_millis(due_millis),
+            expires_in_ms: 15 * 60_000,
+            description: None,
+            customer_id: None,
+            customer_email: None,
+            metadata: "{}".to_owned(),
+            title: None,
+            footer: None,
+            questions: None,
+            return_url: None,
+            return_url_enabled: false,
+        };
+        let key = uuid::Uuid::new_v4().to_string();
+        let origin = Origin {
+            route: "invoices",
+            key: IdempotencyKey::parse(&key).unwrap(),
+            fingerprint: Fingerprint::of(&[key.as_bytes()]),
+            request_id: key,
+        };
+        let invoice = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap().invoice;
+        let order = Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt };
+        self.quote(order, token).await;
+        order
+    }
+
+    /// What the payer is asked to send.
+    pub async fn quote(&self, order: Order, token: TokenId) -> U256 {
+        let quoted = invoicing::choose(&self.app, self.merchant, order.id, "ethereum", token).await.unwrap();
+        quoted.quote.amount.base_units()
+    }
+
+    pub fn payer(&self) -> Address {
+        payer(&self.chain)
+    }
+
+    /// Pays dollars in thousandths, in a block of its own.
+    pub async fn pay(&self, order: Order, millis: u64) -> B256 {
+        self.pay_token(order, self.usdc, millis * 1000).await
+    }
+
+    pub async fn pay_token(&self, order: Order, token: Address, amount: u64) -> B256 {
+        let hash = self.chain.send_token(self.payer(), token, order.deposit, units(amount)).await.unwrap();
+        self.chain.mined(hash).await.unwrap();
+        hash
+    }
+
+    pub async fn pay_native(&self, order: Order, amount: U256) -> B256 {
+        let hash = self.chain.send_native(self.payer(), order.deposit, amount).await.unwrap();
+        self.chain.mined(hash).await.unwrap();
+        hash
+    }
+
+    /// Mines until what was just paid is deep enough to count, and reads it.
+    pub async fn confirm(&mut self) {
+        self.chain.mine(PAID_AFTER - 1).await.unwrap();
+        self.catch_up().await;
+    }
+
+    /// Steps until there is nothing new.
+    pub async fn catch_up(&mut self) {
+        for _ in 0..100 {
+            if self.watcher.step().await.unwrap() == Step::Idle {
+                return;
+            }
+        }
+        panic!("the watcher does not come to rest");
+    }
+
+    pub async fn failing_step(&mut self) -> StepError {
+        self.watcher.step().await.expect_err("the step fails")
+    }
+
+    pub async fn case(&self, order: Order) -> Case {
+        let mut reader = self.app.store.reader().await.unwrap();
+        Case::load(&mut reader.tx(), &self.app.config, self.merchant, order.id).await.unwrap().unwrap()
+    }
+
+    /// Every unit that reached the address is one recorded unit, whether it is credited or not.
+    pub async fn check_conservation(&self, order: Order) {
+        let case = self.case(order).await;
+        let sweeps = self.app.store.reader().await.unwrap().tx().sweeps(self.merchant, order.id).await.unwrap();
+        for token in [USDC, EURX, ETH] {
+            let held = match token {
+                USDC => self.chain.balance_of(self.usdc, order.deposit).await.unwrap(),
+                EURX => self.chain.balance_of(self.eurx, order.deposit).await.unwrap(),
+                _ => self.chain.native_balance(order.deposit).await.unwrap(),
+            };
+            let left = sweeps.iter().filter(|sweep| sweep.token == token).map(|sweep| sweep.amount);
+            let arrived = held + left.fold(TokenAmount::ZERO, TokenAmount::plus).base_units();
+            let recorded =
+                case.payments.iter().filter(|payment| payment.record.canonical && payment.record.token == token);
+            let recorded = recorded.map(|payment| payment.record.amount).fold(TokenAmount::ZERO, TokenAmount::plus);
+            assert_eq!(recorded.base_units(), arrived, "token {token}");
+        }
+    }
+
+    /// The types of an invoice's events so far, in order.
+    pub async fn events(&self, order: Order) -> Vec<String> {
+        let numbered = self.app.store.write::<_, StoreError, _>(|tx| Box::pin(async { tx.number_events(1000).await }));
+        numbered.await.unwrap();
+        let mut reader = self.app.store.reader().await.unwrap();
+        let events = reader.tx().events_of_invoice(self.merchant, order.id, 0, 1000).await.unwrap();
+        events.into_iter().map(|event| event.event_type).collect()
+    }
+}
+
+#[track_caller]
+pub fn check(case: &Case, status: InvoiceStatus, credit_millis: u64) {
+    let standing = &case.invoice.standing;
+    assert_eq!((standing.status, standing.credit), (status, UsdMillis::from_millis(credit_millis)));
+    let credited = case.payments.iter().filter(|payment| {
+        payment.record.canonical && matches!(payment.status, PaymentStatus::Confirmed | PaymentStatus::Underpaid)
+    });
+    let worth: UsdMillis = credited.map(|payment| payment.worth).sum();
+    // A quote's rounding may credit a little more than the transfers are worth, never less.
+    assert!(worth <= standing.credit, "{worth} of payments for a credit of {}", standing.credit);
+}
+
+async fn open_app(config: &Config, clock: &TestClock) -> (App, WriterTask) {
+    let secrets = vec![ServerSecret::from_bytes([5; 32])];
+    App::open(config.clone(), secrets, clock.clock(), "http://127.0.0.1").await.unwrap()
+}
+
+fn payer(chain: &LocalChain) -> Address {
+    chain.accounts()[1]
+}
+
+pub fn units(units: u64) -> U256 {
+    U256::from(units)
+}
+
+/// Ether in thousandths.
+pub fn milliether(amount: u64) -> U256 {
+    U256::from(amount) * U256::from(1_000_000_000_000_000_u64)
+}
