@@ -35,6 +35,11 @@ impl Stage {
         if snapshot.quote.is_some() && !is_choosing { Self::Pay } else { Self::Choose }
     }
 
+    /// Whether there is time left that the payer should see.
+    pub fn has_time(self) -> bool {
+        matches!(self, Self::Choose | Self::Pay | Self::Confirming)
+    }
+
     /// Whether only a chain can still change it.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Paid | Self::Expired | Self::Canceled)

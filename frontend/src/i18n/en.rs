@@ -34,7 +34,7 @@ impl English {
     }
 
     pub fn test_network(self) -> &'static str {
-        "Test network, no real money"
+        "Test network"
     }
 
     pub fn amount_due(self) -> &'static str {

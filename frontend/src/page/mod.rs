@@ -10,8 +10,8 @@ mod summary;
 
 use choose::Choose;
 use confirming::Confirming;
-use leptos::{either::EitherOf7, prelude::*};
-use outcome::{Canceled, Checking, Expired, Paid};
+use leptos::{either::EitherOf4, prelude::*};
+use outcome::Outcome;
 use pay::Pay;
 use payments::Payments;
 use status::Status;
@@ -36,13 +36,10 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
                 {move || session.is_stale.get().then(|| view! { <p class="stale">{t.stale()}</p> })}
                 <Status />
                 {move || match session.stage() {
-                    Stage::Choose => EitherOf7::A(view! { <Choose /> }),
-                    Stage::Pay => EitherOf7::B(view! { <Pay /> }),
-                    Stage::Confirming => EitherOf7::C(view! { <Confirming /> }),
-                    Stage::Checking => EitherOf7::D(view! { <Checking /> }),
-                    Stage::Paid => EitherOf7::E(view! { <Paid /> }),
-                    Stage::Expired => EitherOf7::F(view! { <Expired /> }),
-                    Stage::Canceled => EitherOf7::G(view! { <Canceled /> }),
+                    Stage::Choose => EitherOf4::A(view! { <Choose /> }),
+                    Stage::Pay => EitherOf4::B(view! { <Pay /> }),
+                    Stage::Confirming => EitherOf4::C(view! { <Confirming /> }),
+                    _ => EitherOf4::D(view! { <Outcome /> }),
                 }}
                 <Payments />
             </section>

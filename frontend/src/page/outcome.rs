@@ -8,48 +8,41 @@ use crate::{
     components::{CHECK, CLOCK, CROSS, Mark},
     i18n,
     session::PaymentSession,
+    stage::Stage,
 };
 
+/// Paid, expired, canceled, or time is up.
 #[component]
-pub fn Paid() -> impl IntoView {
-    view! { <Outcome variant="done" mark=CHECK title=i18n::text().paid() notes=paid_notes /> }
-}
-
-#[component]
-pub fn Checking() -> impl IntoView {
-    let notes = |_: &Snapshot| vec![i18n::text().checking_hint().to_owned()];
-    view! { <Outcome variant="waiting" mark=CLOCK title=i18n::text().time_is_up() notes=notes /> }
-}
-
-#[component]
-pub fn Expired() -> impl IntoView {
-    view! { <Outcome variant="over" mark=CLOCK title=i18n::text().expired() notes=expired_notes /> }
-}
-
-#[component]
-pub fn Canceled() -> impl IntoView {
-    view! { <Outcome variant="over" mark=CROSS title=i18n::text().canceled() notes=canceled_notes /> }
-}
-
-#[component]
-fn Outcome(
-    variant: &'static str,
-    mark: &'static str,
-    title: &'static str,
-    notes: fn(&Snapshot) -> Vec<String>,
-) -> impl IntoView {
+pub fn Outcome() -> impl IntoView {
     let session = PaymentSession::current();
-    let notes = session.part(notes);
+    let notes = move || {
+        let notes = match session.stage() {
+            Stage::Paid => session.part(paid_notes)(),
+            Stage::Expired => session.part(expired_notes)(),
+            Stage::Canceled => session.part(canceled_notes)(),
+            _ => vec![i18n::text().checking_hint().to_owned()],
+        };
+        notes.into_iter().map(|note| view! { <p>{note}</p> }).collect_view()
+    };
     view! {
-        <div class=format!("outcome outcome--{variant}")>
-            <div class="outcome__mark">
-                <Mark path=mark />
-            </div>
+        <div class=move || format!("outcome outcome--{}", look(session.stage()).0)>
+            <div class="outcome__mark">{move || view! { <Mark path=look(session.stage()).1 /> }}</div>
             <h2 id=STAGE_HEADING tabindex="-1">
-                {title}
+                {move || look(session.stage()).2}
             </h2>
-            {move || notes().into_iter().map(|note| view! { <p>{note}</p> }).collect_view()}
+            {notes}
         </div>
+    }
+}
+
+/// The variant of the look, the mark and the heading.
+fn look(stage: Stage) -> (&'static str, &'static str, &'static str) {
+    let t = i18n::text();
+    match stage {
+        Stage::Paid => ("done", CHECK, t.paid()),
+        Stage::Expired => ("over", CLOCK, t.expired()),
+        Stage::Canceled => ("over", CROSS, t.canceled()),
+        _ => ("waiting", CLOCK, t.time_is_up()),
     }
 }
 

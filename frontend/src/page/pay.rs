@@ -27,7 +27,7 @@ pub fn Pay() -> impl IntoView {
                     <div class="fact">
                         <dt>{t.send_exactly()}</dt>
                         <dd class="fact__value">
-                            <span class="amount" translate="no">
+                            <span class="amount" class:amount--long=session.part(has_long_amount) translate="no">
                                 <span id="amount">{session.quote_text(|quote| quote.amount.clone())}</span>
                                 " "
                                 <span class="amount__symbol">{session.quote_text(|quote| quote.symbol.clone())}</span>
@@ -144,6 +144,11 @@ fn change(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {
         let url = format!("{}&choose=1", page_url(session));
         view! { <a class="change" href=url on:click=choose>{i18n::text().change_token()}</a> }
     })
+}
+
+/// Whether the amount needs smaller letters: native coins have 18 decimals.
+fn has_long_amount(snapshot: &Snapshot) -> bool {
+    snapshot.quote.as_ref().is_some_and(|quote| 10 < quote.amount.len())
 }
 
 fn is_quote_lapsed(snapshot: &Snapshot, now_ms: i64) -> bool {

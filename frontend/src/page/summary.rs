@@ -31,7 +31,7 @@ pub fn Summary() -> impl IntoView {
             </p>
             {session.part(totals)}
             {move || {
-                (!session.stage().is_final())
+                session.stage().has_time()
                     .then(|| {
                         view! {
                             <p class="timer">
