@@ -16,13 +16,17 @@ pub enum Json {
 /// Deeper than anything the server sends.
 const DEPTH: u32 = 32;
 
+/// What was read is not JSON, or not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amiss;
+
 impl Json {
-    /// `None` for anything that is not exactly one JSON value.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads exactly one JSON value.
+    pub fn parse(text: &str) -> Result<Self, Amiss> {
         let mut parser = Parser { text, at: 0 };
-        let value = parser.value(DEPTH)?;
+        let value = parser.value(DEPTH).ok_or(Amiss)?;
         parser.skip_space();
-        (parser.at == text.len()).then_some(value)
+        if parser.at == text.len() { Ok(value) } else { Err(Amiss) }
     }
 
     /// The field of that name; `Null` if there is none.
@@ -31,42 +35,43 @@ impl Json {
         fields.iter().find(|(field, _)| field == name).map_or(&Self::Null, |(_, value)| value)
     }
 
-    pub fn as_str(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
+    pub fn as_str(&self) -> Result<&str, Amiss> {
+        if let Self::Text(text) = self { Ok(text) } else { Err(Amiss) }
     }
 
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub fn text(&self, name: &str) -> Result<String, Amiss> {
         self.field(name).as_str().map(str::to_owned)
     }
 
     /// Text that may be absent; anything else in its place is an error.
-    pub fn optional_text(&self, name: &str) -> Option<Option<String>> {
+    pub fn optional_text(&self, name: &str) -> Result<Option<String>, Amiss> {
         match self.field(name) {
-            Self::Null => Some(None),
-            Self::Text(text) => Some(Some(text.clone())),
-            _ => None,
+            Self::Null => Ok(None),
+            Self::Text(text) => Ok(Some(text.clone())),
+            _ => Err(Amiss),
         }
     }
 
     /// An integer that may be absent; anything else in its place is an error.
-    pub fn optional_integer(&self, name: &str) -> Option<Option<i64>> {
+    pub fn optional_integer(&self, name: &str) -> Result<Option<i64>, Amiss> {
         match self.field(name) {
-            Self::Null => Some(None),
-            Self::Number(digits) => digits.parse().ok().map(Some),
-            _ => None,
+            Self::Null => Ok(None),
+            Self::Number(digits) => digits.parse().map(Some).map_err(|_| Amiss),
+            _ => Err(Amiss),
         }
     }
 
-    pub fn integer<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
-        T::try_from(self.optional_integer(name)??).ok()
+    pub fn integer<T: TryFrom<i64>>(&self, name: &str) -> Result<T, Amiss> {
+        let integer = self.optional_integer(name)?.ok_or(Amiss)?;
+        T::try_from(integer).map_err(|_| Amiss)
     }
 
-    pub fn bool(&self, name: &str) -> Option<bool> {
-        if let Self::Bool(value) = self.field(name) { Some(*value) } else { None }
+    pub fn bool(&self, name: &str) -> Result<bool, Amiss> {
+        if let Self::Bool(value) = self.field(name) { Ok(*value) } else { Err(Amiss) }
     }
 
-    pub fn list<T>(&self, name: &str, read: fn(&Self) -> Option<T>) -> Option<Vec<T>> {
-        let Self::List(values) = self.field(name) else { return None };
+    pub fn list<T>(&self, name: &str, read: fn(&Self) -> Result<T, Amiss>) -> Result<Vec<T>, Amiss> {
+        let Self::List(values) = self.field(name) else { return Err(Amiss) };
         values.iter().map(read).collect()
     }
 }
@@ -226,7 +231,7 @@ mod tests {
         let Json::List(values) = json.field("a") else { panic!("{json:?}") };
         assert_eq!(values[..3], [number("1"), number("-2.5e3"), Json::Bool(true)]);
         assert_eq!(values[3..], [Json::Bool(false), Json::Null, Json::List(Vec::new()), Json::Map(Vec::new())]);
-        assert_eq!(json.text("b").as_deref(), Some("x"));
+        assert_eq!(json.text("b").as_deref(), Ok("x"));
         assert_eq!(*json.field("c"), Json::Null);
     }
 
@@ -235,11 +240,11 @@ mod tests {
         for text in ["", "plain", "</script>", "\"\\\u{8}\u{c}\n\r\t\u{0}\u{1f}", "ä €\u{2028}", "🦀🦀", "\u{fffd}"]
         {
             let json = serde_json::to_string(text).unwrap();
-            assert_eq!(Json::parse(&json), Some(Json::Text(text.to_owned())), "{json}");
+            assert_eq!(Json::parse(&json), Ok(Json::Text(text.to_owned())), "{json}");
         }
         for json in [r#""\u003c\u00e9\/""#, r#""\ud83e\udd80!""#] {
             let expected: String = serde_json::from_str(json).unwrap();
-            assert_eq!(Json::parse(json), Some(Json::Text(expected)), "{json}");
+            assert_eq!(Json::parse(json), Ok(Json::Text(expected)), "{json}");
         }
     }
 
@@ -266,20 +271,20 @@ mod tests {
             "\"\\u00é\"",
             &deep,
         ] {
-            assert_eq!(Json::parse(text), None, "{text:.40}");
+            assert_eq!(Json::parse(text), Err(Amiss), "{text:.40}");
         }
     }
 
     #[test]
     fn integers_are_exact_and_within_their_type() {
         let json = Json::parse(r#"{"large":9007199254740993,"small":-1,"half":0.5,"text":"1"}"#).unwrap();
-        assert_eq!(json.integer("large"), Some(9_007_199_254_740_993_u64));
-        assert_eq!(json.integer::<u64>("small"), None);
-        assert_eq!(json.integer::<u8>("large"), None);
-        assert_eq!(json.integer::<i64>("half"), None);
-        assert_eq!(json.integer::<i64>("text"), None);
-        assert_eq!(json.integer::<i64>("absent"), None);
-        assert_eq!(json.optional_integer("absent"), Some(None));
-        assert_eq!(json.optional_integer("half"), None);
+        assert_eq!(json.integer("large"), Ok(9_007_199_254_740_993_u64));
+        assert_eq!(json.integer::<u64>("small"), Err(Amiss));
+        assert_eq!(json.integer::<u8>("large"), Err(Amiss));
+        assert_eq!(json.integer::<i64>("half"), Err(Amiss));
+        assert_eq!(json.integer::<i64>("text"), Err(Amiss));
+        assert_eq!(json.integer::<i64>("absent"), Err(Amiss));
+        assert_eq!(json.optional_integer("absent"), Ok(None));
+        assert_eq!(json.optional_integer("half"), Err(Amiss));
     }
 }

@@ -8,11 +8,15 @@ use wire::{
     snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token},
 };
 
-use crate::json::Json;
+use crate::json::{Amiss, Json};
 
-/// A snapshot; `None` if anything in it is missing or not as it should be.
-pub fn snapshot(json: &Json) -> Option<Snapshot> {
-    Some(Snapshot {
+/// A snapshot.
+///
+/// # Errors
+///
+/// [`Amiss`] if anything in it is missing or not as it should be; so for all that follow.
+pub fn snapshot(json: &Json) -> Result<Snapshot, Amiss> {
+    Ok(Snapshot {
         version: json.integer("version")?,
         now_ms: json.integer("now_ms")?,
         credentials: credentials(json.field("credentials"))?,
@@ -26,8 +30,8 @@ pub fn snapshot(json: &Json) -> Option<Snapshot> {
     })
 }
 
-pub fn stream_connection(json: &Json) -> Option<StreamConnection> {
-    Some(StreamConnection {
+pub fn stream_connection(json: &Json) -> Result<StreamConnection, Amiss> {
+    Ok(StreamConnection {
         token: json.text("token")?,
         endpoint: json.text("endpoint")?,
         format: json.text("format")?,
@@ -36,28 +40,28 @@ pub fn stream_connection(json: &Json) -> Option<StreamConnection> {
 }
 
 /// Absent is fine, wrong is not.
-fn optional<T>(json: &Json, read: fn(&Json) -> Option<T>) -> Option<Option<T>> {
-    if *json == Json::Null { Some(None) } else { read(json).map(Some) }
+fn optional<T>(json: &Json, read: fn(&Json) -> Result<T, Amiss>) -> Result<Option<T>, Amiss> {
+    if *json == Json::Null { Ok(None) } else { read(json).map(Some) }
 }
 
-fn credentials(json: &Json) -> Option<SessionHeaders> {
-    Some(SessionHeaders { session_token: json.text("x-session-token")?, signature: json.text("x-signature")? })
+fn credentials(json: &Json) -> Result<SessionHeaders, Amiss> {
+    Ok(SessionHeaders { session_token: json.text("x-session-token")?, signature: json.text("x-signature")? })
 }
 
-fn environment(json: &Json) -> Option<Environment> {
-    Some(match json.as_str()? {
+fn environment(json: &Json) -> Result<Environment, Amiss> {
+    Ok(match json.as_str()? {
         "devnet" => Environment::Devnet,
         "mainnet" => Environment::Mainnet,
-        _ => return None,
+        _ => return Err(Amiss),
     })
 }
 
-fn merchant(json: &Json) -> Option<Merchant> {
-    Some(Merchant { name: json.text("name")?, email: json.text("email")? })
+fn merchant(json: &Json) -> Result<Merchant, Amiss> {
+    Ok(Merchant { name: json.text("name")?, email: json.text("email")? })
 }
 
-fn invoice(json: &Json) -> Option<Invoice> {
-    Some(Invoice {
+fn invoice(json: &Json) -> Result<Invoice, Amiss> {
+    Ok(Invoice {
         id: json.text("id")?,
         title: json.text("title")?,
         footer: json.text("footer")?,
@@ -75,27 +79,27 @@ fn invoice(json: &Json) -> Option<Invoice> {
     })
 }
 
-fn invoice_status(json: &Json) -> Option<InvoiceStatus> {
-    Some(match json.as_str()? {
+fn invoice_status(json: &Json) -> Result<InvoiceStatus, Amiss> {
+    Ok(match json.as_str()? {
         "unpaid" => InvoiceStatus::Unpaid,
         "underpaid" => InvoiceStatus::Underpaid,
         "paid" => InvoiceStatus::Paid,
         "expired" => InvoiceStatus::Expired,
         "canceled" => InvoiceStatus::Canceled,
-        _ => return None,
+        _ => return Err(Amiss),
     })
 }
 
-fn token_type(json: &Json) -> Option<TokenType> {
-    Some(match json.as_str()? {
+fn token_type(json: &Json) -> Result<TokenType, Amiss> {
+    Ok(match json.as_str()? {
         "native" => TokenType::Native,
         "erc20" => TokenType::Erc20,
-        _ => return None,
+        _ => return Err(Amiss),
     })
 }
 
-fn token(json: &Json) -> Option<Token> {
-    Some(Token {
+fn token(json: &Json) -> Result<Token, Amiss> {
+    Ok(Token {
         id: json.integer("id")?,
         symbol: json.text("symbol")?,
         name: json.text("name")?,
@@ -106,8 +110,8 @@ fn token(json: &Json) -> Option<Token> {
     })
 }
 
-fn quote(json: &Json) -> Option<Quote> {
-    Some(Quote {
+fn quote(json: &Json) -> Result<Quote, Amiss> {
+    Ok(Quote {
         token_id: json.integer("token_id")?,
         symbol: json.text("symbol")?,
         token_type: token_type(json.field("token_type"))?,
@@ -127,16 +131,16 @@ fn quote(json: &Json) -> Option<Quote> {
     })
 }
 
-fn notice(json: &Json) -> Option<Notice> {
-    Some(match json.as_str()? {
+fn notice(json: &Json) -> Result<Notice, Amiss> {
+    Ok(match json.as_str()? {
         "no_price" => Notice::NoPrice,
         "not_offered" => Notice::NotOffered,
-        _ => return None,
+        _ => return Err(Amiss),
     })
 }
 
-fn payment(json: &Json) -> Option<Payment> {
-    Some(Payment {
+fn payment(json: &Json) -> Result<Payment, Amiss> {
+    Ok(Payment {
         id: json.text("id")?,
         state: payment_state(json.field("state"))?,
         network: json.text("network")?,
@@ -150,15 +154,15 @@ fn payment(json: &Json) -> Option<Payment> {
     })
 }
 
-fn payment_state(json: &Json) -> Option<PaymentState> {
-    Some(match json.as_str()? {
+fn payment_state(json: &Json) -> Result<PaymentState, Amiss> {
+    Ok(match json.as_str()? {
         "confirming" => PaymentState::Confirming,
         "credited" => PaymentState::Credited,
         "late" => PaymentState::Late,
         "unexpected" => PaymentState::Unexpected,
         "unpriced" => PaymentState::Unpriced,
         "orphaned" => PaymentState::Orphaned,
-        _ => return None,
+        _ => return Err(Amiss),
     })
 }
 
@@ -170,7 +174,7 @@ mod tests {
     #[track_caller]
     fn check(written: &Snapshot) {
         let json = Json::parse(&serde_json::to_string(written).unwrap()).unwrap();
-        assert_eq!(snapshot(&json).as_ref(), Some(written));
+        assert_eq!(snapshot(&json).as_ref(), Ok(written));
     }
 
     #[test]
@@ -215,7 +219,7 @@ mod tests {
     fn a_snapshot_with_anything_amiss_is_refused_whole() {
         let whole = serde_json::to_value(states::pay()).unwrap();
         let read = |value: &serde_json::Value| snapshot(&Json::parse(&value.to_string()).unwrap());
-        assert!(read(&whole).is_some());
+        assert!(read(&whole).is_ok());
         for (path, wrong) in [
             ("/invoice/amount", serde_json::json!(-1)),
             ("/invoice/amount", serde_json::json!(0.5)),
@@ -227,7 +231,7 @@ mod tests {
         ] {
             let mut amiss = whole.clone();
             *amiss.pointer_mut(path).unwrap() = wrong;
-            assert_eq!(read(&amiss), None, "{path}");
+            assert_eq!(read(&amiss), Err(Amiss), "{path}");
         }
     }
 
@@ -240,6 +244,6 @@ mod tests {
             ws_url: "/ws/payment?format=event_v1".to_owned(),
         };
         let json = Json::parse(&serde_json::to_string(&written).unwrap()).unwrap();
-        assert_eq!(stream_connection(&json), Some(written));
+        assert_eq!(stream_connection(&json), Ok(written));
     }
 }

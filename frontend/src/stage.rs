@@ -46,6 +46,28 @@ impl Stage {
     }
 }
 
+/// Which part of the page is drawn. While it stays the same nothing is drawn anew, only amounts and times change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Screen {
+    Choose,
+    /// What to send where; another token, network or address is another screen.
+    Pay(String),
+    Confirming,
+    Outcome,
+}
+
+impl Screen {
+    /// See [`Stage::of`].
+    pub fn of(snapshot: &Snapshot, now_ms: i64, is_choosing: bool) -> Self {
+        match (Stage::of(snapshot, now_ms, is_choosing), &snapshot.quote) {
+            (Stage::Pay, Some(quote)) => Self::Pay(format!("{} {}", quote_choice(quote), quote.address)),
+            (Stage::Pay | Stage::Choose, _) => Self::Choose,
+            (Stage::Confirming, _) => Self::Confirming,
+            (Stage::Checking | Stage::Paid | Stage::Expired | Stage::Canceled, _) => Self::Outcome,
+        }
+    }
+}
+
 /// Whether `seconds` (epoch) have come at server time `now_ms`.
 pub fn is_past(seconds: i64, now_ms: i64) -> bool {
     seconds.saturating_mul(1000) <= now_ms

@@ -243,7 +243,7 @@ impl English {
         "The time to pay is over."
     }
 
-    pub fn expired_hint(self, merchant: &str) -> String {
+    pub fn over_hint(self, merchant: &str) -> String {
         format!("Please do not send anything to the address any more. If you already did, contact {merchant}.")
     }
 

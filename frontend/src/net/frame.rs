@@ -4,10 +4,10 @@ use crate::json::Json;
 
 /// Whether what the page shows may have changed. What changed is never read from a frame, but fetched.
 pub fn asks_for_refresh(text: &str) -> bool {
-    let Some(frame) = Json::parse(text) else { return false };
+    let Ok(frame) = Json::parse(text) else { return false };
     match frame.field("object").as_str() {
-        Some("event") => true,
-        Some("ws_control") => matches!(frame.field("type").as_str(), Some("snapshot.changed" | "resync.required")),
+        Ok("event") => true,
+        Ok("ws_control") => matches!(frame.field("type").as_str(), Ok("snapshot.changed" | "resync.required")),
         _ => false,
     }
 }

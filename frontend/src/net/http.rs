@@ -9,13 +9,13 @@ use crate::{json::Json, read};
 
 pub async fn snapshot(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<Snapshot> {
     let request = with_credentials(Request::get("/pay/snapshot"), credentials);
-    read::snapshot(&answer(request.abort_signal(Some(abort)).build().ok()?).await?)
+    read::snapshot(&answer(request.abort_signal(Some(abort)).build().ok()?).await?).ok()
 }
 
 /// Where to follow the payment: each call gives a fresh credential.
 pub async fn stream(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<StreamConnection> {
     let request = with_credentials(Request::get("/api/v1/payments/stream-token"), credentials);
-    read::stream_connection(&answer(request.abort_signal(Some(abort)).build().ok()?).await?)
+    read::stream_connection(&answer(request.abort_signal(Some(abort)).build().ok()?).await?).ok()
 }
 
 /// Asks for a quote, as the form does: `choice` is `network:token_id`.
@@ -26,7 +26,7 @@ pub async fn choose(credentials: &SessionHeaders, choice: &str) -> Option<Snapsh
         .header("accept", "application/json")
         .header("content-type", "application/x-www-form-urlencoded")
         .body(format!("session={session}&signature={signature}&token={choice}"));
-    read::snapshot(&answer(request.ok()?).await?)
+    read::snapshot(&answer(request.ok()?).await?).ok()
 }
 
 fn with_credentials(request: RequestBuilder, credentials: &SessionHeaders) -> RequestBuilder {
@@ -41,5 +41,5 @@ async fn answer(request: Request) -> Option<Json> {
     if !response.ok() {
         return None;
     }
-    Json::parse(&response.text().await.ok()?)
+    Json::parse(&response.text().await.ok()?).ok()
 }

@@ -1,6 +1,6 @@
 //! Which token, on which network: a plain form, saved a page load where scripts run.
 
-use leptos::{either::Either, ev::SubmitEvent, prelude::*};
+use leptos::{ev::SubmitEvent, prelude::*};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{FormData, HtmlFormElement};
@@ -30,8 +30,11 @@ pub fn Choose() -> impl IntoView {
             <legend class="visually-hidden">{t.token_and_network()}</legend>
             {session.part(tokens)}
         </fieldset>
+        <p class="hint" hidden=session.part(|held| !held.tokens.is_empty())>
+            {t.no_tokens()}
+        </p>
         <button class="button" disabled=move || session.is_sending.get()>
-            {move || if session.is_sending.get() { t.one_moment() } else { t.go_on() }}
+            {move || if session.is_sending.get() { t.one_moment().to_owned() } else { t.go_on().to_owned() }}
         </button>
     };
     choice_form(session, "choose", fields)
@@ -76,15 +79,11 @@ fn submit(session: PaymentSession, event: &SubmitEvent) {
 }
 
 fn tokens(snapshot: &Snapshot) -> impl IntoView + use<> {
-    let t = i18n::text();
-    if snapshot.tokens.is_empty() {
-        return Either::Left(view! { <p class="hint">{t.no_tokens()}</p> });
-    }
     let mut available = snapshot.tokens.iter().filter(|token| token.unavailable_reason.is_none());
     let only = available.next().filter(|_| available.next().is_none());
     let chosen = snapshot.quote.as_ref().map(stage::quote_choice).or_else(|| only.map(stage::token_choice));
     let groups = stage::by_symbol(&snapshot.tokens).into_iter();
-    Either::Right(groups.map(|group| token_group(group, chosen.as_deref())).collect_view())
+    groups.map(|group| token_group(group, chosen.as_deref())).collect_view()
 }
 
 /// One token with the networks it can be sent on.

@@ -18,7 +18,7 @@ use status::Status;
 use summary::{Contact, Summary};
 use wire::snapshot::Snapshot;
 
-use crate::{i18n, net, session::PaymentSession, stage::Stage};
+use crate::{i18n, net, session::PaymentSession, stage::Screen};
 
 /// The heading of the present stage, which takes the focus when the payer's own act changed the stage.
 const STAGE_HEADING: &str = "stage";
@@ -33,13 +33,15 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
         <div class="checkout">
             <Summary />
             <section class="stage" aria-labelledby=STAGE_HEADING>
-                {move || session.is_stale.get().then(|| view! { <p class="stale">{t.stale()}</p> })}
+                <p class="stale" hidden=move || !session.is_stale.get()>
+                    {t.stale()}
+                </p>
                 <Status />
-                {move || match session.stage() {
-                    Stage::Choose => EitherOf4::A(view! { <Choose /> }),
-                    Stage::Pay => EitherOf4::B(view! { <Pay /> }),
-                    Stage::Confirming => EitherOf4::C(view! { <Confirming /> }),
-                    _ => EitherOf4::D(view! { <Outcome /> }),
+                {move || match session.screen() {
+                    Screen::Choose => EitherOf4::A(view! { <Choose /> }),
+                    Screen::Pay(_) => EitherOf4::B(view! { <Pay /> }),
+                    Screen::Confirming => EitherOf4::C(view! { <Confirming /> }),
+                    Screen::Outcome => EitherOf4::D(view! { <Outcome /> }),
                 }}
                 <Payments />
             </section>

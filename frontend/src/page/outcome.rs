@@ -5,7 +5,7 @@ use wire::snapshot::Snapshot;
 
 use super::STAGE_HEADING;
 use crate::{
-    components::{CHECK, CLOCK, CROSS, Mark},
+    components::{CHECK, CLOCK, CROSS},
     i18n,
     session::PaymentSession,
     stage::Stage,
@@ -15,23 +15,48 @@ use crate::{
 #[component]
 pub fn Outcome() -> impl IntoView {
     let session = PaymentSession::current();
-    let notes = move || {
-        let notes = match session.stage() {
-            Stage::Paid => session.part(paid_notes)(),
-            Stage::Expired => session.part(expired_notes)(),
-            Stage::Canceled => session.part(canceled_notes)(),
-            _ => vec![i18n::text().checking_hint().to_owned()],
-        };
-        notes.into_iter().map(|note| view! { <p>{note}</p> }).collect_view()
-    };
     view! {
         <div class=move || format!("outcome outcome--{}", look(session.stage()).0)>
-            <div class="outcome__mark">{move || view! { <Mark path=look(session.stage()).1 /> }}</div>
+            <div class="outcome__mark">
+                <svg class="mark" viewBox="0 0 24 24" aria-hidden="true">
+                    <path d=move || look(session.stage()).1.to_owned() />
+                </svg>
+            </div>
             <h2 id=STAGE_HEADING tabindex="-1">
-                {move || look(session.stage()).2}
+                {move || look(session.stage()).2.to_owned()}
             </h2>
-            {notes}
+            <p>{move || said(session)}</p>
+            <p hidden=move || remark(session).is_empty()>{move || remark(session)}</p>
         </div>
+    }
+}
+
+/// What happened.
+fn said(session: PaymentSession) -> String {
+    let t = i18n::text();
+    match session.stage() {
+        Stage::Paid => session.text(|held| i18n::text().paid_to(held.invoice.amount, &held.merchant.name))(),
+        Stage::Expired => t.expired_status().to_owned(),
+        Stage::Canceled => t.canceled_status().to_owned(),
+        _ => t.checking_hint().to_owned(),
+    }
+}
+
+/// What the payer should know or do about it; often nothing.
+fn remark(session: PaymentSession) -> String {
+    match session.stage() {
+        Stage::Paid => session.text(remark_on_paid)(),
+        Stage::Expired | Stage::Canceled => session.text(|held| i18n::text().over_hint(&held.merchant.name))(),
+        _ => String::new(),
+    }
+}
+
+fn remark_on_paid(snapshot: &Snapshot) -> String {
+    let t = i18n::text();
+    match (snapshot.invoice.overpaid, snapshot.invoice.late) {
+        (0, false) => String::new(),
+        (0, true) => t.paid_late().to_owned(),
+        (by, _) => t.overpaid(by, &snapshot.merchant.name),
     }
 }
 
@@ -44,27 +69,4 @@ fn look(stage: Stage) -> (&'static str, &'static str, &'static str) {
         Stage::Canceled => ("over", CROSS, t.canceled()),
         _ => ("waiting", CLOCK, t.time_is_up()),
     }
-}
-
-fn paid_notes(snapshot: &Snapshot) -> Vec<String> {
-    let t = i18n::text();
-    let (invoice, merchant) = (&snapshot.invoice, &snapshot.merchant.name);
-    let mut notes = vec![t.paid_to(invoice.amount, merchant)];
-    if invoice.late {
-        notes.push(t.paid_late().to_owned());
-    }
-    if 0 < invoice.overpaid {
-        notes.push(t.overpaid(invoice.overpaid, merchant));
-    }
-    notes
-}
-
-fn expired_notes(snapshot: &Snapshot) -> Vec<String> {
-    let t = i18n::text();
-    vec![t.expired_status().to_owned(), t.expired_hint(&snapshot.merchant.name)]
-}
-
-fn canceled_notes(snapshot: &Snapshot) -> Vec<String> {
-    let t = i18n::text();
-    vec![t.canceled_status().to_owned(), t.expired_hint(&snapshot.merchant.name)]
 }
