@@ -120,29 +120,30 @@ impl PaymentSession {
         self.snapshot.with_untracked(part)
     }
 
+    /// Reads the newest snapshot.
+    pub fn held<T>(self, part: impl FnOnce(&Snapshot) -> T) -> T {
+        self.snapshot.with(part)
+    }
+
     /// Reads the newest snapshot at the server's present time, again at every tick of the clock.
-    pub fn read<T>(self, part: fn(&Snapshot, i64) -> T) -> T {
+    pub fn timed<T>(self, part: impl FnOnce(&Snapshot, i64) -> T) -> T {
         let now_ms = self.now_ms.get();
         self.snapshot.with(|snapshot| part(snapshot, now_ms))
     }
 
-    /// Text that follows the snapshot.
-    pub fn text(self, part: fn(&Snapshot) -> String) -> impl Fn() -> String + Copy + Send + Sync + 'static {
-        move || self.snapshot.with(part)
+    /// Reads the newest quote; empty while there is none.
+    pub fn quote(self, part: fn(&Quote) -> String) -> String {
+        self.snapshot.with(|snapshot| snapshot.quote.as_ref().map(part).unwrap_or_default())
     }
 
     /// Text of the quote that stays the same while [`Screen::Pay`] does.
     pub fn quote_once(self, part: fn(&Quote) -> String) -> String {
-        untrack(self.quote_text(part))
+        untrack(|| self.quote(part))
     }
 
-    /// Text that follows the quote; empty while there is none.
-    pub fn quote_text(self, part: fn(&Quote) -> String) -> impl Fn() -> String + Copy + Send + Sync + 'static {
-        move || self.snapshot.with(|snapshot| snapshot.quote.as_ref().map(part).unwrap_or_default())
-    }
-
-    /// Anything else that follows the snapshot.
-    pub fn part<T: 'static>(self, part: fn(&Snapshot) -> T) -> impl Fn() -> T + Copy + Send + Sync + 'static {
-        move || self.snapshot.with(part)
+    /// Something on the page that follows the session. One type for all that show the same kind of thing, as the code
+    /// that keeps a view up to date is made once per type.
+    pub fn show<T: 'static>(self, what: fn(Self) -> T) -> impl Fn() -> T + Copy + Send + Sync + 'static {
+        move || what(self)
     }
 }

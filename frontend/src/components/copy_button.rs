@@ -28,7 +28,7 @@ pub fn CopyButton(label: &'static str, content: fn(&Quote) -> String, target: &'
     let t = i18n::text();
     let outcome = RwSignal::new(Outcome::None);
     let copy = move |_| {
-        let content = untrack(session.quote_text(content));
+        let content = session.quote_once(content);
         spawn_local(async move {
             let result = if dom::copy(&content).await {
                 Outcome::Copied

@@ -18,7 +18,7 @@ use crate::{
 pub fn Choose() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
-    let heading = session.text(|held| match held.invoice.paid {
+    let heading = session.show(|session| match session.held(|held| held.invoice.paid) {
         0 => i18n::text().pay_with().to_owned(),
         _ => i18n::text().pay_the_rest().to_owned(),
     });
@@ -28,16 +28,21 @@ pub fn Choose() -> impl IntoView {
         </h2>
         <fieldset class="choose__tokens">
             <legend class="visually-hidden">{t.token_and_network()}</legend>
-            {session.part(tokens)}
+            {session.show(|session| session.held(tokens))}
         </fieldset>
-        <p class="hint" hidden=session.part(|held| !held.tokens.is_empty())>
+        <p class="hint" hidden=session.show(|session| session.held(|held| !held.tokens.is_empty()))>
             {t.no_tokens()}
         </p>
-        <button class="button" disabled=move || session.is_sending.get()>
-            {move || if session.is_sending.get() { t.one_moment().to_owned() } else { t.go_on().to_owned() }}
+        <button class="button" disabled=session.show(|session| session.is_sending.get())>
+            {session.show(text_of_button)}
         </button>
     };
     choice_form(session, "choose", fields)
+}
+
+fn text_of_button(session: PaymentSession) -> String {
+    let t = i18n::text();
+    if session.is_sending.get() { t.one_moment().to_owned() } else { t.go_on().to_owned() }
 }
 
 /// A form that asks for a quote. It works as it is; with scripts the answer comes without a new page.

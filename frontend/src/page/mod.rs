@@ -33,7 +33,7 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
         <div class="checkout">
             <Summary />
             <section class="stage" aria-labelledby=STAGE_HEADING>
-                <p class="stale" hidden=move || !session.is_stale.get()>
+                <p class="stale" hidden=session.show(|session| !session.is_stale.get())>
                     {t.stale()}
                 </p>
                 <Status />

@@ -16,17 +16,17 @@ use crate::{
 pub fn Outcome() -> impl IntoView {
     let session = PaymentSession::current();
     view! {
-        <div class=move || format!("outcome outcome--{}", look(session.stage()).0)>
+        <div class=session.show(|session| format!("outcome outcome--{}", look(session.stage()).0))>
             <div class="outcome__mark">
                 <svg class="mark" viewBox="0 0 24 24" aria-hidden="true">
-                    <path d=move || look(session.stage()).1.to_owned() />
+                    <path d=session.show(|session| look(session.stage()).1.to_owned()) />
                 </svg>
             </div>
             <h2 id=STAGE_HEADING tabindex="-1">
-                {move || look(session.stage()).2.to_owned()}
+                {session.show(|session| look(session.stage()).2.to_owned())}
             </h2>
-            <p>{move || said(session)}</p>
-            <p hidden=move || remark(session).is_empty()>{move || remark(session)}</p>
+            <p>{session.show(said)}</p>
+            <p hidden=session.show(|session| remark(session).is_empty())>{session.show(remark)}</p>
         </div>
     }
 }
@@ -35,7 +35,7 @@ pub fn Outcome() -> impl IntoView {
 fn said(session: PaymentSession) -> String {
     let t = i18n::text();
     match session.stage() {
-        Stage::Paid => session.text(|held| i18n::text().paid_to(held.invoice.amount, &held.merchant.name))(),
+        Stage::Paid => session.held(|held| t.paid_to(held.invoice.amount, &held.merchant.name)),
         Stage::Expired => t.expired_status().to_owned(),
         Stage::Canceled => t.canceled_status().to_owned(),
         _ => t.checking_hint().to_owned(),
@@ -45,8 +45,8 @@ fn said(session: PaymentSession) -> String {
 /// What the payer should know or do about it; often nothing.
 fn remark(session: PaymentSession) -> String {
     match session.stage() {
-        Stage::Paid => session.text(remark_on_paid)(),
-        Stage::Expired | Stage::Canceled => session.text(|held| i18n::text().over_hint(&held.merchant.name))(),
+        Stage::Paid => session.held(remark_on_paid),
+        Stage::Expired | Stage::Canceled => session.held(|held| i18n::text().over_hint(&held.merchant.name)),
         _ => String::new(),
     }
 }

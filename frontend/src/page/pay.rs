@@ -15,16 +15,13 @@ use crate::{
 pub fn Pay() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
-    let class = move || {
-        if session.read(is_quote_lapsed) { "pay pay--lapsed".to_owned() } else { "pay".to_owned() }
-    };
     let choose = move |event: MouseEvent| {
         event.prevent_default();
         session.is_choosing.set(true);
         dom::focus_later(STAGE_HEADING);
     };
     view! {
-        <div class=class>
+        <div class=session.show(class_of_pay)>
             <h2 class="visually-hidden" id=STAGE_HEADING tabindex="-1">
                 {session.quote_once(|quote| i18n::text().pay_on(&quote.symbol, &quote.network_title))}
             </h2>
@@ -34,8 +31,8 @@ pub fn Pay() -> impl IntoView {
                     <div class="fact">
                         <dt>{t.send_exactly()}</dt>
                         <dd class="fact__value">
-                            <span class=session.quote_text(class_of_amount) translate="no">
-                                <span id="amount">{session.quote_text(|quote| quote.amount.clone())}</span>
+                            <span class=session.show(|session| session.quote(class_of_amount)) translate="no">
+                                <span id="amount">{session.show(|session| session.quote(|quote| quote.amount.clone()))}</span>
                                 " "
                                 <span class="amount__symbol">{session.quote_once(|quote| quote.symbol.clone())}</span>
                             </span>
@@ -67,7 +64,7 @@ pub fn Pay() -> impl IntoView {
             <a
                 class="change"
                 href=format!("{}&choose=1", page_url(session))
-                hidden=session.part(|held| !has_choice(held))
+                hidden=session.show(|session| !session.held(has_choice))
                 on:click=choose
             >
                 {t.change_token()}
@@ -94,7 +91,7 @@ fn Ways() -> impl IntoView {
                     label=|quote| i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title)
                 />
                 <div class="way__text">
-                    <a class="button" href=session.quote_text(|quote| quote.uri.clone()) target="_top" rel="noreferrer">
+                    <a class="button" href=session.show(|session| session.quote(|quote| quote.uri.clone())) target="_top" rel="noreferrer">
                         {t.open_wallet()}
                     </a>
                     <p class="hint">{t.wallet_hint()}</p>
@@ -117,12 +114,12 @@ fn Rate() -> impl IntoView {
     let t = i18n::text();
     view! {
         <p class="rate">
-            <span>{session.quote_text(|quote| i18n::text().rate(&quote.symbol, &quote.rate))}</span>
+            <span>{session.show(|session| session.quote(|quote| i18n::text().rate(&quote.symbol, &quote.rate)))}</span>
             <span>
                 <span id="rate-valid">{t.rate_valid_for()}</span>
                 " "
                 <span class="rate__clock" role="timer" aria-labelledby="rate-valid">
-                    {move || session.read(rate_clock)}
+                    {session.show(|session| session.timed(rate_clock))}
                 </span>
             </span>
         </p>
@@ -138,7 +135,7 @@ fn Renew() -> impl IntoView {
     let fields = view! {
         <p>{t.rate_lapsed()}</p>
         <input type="hidden" name="token" value=session.quote_once(stage::quote_choice) />
-        <button class="button" disabled=move || session.is_sending.get()>
+        <button class="button" disabled=session.show(|session| session.is_sending.get())>
             {t.renew()}
         </button>
     };
@@ -155,8 +152,10 @@ fn class_of_amount(quote: &Quote) -> String {
     if 10 < quote.amount.len() { "amount amount--long".to_owned() } else { "amount".to_owned() }
 }
 
-fn is_quote_lapsed(snapshot: &Snapshot, now_ms: i64) -> bool {
-    snapshot.quote.as_ref().is_some_and(|quote| stage::is_past(quote.valid_until, now_ms))
+fn class_of_pay(session: PaymentSession) -> String {
+    let is_lapsed = session
+        .timed(|held, now_ms| held.quote.as_ref().is_some_and(|quote| stage::is_past(quote.valid_until, now_ms)));
+    if is_lapsed { "pay pay--lapsed".to_owned() } else { "pay".to_owned() }
 }
 
 fn rate_clock(snapshot: &Snapshot, now_ms: i64) -> String {

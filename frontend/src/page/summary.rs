@@ -29,21 +29,21 @@ pub fn Summary() -> impl IntoView {
                 <span class="visually-hidden">{t.amount_due()}</span>
                 {t.dollars(invoice.amount)}
             </p>
-            <dl class="totals" hidden=session.part(|held| !is_partial(held))>
+            <dl class="totals" hidden=session.show(|session| !session.held(is_partial))>
                 <div class="totals__row">
                     <dt>{t.paid_so_far()}</dt>
-                    <dd>{session.text(|held| i18n::text().dollars(held.invoice.paid))}</dd>
+                    <dd>{session.show(|session| i18n::text().dollars(session.held(|held| held.invoice.paid)))}</dd>
                 </div>
                 <div class="totals__row">
                     <dt>{t.still_to_pay()}</dt>
-                    <dd>{session.text(|held| i18n::text().dollars(held.invoice.remaining))}</dd>
+                    <dd>{session.show(|session| i18n::text().dollars(session.held(|held| held.invoice.remaining)))}</dd>
                 </div>
             </dl>
-            <p class="timer" hidden=move || !session.stage().has_time()>
+            <p class="timer" hidden=session.show(|session| !session.stage().has_time())>
                 <Mark path=CLOCK />
                 <span id="time-left">{t.time_left()}</span>
                 <span class="timer__clock" role="timer" aria-labelledby="time-left">
-                    {move || session.read(|held, now_ms| countdown::clock(held.invoice.expires_at, now_ms))}
+                    {session.show(|session| session.timed(|held, now_ms| countdown::clock(held.invoice.expires_at, now_ms)))}
                 </span>
             </p>
         </header>
