@@ -13,11 +13,16 @@ mod components;
 mod countdown;
 mod dom;
 mod i18n;
+mod json;
 mod net;
 mod page;
 mod qr;
+mod read;
 mod session;
 mod stage;
+#[cfg(test)]
+#[path = "../tests/states/mod.rs"]
+mod states;
 
 use leptos::prelude::*;
 use wire::snapshot::Snapshot;
@@ -49,7 +54,7 @@ pub fn start() {
 
     let root: web_sys::HtmlElement = document().get_element_by_id("app").expect("#app").unchecked_into();
     let json = document().get_element_by_id("snapshot").and_then(|block| block.text_content()).expect("#snapshot");
-    let snapshot: Snapshot = serde_json::from_str(&json).expect("a snapshot");
+    let snapshot = json::Json::parse(&json).and_then(|json| read::snapshot(&json)).expect("a snapshot");
     let app = move || view! { <page::Checkout snapshot /> };
     if root.get_attribute("data-mode").as_deref() == Some("mount") {
         // Emptied node by node: the content policy allows no markup from text.

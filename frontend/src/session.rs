@@ -6,13 +6,13 @@ use wire::{
     snapshot::{Notice, Quote, Snapshot},
 };
 
-use crate::stage::{self, Stage};
+use crate::stage::{self, Screen, Stage};
 
 /// The state of one page, shared through the context.
 #[derive(Clone, Copy)]
 pub struct PaymentSession {
     snapshot: RwSignal<Snapshot>,
-    stage: Memo<Stage>,
+    screen: Memo<Screen>,
     /// The server's clock, epoch milliseconds.
     now_ms: RwSignal<i64>,
     /// When, on this page's own clock, the server's clock last read what.
@@ -43,10 +43,11 @@ impl PaymentSession {
         let now_ms = RwSignal::new(snapshot.now_ms);
         let is_choosing = RwSignal::new(false);
         let snapshot = RwSignal::new(snapshot);
-        let stage = Memo::new(move |_| snapshot.with(|snapshot| Stage::of(snapshot, now_ms.get(), is_choosing.get())));
+        let screen =
+            Memo::new(move |_| snapshot.with(|snapshot| Screen::of(snapshot, now_ms.get(), is_choosing.get())));
         let session = Self {
             snapshot,
-            stage,
+            screen,
             now_ms,
             anchor: StoredValue::new(None),
             notice,
@@ -94,12 +95,13 @@ impl PaymentSession {
         }
     }
 
-    pub fn stage(self) -> Stage {
-        self.stage.get()
+    pub fn screen(self) -> Screen {
+        self.screen.get()
     }
 
-    pub fn stage_untracked(self) -> Stage {
-        self.stage.get_untracked()
+    pub fn stage(self) -> Stage {
+        let (now_ms, is_choosing) = (self.now_ms.get(), self.is_choosing.get());
+        self.snapshot.with(|snapshot| Stage::of(snapshot, now_ms, is_choosing))
     }
 
     /// The choice to be made anew without the payer, if there is one.
@@ -118,24 +120,30 @@ impl PaymentSession {
         self.snapshot.with_untracked(part)
     }
 
+    /// Reads the newest snapshot.
+    pub fn held<T>(self, part: impl FnOnce(&Snapshot) -> T) -> T {
+        self.snapshot.with(part)
+    }
+
     /// Reads the newest snapshot at the server's present time, again at every tick of the clock.
-    pub fn read<T>(self, part: fn(&Snapshot, i64) -> T) -> T {
+    pub fn timed<T>(self, part: impl FnOnce(&Snapshot, i64) -> T) -> T {
         let now_ms = self.now_ms.get();
         self.snapshot.with(|snapshot| part(snapshot, now_ms))
     }
 
-    /// Text that follows the snapshot.
-    pub fn text(self, part: fn(&Snapshot) -> String) -> impl Fn() -> String + Copy + Send + Sync + 'static {
-        move || self.snapshot.with(part)
+    /// Reads the newest quote; empty while there is none.
+    pub fn quote(self, part: fn(&Quote) -> String) -> String {
+        self.snapshot.with(|snapshot| snapshot.quote.as_ref().map(part).unwrap_or_default())
     }
 
-    /// Text that follows the quote; empty while there is none.
-    pub fn quote_text(self, part: fn(&Quote) -> String) -> impl Fn() -> String + Copy + Send + Sync + 'static {
-        move || self.snapshot.with(|snapshot| snapshot.quote.as_ref().map(part).unwrap_or_default())
+    /// Text of the quote that stays the same while [`Screen::Pay`] does.
+    pub fn quote_once(self, part: fn(&Quote) -> String) -> String {
+        untrack(|| self.quote(part))
     }
 
-    /// Anything else that follows the snapshot.
-    pub fn part<T: 'static>(self, part: fn(&Snapshot) -> T) -> impl Fn() -> T + Copy + Send + Sync + 'static {
-        move || self.snapshot.with(part)
+    /// Something on the page that follows the session. One type for all that show the same kind of thing, as the code
+    /// that keeps a view up to date is made once per type.
+    pub fn show<T: 'static>(self, what: fn(Self) -> T) -> impl Fn() -> T + Copy + Send + Sync + 'static {
+        move || what(self)
     }
 }

@@ -35,9 +35,36 @@ impl Stage {
         if snapshot.quote.is_some() && !is_choosing { Self::Pay } else { Self::Choose }
     }
 
+    /// Whether there is time left that the payer should see.
+    pub fn has_time(self) -> bool {
+        matches!(self, Self::Choose | Self::Pay | Self::Confirming)
+    }
+
     /// Whether only a chain can still change it.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Paid | Self::Expired | Self::Canceled)
+    }
+}
+
+/// Which part of the page is drawn. While it stays the same nothing is drawn anew, only amounts and times change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Screen {
+    Choose,
+    /// What to send where; another token, network or address is another screen.
+    Pay(String),
+    Confirming,
+    Outcome,
+}
+
+impl Screen {
+    /// See [`Stage::of`].
+    pub fn of(snapshot: &Snapshot, now_ms: i64, is_choosing: bool) -> Self {
+        match (Stage::of(snapshot, now_ms, is_choosing), &snapshot.quote) {
+            (Stage::Pay, Some(quote)) => Self::Pay(format!("{} {}", quote_choice(quote), quote.address)),
+            (Stage::Pay | Stage::Choose, _) => Self::Choose,
+            (Stage::Confirming, _) => Self::Confirming,
+            (Stage::Checking | Stage::Paid | Stage::Expired | Stage::Canceled, _) => Self::Outcome,
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub mod rates;
 pub mod serve;
 pub mod session;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod view;
 pub mod webhooks;

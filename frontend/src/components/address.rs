@@ -2,19 +2,13 @@
 
 use leptos::prelude::*;
 
-use crate::session::PaymentSession;
-
-/// The quote's address under the given id.
-#[component]
-pub fn Address(id: &'static str) -> impl IntoView {
-    let session = PaymentSession::current();
-    let address = session.quote_text(|quote| quote.address.clone());
+/// An address under the given id.
+pub fn address(id: &'static str, address: &str) -> impl IntoView + use<> {
+    let groups = groups(address).into_iter();
+    let groups = groups.map(|group| view! { <span class="address__group">{group}</span> }).collect_view();
     view! {
         <span class="address" id=id translate="no">
-            {move || {
-                let groups = groups(&address()).into_iter();
-                groups.map(|group| view! { <span class="address__group">{group}</span> }).collect_view()
-            }}
+            {groups}
         </span>
     }
 }

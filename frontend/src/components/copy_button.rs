@@ -28,7 +28,7 @@ pub fn CopyButton(label: &'static str, content: fn(&Quote) -> String, target: &'
     let t = i18n::text();
     let outcome = RwSignal::new(Outcome::None);
     let copy = move |_| {
-        let content = untrack(session.quote_text(content));
+        let content = session.quote_once(content);
         spawn_local(async move {
             let result = if dom::copy(&content).await {
                 Outcome::Copied
@@ -40,14 +40,19 @@ pub fn CopyButton(label: &'static str, content: fn(&Quote) -> String, target: &'
             set_timeout(move || _ = outcome.try_set(Outcome::None), OUTCOME);
         });
     };
+    let class = move || match outcome.get() {
+        Outcome::Copied => "copy copy--done".to_owned(),
+        _ => "copy".to_owned(),
+    };
+    let text = move || match outcome.get() {
+        Outcome::None => label.to_owned(),
+        Outcome::Copied => t.copied().to_owned(),
+        Outcome::Selected { is_touch: false } => t.press_copy().to_owned(),
+        Outcome::Selected { is_touch: true } => t.hold_to_copy().to_owned(),
+    };
     view! {
-        <button type="button" class="copy" class:copy--done=move || outcome.get() == Outcome::Copied on:click=copy>
-            {move || match outcome.get() {
-                Outcome::None => label,
-                Outcome::Copied => t.copied(),
-                Outcome::Selected { is_touch: false } => t.press_copy(),
-                Outcome::Selected { is_touch: true } => t.hold_to_copy(),
-            }}
+        <button type="button" class=class on:click=copy>
+            {text}
         </button>
     }
 }

@@ -5,7 +5,7 @@ mod copy_button;
 mod mark;
 mod qr_code;
 
-pub use address::Address;
+pub use address::address;
 pub use copy_button::CopyButton;
 pub use mark::{BLOCKS, CHECK, CLOCK, CROSS, Mark, WARNING, token_mark};
 pub use qr_code::QrCode;

@@ -10,13 +10,13 @@ use crate::{qr, session::PaymentSession};
 pub fn QrCode(content: fn(&Quote) -> String, label: fn(&Quote) -> String) -> impl IntoView {
     let session = PaymentSession::current();
     // Two steps, so that a new snapshot with the same quote draws nothing anew.
-    let content = Memo::new(move |_| session.quote_text(content)());
+    let content = Memo::new(move |_| session.quote(content));
     let drawing = Memo::new(move |_| content.with(|content| qr::draw(content)));
     view! {
         <svg
             class="qr"
             role="img"
-            aria-label=session.quote_text(label)
+            aria-label=move || session.quote(label)
             viewBox=move || drawing.with(|drawing| drawing.view_box.clone())
             shape-rendering="crispEdges"
         >

@@ -34,7 +34,7 @@ impl English {
     }
 
     pub fn test_network(self) -> &'static str {
-        "Test network, no real money"
+        "Test network"
     }
 
     pub fn amount_due(self) -> &'static str {
@@ -243,7 +243,7 @@ impl English {
         "The time to pay is over."
     }
 
-    pub fn expired_hint(self, merchant: &str) -> String {
+    pub fn over_hint(self, merchant: &str) -> String {
         format!("Please do not send anything to the address any more. If you already did, contact {merchant}.")
     }
 

@@ -1,20 +1,13 @@
 //! What a frame of the stream asks of the page.
 
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Frame {
-    object: String,
-    #[serde(rename = "type", default)]
-    kind: String,
-}
+use crate::json::Json;
 
 /// Whether what the page shows may have changed. What changed is never read from a frame, but fetched.
 pub fn asks_for_refresh(text: &str) -> bool {
-    let Ok(frame) = serde_json::from_str::<Frame>(text) else { return false };
-    match frame.object.as_str() {
-        "event" => true,
-        "ws_control" => matches!(frame.kind.as_str(), "snapshot.changed" | "resync.required"),
+    let Ok(frame) = Json::parse(text) else { return false };
+    match frame.field("object").as_str() {
+        Ok("event") => true,
+        Ok("ws_control") => matches!(frame.field("type").as_str(), Ok("snapshot.changed" | "resync.required")),
         _ => false,
     }
 }
@@ -30,7 +23,10 @@ mod tests {
 
     #[test]
     fn any_event_and_any_sign_of_change_asks_for_a_refresh() {
-        check(r#"{"id":"evt_1-2","object":"event","type":"invoice.updated","data":{"object":{}}}"#, true);
+        check(
+            r#"{"id":"evt_1-2","object":"event","type":"invoice.updated","data":{"object":{"amount_usd":20.5}}}"#,
+            true,
+        );
         check(r#"{"object":"ws_control","type":"snapshot.changed","created":1,"data":{"version":7}}"#, true);
         check(r#"{"object":"ws_control","type":"resync.required","created":1,"data":{}}"#, true);
     }

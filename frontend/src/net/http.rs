@@ -2,19 +2,20 @@
 
 use gloo_net::http::{Request, RequestBuilder};
 use js_sys::encode_uri_component;
-use serde::de::DeserializeOwned;
 use web_sys::AbortSignal;
 use wire::{invoice::SessionHeaders, payor::StreamConnection, snapshot::Snapshot};
 
+use crate::{json::Json, read};
+
 pub async fn snapshot(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<Snapshot> {
     let request = with_credentials(Request::get("/pay/snapshot"), credentials);
-    answer(request.abort_signal(Some(abort)).build().ok()?).await
+    read::snapshot(&answer(request.abort_signal(Some(abort)).build().ok()?).await?).ok()
 }
 
 /// Where to follow the payment: each call gives a fresh credential.
 pub async fn stream(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<StreamConnection> {
     let request = with_credentials(Request::get("/api/v1/payments/stream-token"), credentials);
-    answer(request.abort_signal(Some(abort)).build().ok()?).await
+    read::stream_connection(&answer(request.abort_signal(Some(abort)).build().ok()?).await?).ok()
 }
 
 /// Asks for a quote, as the form does: `choice` is `network:token_id`.
@@ -25,7 +26,7 @@ pub async fn choose(credentials: &SessionHeaders, choice: &str) -> Option<Snapsh
         .header("accept", "application/json")
         .header("content-type", "application/x-www-form-urlencoded")
         .body(format!("session={session}&signature={signature}&token={choice}"));
-    answer(request.ok()?).await
+    read::snapshot(&answer(request.ok()?).await?).ok()
 }
 
 fn with_credentials(request: RequestBuilder, credentials: &SessionHeaders) -> RequestBuilder {
@@ -35,10 +36,10 @@ fn with_credentials(request: RequestBuilder, credentials: &SessionHeaders) -> Re
         .header("x-signature", &credentials.signature)
 }
 
-async fn answer<T: DeserializeOwned>(request: Request) -> Option<T> {
+async fn answer(request: Request) -> Option<Json> {
     let response = request.send().await.ok()?;
     if !response.ok() {
         return None;
     }
-    serde_json::from_str(&response.text().await.ok()?).ok()
+    Json::parse(&response.text().await.ok()?).ok()
 }

@@ -135,7 +135,7 @@ impl Live {
                 drop(running.take());
             }
         }
-        let is_urgent = !self.is_connected.get() && !self.session.stage_untracked().is_final();
+        let is_urgent = !self.is_connected.get() && !untrack(|| self.session.stage()).is_final();
         let poll_ms = if is_urgent { FAST_POLL_MS } else { SLOW_POLL_MS };
         if poll_ms <= page_ms - self.fetched_at_ms.get() {
             self.refresh();
@@ -248,7 +248,7 @@ impl Live {
         let Some(choice) = choice else { return };
         self.renew_at_ms.set(page_ms + RENEWAL_MS);
         let session = self.session;
-        let had_quote = session.stage_untracked() == Stage::Pay;
+        let had_quote = untrack(|| session.stage()) == Stage::Pay;
         session.is_sending.set(true);
         spawn_local(async move {
             let arrived = http::choose(&session.credentials(), &choice).await;

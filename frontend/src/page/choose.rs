@@ -1,6 +1,6 @@
 //! Which token, on which network: a plain form, saved a page load where scripts run.
 
-use leptos::{either::Either, ev::SubmitEvent, prelude::*};
+use leptos::{ev::SubmitEvent, prelude::*};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{FormData, HtmlFormElement};
@@ -18,7 +18,7 @@ use crate::{
 pub fn Choose() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
-    let heading = session.text(|held| match held.invoice.paid {
+    let heading = session.show(|session| match session.held(|held| held.invoice.paid) {
         0 => i18n::text().pay_with().to_owned(),
         _ => i18n::text().pay_the_rest().to_owned(),
     });
@@ -28,13 +28,21 @@ pub fn Choose() -> impl IntoView {
         </h2>
         <fieldset class="choose__tokens">
             <legend class="visually-hidden">{t.token_and_network()}</legend>
-            {session.part(tokens)}
+            {session.show(|session| session.held(tokens))}
         </fieldset>
-        <button class="button" disabled=move || session.is_sending.get()>
-            {move || if session.is_sending.get() { t.one_moment() } else { t.go_on() }}
+        <p class="hint" hidden=session.show(|session| session.held(|held| !held.tokens.is_empty()))>
+            {t.no_tokens()}
+        </p>
+        <button class="button" disabled=session.show(|session| session.is_sending.get())>
+            {session.show(text_of_button)}
         </button>
     };
     choice_form(session, "choose", fields)
+}
+
+fn text_of_button(session: PaymentSession) -> String {
+    let t = i18n::text();
+    if session.is_sending.get() { t.one_moment().to_owned() } else { t.go_on().to_owned() }
 }
 
 /// A form that asks for a quote. It works as it is; with scripts the answer comes without a new page.
@@ -76,15 +84,11 @@ fn submit(session: PaymentSession, event: &SubmitEvent) {
 }
 
 fn tokens(snapshot: &Snapshot) -> impl IntoView + use<> {
-    let t = i18n::text();
-    if snapshot.tokens.is_empty() {
-        return Either::Left(view! { <p class="hint">{t.no_tokens()}</p> });
-    }
     let mut available = snapshot.tokens.iter().filter(|token| token.unavailable_reason.is_none());
     let only = available.next().filter(|_| available.next().is_none());
     let chosen = snapshot.quote.as_ref().map(stage::quote_choice).or_else(|| only.map(stage::token_choice));
     let groups = stage::by_symbol(&snapshot.tokens).into_iter();
-    Either::Right(groups.map(|group| token_group(group, chosen.as_deref())).collect_view())
+    groups.map(|group| token_group(group, chosen.as_deref())).collect_view()
 }
 
 /// One token with the networks it can be sent on.

@@ -10,15 +10,15 @@ mod summary;
 
 use choose::Choose;
 use confirming::Confirming;
-use leptos::{either::EitherOf7, prelude::*};
-use outcome::{Canceled, Checking, Expired, Paid};
+use leptos::{either::EitherOf4, prelude::*};
+use outcome::Outcome;
 use pay::Pay;
 use payments::Payments;
 use status::Status;
 use summary::{Contact, Summary};
 use wire::snapshot::Snapshot;
 
-use crate::{i18n, net, session::PaymentSession, stage::Stage};
+use crate::{i18n, net, session::PaymentSession, stage::Screen};
 
 /// The heading of the present stage, which takes the focus when the payer's own act changed the stage.
 const STAGE_HEADING: &str = "stage";
@@ -33,16 +33,15 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
         <div class="checkout">
             <Summary />
             <section class="stage" aria-labelledby=STAGE_HEADING>
-                {move || session.is_stale.get().then(|| view! { <p class="stale">{t.stale()}</p> })}
+                <p class="stale" hidden=session.show(|session| !session.is_stale.get())>
+                    {t.stale()}
+                </p>
                 <Status />
-                {move || match session.stage() {
-                    Stage::Choose => EitherOf7::A(view! { <Choose /> }),
-                    Stage::Pay => EitherOf7::B(view! { <Pay /> }),
-                    Stage::Confirming => EitherOf7::C(view! { <Confirming /> }),
-                    Stage::Checking => EitherOf7::D(view! { <Checking /> }),
-                    Stage::Paid => EitherOf7::E(view! { <Paid /> }),
-                    Stage::Expired => EitherOf7::F(view! { <Expired /> }),
-                    Stage::Canceled => EitherOf7::G(view! { <Canceled /> }),
+                {move || match session.screen() {
+                    Screen::Choose => EitherOf4::A(view! { <Choose /> }),
+                    Screen::Pay(_) => EitherOf4::B(view! { <Pay /> }),
+                    Screen::Confirming => EitherOf4::C(view! { <Confirming /> }),
+                    Screen::Outcome => EitherOf4::D(view! { <Outcome /> }),
                 }}
                 <Payments />
             </section>

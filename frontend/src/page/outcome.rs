@@ -5,73 +5,68 @@ use wire::snapshot::Snapshot;
 
 use super::STAGE_HEADING;
 use crate::{
-    components::{CHECK, CLOCK, CROSS, Mark},
+    components::{CHECK, CLOCK, CROSS},
     i18n,
     session::PaymentSession,
+    stage::Stage,
 };
 
+/// Paid, expired, canceled, or time is up.
 #[component]
-pub fn Paid() -> impl IntoView {
-    view! { <Outcome variant="done" mark=CHECK title=i18n::text().paid() notes=paid_notes /> }
-}
-
-#[component]
-pub fn Checking() -> impl IntoView {
-    let notes = |_: &Snapshot| vec![i18n::text().checking_hint().to_owned()];
-    view! { <Outcome variant="waiting" mark=CLOCK title=i18n::text().time_is_up() notes=notes /> }
-}
-
-#[component]
-pub fn Expired() -> impl IntoView {
-    view! { <Outcome variant="over" mark=CLOCK title=i18n::text().expired() notes=expired_notes /> }
-}
-
-#[component]
-pub fn Canceled() -> impl IntoView {
-    view! { <Outcome variant="over" mark=CROSS title=i18n::text().canceled() notes=canceled_notes /> }
-}
-
-#[component]
-fn Outcome(
-    variant: &'static str,
-    mark: &'static str,
-    title: &'static str,
-    notes: fn(&Snapshot) -> Vec<String>,
-) -> impl IntoView {
+pub fn Outcome() -> impl IntoView {
     let session = PaymentSession::current();
-    let notes = session.part(notes);
     view! {
-        <div class=format!("outcome outcome--{variant}")>
+        <div class=session.show(|session| format!("outcome outcome--{}", look(session.stage()).0))>
             <div class="outcome__mark">
-                <Mark path=mark />
+                <svg class="mark" viewBox="0 0 24 24" aria-hidden="true">
+                    <path d=session.show(|session| look(session.stage()).1.to_owned()) />
+                </svg>
             </div>
             <h2 id=STAGE_HEADING tabindex="-1">
-                {title}
+                {session.show(|session| look(session.stage()).2.to_owned())}
             </h2>
-            {move || notes().into_iter().map(|note| view! { <p>{note}</p> }).collect_view()}
+            <p>{session.show(said)}</p>
+            <p hidden=session.show(|session| remark(session).is_empty())>{session.show(remark)}</p>
         </div>
     }
 }
 
-fn paid_notes(snapshot: &Snapshot) -> Vec<String> {
+/// What happened.
+fn said(session: PaymentSession) -> String {
     let t = i18n::text();
-    let (invoice, merchant) = (&snapshot.invoice, &snapshot.merchant.name);
-    let mut notes = vec![t.paid_to(invoice.amount, merchant)];
-    if invoice.late {
-        notes.push(t.paid_late().to_owned());
+    match session.stage() {
+        Stage::Paid => session.held(|held| t.paid_to(held.invoice.amount, &held.merchant.name)),
+        Stage::Expired => t.expired_status().to_owned(),
+        Stage::Canceled => t.canceled_status().to_owned(),
+        _ => t.checking_hint().to_owned(),
     }
-    if 0 < invoice.overpaid {
-        notes.push(t.overpaid(invoice.overpaid, merchant));
-    }
-    notes
 }
 
-fn expired_notes(snapshot: &Snapshot) -> Vec<String> {
-    let t = i18n::text();
-    vec![t.expired_status().to_owned(), t.expired_hint(&snapshot.merchant.name)]
+/// What the payer should know or do about it; often nothing.
+fn remark(session: PaymentSession) -> String {
+    match session.stage() {
+        Stage::Paid => session.held(remark_on_paid),
+        Stage::Expired | Stage::Canceled => session.held(|held| i18n::text().over_hint(&held.merchant.name)),
+        _ => String::new(),
+    }
 }
 
-fn canceled_notes(snapshot: &Snapshot) -> Vec<String> {
+fn remark_on_paid(snapshot: &Snapshot) -> String {
     let t = i18n::text();
-    vec![t.canceled_status().to_owned(), t.expired_hint(&snapshot.merchant.name)]
+    match (snapshot.invoice.overpaid, snapshot.invoice.late) {
+        (0, false) => String::new(),
+        (0, true) => t.paid_late().to_owned(),
+        (by, _) => t.overpaid(by, &snapshot.merchant.name),
+    }
+}
+
+/// The variant of the look, the mark and the heading.
+fn look(stage: Stage) -> (&'static str, &'static str, &'static str) {
+    let t = i18n::text();
+    match stage {
+        Stage::Paid => ("done", CHECK, t.paid()),
+        Stage::Expired => ("over", CLOCK, t.expired()),
+        Stage::Canceled => ("over", CROSS, t.canceled()),
+        _ => ("waiting", CLOCK, t.time_is_up()),
+    }
 }

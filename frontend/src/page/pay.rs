@@ -5,7 +5,7 @@ use wire::snapshot::{Quote, Snapshot};
 
 use super::{STAGE_HEADING, choose::choice_form, page_url};
 use crate::{
-    components::{Address, BLOCKS, CopyButton, Mark, QrCode, WARNING},
+    components::{BLOCKS, CopyButton, Mark, QrCode, WARNING, address},
     countdown, dom, i18n,
     session::PaymentSession,
     stage,
@@ -15,11 +15,15 @@ use crate::{
 pub fn Pay() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
-    let is_lapsed = Memo::new(move |_| session.read(is_quote_lapsed));
+    let choose = move |event: MouseEvent| {
+        event.prevent_default();
+        session.is_choosing.set(true);
+        dom::focus_later(STAGE_HEADING);
+    };
     view! {
-        <div class="pay" class:pay--lapsed=move || is_lapsed.get()>
+        <div class=session.show(class_of_pay)>
             <h2 class="visually-hidden" id=STAGE_HEADING tabindex="-1">
-                {session.quote_text(|quote| i18n::text().pay_on(&quote.symbol, &quote.network_title))}
+                {session.quote_once(|quote| i18n::text().pay_on(&quote.symbol, &quote.network_title))}
             </h2>
             <Renew />
             <div class="pay__steps">
@@ -27,10 +31,10 @@ pub fn Pay() -> impl IntoView {
                     <div class="fact">
                         <dt>{t.send_exactly()}</dt>
                         <dd class="fact__value">
-                            <span class="amount" translate="no">
-                                <span id="amount">{session.quote_text(|quote| quote.amount.clone())}</span>
+                            <span class=session.show(|session| session.quote(class_of_amount)) translate="no">
+                                <span id="amount">{session.show(|session| session.quote(|quote| quote.amount.clone()))}</span>
                                 " "
-                                <span class="amount__symbol">{session.quote_text(|quote| quote.symbol.clone())}</span>
+                                <span class="amount__symbol">{session.quote_once(|quote| quote.symbol.clone())}</span>
                             </span>
                             <CopyButton label=t.copy_amount() content=|quote| quote.amount.clone() target="amount" />
                         </dd>
@@ -39,25 +43,32 @@ pub fn Pay() -> impl IntoView {
                         <dt>{t.on_network()}</dt>
                         <dd class="on-network" translate="no">
                             <Mark path=BLOCKS />
-                            {session.quote_text(|quote| quote.network_title.clone())}
+                            {session.quote_once(|quote| quote.network_title.clone())}
                         </dd>
                     </div>
                     <div class="fact">
                         <dt>{t.to_address()}</dt>
                         <dd class="fact__value">
-                            <Address id="address" />
+                            {address("address", &session.quote_once(|quote| quote.address.clone()))}
                             <CopyButton label=t.copy_address() content=|quote| quote.address.clone() target="address" />
                         </dd>
                     </div>
                 </dl>
                 <p class="warning">
                     <Mark path=WARNING />
-                    <span>{session.quote_text(|quote| i18n::text().only_this(&quote.symbol, &quote.network_title))}</span>
+                    <span>{session.quote_once(|quote| i18n::text().only_this(&quote.symbol, &quote.network_title))}</span>
                 </p>
                 <Ways />
                 <Rate />
             </div>
-            {session.part(change)}
+            <a
+                class="change"
+                href=format!("{}&choose=1", page_url(session))
+                hidden=session.show(|session| !session.held(has_choice))
+                on:click=choose
+            >
+                {t.change_token()}
+            </a>
         </div>
     }
 }
@@ -80,7 +91,7 @@ fn Ways() -> impl IntoView {
                     label=|quote| i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title)
                 />
                 <div class="way__text">
-                    <a class="button" href=session.quote_text(|quote| quote.uri.clone()) target="_top" rel="noreferrer">
+                    <a class="button" href=session.show(|session| session.quote(|quote| quote.uri.clone())) target="_top" rel="noreferrer">
                         {t.open_wallet()}
                     </a>
                     <p class="hint">{t.wallet_hint()}</p>
@@ -89,7 +100,7 @@ fn Ways() -> impl IntoView {
             <div class="way way--exchange">
                 <QrCode content=|quote| quote.address.clone() label=|_| i18n::text().address_qr().to_owned() />
                 <div class="way__text">
-                    <p class="hint">{session.quote_text(|quote| i18n::text().exchange_hint(&quote.network_title))}</p>
+                    <p class="hint">{session.quote_once(|quote| i18n::text().exchange_hint(&quote.network_title))}</p>
                 </div>
             </div>
         </fieldset>
@@ -103,12 +114,12 @@ fn Rate() -> impl IntoView {
     let t = i18n::text();
     view! {
         <p class="rate">
-            <span>{session.quote_text(|quote| i18n::text().rate(&quote.symbol, &quote.rate))}</span>
+            <span>{session.show(|session| session.quote(|quote| i18n::text().rate(&quote.symbol, &quote.rate)))}</span>
             <span>
                 <span id="rate-valid">{t.rate_valid_for()}</span>
                 " "
                 <span class="rate__clock" role="timer" aria-labelledby="rate-valid">
-                    {move || session.read(rate_clock)}
+                    {session.show(|session| session.timed(rate_clock))}
                 </span>
             </span>
         </p>
@@ -123,31 +134,28 @@ fn Renew() -> impl IntoView {
     let t = i18n::text();
     let fields = view! {
         <p>{t.rate_lapsed()}</p>
-        <input type="hidden" name="token" value=session.quote_text(stage::quote_choice) />
-        <button class="button" disabled=move || session.is_sending.get()>
+        <input type="hidden" name="token" value=session.quote_once(stage::quote_choice) />
+        <button class="button" disabled=session.show(|session| session.is_sending.get())>
             {t.renew()}
         </button>
     };
     choice_form(session, "renew", fields)
 }
 
-/// The way back to the choice, as long as no payment has locked it.
-fn change(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {
-    let session = PaymentSession::current();
-    let choose = move |event: MouseEvent| {
-        event.prevent_default();
-        session.is_choosing.set(true);
-        dom::focus_later(STAGE_HEADING);
-    };
-    let has_choice = stage::locked(snapshot).is_none() && 1 < snapshot.tokens.len();
-    has_choice.then(|| {
-        let url = format!("{}&choose=1", page_url(session));
-        view! { <a class="change" href=url on:click=choose>{i18n::text().change_token()}</a> }
-    })
+/// Whether there is a way back to the choice: no payment has locked it.
+fn has_choice(snapshot: &Snapshot) -> bool {
+    stage::locked(snapshot).is_none() && 1 < snapshot.tokens.len()
 }
 
-fn is_quote_lapsed(snapshot: &Snapshot, now_ms: i64) -> bool {
-    snapshot.quote.as_ref().is_some_and(|quote| stage::is_past(quote.valid_until, now_ms))
+/// Long amounts get smaller letters: native coins have 18 decimals.
+fn class_of_amount(quote: &Quote) -> String {
+    if 10 < quote.amount.len() { "amount amount--long".to_owned() } else { "amount".to_owned() }
+}
+
+fn class_of_pay(session: PaymentSession) -> String {
+    let is_lapsed = session
+        .timed(|held, now_ms| held.quote.as_ref().is_some_and(|quote| stage::is_past(quote.valid_until, now_ms)));
+    if is_lapsed { "pay pay--lapsed".to_owned() } else { "pay".to_owned() }
 }
 
 fn rate_clock(snapshot: &Snapshot, now_ms: i64) -> String {

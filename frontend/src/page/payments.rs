@@ -7,7 +7,7 @@ use crate::{i18n, session::PaymentSession};
 
 #[component]
 pub fn Payments() -> impl IntoView {
-    PaymentSession::current().part(payments)
+    PaymentSession::current().show(|session| session.held(payments))
 }
 
 fn payments(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {

@@ -16,8 +16,8 @@ use crate::{
 pub fn Status() -> impl IntoView {
     let session = PaymentSession::current();
     view! {
-        <p class=move || format!("status status--{}", read(session).0) role="status" aria-live="polite">
-            {move || read(session).1}
+        <p class=session.show(|session| format!("status status--{}", read(session).0)) role="status" aria-live="polite">
+            {session.show(|session| read(session).1)}
         </p>
     }
 }
@@ -29,13 +29,13 @@ fn read(session: PaymentSession) -> (&'static str, String) {
     match (stage, session.notice.get()) {
         (Stage::Choose, Some(Notice::NoPrice)) => ("warning", t.no_price().to_owned()),
         (Stage::Choose, Some(Notice::NotOffered)) => ("warning", t.not_offered().to_owned()),
-        (Stage::Choose, None) => session.read(|held, _| match held.invoice.status {
+        (Stage::Choose, None) => session.held(|held| match held.invoice.status {
             InvoiceStatus::Underpaid => ("partial", part_arrived(held)),
             _ => ("quiet", String::new()),
         }),
         (Stage::Pay, _) if session.was_renewed.get() => ("waiting", format!("{} {}", waiting(session), t.renewed())),
-        (Stage::Pay, _) => (session.read(|held, _| variant_of_pay(held)), waiting(session)),
-        (Stage::Confirming, _) => ("found", session.read(|held, _| confirming(held))),
+        (Stage::Pay, _) => (session.held(variant_of_pay), waiting(session)),
+        (Stage::Confirming, _) => ("found", session.held(confirming)),
         (Stage::Checking, _) => ("waiting", t.checking().to_owned()),
         // What follows says it in large letters; this says it to those who hear the page.
         (Stage::Paid, _) => ("quiet", t.paid().to_owned()),
@@ -49,7 +49,7 @@ fn variant_of_pay(snapshot: &Snapshot) -> &'static str {
 }
 
 fn waiting(session: PaymentSession) -> String {
-    session.read(|held, now_ms| {
+    session.timed(|held, now_ms| {
         let t = i18n::text();
         let is_lapsed = held.quote.as_ref().is_some_and(|quote| stage::is_past(quote.valid_until, now_ms));
         match held.invoice.status {

@@ -29,42 +29,30 @@ pub fn Summary() -> impl IntoView {
                 <span class="visually-hidden">{t.amount_due()}</span>
                 {t.dollars(invoice.amount)}
             </p>
-            {session.part(totals)}
-            {move || {
-                (!session.stage().is_final())
-                    .then(|| {
-                        view! {
-                            <p class="timer">
-                                <Mark path=CLOCK />
-                                <span id="time-left">{t.time_left()}</span>
-                                <span class="timer__clock" role="timer" aria-labelledby="time-left">
-                                    {move || session.read(|held, now_ms| countdown::clock(held.invoice.expires_at, now_ms))}
-                                </span>
-                            </p>
-                        }
-                    })
-            }}
+            <dl class="totals" hidden=session.show(|session| !session.held(is_partial))>
+                <div class="totals__row">
+                    <dt>{t.paid_so_far()}</dt>
+                    <dd>{session.show(|session| i18n::text().dollars(session.held(|held| held.invoice.paid)))}</dd>
+                </div>
+                <div class="totals__row">
+                    <dt>{t.still_to_pay()}</dt>
+                    <dd>{session.show(|session| i18n::text().dollars(session.held(|held| held.invoice.remaining)))}</dd>
+                </div>
+            </dl>
+            <p class="timer" hidden=session.show(|session| !session.stage().has_time())>
+                <Mark path=CLOCK />
+                <span id="time-left">{t.time_left()}</span>
+                <span class="timer__clock" role="timer" aria-labelledby="time-left">
+                    {session.show(|session| session.timed(|held, now_ms| countdown::clock(held.invoice.expires_at, now_ms)))}
+                </span>
+            </p>
         </header>
     }
 }
 
-/// What arrived and what is still due, once those differ from the amount.
-fn totals(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {
-    let invoice = &snapshot.invoice;
-    let t = i18n::text();
-    let row = |label: &'static str, amount: u64| {
-        view! {
-            <div class="totals__row">
-                <dt>{label}</dt>
-                <dd>{t.dollars(amount)}</dd>
-            </div>
-        }
-    };
-    let is_partial = 0 < invoice.paid && 0 < invoice.remaining;
-    is_partial.then(|| {
-        let (paid, remaining) = (row(t.paid_so_far(), invoice.paid), row(t.still_to_pay(), invoice.remaining));
-        view! { <dl class="totals">{paid} {remaining}</dl> }
-    })
+/// Whether a part has arrived and a part is still due.
+fn is_partial(snapshot: &Snapshot) -> bool {
+    0 < snapshot.invoice.paid && 0 < snapshot.invoice.remaining
 }
 
 /// Whom to ask: always there, as nobody else can help.

@@ -11,6 +11,26 @@ pub const NOW: i64 = 1_790_000_000;
 pub const ADDRESS: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 
+/// Makes one of them.
+pub type State = fn() -> Snapshot;
+
+/// All of them, by name.
+pub const ALL: [(&str, State); 13] = [
+    ("choose", choose),
+    ("no_price", no_price),
+    ("pay", pay),
+    ("pay_native", pay_native),
+    ("lapsed", lapsed),
+    ("confirming", confirming),
+    ("underpaid", underpaid),
+    ("underpaid_without_quote", underpaid_without_quote),
+    ("paid", paid),
+    ("overpaid", overpaid),
+    ("checking", checking),
+    ("expired", expired),
+    ("canceled", canceled),
+];
+
 /// Nothing chosen yet.
 pub fn choose() -> Snapshot {
     Snapshot {

@@ -98,6 +98,8 @@ CREATE TABLE quotes (
     covers BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     valid_until BIGINT NOT NULL,
+    -- Orders an invoice's quotes, several of which may be of one second.
+    ordinal BIGINT NOT NULL,
     PRIMARY KEY (merchant_id, invoice_id, quote_id),
     FOREIGN KEY (merchant_id, invoice_id) REFERENCES invoices (merchant_id, invoice_id)
 );
@@ -141,6 +143,7 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_by_invoice ON transfers (merchant_id, invoice_id);
 CREATE INDEX transfers_by_block ON transfers (network, block_number);
+CREATE INDEX transfers_by_depth ON transfers (network, confirmations) WHERE canonical = 1;
 
 CREATE TABLE sweeps (
     merchant_id BIGINT NOT NULL,
@@ -159,6 +162,7 @@ CREATE TABLE sweeps (
 );
 CREATE INDEX sweeps_by_invoice ON sweeps (merchant_id, invoice_id);
 CREATE INDEX sweeps_by_block ON sweeps (network, block_number);
+CREATE INDEX sweeps_by_depth ON sweeps (network, confirmations) WHERE canonical = 1;
 
 -- How far each network has been read, and the blocks a reorganisation can be traced back over.
 CREATE TABLE cursors (
@@ -218,6 +222,7 @@ CREATE TABLE deliveries (
     state TEXT NOT NULL,
     attempts BIGINT NOT NULL,
     due_ms BIGINT,
+    first_tried_ms BIGINT,
     last_status BIGINT,
     last_error TEXT,
     created_ms BIGINT NOT NULL,

@@ -52,7 +52,7 @@ pub enum ApiError {
     /// The query's `token` opens no stream.
     StreamTokenInvalid,
     StreamTokenExpired,
-    /// The address is for WebSockets only.
+    /// The address is for sockets only.
     UpgradeRequired,
     TokenNotAvailable {
         field: &'static str,

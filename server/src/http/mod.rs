@@ -34,7 +34,7 @@ use axum::{
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use self::error::ApiError;
+use self::{error::ApiError, page::Pages};
 use crate::{app::App, clock::random_bytes};
 
 /// Longer than any good answer takes; what a verb began goes on to its end all the same.
@@ -44,11 +44,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Every route of the server.
 pub fn router(app: App) -> Router {
+    let pages = Pages::of(&app, assets::page_html().as_deref());
+    router_with(app, pages)
+}
+
+fn router_with(app: App, pages: Pages) -> Router {
     Router::new()
         .merge(merchant::routes())
         .merge(payor::routes())
         .merge(realtime::routes())
-        .merge(page::routes(&app))
+        .merge(page::routes(pages))
         .route("/assets/{*path}", get(assets::serve_asset))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -15,7 +15,6 @@ use tower_http::{CompressionLevel, compression::CompressionLayer};
 use wire::{Environment, snapshot::Snapshot};
 
 use super::{
-    assets,
     error::{ApiError, invalid, log_cause},
     extract::{Parameters, Payor, read_body},
     snapshot::{self, Shown},
@@ -33,17 +32,17 @@ const BROTLI_LEVEL: i32 = 4;
 /// How often a page without script looks again while something may still happen.
 const REFRESH_SECONDS: u32 = 5;
 
-pub fn routes(app: &App) -> Router<App> {
+pub fn routes(pages: Pages) -> Router<App> {
     let html = Router::new()
         .route("/pay", get(draw_page))
         .route("/pay/choose", post(choose))
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(BROTLI_LEVEL)));
-    Router::new().merge(html).route("/pay/snapshot", get(retrieve_snapshot)).layer(Extension(Pages::built(app)))
+    Router::new().merge(html).route("/pay/snapshot", get(retrieve_snapshot)).layer(Extension(pages))
 }
 
 /// What all pages share, made once.
 #[derive(Clone)]
-struct Pages {
+pub struct Pages {
     /// `None` if the page was not built.
     template: Option<Arc<Template>>,
     /// Where the page's WebSocket connects to.
@@ -51,8 +50,9 @@ struct Pages {
 }
 
 impl Pages {
-    fn built(app: &App) -> Self {
-        let template = assets::page_html().and_then(|html| match Template::cut(&html) {
+    /// Cuts the template as it was built; `None` means that it was not.
+    pub fn of(app: &App, html: Option<&str>) -> Self {
+        let template = html.and_then(|html| match Template::cut(html) {
             Ok(template) => Some(Arc::new(template)),
             Err(error) => {
                 log_cause(&error);
@@ -63,7 +63,7 @@ impl Pages {
     }
 }
 
-/// The origin of the WebSockets beside a page at this address.
+/// The origin of the sockets beside a page at this address.
 fn socket_origin(public_url: &str) -> String {
     let origin = url::Url::parse(public_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     origin.replacen("http", "ws", 1)
@@ -295,21 +295,18 @@ mod tests {
         assert_eq!(socket_origin("https://pay.shop.example/base"), "wss://pay.shop.example");
     }
 
-    #[track_caller]
-    fn check(form: &str, expected: Option<Option<(&str, i64)>>) {
-        let expected = expected.map(|chosen| chosen.map(|(network, id)| (network, TokenId(id))));
-        assert_eq!(chosen(&Parameters::parse(form.as_bytes())).ok(), expected, "{form}");
-    }
-
     #[test]
     fn a_choice_is_one_field_or_two() {
-        check("token=base%3A2", Some(Some(("base", 2))));
-        check("network=base&token_id=2", Some(Some(("base", 2))));
-        check("token=", Some(None));
-        check("session=x", Some(None));
-        check("token=base", None);
-        check("token=base%3Ax", None);
-        check("network=base&token_id=x", None);
+        for form in ["token=base%3A2", "network=base&token_id=2", "session=x&token=base:2"] {
+            let form = Parameters::parse(form.as_bytes());
+            assert_eq!(chosen(&form).unwrap(), Some(("base", TokenId(2))), "{form:?}");
+        }
+        for form in ["", "token=", "session=x", "network=base", "token_id=2"] {
+            assert_eq!(chosen(&Parameters::parse(form.as_bytes())).unwrap(), None, "{form}");
+        }
+        for form in ["token=base", "token=base:x", "token=2", "network=base&token_id=x"] {
+            assert!(chosen(&Parameters::parse(form.as_bytes())).is_err(), "{form}");
+        }
     }
 
     #[test]

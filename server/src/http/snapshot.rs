@@ -1,9 +1,12 @@
 //! Everything the payer's page shows, from what is stored and configured.
 
+use std::time::Duration;
+
 use domain::{
     invoice::{InvoiceStatus, PaymentStatus},
     transfer::Valuation,
 };
+use tokio::time::timeout;
 use wire::{invoice::SessionHeaders, payment_uri, snapshot as wire_snapshot};
 
 use super::{
@@ -17,6 +20,9 @@ use crate::{
     store::{MerchantRecord, QuoteRecord},
     view,
 };
+
+/// What was paid is worth showing although a chain does not tell its price.
+const RENEWAL_TAKES_AT_MOST: Duration = Duration::from_secs(2);
 
 /// What is shown to a payer, and who may embed it.
 pub struct Shown {
@@ -32,10 +38,11 @@ pub struct Shown {
 /// If the database refuses.
 pub async fn present(app: &App, session: &Session) -> Result<Shown, ApiError> {
     let case = load(app, session).await?;
-    let (case, notice) = match invoicing::keep_quoted(app, &case).await {
-        Ok(None) => (case, None),
-        Ok(Some(_)) => (load(app, session).await?, None),
-        Err(error) => (case, notice_of(error)?),
+    let (case, notice) = match timeout(RENEWAL_TAKES_AT_MOST, invoicing::keep_quoted(app, &case)).await {
+        Ok(Ok(None)) => (case, None),
+        Ok(Ok(Some(_))) => (load(app, session).await?, None),
+        Ok(Err(error)) => (case, notice_of(error)?),
+        Err(_elapsed) => (case, Some(wire_snapshot::Notice::NoPrice)),
     };
     build(app, session, &case, notice).await
 }

@@ -148,17 +148,14 @@ impl Facts {
 /// the canonical one, else the newest.
 fn one_per_payment(records: Vec<TransferRecord>) -> Vec<TransferRecord> {
     let mut chosen: HashMap<PaymentId, TransferRecord> = HashMap::new();
-    for mut record in records {
-        let known = chosen.remove(&record.payment);
-        let announced = known.as_ref().and_then(|known| known.announced.clone()).or_else(|| record.announced.clone());
-        let mut kept = match known {
-            Some(known) if known.canonical => known,
-            _ => {
-                record.announced.take();
-                record
-            }
+    for record in records {
+        let Some(known) = chosen.remove(&record.payment) else {
+            chosen.insert(record.payment, record);
+            continue;
         };
-        kept.announced = announced;
+        let (mut kept, other) = if known.canonical { (known, record) } else { (record, known) };
+        // A fact that came after the last event does not know of it yet.
+        kept.announced = kept.announced.or(other.announced);
         chosen.insert(kept.payment, kept);
     }
     let mut records: Vec<_> = chosen.into_values().collect();
@@ -174,9 +171,10 @@ fn one_per_payment(records: Vec<TransferRecord>) -> Vec<TransferRecord> {
     records
 }
 
-/// Folds an invoice's facts anew, stores what follows and writes the events that tell of it.
+/// Folds an invoice's facts anew after one of them changed, stores what follows and writes the events
+/// that tell of it.
 ///
-/// This is the only writer of an invoice's status.
+/// This and [`refold_for_time`] are the only writers of an invoice's status.
 ///
 /// # Errors
 ///
@@ -188,13 +186,54 @@ pub(super) async fn refold(
     merchant: MerchantId,
     id: InvoiceId,
 ) -> Result<(), StoreError> {
-    let Some(mut invoice) = tx.invoice(merchant, id).await? else { return Ok(()) };
-    let facts = Facts::load(tx, config, &invoice).await?;
+    let Some(invoice) = tx.invoice(merchant, id).await? else { return Ok(()) };
+    let (facts, standing) = fold(tx, config, now, &invoice).await?;
+    keep(tx, config, now, invoice, facts, standing).await
+}
+
+/// As [`refold`] when only time has passed: `false`, and nothing is written, if nothing follows from it.
+///
+/// # Errors
+///
+/// As [`refold`].
+pub(super) async fn refold_for_time(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    now: UnixMillis,
+    merchant: MerchantId,
+    id: InvoiceId,
+) -> Result<bool, StoreError> {
+    let Some(invoice) = tx.invoice(merchant, id).await? else { return Ok(false) };
+    let (facts, standing) = fold(tx, config, now, &invoice).await?;
+    if standing == invoice.standing {
+        return Ok(false);
+    }
+    keep(tx, config, now, invoice, facts, standing).await?;
+    Ok(true)
+}
+
+async fn fold(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    now: UnixMillis,
+    invoice: &InvoiceRecord,
+) -> Result<(Facts, Standing), StoreError> {
+    let facts = Facts::load(tx, config, invoice).await?;
     let verified = verified_times(tx, &facts.quotes).await?;
     let times = ChainTimes { now: now.as_seconds(), verified: &verified };
     let standing = invoice.terms.standing(&facts.plain_quotes, &facts.transfers, times);
-    warn_of_surprises(&invoice, &standing);
+    Ok((facts, standing))
+}
 
+async fn keep(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    now: UnixMillis,
+    mut invoice: InvoiceRecord,
+    facts: Facts,
+    standing: Standing,
+) -> Result<(), StoreError> {
+    warn_of_surprises(&invoice, &standing);
     let before = invoice.clone();
     if !tx.save_standing(&invoice, &standing).await? {
         return Err(StoreError::NotCommitted);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::case::refold;
+use super::case::refold_for_time;
 use crate::{app::App, events::Change, store::StoreError};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const MOST_AT_ONCE: i64 = 200;
+/// More than can wait at once for a chain that is down; those must not keep others from ending.
+const MOST_AT_ONCE: i64 = 10_000;
 
 /// Runs until shutdown. When an invoice really ends is the domain's decision; this only asks.
 pub async fn run(app: App) {
@@ -21,13 +22,18 @@ pub async fn run(app: App) {
     }
 }
 
-async fn end_due_invoices(app: &App) -> Result<(), StoreError> {
+pub(super) async fn end_due_invoices(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now_ms();
     let due = app.store.reader().await?.tx().invoices_past_their_time(now.as_seconds(), MOST_AT_ONCE).await?;
     for (merchant, invoice) in due {
         let config = std::sync::Arc::clone(&app.config);
-        app.store.write(move |tx| Box::pin(async move { refold(tx, &config, now, merchant, invoice).await })).await?;
-        app.hub.announce(invoice, Change::Snapshot);
+        let has_changed = app
+            .store
+            .write(move |tx| Box::pin(async move { refold_for_time(tx, &config, now, merchant, invoice).await }))
+            .await?;
+        if has_changed {
+            app.hub.announce(invoice, Change::Snapshot);
+        }
     }
     Ok(())
 }

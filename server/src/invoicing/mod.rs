@@ -16,3 +16,6 @@ pub use expire::run as run_expiry;
 pub use quote::{QuoteError, choose, keep_quoted};
 pub use record_scan::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan};
 pub use settle::{PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep};
+
+#[cfg(test)]
+mod tests;

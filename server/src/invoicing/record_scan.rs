@@ -92,7 +92,7 @@ pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
                 let now = task.clock.now_ms();
                 let seconds = now.as_seconds();
                 let settings = task.config.network(network);
-                let (_, final_after) = task.config.thresholds(network);
+                let (paid_after, final_after) = task.config.thresholds(network);
 
                 if let Some(fork) = &scan.forked_at {
                     touched.extend(tx.orphan_above(network, fork.number).await?);
@@ -130,7 +130,7 @@ pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
                     let ring = settings.map_or(256, |settings| settings.ring_blocks);
                     tx.keep_blocks(network, head.number.saturating_sub(ring), head.number).await?;
                     tx.move_cursor(network, head, seconds).await?;
-                    touched.extend(tx.deepen(network, head.number, final_after).await?);
+                    touched.extend(tx.deepen(network, head.number, final_after.max(paid_after)).await?);
                 }
                 failpoint::pass("scan.after_cursor");
                 for &(merchant, invoice) in &touched {

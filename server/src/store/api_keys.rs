@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 use super::{StoreError, Tx, row::Columns};
 
 /// An API key as stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyRecord {
     pub merchant: MerchantId,
     pub id: ApiKeyId,

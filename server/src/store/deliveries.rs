@@ -26,8 +26,23 @@ pub struct DueDelivery {
     pub attempts: i64,
 }
 
-/// An earlier event that keeps failing holds back a later one of the same invoice for this long.
-const HELD_BACK_AT_MOST_MS: i64 = 60_000;
+/// Deliveries still owed for numbered events, each with the time until which earlier events of its
+/// invoice go first; NULL if there is none.
+///
+/// An earlier event goes first until a try of it has failed, and then for a minute from its first try:
+/// it must not be overtaken by bad luck, nor hold back the rest for as long as it keeps failing.
+macro_rules! from_owed {
+    () => {
+        "FROM (SELECT deliveries.*,
+                (SELECT MAX(CASE WHEN earlier.attempts = 0 THEN 9223372036854775807 ELSE earlier.first_tried_ms + 60000 END)
+                    FROM deliveries AS earlier
+                    WHERE earlier.merchant_id = deliveries.merchant_id AND earlier.endpoint_id = deliveries.endpoint_id
+                        AND earlier.invoice_id = deliveries.invoice_id AND earlier.event_key < deliveries.event_key
+                        AND earlier.due_ms IS NOT NULL) AS held_until_ms
+                FROM deliveries WHERE deliveries.due_ms IS NOT NULL) AS owed
+            JOIN events ON events.event_key = owed.event_key AND events.sequence IS NOT NULL "
+    };
+}
 
 impl Tx<'_> {
     /// Sets the merchant's one endpoint.
@@ -81,7 +96,8 @@ impl Tx<'_> {
 
     /// Claims deliveries that are due: nobody else gets them before `leased_until`, and if they are not
     /// settled by then (the process died), they are due again. Events of one invoice go to an endpoint
-    /// one after the other. Endpoints in `except` are left out.
+    /// one after the other, but one that keeps failing is passed after a minute. Endpoints in `except`
+    /// are left out.
     ///
     /// # Errors
     ///
@@ -93,23 +109,20 @@ impl Tx<'_> {
         limit: i64,
         except: &[String],
     ) -> Result<Vec<DueDelivery>, StoreError> {
-        let left_out: Vec<_> = (4..4 + except.len()).map(|parameter| format!("${parameter}")).collect();
+        let left_out: Vec<_> = (3..3 + except.len()).map(|parameter| format!("${parameter}")).collect();
         let sql = format!(
-            "SELECT events.*, deliveries.endpoint_id, deliveries.attempts, webhook_endpoints.url, webhook_endpoints.secret
-             FROM deliveries
-             JOIN events ON events.event_key = deliveries.event_key
-             JOIN webhook_endpoints ON webhook_endpoints.merchant_id = deliveries.merchant_id
-                AND webhook_endpoints.endpoint_id = deliveries.endpoint_id
-             WHERE deliveries.due_ms <= $1 AND events.sequence IS NOT NULL
-                AND deliveries.endpoint_id NOT IN ({})
-                AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier
-                    WHERE earlier.merchant_id = deliveries.merchant_id AND earlier.endpoint_id = deliveries.endpoint_id
-                        AND earlier.invoice_id = deliveries.invoice_id AND earlier.event_key < deliveries.event_key
-                        AND earlier.due_ms IS NOT NULL AND earlier.created_ms > $2)
-             ORDER BY deliveries.due_ms, deliveries.event_key LIMIT $3",
+            "SELECT events.*, owed.endpoint_id, owed.attempts, owed.due_ms, webhook_endpoints.url,
+                webhook_endpoints.secret
+             {}
+             JOIN webhook_endpoints ON webhook_endpoints.merchant_id = owed.merchant_id
+                AND webhook_endpoints.endpoint_id = owed.endpoint_id
+             WHERE owed.due_ms <= $1 AND (owed.held_until_ms IS NULL OR owed.held_until_ms <= $1)
+                AND owed.endpoint_id NOT IN ({})
+             ORDER BY owed.due_ms, owed.event_key LIMIT $2",
+            from_owed!(),
             if left_out.is_empty() { "''".to_owned() } else { left_out.join(", ") }
         );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now.0).bind(now.0 - HELD_BACK_AT_MOST_MS).bind(limit);
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now.0).bind(limit);
         let query = except.iter().fold(query, sqlx::query::Query::bind);
         let rows = query.fetch_all(&mut *self.connection).await?;
         let mut due = Vec::with_capacity(rows.len());
@@ -127,8 +140,9 @@ impl Tx<'_> {
                 event,
                 attempts: columns.integer("attempts")?,
             };
-            self.settle_delivery(&delivery, "sending", delivery.attempts, Some(leased_until), None, None).await?;
-            due.push(delivery);
+            if self.lease_delivery(&delivery, columns.integer("due_ms")?, now, leased_until).await? {
+                due.push(delivery);
+            }
         }
         Ok(due)
     }
@@ -147,7 +161,31 @@ impl Tx<'_> {
         Ok(done.rows_affected())
     }
 
-    /// Records how a delivery went: `state` is `pending` (again at `due`), `delivered` or `exhausted`.
+    /// Takes a delivery that was due at `was_due`; `false` if somebody else was quicker.
+    async fn lease_delivery(
+        &mut self,
+        delivery: &DueDelivery,
+        was_due: i64,
+        now: UnixMillis,
+        leased_until: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE deliveries SET state = 'sending', due_ms = $5, first_tried_ms = COALESCE(first_tried_ms, $6)
+             WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3 AND due_ms = $4",
+        )
+        .bind(delivery.endpoint.merchant.0)
+        .bind(&delivery.endpoint.id)
+        .bind(delivery.event_key)
+        .bind(was_due)
+        .bind(leased_until.0)
+        .bind(now.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Records how a delivery went: `state` is `pending` (again at `due`), `delivered` or `exhausted`. One
+    /// that is no longer owed stays as it is: a second try that overlapped the first changes nothing.
     ///
     /// # Errors
     ///
@@ -163,7 +201,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE deliveries SET state = $4, attempts = $5, due_ms = $6, last_status = $7, last_error = $8
-             WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3",
+             WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3 AND due_ms IS NOT NULL",
         )
         .bind(delivery.endpoint.merchant.0)
         .bind(&delivery.endpoint.id)
@@ -178,15 +216,18 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// When the next delivery is due; `None` when nothing is owed.
+    /// When the next delivery can be claimed; `None` when nothing is owed.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn next_delivery_due(&mut self) -> Result<Option<UnixMillis>, StoreError> {
-        let row = sqlx::query("SELECT MIN(due_ms) AS due_ms FROM deliveries WHERE due_ms IS NOT NULL")
-            .fetch_one(&mut *self.connection)
-            .await?;
+        let row = sqlx::query(concat!(
+            "SELECT MIN(CASE WHEN owed.held_until_ms > owed.due_ms THEN owed.held_until_ms ELSE owed.due_ms END) AS due_ms ",
+            from_owed!(),
+        ))
+        .fetch_one(&mut *self.connection)
+        .await?;
         Ok(Columns::of(&row, "deliveries").optional_integer("due_ms")?.map(UnixMillis))
     }
 

@@ -4,7 +4,7 @@
 //! behind a savepoint of its own, so that durability costs one flush for many. Jobs run in that task,
 //! so a client that hangs up cannot cancel one half-way.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::{
@@ -49,15 +49,14 @@ pub(super) async fn open_sqlite(url: &str) -> Result<(AnyPool, AnyConnection), S
 
     let readers = AnyPoolOptions::new()
         .max_connections(READERS)
-        .after_connect(|connection, _| Box::pin(async move { prepare(connection).await }))
-        .after_release(|connection, _| {
+        .after_connect(|connection, _| {
             Box::pin(async move {
-                // A request that is dropped inside `begin()` can leave a transaction open that nobody
-                // owns; without one, ROLLBACK is an error that means all is well.
-                let _no_transaction = connection.execute("ROLLBACK").await;
-                Ok(true)
+                prepare(connection).await?;
+                connection.execute("PRAGMA query_only = ON").await?;
+                Ok(())
             })
         })
+        .after_release(|connection, _| Box::pin(leave_transaction(connection)))
         .connect_with(options)
         .await
         .map_err(StoreError::Open)?;
@@ -73,14 +72,29 @@ async fn prepare(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Ends the transaction that a request may have left open by being dropped inside it, which nobody
+/// owns any more; `false` if the connection is of no further use.
+async fn leave_transaction(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    match connection.execute("ROLLBACK").await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) => Ok(error.message().contains("no transaction is active")),
+        Err(_) => Ok(false),
+    }
+}
+
 async fn check_version(connection: &mut AnyConnection) -> Result<(), StoreError> {
     let row = connection.fetch_one("SELECT sqlite_version()").await.map_err(StoreError::Open)?;
     let version: String = row.try_get(0).map_err(StoreError::Open)?;
-    let numbers: Vec<u32> = version.split('.').filter_map(|number| number.parse().ok()).collect();
-    if numbers.as_slice() < OLDEST_SQLITE.as_slice() {
-        return Err(StoreError::Unsafe { what: "SQLite version", found: version, wanted: "3.51.3 or newer" });
+    if is_safe_version(&version) {
+        Ok(())
+    } else {
+        Err(StoreError::Unsafe { what: "SQLite version", found: version, wanted: "3.51.3 or newer" })
     }
-    Ok(())
+}
+
+fn is_safe_version(version: &str) -> bool {
+    let numbers: Result<Vec<u32>, _> = version.split('.').map(str::parse).collect();
+    numbers.is_ok_and(|numbers| OLDEST_SQLITE.as_slice() <= numbers.as_slice())
 }
 
 async fn check_pragmas(connection: &mut AnyConnection) -> Result<(), StoreError> {
@@ -110,7 +124,6 @@ pub(super) async fn run_writer(mut connection: AnyConnection, mut jobs: mpsc::Re
         if let Err(error) = commit_group(&mut connection, group.drain(..)).await {
             tracing::error!(error = %error, "a group of writes could not be committed");
             let _no_transaction = connection.execute("ROLLBACK").await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
     let _closing = connection.close().await;
@@ -121,21 +134,23 @@ async fn commit_group(connection: &mut AnyConnection, group: impl Iterator<Item 
     connection.execute("BEGIN IMMEDIATE").await?;
     for job in group {
         connection.execute("SAVEPOINT job").await?;
-        let outcome = AssertUnwindSafe(job(connection)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(async { job(connection).await }).catch_unwind().await;
         match outcome {
-            Ok(Outcome::Keep(then)) => {
-                connection.execute("RELEASE job").await?;
-                afterwards.push(then);
-            }
+            Ok(Outcome::Keep(then)) => match connection.execute("RELEASE job").await {
+                Ok(_) => afterwards.push(then),
+                // The job hid an error that its changes cannot survive; the others' can.
+                Err(error) => {
+                    tracing::error!(error = %error, "a write could not be kept and was undone");
+                    undo_job(connection).await?;
+                }
+            },
             Ok(Outcome::Undo(then)) => {
-                connection.execute("ROLLBACK TO job").await?;
-                connection.execute("RELEASE job").await?;
+                undo_job(connection).await?;
                 afterwards.push(then);
             }
             Err(panic) => {
                 tracing::error!(message = panic_text(&panic), "a write panicked and was undone");
-                connection.execute("ROLLBACK TO job").await?;
-                connection.execute("RELEASE job").await?;
+                undo_job(connection).await?;
             }
         }
     }
@@ -148,6 +163,12 @@ async fn commit_group(connection: &mut AnyConnection, group: impl Iterator<Item 
     Ok(())
 }
 
+async fn undo_job(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    connection.execute("ROLLBACK TO job").await?;
+    connection.execute("RELEASE job").await?;
+    Ok(())
+}
+
 fn panic_text(panic: &Box<dyn Any + Send>) -> &str {
     panic
         .downcast_ref::<&str>()
@@ -155,3 +176,7 @@ fn panic_text(panic: &Box<dyn Any + Send>) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -24,7 +24,7 @@ pub struct NewEvent {
 }
 
 /// An event that has its number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
     pub id: EventId,
     pub merchant: MerchantId,
@@ -78,13 +78,18 @@ impl Tx<'_> {
         Ok(row.is_some())
     }
 
-    /// Numbers at most `limit` events that have no number yet; returns the invoices they are about and
-    /// the last number given.
+    /// Numbers at most `limit` events that have no number yet, in the order they were written; returns
+    /// each one's invoice and number.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn number_events(&mut self, limit: i64) -> Result<Vec<(MerchantId, InvoiceId, i64)>, StoreError> {
+        // Taking the counter first keeps any other sequencer out until this transaction ends.
+        let counter = sqlx::query("UPDATE counters SET value = value WHERE name = 'events' RETURNING value")
+            .fetch_one(&mut *self.connection)
+            .await?;
+        let mut sequence = Columns::of(&counter, "counters").integer("value")?;
         let rows = sqlx::query(
             "SELECT event_key, merchant_id, invoice_id FROM events WHERE sequence IS NULL ORDER BY event_key LIMIT $1",
         )
@@ -93,19 +98,19 @@ impl Tx<'_> {
         .await?;
         let mut numbered = Vec::with_capacity(rows.len());
         for row in &rows {
-            let columns = Columns::of(row, "events");
-            let counter = sqlx::query("UPDATE counters SET value = value + 1 WHERE name = 'events' RETURNING value")
-                .fetch_one(&mut *self.connection)
-                .await?;
-            let sequence = Columns::of(&counter, "counters").integer("value")?;
+            sequence += 1;
             sqlx::query("UPDATE events SET sequence = $2 WHERE event_key = $1")
-                .bind(columns.integer("event_key")?)
+                .bind(Columns::of(row, "events").integer("event_key")?)
                 .bind(sequence)
                 .execute(&mut *self.connection)
                 .await?;
-            let (merchant, invoice) = super::invoices::read_key(row)?;
+            let (merchant, invoice) = super::invoices::read_key(row, "events")?;
             numbered.push((merchant, invoice, sequence));
         }
+        sqlx::query("UPDATE counters SET value = $1 WHERE name = 'events'")
+            .bind(sequence)
+            .execute(&mut *self.connection)
+            .await?;
         Ok(numbered)
     }
 

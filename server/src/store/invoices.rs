@@ -15,7 +15,7 @@ use wire::Environment;
 use super::{StoreError, Tx, row::Columns};
 
 /// An invoice as stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvoiceRecord {
     pub merchant: MerchantId,
     pub id: InvoiceId,
@@ -69,7 +69,7 @@ pub struct NewInvoice {
 }
 
 /// What an idempotency key was used for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
     pub fingerprint: Fingerprint,
     pub invoice: InvoiceId,
@@ -276,13 +276,13 @@ impl Tx<'_> {
         .bind(limit)
         .fetch_all(&mut *self.connection)
         .await?;
-        rows.iter().map(read_key).collect()
+        rows.iter().map(|row| read_key(row, "invoices")).collect()
     }
 }
 
-/// A `(merchant_id, invoice_id)` pair.
-pub(super) fn read_key(row: &AnyRow) -> Result<(MerchantId, InvoiceId), StoreError> {
-    let columns = Columns::of(row, "invoices");
+/// The `(merchant_id, invoice_id)` pair in a row of some table.
+pub(super) fn read_key(row: &AnyRow, table: &'static str) -> Result<(MerchantId, InvoiceId), StoreError> {
+    let columns = Columns::of(row, table);
     Ok((MerchantId(columns.integer("merchant_id")?), columns.parsed("invoice_id")?))
 }
 
@@ -293,14 +293,15 @@ fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
     let status = columns.text("status")?;
     let environment = columns.text("environment")?;
     let session_hash = columns.text("session_hash")?;
-    let late_policy =
-        match (columns.optional_integer("late_days")?, columns.optional_integer("late_band_basis_points")?) {
-            (Some(_), Some(_)) => LatePolicy::Accept {
-                days: columns.number("late_days")?,
-                band_basis_points: columns.number("late_band_basis_points")?,
-            },
-            _ => LatePolicy::Hold,
-        };
+    let late_days = columns.optional_integer("late_days")?;
+    let late_policy = match (late_days, columns.optional_integer("late_band_basis_points")?) {
+        (None, None) => LatePolicy::Hold,
+        (Some(_), Some(_)) => LatePolicy::Accept {
+            days: columns.number("late_days")?,
+            band_basis_points: columns.number("late_band_basis_points")?,
+        },
+        _ => return Err(columns.corrupt("late_days", format!("{late_days:?}"))),
+    };
     Ok(InvoiceRecord {
         merchant: MerchantId(columns.integer("merchant_id")?),
         id: columns.parsed("invoice_id")?,

@@ -93,7 +93,9 @@ impl Store {
     ///
     /// As [`Store::open`].
     pub async fn open_file(path: &Path) -> Result<(Self, WriterTask), StoreError> {
-        Self::open(&format!("sqlite:{}", path.display())).await
+        // In a URL these would end the path or start an escape.
+        let path = path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+        Self::open(&format!("sqlite:{path}")).await
     }
 
     /// Runs `work` as one transaction and returns once it is durable; an error undoes all of it.

@@ -30,8 +30,9 @@ impl Tx<'_> {
         let quote = &record.quote;
         sqlx::query(
             "INSERT INTO quotes (merchant_id, invoice_id, quote_id, network, token_id, decimals, rate, amount, covers,
-                created_at, valid_until)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                created_at, valid_until, ordinal)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                (SELECT COUNT(*) FROM quotes WHERE merchant_id = $1 AND invoice_id = $2))",
         )
         .bind(merchant.0)
         .bind(invoice.to_string())
@@ -49,19 +50,18 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// An invoice's quotes, oldest first.
+    /// An invoice's quotes in the order they were made, also within one second.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn quotes(&mut self, merchant: MerchantId, invoice: InvoiceId) -> Result<Vec<QuoteRecord>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM quotes WHERE merchant_id = $1 AND invoice_id = $2 ORDER BY created_at, quote_id",
-        )
-        .bind(merchant.0)
-        .bind(invoice.to_string())
-        .fetch_all(&mut *self.connection)
-        .await?;
+        let rows =
+            sqlx::query("SELECT * FROM quotes WHERE merchant_id = $1 AND invoice_id = $2 ORDER BY ordinal, quote_id")
+                .bind(merchant.0)
+                .bind(invoice.to_string())
+                .fetch_all(&mut *self.connection)
+                .await?;
         rows.iter().map(read_quote).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use sqlx::{Row, any::AnyRow};
+use sqlx::{Any, Decode, Row, Type, any::AnyRow};
 
 use super::StoreError;
 
@@ -18,23 +18,27 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn text(&self, column: &'static str) -> Result<String, StoreError> {
-        Ok(self.row.try_get(column)?)
+        self.get(column, "(not text)")
     }
 
     pub(super) fn optional_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
-        Ok(self.row.try_get(column)?)
+        self.get(column, "(not text)")
     }
 
     pub(super) fn integer(&self, column: &'static str) -> Result<i64, StoreError> {
-        Ok(self.row.try_get(column)?)
+        self.get(column, "(not an integer)")
     }
 
     pub(super) fn optional_integer(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
-        Ok(self.row.try_get(column)?)
+        self.get(column, "(not an integer)")
     }
 
     pub(super) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
-        Ok(self.integer(column)? != 0)
+        match self.integer(column)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.corrupt(column, other.to_string())),
+        }
     }
 
     /// An integer in a narrower type.
@@ -56,7 +60,18 @@ impl<'r> Columns<'r> {
         }
     }
 
+    /// The error for a value that makes no sense; do not show secrets in it.
     pub(super) fn corrupt(&self, column: &'static str, value: impl Into<String>) -> StoreError {
         StoreError::Corrupt { table: self.table, column, value: value.into() }
+    }
+
+    fn get<T>(&self, column: &'static str, otherwise: &str) -> Result<T, StoreError>
+    where
+        T: for<'d> Decode<'d, Any> + Type<Any>,
+    {
+        self.row.try_get(column).map_err(|error| match error {
+            sqlx::Error::ColumnDecode { .. } => self.corrupt(column, otherwise),
+            error => StoreError::Database(error),
+        })
     }
 }

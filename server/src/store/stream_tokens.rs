@@ -9,7 +9,7 @@ use domain::{
 use super::{StoreError, Tx, row::Columns};
 
 /// Whose stream a token opens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamSession {
     pub merchant: MerchantId,
     pub invoice: InvoiceId,

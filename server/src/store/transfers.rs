@@ -240,16 +240,22 @@ impl Tx<'_> {
         block: u64,
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
         let mut touched = Vec::new();
-        for sql in [
-            "UPDATE transfers SET canonical = 0, confirmations = 0
+        for (table, sql) in [
+            (
+                "transfers",
+                "UPDATE transfers SET canonical = 0, confirmations = 0
              WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
-            "UPDATE sweeps SET canonical = 0, confirmations = 0
+            ),
+            (
+                "sweeps",
+                "UPDATE sweeps SET canonical = 0, confirmations = 0
              WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
+            ),
         ] {
             let rows =
                 sqlx::query(sql).bind(network).bind(block_number(block)).fetch_all(&mut *self.connection).await?;
             for row in &rows {
-                touched.push(super::invoices::read_key(row)?);
+                touched.push(super::invoices::read_key(row, table)?);
             }
         }
         Ok(distinct(touched))
@@ -268,13 +274,19 @@ impl Tx<'_> {
         final_after: u32,
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
         let mut touched = Vec::new();
-        for sql in [
-            "UPDATE transfers SET confirmations = $2 - block_number + 1
+        for (table, sql) in [
+            (
+                "transfers",
+                "UPDATE transfers SET confirmations = $2 - block_number + 1
              WHERE network = $1 AND canonical = 1 AND confirmations < $3 AND confirmations <> $2 - block_number + 1
              RETURNING merchant_id, invoice_id",
-            "UPDATE sweeps SET confirmations = $2 - block_number + 1
+            ),
+            (
+                "sweeps",
+                "UPDATE sweeps SET confirmations = $2 - block_number + 1
              WHERE network = $1 AND canonical = 1 AND confirmations < $3 AND confirmations <> $2 - block_number + 1
              RETURNING merchant_id, invoice_id",
+            ),
         ] {
             let rows = sqlx::query(sql)
                 .bind(network)
@@ -283,7 +295,7 @@ impl Tx<'_> {
                 .fetch_all(&mut *self.connection)
                 .await?;
             for row in &rows {
-                touched.push(super::invoices::read_key(row)?);
+                touched.push(super::invoices::read_key(row, table)?);
             }
         }
         Ok(distinct(touched))
@@ -345,7 +357,7 @@ impl Tx<'_> {
              WHERE network = $1 AND canonical = 1 AND confirmations >= $2
                 AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
                     AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
-                    AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1
+                    AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1 AND sweeps.amount <> '0'
                     AND (sweeps.block_number > transfers.block_number
                         OR (sweeps.block_number = transfers.block_number AND sweeps.log_index > transfers.log_index)))",
         )
@@ -353,7 +365,7 @@ impl Tx<'_> {
         .bind(i64::from(final_after))
         .fetch_all(&mut *self.connection)
         .await?;
-        rows.iter().map(super::invoices::read_key).collect()
+        rows.iter().map(|row| super::invoices::read_key(row, "transfers")).collect()
     }
 }
 

@@ -161,12 +161,8 @@ impl Shop {
             fingerprint: Fingerprint::of(&[key.as_bytes()]),
             request_id: key,
         };
-        let created = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap();
-        let order = Order {
-            id: created.invoice.id,
-            deposit: created.invoice.deposit_address,
-            salt: created.invoice.deposit_salt,
-        };
+        let invoice = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap().invoice;
+        let order = Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt };
         self.quote(order, token).await;
         order
     }

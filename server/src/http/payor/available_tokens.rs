@@ -1,5 +1,7 @@
 //! `GET /api/v1/payments/available-tokens`
 
+use std::time::Duration;
+
 use axum::{Json, extract::State};
 use futures_util::future::join_all;
 use wire::{
@@ -16,6 +18,9 @@ use crate::{
     },
     invoicing::Case,
 };
+
+/// A chain that does not answer must not hold up the page for the other tokens.
+const PRICES_TAKE_AT_MOST: Duration = Duration::from_secs(1);
 
 /// What the invoice can be paid with; after the first payment only what is locked.
 pub async fn list_available_tokens(
@@ -56,7 +61,8 @@ pub fn offers<'a>(app: &'a App, case: &Case) -> Vec<(&'a NetworkConfig, &'a Toke
 /// Asks for the price of each; a token without one cannot be chosen now.
 pub async fn priced<'a>(app: &App, offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
-        let has_price = app.prices.current(token.token_id()).await.is_ok();
+        let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.current(token.token_id())).await;
+        let has_price = matches!(asked, Ok(Ok(_)));
         let unavailable_reason = (!has_price).then(|| "there is no current price".to_owned());
         Offer { network, token, unavailable_reason }
     }))

@@ -17,9 +17,10 @@ use axum::{
 };
 use tower_http::cors::{Any, CorsLayer};
 
+use super::method_not_allowed;
 use crate::app::App;
 
-const PREFLIGHT_HOLDS: Duration = Duration::from_secs(3600);
+const PREFLIGHT_HOLDS: Duration = Duration::from_hours(1);
 
 pub fn routes() -> Router<App> {
     // Any page may ask, because the session's headers, not cookies, are what opens it.
@@ -39,5 +40,7 @@ pub fn routes() -> Router<App> {
         .route("/api/v1/payments/payment-addresses", post(payment_address::allocate_payment_address))
         .route("/api/v1/payments/payment-status", get(payment_status::retrieve_payment_status))
         .route("/api/v1/payments/stream-token", get(stream_token::create_stream_token))
+        // Before the layer, which must see what no handler takes: preflights are such.
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(cors)
 }

@@ -1,0 +1,329 @@
+//! The routes as their callers meet them, on a database of their own and without a chain.
+
+mod errors;
+mod invoices;
+mod page;
+mod payments;
+mod streams;
+
+use alloy_primitives::Address;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use domain::{
+    id::{ApiKeyId, InvoiceId, MerchantId, QuoteId, TokenId},
+    money::{Decimals, Rate, TokenAmount, UsdMillis},
+    quote::Quote,
+    signature::{CredentialHash, ServerSecret},
+};
+use serde_json::{Value, json};
+use sqlx::Connection;
+use tower::ServiceExt;
+
+use super::page::Pages;
+use crate::{
+    app::App,
+    clock::{TestClock, random_bytes},
+    config::Config,
+    invoicing::{Scan, SeenTransfer, record_scan},
+    store::{BlockRef, NewApiKey, NewMerchant, QuoteRecord},
+    testing::TempDir,
+};
+
+const CONFIG: &str = r#"
+environment = "devnet"
+
+[[networks]]
+name = "ethereum"
+title = "Ethereum"
+chain_id = 31337
+rpc = ["http://127.0.0.1:9"]
+paid_after = 3
+final_after = 6
+explorer_tx = "https://explorer.example/tx/{hash}"
+[[networks.tokens]]
+id = 1
+symbol = "USDC"
+name = "USD Coin"
+address = "0x00000000000000000000000000000000000000c1"
+decimals = 6
+price = "par"
+[[networks.tokens]]
+id = 2
+symbol = "ETH"
+name = "Ether"
+decimals = 18
+price = { feed = "0x00000000000000000000000000000000000000f1", heartbeat_seconds = 3600 }
+[[networks.tokens]]
+id = 3
+symbol = "OLD"
+name = "Not taken any more"
+address = "0x00000000000000000000000000000000000000c3"
+decimals = 6
+price = "par"
+accepted = false
+
+[[networks]]
+name = "base"
+title = "Base"
+chain_id = 31338
+rpc = ["http://127.0.0.1:9"]
+paid_after = 2
+final_after = 4
+[[networks.tokens]]
+id = 4
+symbol = "USDT"
+name = "Tether"
+address = "0x00000000000000000000000000000000000000c4"
+decimals = 18
+price = "par"
+"#;
+
+/// The page before its scripts are built in; the gaps are the same.
+const PAGE: &str = include_str!("../../../../frontend/index.html");
+
+/// A token without a price: the chain that would tell it does not answer.
+const UNPRICED: i64 = 2;
+
+/// The routes over a database of their own, with one merchant.
+struct Server {
+    app: App,
+    router: Router,
+    clock: TestClock,
+    merchant: MerchantId,
+    /// The merchant's API key.
+    key: String,
+    _dir: TempDir,
+}
+
+impl Server {
+    async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let dir = TempDir::new();
+        let mut config: Config = toml::from_str(CONFIG).unwrap();
+        config.storage.database_url = format!("sqlite:{}", dir.path().join("pepay.db").display());
+        change(&mut config);
+        let clock = TestClock::default();
+        let secrets = vec![ServerSecret::from_bytes([7; 32])];
+        let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
+        let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
+        let (merchant, key) = add_merchant(&app).await;
+        Self { app, router, clock, merchant, key, _dir: dir }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(request(Method::GET, path, headers, "")).await
+    }
+
+    async fn merchant_get(&self, path: &str) -> Answer {
+        self.get(path, &[("x-api-key", &self.key)]).await
+    }
+
+    async fn post_invoice(&self, idempotency_key: &str, body: &str) -> Answer {
+        let headers = [
+            ("x-api-key", self.key.as_str()),
+            ("idempotency-key", idempotency_key),
+            ("content-type", "application/json"),
+        ];
+        self.send(request(Method::POST, "/api/v1/invoices", &headers, body)).await
+    }
+
+    /// An invoice over 20 dollars, or with other members.
+    async fn invoice(&self, members: Value) -> Created {
+        let mut body = json!({ "amount_usd": 20 });
+        body.as_object_mut().unwrap().append(&mut members.as_object().cloned().unwrap_or_default());
+        let answer = self.post_invoice(&new_key(), &body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        let answer = answer.json();
+        let text = |field: &str| answer[field].as_str().unwrap().to_owned();
+        Created { id: text("invoice_id").parse().unwrap(), token: text("session_token"), signature: text("signature") }
+    }
+
+    async fn payor_get(&self, path: &str, invoice: &Created) -> Answer {
+        self.get(path, &[("x-session-token", &invoice.token), ("x-signature", &invoice.signature)]).await
+    }
+
+    async fn choose_by_api(&self, invoice: &Created, body: &str) -> Answer {
+        let headers = [
+            ("x-session-token", invoice.token.as_str()),
+            ("x-signature", &invoice.signature),
+            ("content-type", "application/json"),
+        ];
+        self.send(request(Method::POST, "/api/v1/payments/payment-addresses", &headers, body)).await
+    }
+
+    /// Quotes USDC on `ethereum` at par, as if the payer had chosen it.
+    async fn quote(&self, invoice: &Created) {
+        let (merchant, invoice, now) = (self.merchant, invoice.id, self.app.clock.now());
+        let write = self.app.store.write(move |tx| {
+            Box::pin(async move {
+                let due = tx.invoice(merchant, invoice).await?.unwrap().standing.remaining;
+                let quote = Quote::new(
+                    QuoteId::from_random(random_bytes()),
+                    TokenId(1),
+                    Decimals::new(6).unwrap(),
+                    Rate::PAR,
+                    due,
+                    now,
+                    300,
+                );
+                tx.insert_quote(merchant, invoice, &QuoteRecord { network: "ethereum".to_owned(), quote }).await?;
+                tx.watch_invoice(merchant, invoice, now.plus(86_400)).await
+            })
+        });
+        write.await.unwrap();
+    }
+
+    /// Lets `ethereum` grow by as many blocks, the first of them with a transfer of USDC.
+    async fn pay(&self, invoice: &Created, usd: UsdMillis, blocks: u64) {
+        let from = self.app.store.reader().await.unwrap().tx().cursor("ethereum").await.unwrap();
+        let first = from.as_ref().map_or(0, |block| block.number) + 1;
+        let time = self.app.clock.now();
+        let block = |number| BlockRef { number, hash: format!("0x{number:064x}"), time };
+        let amount = Rate::PAR.quote(usd, Decimals::new(6).unwrap());
+        let transfer = SeenTransfer {
+            merchant: self.merchant,
+            invoice: invoice.id,
+            block: block(first),
+            tx_id: format!("0x{:064x}", first + 0xabc),
+            log_index: 0,
+            ordinal: 0,
+            token: TokenId(1),
+            decimals: Decimals::new(6).unwrap(),
+            amount,
+            payer: Some("0x00000000000000000000000000000000000000aa".to_owned()),
+            accepted: true,
+            price_at_block: Some(Rate::PAR),
+        };
+        let is_payment = amount != TokenAmount::ZERO;
+        let scan = Scan {
+            network: "ethereum".to_owned(),
+            from,
+            forked_at: None,
+            blocks: (first..first + blocks).map(block).collect(),
+            transfers: if is_payment { vec![transfer] } else { Vec::new() },
+            sweeps: Vec::new(),
+        };
+        record_scan(&self.app, scan).await.unwrap();
+    }
+
+    /// How many rows there are of everything a request could leave behind.
+    async fn rows(&self) -> Vec<i64> {
+        let url = &self.app.config.storage.database_url;
+        let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
+        let mut rows = Vec::new();
+        for count in [
+            "SELECT COUNT(*) FROM invoices",
+            "SELECT COUNT(*) FROM idempotency_keys",
+            "SELECT COUNT(*) FROM events",
+            "SELECT COUNT(*) FROM quotes",
+            "SELECT COUNT(*) FROM stream_tokens",
+        ] {
+            rows.push(sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap());
+        }
+        rows
+    }
+}
+
+/// A merchant with an API key.
+async fn add_merchant(app: &App) -> (MerchantId, String) {
+    let key = format!("pk_{}", hex::encode(random_bytes::<16>()));
+    let (hash, now) = (CredentialHash::of(&key), app.clock.now());
+    let new = NewMerchant {
+        name: "Shop <&> \"Co\"".to_owned(),
+        email: "shop@shop.example".to_owned(),
+        evm_wallet: Address::repeat_byte(0x11),
+        recovery_code: [9; 32],
+        created_at: now,
+    };
+    let write = app.store.write(move |tx| {
+        Box::pin(async move {
+            let merchant = tx.insert_merchant(&new).await?;
+            let id = ApiKeyId::from_random(random_bytes());
+            let key = NewApiKey { merchant, id, name: String::new(), hash, hint: String::new(), created_at: now };
+            tx.insert_api_key(&key).await?;
+            Ok::<_, crate::store::StoreError>(merchant)
+        })
+    });
+    (write.await.unwrap(), key)
+}
+
+/// What a payer holds.
+struct Created {
+    id: InvoiceId,
+    token: String,
+    signature: String,
+}
+
+impl Created {
+    fn page(&self) -> String {
+        format!("/pay?session={}&signature={}", self.token, self.signature)
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{} {}", self.status, self.text))
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Asserts that this is an error in the one form errors have.
+    #[track_caller]
+    fn is_error(&self, status: u16, code: &str, field: Option<&str>) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        let body = self.json();
+        let message = body["message"].as_str().unwrap();
+        let mut error = json!({ "code": code, "message": message });
+        if let Some(field) = field {
+            error["field"] = field.into();
+        }
+        assert_eq!(body, json!({ "success": false, "error": error, "code": code, "message": message }));
+        assert!(!message.is_empty());
+        assert!(!self.header("x-request-id").is_empty());
+    }
+}
+
+fn request(method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+fn new_key() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// The text with another character at one place.
+fn altered(text: &str, at: usize) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+    String::from_utf8(bytes).unwrap()
+}
+
+fn usd(millis: u64) -> UsdMillis {
+    UsdMillis::from_millis(millis)
+}

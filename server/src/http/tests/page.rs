@@ -1,0 +1,213 @@
+//! The payer's page and what it fetches.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::{Answer, Created, Server, UNPRICED, request, usd};
+use crate::http::{page::Pages, router_with};
+
+async fn snapshot(server: &Server, invoice: &Created) -> Value {
+    let answer = server.payor_get("/pay/snapshot", invoice).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()
+}
+
+async fn choose(server: &Server, invoice: &Created, token: &str, accept: &str) -> Answer {
+    let form = format!("session={}&signature={}&token={token}", invoice.token, invoice.signature);
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", accept)];
+    server.send(request(Method::POST, "/pay/choose", &headers, &form)).await
+}
+
+#[tokio::test]
+async fn a_snapshot_holds_what_the_page_shows() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({ "description": "</script>" })).await;
+    let shown = snapshot(&server, &invoice).await;
+    assert_eq!(shown["credentials"], json!({ "x-session-token": invoice.token, "x-signature": invoice.signature }));
+    assert_eq!(shown["merchant"], json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example" }));
+    assert_eq!((&shown["invoice"]["status"], &shown["invoice"]["remaining"]), (&json!("unpaid"), &json!(20_000)));
+    assert_eq!(shown["tokens"].as_array().unwrap().len(), 3);
+    assert_eq!(shown["tokens"][1]["unavailable_reason"], "there is no current price");
+    assert_eq!((&shown["quote"], &shown["notice"], &shown["payments"]), (&Value::Null, &Value::Null, &json!([])));
+}
+
+#[tokio::test]
+async fn a_quote_is_shown_with_a_request_that_wallets_read() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let before = snapshot(&server, &invoice).await;
+    server.quote(&invoice).await;
+    let shown = snapshot(&server, &invoice).await;
+    assert!(before["version"].as_i64() < shown["version"].as_i64());
+    let quote = &shown["quote"];
+    assert_eq!(
+        (&quote["amount"], &quote["amount_base"], &quote["rate"]),
+        (&json!("20"), &json!("20000000"), &json!("1"))
+    );
+    assert_eq!(
+        (&quote["network"], &quote["chain_id"], &quote["covers"]),
+        (&json!("ethereum"), &json!(31_337), &json!(20_000))
+    );
+    let address = quote["address"].as_str().unwrap();
+    let uri = format!(
+        "ethereum:0x00000000000000000000000000000000000000C1@31337/transfer?address={address}&uint256=20000000"
+    );
+    assert_eq!(quote["uri"], uri);
+}
+
+#[tokio::test]
+async fn payments_are_shown_as_they_deepen() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    server.quote(&invoice).await;
+    server.pay(&invoice, usd(20_000), 1).await;
+    let confirming = snapshot(&server, &invoice).await;
+    let payment = &confirming["payments"][0];
+    assert_eq!(
+        (&payment["state"], &payment["symbol"], &payment["amount"]),
+        (&json!("confirming"), &json!("USDC"), &json!("20"))
+    );
+    assert_eq!((&payment["confirmations"], &payment["required_confirmations"]), (&json!(1), &json!(3)));
+    let link = format!("https://explorer.example/tx/{}", payment["tx_hash"].as_str().unwrap());
+    assert_eq!(payment["explorer_url"], link);
+
+    server.pay(&invoice, usd(0), 2).await;
+    let paid = snapshot(&server, &invoice).await;
+    assert!(confirming["version"].as_i64() < paid["version"].as_i64());
+    assert_eq!((&paid["invoice"]["status"], &paid["payments"][0]["state"]), (&json!("paid"), &json!("credited")));
+    assert_eq!((&paid["quote"], &paid["tokens"]), (&Value::Null, &json!([])));
+}
+
+#[tokio::test]
+async fn a_choice_without_a_price_says_so_to_scripts() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, &format!("ethereum:{UNPRICED}"), "application/json").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!((&answer.json()["notice"], &answer.json()["quote"]), (&json!("no_price"), &Value::Null));
+    let answer = choose(&server, &invoice, "base:1", "application/json").await;
+    assert_eq!(answer.json()["notice"], "not_offered");
+    let answer = choose(&server, &invoice, "nonsense", "application/json").await;
+    answer.is_error(400, "VALIDATION_ERROR", Some("token"));
+}
+
+#[tokio::test]
+async fn a_choice_is_quoted_to_scripts_and_sends_forms_on_to_the_page() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, "base%3A4", "application/json").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let quote = &answer.json()["quote"];
+    assert_eq!((&quote["network"], &quote["token_id"], &quote["amount"]), (&json!("base"), &json!(4), &json!("20")));
+    assert_eq!(answer.json()["notice"], Value::Null);
+
+    let answer = choose(&server, &invoice, "ethereum:1", "text/html").await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, invoice.page().as_str()));
+    assert_eq!(snapshot(&server, &invoice).await["quote"]["network"], "ethereum");
+}
+
+#[tokio::test]
+async fn a_quote_that_lapsed_or_no_longer_fits_is_renewed() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    choose(&server, &invoice, "ethereum:1", "application/json").await;
+    let first = snapshot(&server, &invoice).await;
+    assert_eq!(snapshot(&server, &invoice).await["quote"], first["quote"]);
+
+    server.clock.advance_seconds(301);
+    let renewed = snapshot(&server, &invoice).await;
+    assert!(first["quote"]["valid_until"].as_i64() < renewed["quote"]["created_at"].as_i64());
+    assert_eq!(renewed["quote"]["amount"], "20");
+
+    server.pay(&invoice, usd(12_500), 3).await;
+    let rest = snapshot(&server, &invoice).await;
+    assert_eq!((&rest["quote"]["amount"], &rest["quote"]["covers"]), (&json!("7.5"), &json!(7_500)));
+    assert_eq!(rest["tokens"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_form_without_a_choice_leads_back_to_choosing() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, "", "text/html").await;
+    assert_eq!(answer.status, 303);
+    assert_eq!(answer.header("location"), format!("{}&choose=1", invoice.page()));
+}
+
+#[tokio::test]
+async fn a_broken_link_gets_a_page_that_says_so() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let broken = Created { signature: super::altered(&invoice.signature, 5), ..invoice };
+    let answer = choose(&server, &broken, "ethereum:1", "text/html").await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.text.contains("This payment link does not work"), "{}", answer.text);
+    let policy = answer.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    let answer = choose(&server, &broken, "ethereum:1", "application/json").await;
+    answer.is_error(401, "SESSION_INVALID", Some("x-session-token"));
+}
+
+#[tokio::test]
+async fn the_first_frame_can_be_paid_and_is_bound_by_a_policy() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({ "description": "</script><script>x" })).await;
+    server.quote(&invoice).await;
+    let answer = server.get(&invoice.page(), &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    for (name, value) in [
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store, no-transform"),
+        ("permissions-policy", "clipboard-write=(self)"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        assert_eq!(answer.header(name), value);
+    }
+    let policy = answer.header("content-security-policy");
+    for part in
+        ["default-src 'none';", "connect-src 'self' ws://pay.example;", "frame-ancestors *;", "trusted-types 'none'"]
+    {
+        assert!(policy.contains(part), "{part} is not in {policy}");
+    }
+    assert!(!answer.text.contains("</script><script>x"), "{}", answer.text);
+    assert!(answer.text.contains("http-equiv=\"refresh\""), "{}", answer.text);
+    let address = snapshot(&server, &invoice).await["quote"]["address"].as_str().unwrap().to_owned();
+    let drawn = answer.text.split("id=\"snapshot\"").next().unwrap();
+    assert!(drawn.contains(&address), "{}", answer.text);
+
+    let compressed = server.get(&invoice.page(), &[("accept-encoding", "gzip, br")]).await;
+    assert_eq!(compressed.header("content-encoding"), "br");
+    let again = server.get(&format!("{}&choose=1", invoice.page()), &[]).await;
+    assert!(again.text.contains("\"quote\":null"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_merchant_s_origins_are_who_may_embed_its_pages() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let (merchant, origins) = (server.merchant, ["https://shop.example".to_owned()]);
+    let write =
+        server.app.store.write(move |tx| Box::pin(async move { tx.set_frame_origins(merchant, &origins).await }));
+    assert!(write.await.unwrap());
+    let answer = server.get(&invoice.page(), &[]).await;
+    assert!(answer.header("content-security-policy").contains("frame-ancestors https://shop.example;"));
+}
+
+#[tokio::test]
+async fn a_form_that_gets_no_quote_is_shown_why() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, &format!("ethereum:{UNPRICED}"), "text/html").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.text.contains("\"notice\":\"no_price\""), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn without_a_built_page_there_is_one_that_says_how_to_build_it() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let router = router_with(server.app.clone(), Pages::of(&server.app, None));
+    let answer = Server { router, ..server }.get(&invoice.page(), &[]).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text.contains("cargo xtask page"), "{}", answer.text);
+}

@@ -1,0 +1,261 @@
+//! What payers' pages ask of `/api/v1/payments`.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::{Created, Server, UNPRICED, altered, request, usd};
+
+const READS: [&str; 4] = [
+    "/api/v1/payments/session-details",
+    "/api/v1/payments/available-tokens",
+    "/api/v1/payments/payment-status",
+    "/pay/snapshot",
+];
+
+#[tokio::test]
+async fn a_session_that_is_missing_altered_or_another_s_opens_nothing() {
+    let server = Server::start().await;
+    let (invoice, other) = (server.invoice(json!({})).await, server.invoice(json!({})).await);
+    let before = server.rows().await;
+    let (token, signature) = (invoice.token.as_str(), invoice.signature.as_str());
+    let last = signature.len() - 1;
+    let refused = |answer: super::Answer| answer.is_error(401, "SESSION_INVALID", Some("x-session-token"));
+    for path in READS.into_iter().chain(["/api/v1/payments/stream-token"]) {
+        refused(server.get(path, &[]).await);
+        refused(server.get(path, &[("x-session-token", token)]).await);
+        refused(server.get(path, &[("x-signature", signature)]).await);
+        for (token, signature) in [
+            (altered(token, 0), signature.to_owned()),
+            (altered(token, token.len() - 1), signature.to_owned()),
+            (token.to_owned(), altered(signature, 0)),
+            (token.to_owned(), altered(signature, 63)),
+            (token.to_owned(), altered(signature, 64)),
+            (token.to_owned(), altered(signature, last)),
+            (token.to_owned(), String::new()),
+            (token.to_owned(), other.signature.clone()),
+            (other.token.clone(), signature.to_owned()),
+        ] {
+            refused(server.get(path, &[("x-session-token", &token), ("x-signature", &signature)]).await);
+        }
+    }
+    let headers = [("content-type", "application/json")];
+    let path = "/api/v1/payments/payment-addresses";
+    refused(server.send(request(Method::POST, path, &headers, r#"{"network":"ethereum","tokenId":1}"#)).await);
+    assert_eq!(server.rows().await, before);
+}
+
+#[tokio::test]
+async fn a_session_tells_its_invoice_and_no_other() {
+    let server = Server::start().await;
+    let members = json!({
+        "amount_usd": 12.5, "description": "Tea", "invoice_footer": "Thanks", "expires_in": 60_000,
+        "payment_return_url": "https://shop.example/done",
+        "questions": { "questions": [{ "id": "1", "question": "Mail?", "type": "email" }] },
+    });
+    let (invoice, other) = (server.invoice(members).await, server.invoice(json!({})).await);
+    let details = server.payor_get(READS[0], &invoice).await.json();
+    let expected = json!({
+        "invoice_id": invoice.id.to_string(), "amount_usd": 12.5, "amount_remaining_usd": 12.5, "description": "Tea",
+        "expires_at": details["expires_at"], "invoice_status": "unpaid", "remaining_time": details["remaining_time"],
+        "remaining_seconds": details["remaining_seconds"], "merchant_name": "Shop <&> \"Co\"",
+        "merchant_email": "shop@shop.example", "network_environment": "devnet", "locked_network": null,
+        "locked_token_id": null, "locked_payment_address": null, "invoice_title": "Shop <&> \"Co\"",
+        "invoice_footer": "Thanks", "payment_return_url": "https://shop.example/done",
+        "payment_return_url_enabled": true, "has_questions": true,
+    });
+    assert_eq!(details, expected);
+    assert!((1..=60_000).contains(&details["remaining_time"].as_i64().unwrap()), "{details}");
+
+    let own = format!("{}?invoice_id={}", READS[0], invoice.id);
+    assert_eq!(server.payor_get(&own, &invoice).await.status, 200);
+    let foreign = format!("{}?invoice_id={}", READS[0], other.id);
+    server.payor_get(&foreign, &invoice).await.is_error(403, "SCOPE_FORBIDDEN", Some("invoice_id"));
+
+    server.clock.advance_seconds(61);
+    assert_eq!(server.payor_get(READS[0], &invoice).await.json()["remaining_time"], 0);
+}
+
+#[tokio::test]
+async fn a_session_can_be_read_until_thirty_days_after_the_end() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({ "expires_in": 1_000 })).await;
+    server.clock.advance_seconds(30 * 86_400 - 60);
+    for path in READS {
+        assert_eq!(server.payor_get(path, &invoice).await.status, 200, "{path}");
+    }
+    server.clock.advance_seconds(120);
+    for path in READS {
+        server.payor_get(path, &invoice).await.is_error(401, "SESSION_EXPIRED", None);
+    }
+}
+
+fn ids(answer: &Value) -> Vec<i64> {
+    answer.as_array().unwrap().iter().map(|token| token["id"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn tokens_are_listed_by_network_and_unknown_modes_do_no_harm() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let list = async |query: &str| {
+        let answer = server.payor_get(&format!("{}{query}", READS[1]), &invoice).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+        answer.json()
+    };
+    let all = list("").await;
+    assert_eq!(ids(&all), [1, 2, 4]);
+    assert_eq!(all[0]["token_address"], "0x00000000000000000000000000000000000000C1");
+    assert_eq!((&all[0]["token_type"], &all[0]["token_decimals"]), (&json!("erc20"), &json!(6)));
+    assert_eq!((&all[1]["token_type"], &all[1]["token_address"]), (&json!("native"), &Value::Null));
+    assert_eq!((&all[1]["availability_status"], &all[1]["is_monitored"]), (&json!("DEVNET"), &json!(true)));
+    assert_eq!(all[0].get("has_settlement_route"), None);
+    for (query, expected) in [
+        ("?mode=all", &[1, 2, 4][..]),
+        ("?mode=checkout", &[1, 2, 4]),
+        ("?mode=network&network=base", &[4]),
+        ("?network=base", &[4]),
+        ("?mode=monitored&network=ethereum&available_only=true", &[1, 2]),
+        ("?network=ton", &[]),
+    ] {
+        assert_eq!(ids(&list(query).await), expected, "{query}");
+    }
+    let missing = server.payor_get(&format!("{}?mode=network", READS[1]), &invoice).await;
+    missing.is_error(400, "VALIDATION_ERROR", Some("network"));
+}
+
+#[tokio::test]
+async fn a_part_payment_locks_network_and_token() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    server.quote(&invoice).await;
+    server.pay(&invoice, usd(12_500), 3).await;
+
+    let details = server.payor_get(READS[0], &invoice).await.json();
+    assert_eq!((&details["invoice_status"], &details["amount_remaining_usd"]), (&json!("underpaid"), &json!(7.5)));
+    assert_eq!((&details["locked_network"], &details["locked_token_id"]), (&json!("ethereum"), &json!(1)));
+    assert!(details["locked_payment_address"].as_str().unwrap().starts_with("0x"));
+    assert_eq!(ids(&server.payor_get(READS[1], &invoice).await.json()), [1]);
+    let elsewhere = server.choose_by_api(&invoice, r#"{"network":"base","tokenId":4}"#).await;
+    elsewhere.is_error(400, "NETWORK_LOCKED", Some("network"));
+    let unpriced = server.choose_by_api(&invoice, &choice("ethereum", UNPRICED)).await;
+    unpriced.is_error(400, "NETWORK_LOCKED", Some("network"));
+}
+
+fn choice(network: &str, token: i64) -> String {
+    json!({ "network": network, "tokenId": token }).to_string()
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_on_offer_are_refused_and_leave_no_trace() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let before = server.rows().await;
+    for (network, token, field) in [
+        ("ethereum", 99, "tokenId"),
+        ("ethereum", -1, "tokenId"),
+        ("ethereum", 4, "tokenId"),
+        ("base", 1, "tokenId"),
+        ("ethereum", 3, "tokenId"),
+        ("ton", 1, "network"),
+        ("Ethereum", 1, "network"),
+        ("", 1, "network"),
+    ] {
+        let answer = server.choose_by_api(&invoice, &choice(network, token)).await;
+        answer.is_error(400, "TOKEN_NOT_AVAILABLE", Some(field));
+    }
+    for (body, field) in [
+        (r#"{"network":"ethereum"}"#, Some("tokenId")),
+        (r#"{"network":"ethereum","tokenId":"1"}"#, Some("tokenId")),
+        (r#"{"network":1,"tokenId":1}"#, Some("network")),
+        ("{", None),
+    ] {
+        server.choose_by_api(&invoice, body).await.is_error(400, "VALIDATION_ERROR", field);
+    }
+    assert_eq!(server.rows().await, before);
+}
+
+#[tokio::test]
+async fn a_dollar_token_is_quoted_at_par() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({ "amount_usd": 49.999 })).await;
+    let answer = server.choose_by_api(&invoice, &choice("base", 4)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let answer = answer.json();
+    assert_eq!((&answer["success"], &answer["quote_status"]), (&json!(true), &json!("available")));
+    assert_eq!((&answer["status_code"], &answer["network"]), (&json!("ok"), &json!("base")));
+    assert_eq!((&answer["supported_token_id"], &answer["estimated_token_amount"]), (&json!(4), &json!("49.999")));
+    assert_eq!((&answer["exchange_rate"], &answer["usd_amount"]), (&json!("1"), &json!(49.999)));
+    assert_eq!(answer["quote_expires_in_seconds"], 300);
+    assert_eq!(answer["ws_connection"]["ws_url"], "/ws/payment?format=event_v1");
+    assert_eq!(answer["temp_address"].as_str().unwrap().len(), 42);
+
+    let elsewhere = server.choose_by_api(&invoice, &choice("ethereum", 1)).await.json();
+    assert_eq!(elsewhere["temp_address"], answer["temp_address"], "one address on every network");
+}
+
+#[tokio::test]
+async fn without_a_price_there_is_no_quote_and_no_address() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = server.choose_by_api(&invoice, &choice("ethereum", UNPRICED)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let answer = answer.json();
+    assert_eq!((&answer["success"], &answer["quote_status"]), (&json!(true), &json!("unavailable")));
+    assert_eq!((&answer["status_code"], &answer["retryable"]), (&json!("quote_unavailable"), &json!(true)));
+    assert!(0 < answer["retry_after_seconds"].as_i64().unwrap());
+    assert_eq!((&answer["temp_address"], &answer["estimated_token_amount"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn an_invoice_that_ended_takes_no_choice() {
+    let server = Server::start().await;
+    let paid = server.invoice(json!({})).await;
+    server.quote(&paid).await;
+    server.pay(&paid, usd(20_000), 3).await;
+    assert_eq!(server.payor_get(READS[2], &paid).await.json()["status"], "paid");
+    let answer = server.choose_by_api(&paid, &choice("ethereum", UNPRICED)).await;
+    answer.is_error(400, "INVOICE_ALREADY_PAID", None);
+
+    let expired = server.invoice(json!({ "expires_in": 1_000 })).await;
+    server.clock.advance_seconds(10);
+    let answer = server.choose_by_api(&expired, &choice("ethereum", UNPRICED)).await;
+    answer.is_error(410, "INVOICE_EXPIRED", None);
+}
+
+#[tokio::test]
+async fn the_poll_follows_the_payment() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let status = async |invoice: &Created| server.payor_get(READS[2], invoice).await.json();
+    assert_eq!(status(&invoice).await, json!({ "status": "unpaid", "paid_at": null }));
+    server.quote(&invoice).await;
+    server.pay(&invoice, usd(20_000), 1).await;
+    assert_eq!(status(&invoice).await["status"], "unpaid");
+    server.pay(&invoice, usd(0), 2).await;
+    let paid = status(&invoice).await;
+    assert_eq!(paid["status"], "paid");
+    assert!(paid["paid_at"].is_i64(), "{paid}");
+}
+
+#[tokio::test]
+async fn any_page_may_ask_with_a_session_s_headers() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let preflight = [
+        ("origin", "https://shop.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "x-session-token,x-signature,content-type"),
+    ];
+    let path = "/api/v1/payments/payment-addresses";
+    let answer = server.send(request(Method::OPTIONS, path, &preflight, "")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (200, "*"));
+    for header in ["x-session-token", "x-signature", "content-type"] {
+        assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
+    }
+    for answer in [server.payor_get(READS[2], &invoice).await, server.get(READS[2], &[]).await] {
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        assert_eq!(answer.header("access-control-allow-credentials"), "");
+    }
+    let merchants = server.send(request(Method::OPTIONS, "/api/v1/invoices", &preflight, "")).await;
+    assert_eq!(merchants.header("access-control-allow-origin"), "");
+}

@@ -1,0 +1,245 @@
+//! A payer's page following its invoice over a real connection.
+
+use std::{net::SocketAddr, time::Duration};
+
+use domain::signature::CredentialHash;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, client_async, connect_async,
+    tungstenite::{
+        Error, Message,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
+};
+
+use super::{Created, Server, usd};
+use crate::{
+    events::{Change, run_sequencer},
+    store::StreamSession,
+};
+
+/// Far more than anything here takes; a test that needs it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Serves the routes on a free port and numbers events, until the server's shutdown.
+async fn listen(server: &Server) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = server.app.shutdown.clone();
+    let serving = axum::serve(listener, server.router.clone()).with_graceful_shutdown(shutdown.cancelled_owned());
+    server.app.spawn(serving.into_future());
+    server.app.spawn(run_sequencer(server.app.clone()));
+    address
+}
+
+async fn stream_token(server: &Server, invoice: &Created) -> String {
+    let connection = server.payor_get("/api/v1/payments/stream-token", invoice).await.json();
+    assert_eq!(connection["endpoint"], "/ws/payment");
+    assert_eq!(connection["ws_url"], "/ws/payment?format=event_v1");
+    connection["token"].as_str().unwrap().to_owned()
+}
+
+async fn connect(address: SocketAddr, query: &str) -> Socket {
+    connect_async(format!("ws://{address}/ws/payment?{query}")).await.unwrap().0
+}
+
+/// The next frame with content.
+async fn next(socket: &mut Socket) -> Value {
+    loop {
+        match tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
+            Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+            Message::Ping(_) | Message::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The next frame of one type.
+async fn next_of_type(socket: &mut Socket, wanted: &str) -> Value {
+    loop {
+        let frame = next(socket).await;
+        if frame["type"] == wanted {
+            return frame;
+        }
+    }
+}
+
+async fn close_code(socket: &mut Socket) -> u16 {
+    loop {
+        match tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
+            Message::Close(Some(frame)) => return frame.code.into(),
+            Message::Close(None) => panic!("no code"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_hears_of_its_payment_and_nothing_that_is_the_merchant_s() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({ "metadata": { "order": "canary" }, "customer_id": "canary" })).await;
+    let other = server.invoice(json!({})).await;
+    server.quote(&invoice).await;
+    let token = stream_token(&server, &invoice).await;
+    let mut socket = connect(address, &format!("format=event_v1&token={token}")).await;
+    let connected = next(&mut socket).await;
+    assert_eq!((&connected["object"], &connected["type"]), (&json!("ws_control"), &json!("connected")));
+
+    server.pay(&other, usd(20_000), 1).await;
+    server.pay(&invoice, usd(20_000), 1).await;
+    let found = next_of_type(&mut socket, "invoice_payment.created").await;
+    assert_eq!((&found["object"], &found["data"]["object"]["status"]), (&json!("event"), &json!("pending")));
+    server.pay(&invoice, usd(0), 2).await;
+    let changed = next_of_type(&mut socket, "snapshot.changed").await;
+    assert!(changed["data"]["version"].is_i64(), "{changed}");
+    let updated = next_of_type(&mut socket, "invoice.updated").await;
+    assert_eq!(updated["data"]["object"]["status"], "paid");
+
+    // From the log, everything that happened to this invoice and only that.
+    let mut replay = connect(address, &format!("token={token}&since=evt_0-0")).await;
+    next_of_type(&mut replay, "replay.started").await;
+    let mut types = Vec::new();
+    loop {
+        let frame = next(&mut replay).await;
+        assert!(!frame.to_string().contains("canary"), "{frame}");
+        if frame["type"] == "replay.completed" {
+            break;
+        }
+        let about = frame["data"]["object"]["invoice_id"].as_str().or(frame["data"]["object"]["id"].as_str());
+        assert_eq!(about, Some(invoice.id.to_string().as_str()), "{frame}");
+        types.push(frame["type"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(types.first().map(String::as_str), Some("invoice.created"));
+    assert!(types.contains(&"invoice.updated".to_owned()), "{types:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn since_goes_on_after_the_event_it_names() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({})).await;
+    let token = stream_token(&server, &invoice).await;
+    server.quote(&invoice).await;
+    server.pay(&invoice, usd(12_500), 3).await;
+
+    let mut first = connect(address, &format!("token={token}&since=evt_0-0")).await;
+    let created = next_of_type(&mut first, "invoice.created").await;
+    let second = next_of_type(&mut first, "invoice_payment.created").await;
+    let mut resumed = connect(address, &format!("token={token}&since={}", created["id"].as_str().unwrap())).await;
+    assert_eq!(next(&mut resumed).await["type"], "connected");
+    assert_eq!(next(&mut resumed).await["type"], "replay.started");
+    assert_eq!(next(&mut resumed).await, second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_token_since_or_format_opens_no_stream() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({})).await;
+    let token = stream_token(&server, &invoice).await;
+    for (query, status) in [
+        (String::new(), 401),
+        ("token=".to_owned(), 401),
+        (format!("token={}", super::altered(&token, 10)), 401),
+        (format!("token={}", invoice.token), 401),
+        (format!("token={token}&since=4"), 400),
+        (format!("token={token}&format=v2"), 400),
+    ] {
+        match connect_async(format!("ws://{address}/ws/payment?{query}")).await {
+            Err(Error::Http(response)) => assert_eq!(response.status(), status, "{query}"),
+            other => panic!("{query}: {other:?}"),
+        }
+    }
+    let plain = server.get(&format!("/ws/payment?token={token}"), &[]).await;
+    plain.is_error(426, "UPGRADE_REQUIRED", None);
+    server.get("/ws/payment?token=x", &[]).await.is_error(401, "SESSION_INVALID", Some("token"));
+
+    let expired = "pws_expired";
+    let session =
+        StreamSession { merchant: server.merchant, invoice: invoice.id, expires_at: server.app.clock.now().plus(-1) };
+    let hash = CredentialHash::of(expired);
+    let write = server.app.store.write(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session).await }));
+    write.await.unwrap();
+    server.get(&format!("/ws/payment?token={expired}"), &[]).await.is_error(401, "SESSION_EXPIRED", Some("token"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_in_json_are_answered_and_other_talk_is_not() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({})).await;
+    let token = stream_token(&server, &invoice).await;
+    let mut socket = connect(address, &format!("token={token}")).await;
+    assert_eq!(next(&mut socket).await["type"], "connected");
+    for text in ["hello", "{}", "{\"type\":\"ping\"}"] {
+        socket.send(Message::text(text)).await.unwrap();
+    }
+    let answer = loop {
+        let frame = next(&mut socket).await;
+        if frame["object"] != "event" {
+            break frame;
+        }
+    };
+    assert_eq!(answer, json!({ "type": "pong" }));
+    socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, u16::from(CloseCode::Normal));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_megabyte_in_one_frame_ends_the_stream() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({})).await;
+    let token = stream_token(&server, &invoice).await;
+    let mut socket = connect(address, &format!("token={token}")).await;
+    assert_eq!(next(&mut socket).await["type"], "connected");
+    // What does not fit into the network's buffers is not taken any more.
+    let _refused = socket.send(Message::text("x".repeat(1 << 20))).await;
+    assert_eq!(close_code(&mut socket).await, u16::from(CloseCode::Policy));
+    assert_eq!(server.get("/health/live", &[]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_reads_is_let_go() {
+    let server = Server::start_with(|config| config.limits.socket_send_timeout_ms = 200).await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({})).await;
+    let token = stream_token(&server, &invoice).await;
+    // A small buffer is full soon.
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(2048).unwrap();
+    let tcp = MaybeTlsStream::Plain(tcp.connect(address).await.unwrap());
+    let mut socket = client_async(format!("ws://{address}/ws/payment?token={token}"), tcp).await.unwrap().0;
+    assert_eq!(next(&mut socket).await["type"], "connected");
+    // Each is answered by a frame, until the network's buffers are full of them.
+    let flood = async {
+        loop {
+            server.app.hub.announce(invoice.id, Change::Snapshot);
+            tokio::task::yield_now().await;
+            if server.app.hub.followed() == 0 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), flood).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_says_goodbye_and_waits_for_it() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({})).await;
+    let token = stream_token(&server, &invoice).await;
+    let mut socket = connect(address, &format!("token={token}")).await;
+    assert_eq!(next(&mut socket).await["type"], "connected");
+    server.app.shutdown.cancel();
+    assert_eq!(close_code(&mut socket).await, u16::from(CloseCode::Away));
+    drop(socket);
+    server.app.tasks.close();
+    tokio::time::timeout(PATIENCE, server.app.tasks.wait()).await.unwrap();
+}
