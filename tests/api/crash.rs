@@ -1,7 +1,10 @@
 //! The real server, killed again and again wherever a crash could hurt, must end up knowing exactly
 //! what happened: no payment lost or counted twice, no invoice forgotten or doubled, every event told.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    os::unix::process::ExitStatusExt,
+};
 
 use alloy_primitives::U256;
 use domain::id::MerchantId;
@@ -99,6 +102,9 @@ async fn kills_at_every_named_place_lose_nothing_and_double_nothing() {
         }
     }
     world.finish().await;
+    let payments: usize = world.orders.iter().map(|order| order.payments.len()).sum();
+    println!("{} orders, {payments} payments, {} webhooks", world.orders.len(), world.sink.received().len());
+    assert!(KILLS < payments && KILLS < world.orders.len(), "there was work between the kills");
     world.check_invoices().await;
     world.check_events().await;
     world.check_sweep().await;
@@ -116,11 +122,13 @@ impl World {
     }
 
     async fn work_until_killed(&mut self, place: &str) {
-        if self.server.start().await.is_err() {
+        if let Err(status) = self.server.start().await {
+            assert_eq!(status.signal(), Some(9), "{place}");
             return;
         }
         for step in 0..MOST_STEPS {
-            if self.server.ended().is_some() {
+            if let Some(status) = self.server.ended() {
+                assert_eq!(status.signal(), Some(9), "{place}");
                 return;
             }
             if place == "scan.after_orphaning" && step % 10 == 9 {
