@@ -27,9 +27,9 @@ use crate::{
 /// nothing, and no account of the local chains can be mistaken for it.
 pub const MERCHANT_WALLET: Address = address!("0xC0Ffee000000000000000000000000000000F1a7");
 
-/// Confirmations until a transfer counts, and until it is final.
+/// Confirmations until a transfer counts.
 const PAID_AFTER: u64 = 3;
-/// See [`PAID_AFTER`].
+/// Confirmations until a transfer is final and may be swept.
 pub const FINAL_AFTER: u64 = 6;
 
 /// How long the server may take to start or to end.
