@@ -147,3 +147,38 @@ impl PaymentSession {
         move || what(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::states;
+
+    fn with_session(start: Snapshot, act: impl FnOnce(PaymentSession)) {
+        let owner = Owner::new_root(None);
+        owner.with(|| act(PaymentSession::provide(start)));
+        owner.cleanup();
+    }
+
+    #[test]
+    fn a_late_snapshot_changes_nothing() {
+        with_session(states::choose(), |session| {
+            session.receive(Snapshot { version: 3, ..states::paid() }, 0);
+            session.receive(Snapshot { version: 2, ..states::pay() }, 0);
+            assert_eq!(untrack(|| session.stage()), Stage::Paid);
+        });
+    }
+
+    #[test]
+    fn the_clock_follows_the_newest_snapshot_and_the_pages_own_pace() {
+        with_session(states::choose(), |session| {
+            let seconds_left = || session.timed(|held, now_ms| held.invoice.expires_at - now_ms / 1000);
+            session.set_clock(session.once(|held| held.now_ms), 5_000);
+            session.tick(65_000);
+            assert_eq!(untrack(seconds_left), 1_680);
+            let server_ms = session.once(|held| held.now_ms) + 90_000;
+            session.receive(Snapshot { now_ms: server_ms, ..states::choose() }, 70_000);
+            session.tick(70_000);
+            assert_eq!(untrack(seconds_left), 1_650);
+        });
+    }
+}

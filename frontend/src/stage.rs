@@ -126,3 +126,91 @@ pub fn by_symbol(tokens: &[Token]) -> Vec<Vec<Token>> {
 pub fn is_newer(held: &Snapshot, arrived: &Snapshot) -> bool {
     (held.version, held.now_ms) < (arrived.version, arrived.now_ms)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::states::{self, NOW};
+
+    #[track_caller]
+    fn check(snapshot: &Snapshot, expected: Stage) {
+        assert_eq!(Stage::of(snapshot, NOW * 1000, false), expected);
+    }
+
+    #[test]
+    fn each_state_has_its_stage() {
+        check(&states::choose(), Stage::Choose);
+        check(&states::pay(), Stage::Pay);
+        check(&states::lapsed(), Stage::Pay);
+        check(&states::confirming(), Stage::Confirming);
+        check(&states::underpaid(), Stage::Pay);
+        check(&states::underpaid_without_quote(), Stage::Choose);
+        check(&states::checking(), Stage::Checking);
+        check(&states::paid(), Stage::Paid);
+        check(&states::expired(), Stage::Expired);
+        check(&states::canceled(), Stage::Canceled);
+    }
+
+    #[test]
+    fn nothing_is_asked_once_the_servers_clock_passes_the_end() {
+        let (snapshot, end_ms) = (states::pay(), (NOW + 1_740) * 1000);
+        assert_eq!(Stage::of(&snapshot, end_ms - 1, false), Stage::Pay);
+        assert_eq!(Stage::of(&snapshot, end_ms, false), Stage::Checking);
+        assert_eq!(Stage::of(&states::confirming(), end_ms, false), Stage::Confirming);
+        assert_eq!(Stage::of(&states::paid(), end_ms, false), Stage::Paid);
+    }
+
+    #[test]
+    fn a_payer_who_chooses_again_sees_the_choice_until_money_arrives() {
+        assert_eq!(Stage::of(&states::pay(), NOW * 1000, true), Stage::Choose);
+        assert_eq!(Stage::of(&states::confirming(), NOW * 1000, true), Stage::Confirming);
+    }
+
+    #[test]
+    fn only_a_lapsed_quote_or_a_locked_rest_is_renewed() {
+        let renewal = |snapshot: &Snapshot, is_choosing| renewal(snapshot, NOW * 1000, is_choosing);
+        assert_eq!(renewal(&states::lapsed(), false).as_deref(), Some("base:2"));
+        assert_eq!(renewal(&states::underpaid_without_quote(), false).as_deref(), Some("base:2"));
+        for state in [states::choose, states::pay, states::underpaid, states::confirming, states::paid, states::expired]
+        {
+            assert_eq!(renewal(&state(), false), None);
+        }
+        assert_eq!(renewal(&states::lapsed(), true), None, "the payer is choosing");
+    }
+
+    #[test]
+    fn another_address_token_or_network_is_another_screen_and_another_amount_is_not() {
+        let screen = |change: fn(&mut Quote)| {
+            let mut snapshot = states::pay();
+            snapshot.quote.iter_mut().for_each(change);
+            Screen::of(&snapshot, NOW * 1000, false)
+        };
+        let same = screen(|_| {});
+        assert_eq!(screen(|quote| "21".clone_into(&mut quote.amount)), same);
+        assert_ne!(screen(|quote| quote.address.push('0')), same);
+        assert_ne!(screen(|quote| quote.token_id = 1), same);
+        assert_ne!(screen(|quote| quote.network.push('0')), same);
+    }
+
+    #[test]
+    fn the_newer_snapshot_wins_by_version_then_by_clock() {
+        let made = |version, now_ms| Snapshot { version, now_ms, ..states::choose() };
+        let held = made(5, 1_000);
+        for (arrived, expected) in [
+            (made(6, 0), true),
+            (made(5, 1_001), true),
+            (made(5, 1_000), false),
+            (made(5, 999), false),
+            (made(4, 9_999), false),
+        ] {
+            assert_eq!(is_newer(&held, &arrived), expected, "{} {}", arrived.version, arrived.now_ms);
+        }
+    }
+
+    #[test]
+    fn tokens_are_grouped_by_symbol_in_their_order() {
+        let groups = by_symbol(&states::choose().tokens);
+        let ids: Vec<Vec<i64>> = groups.iter().map(|group| group.iter().map(|token| token.id).collect()).collect();
+        assert_eq!(ids, [vec![1, 2], vec![3], vec![4, 5]]);
+    }
+}
