@@ -59,6 +59,12 @@ impl Deny {
     }
 }
 
+/// What a page is looked at with.
+pub struct BrowserTools {
+    pub page: PageTools,
+    pub browser: Browser,
+}
+
 /// Everything the tests need.
 pub struct TestTools {
     pub page: PageTools,
@@ -77,6 +83,15 @@ pub fn for_demo(workspace: &Workspace) -> Result<PageTools> {
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
     Ok(page)
+}
+
+/// For what shows the product in a browser.
+pub fn for_browser(workspace: &Workspace) -> Result<BrowserTools> {
+    let steps = &mut Steps::of(7);
+    let page = page_tools(workspace, steps)?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
+    Ok(BrowserTools { page, browser })
 }
 
 /// For the checks that need no build.
