@@ -21,9 +21,9 @@ use crate::{
     app::App,
     chains,
     clock::Clock,
-    config::Config,
+    config::{Config, StorageConfig},
     events, http, invoicing,
-    store::{StoreError, WriterTask},
+    store::{ServerLock, StoreError, WriterTask},
     tls, webhooks,
 };
 
@@ -38,6 +38,8 @@ pub enum ServeError {
     },
     #[error("storage.database_url: another server runs on this database ({} is locked)", .0.display())]
     InUse(PathBuf),
+    #[error("storage.database_url: another server runs on this database")]
+    InUseByAnother,
     #[error("{} cannot be locked", path.display())]
     Lock {
         path: PathBuf,
@@ -59,8 +61,17 @@ pub struct Running {
     pub app: App,
     writer: WriterTask,
     broken: mpsc::Receiver<&'static str>,
-    /// Held for as long as the server runs.
-    _lock: Option<File>,
+    lock: Lock,
+}
+
+/// Keeps a second server off the database for as long as this one runs.
+enum Lock {
+    File {
+        _open: File,
+    },
+    Database(ServerLock),
+    /// A database in memory is nobody else's.
+    Memory,
 }
 
 /// Starts everything and returns once requests are answered. `secrets` holds the current one first.
@@ -70,7 +81,7 @@ pub struct Running {
 /// If the address or the database is taken, or the database cannot be opened safely.
 pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> Result<Running, ServeError> {
     tls::install();
-    let lock = config.storage.file().map(|database| lock(&database)).transpose()?;
+    let lock = lock(&config.storage).await?;
     let listen = config.server.listen;
     let bind_failed = |source| ServeError::Bind { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(bind_failed)?;
@@ -99,7 +110,7 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     });
 
     tracing::info!(%address, "listening");
-    Ok(Running { address, app, writer, broken, _lock: lock })
+    Ok(Running { address, app, writer, broken, lock })
 }
 
 impl Running {
@@ -115,7 +126,7 @@ impl Running {
     /// Stops accepting requests, lets what runs come to its end, and returns when everything is
     /// written, or when `server.shutdown_grace_seconds` are over.
     pub async fn stop(self) {
-        let Self { app, writer, .. } = self;
+        let Self { app, writer, lock, .. } = self;
         let grace = Duration::from_secs(app.config.server.shutdown_grace_seconds);
         app.shutdown.cancel();
         app.tasks.close();
@@ -126,6 +137,9 @@ impl Running {
             drop(app);
             // A panic in the writer was logged when it happened.
             let _panicked = writer.await;
+            if let Lock::Database(lock) = lock {
+                lock.give_back().await;
+            }
         };
         if timeout(grace, everything_ends).await.is_err() {
             tracing::warn!(grace_seconds = grace.as_secs(), "stopped although something was still running");
@@ -169,7 +183,18 @@ fn tell(broke: &mpsc::Sender<&'static str>, name: &'static str, panicked: bool) 
 }
 
 /// Takes the lock that keeps a second server off the database.
-fn lock(database: &Path) -> Result<File, ServeError> {
+async fn lock(storage: &StorageConfig) -> Result<Lock, ServeError> {
+    match storage.file() {
+        Some(database) => Ok(Lock::File { _open: lock_file(&database)? }),
+        None if storage.is_sqlite() => Ok(Lock::Memory),
+        None => {
+            let lock = ServerLock::take(&storage.database_url).await?;
+            lock.map(Lock::Database).ok_or(ServeError::InUseByAnother)
+        }
+    }
+}
+
+fn lock_file(database: &Path) -> Result<File, ServeError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);

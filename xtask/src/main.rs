@@ -42,6 +42,7 @@ Environment:
   PEPAY_TOOLS_DIR       where Trunk and wasm-bindgen are kept (default: the user's cache folder, under pepay/tools)
   RUSTUP_AUTO_INSTALL   0 means that rustup is never asked to download anything
   CHROMEDRIVER, CHROMIUM  the browser for `test`, `bench` and `screenshots` (default: found on PATH)
+  POSTGRES_BIN          the folder with PostgreSQL's programs for `test` (default: Debian's newest, or on PATH)
 ";
 
 fn main() -> ExitCode {

@@ -76,6 +76,7 @@ fn test_names(metadata: &str) -> BTreeSet<String> {
 fn cargo_test(workspace: &Workspace, tools: &TestTools) -> Command {
     let mut command = command::cargo(workspace);
     command.args(["test", "--locked", "--workspace"]).env("PEPAY_BIN", workspace.built_program("pepay"));
+    command.env("POSTGRES_BIN", &tools.postgres);
     tools.browser.show_to(&mut command);
     command
 }

@@ -34,13 +34,13 @@ pub(super) async fn init(path: &Path) -> Result<Answer, CliError> {
     Ok(Answer {
         text: line(wrote_config, &path.display().to_string())
             + &line(wrote_secret, &secret)
-            + &format!("the database is ready: {}\n", config.storage.database_url),
+            + &format!("the database is ready: {}\n", config.storage.shown()),
         json: json!({
             "config": path.display().to_string(),
             "wrote_config": wrote_config,
             "secret": secret,
             "wrote_secret": wrote_secret,
-            "database": config.storage.database_url,
+            "database": config.storage.shown(),
         }),
     })
 }

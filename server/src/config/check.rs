@@ -41,12 +41,12 @@ pub(super) fn check(config: &Config) -> Checked {
     }
     ensure(config.server.shutdown_grace_seconds != 0, "server.shutdown_grace_seconds", "must be at least 1")?;
     ensure(
-        config.storage.database_url.starts_with("sqlite:"),
+        ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| config.storage.database_url.starts_with(scheme)),
         "storage.database_url",
-        "must be sqlite: and a file name",
+        "must be sqlite: and a file name, or postgres://user@host/database",
     )?;
     ensure(
-        config.storage.file().is_some() || config.environment == Environment::Devnet,
+        !config.storage.is_sqlite() || config.storage.file().is_some() || config.environment == Environment::Devnet,
         "storage.database_url",
         "must be a file on mainnet: what is in memory only is lost",
     )?;

@@ -98,6 +98,23 @@ impl Config {
 }
 
 impl super::StorageConfig {
+    pub fn is_sqlite(&self) -> bool {
+        self.database_url.starts_with("sqlite:")
+    }
+
+    /// The database's URL as it may be shown: without the password.
+    pub fn shown(&self) -> String {
+        if self.is_sqlite() {
+            return self.database_url.clone();
+        }
+        let Ok(mut url) = url::Url::parse(&self.database_url) else { return "postgres".to_owned() };
+        // Both fail only where there is no user, and so no password.
+        let _ = url.set_password(None);
+        // A password may stand there too.
+        url.set_query(None);
+        url.to_string()
+    }
+
     /// The file the database is in; `None` for one that is in memory only.
     pub fn file(&self) -> Option<PathBuf> {
         let rest = self.database_url.strip_prefix("sqlite:")?;

@@ -250,6 +250,18 @@ fn paths_start_at_the_folder_of_the_file() {
     assert_eq!(config.storage.file(), None);
 }
 
+#[test]
+fn a_database_is_shown_without_its_password() {
+    let check = |url: &str, expected: &str| {
+        let storage = StorageConfig { database_url: url.to_owned() };
+        assert_eq!((storage.shown().as_str(), storage.file()), (expected, None));
+    };
+    check("postgres://pepay:geheim@db.example/pepay", "postgres://pepay@db.example/pepay");
+    check("postgresql://db.example/pepay?user=pepay&password=geheim", "postgresql://db.example/pepay");
+    check("postgres:///pepay?host=/run/postgresql", "postgres:///pepay");
+    check("sqlite::memory:", "sqlite::memory:");
+}
+
 mod secret_files {
     use std::{ffi::OsString, fs, os::unix::fs::PermissionsExt};
 

@@ -186,6 +186,7 @@ pub(super) async fn refold(
     merchant: MerchantId,
     id: InvoiceId,
 ) -> Result<(), StoreError> {
+    tx.lock_invoice(merchant, id).await?;
     let Some(invoice) = tx.invoice(merchant, id).await? else { return Ok(()) };
     let (facts, standing) = fold(tx, config, now, &invoice).await?;
     keep(tx, config, now, invoice, facts, standing).await
@@ -203,6 +204,7 @@ pub(super) async fn refold_for_time(
     merchant: MerchantId,
     id: InvoiceId,
 ) -> Result<bool, StoreError> {
+    tx.lock_invoice(merchant, id).await?;
     let Some(invoice) = tx.invoice(merchant, id).await? else { return Ok(false) };
     let (facts, standing) = fold(tx, config, now, &invoice).await?;
     if standing == invoice.standing {

@@ -79,6 +79,8 @@ pub async fn create(
     store
         .write(move |tx| {
             Box::pin(async move {
+                // The same request twice at once: the second waits here and then finds the first one's record.
+                tx.lock_merchant(merchant).await?;
                 if let Some(record) = tx.idempotency_record(merchant, origin.route, origin.key).await? {
                     if record.fingerprint != origin.fingerprint {
                         return Err(CreateError::KeyReused);

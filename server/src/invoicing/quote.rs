@@ -63,6 +63,7 @@ pub async fn choose(
         .store
         .write(move |tx| {
             Box::pin(async move {
+                tx.lock_invoice(merchant, invoice).await?;
                 let case = Case::load(tx, &task.config, merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
                 let now = task.clock.now();
                 check_open(&case, now)?;

@@ -85,6 +85,7 @@ pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
         .write(move |tx| {
             Box::pin(async move {
                 let network = scan.network.as_str();
+                tx.lock_network(network).await?;
                 if tx.cursor(network).await? != scan.from {
                     return Err(RecordError::CursorMoved(scan.network));
                 }
@@ -93,6 +94,13 @@ pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
                 let seconds = now.as_seconds();
                 let settings = task.config.network(network);
                 let (paid_after, final_after) = task.config.thresholds(network);
+
+                // All invoices first: a fold writes facts too, and must not wait for one of ours while we wait for it.
+                let transfers = scan.transfers.iter().map(|seen| (seen.merchant, seen.invoice));
+                let sweeps = scan.sweeps.iter().map(|seen| (seen.merchant, seen.invoice));
+                let fork = scan.forked_at.as_ref().map(|fork| fork.number);
+                let deepest = final_after.max(paid_after);
+                tx.lock_invoices_of_network(network, deepest, fork, transfers.chain(sweeps)).await?;
 
                 if let Some(fork) = &scan.forked_at {
                     touched.extend(tx.orphan_above(network, fork.number).await?);
@@ -130,7 +138,7 @@ pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
                     let ring = settings.map_or(256, |settings| settings.ring_blocks);
                     tx.keep_blocks(network, head.number.saturating_sub(ring), head.number).await?;
                     tx.move_cursor(network, head, seconds).await?;
-                    touched.extend(tx.deepen(network, head.number, final_after.max(paid_after)).await?);
+                    touched.extend(tx.deepen(network, head.number, deepest).await?);
                 }
                 failpoint::pass("scan.after_cursor");
                 for &(merchant, invoice) in &touched {

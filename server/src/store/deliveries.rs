@@ -51,6 +51,7 @@ impl Tx<'_> {
     ///
     /// If the database refuses.
     pub async fn set_endpoint(&mut self, endpoint: &Endpoint, now: UnixSeconds) -> Result<(), StoreError> {
+        self.lock_merchant(endpoint.merchant).await?;
         let updated = sqlx::query("UPDATE webhook_endpoints SET url = $2, secret = $3 WHERE merchant_id = $1")
             .bind(endpoint.merchant.0)
             .bind(&endpoint.url)
@@ -118,9 +119,10 @@ impl Tx<'_> {
                 AND webhook_endpoints.endpoint_id = owed.endpoint_id
              WHERE owed.due_ms <= $1 AND (owed.held_until_ms IS NULL OR owed.held_until_ms <= $1)
                 AND owed.endpoint_id NOT IN ({})
-             ORDER BY owed.due_ms, owed.event_key LIMIT $2",
+             ORDER BY owed.due_ms, owed.event_key LIMIT $2 {}",
             from_owed!(),
-            if left_out.is_empty() { "''".to_owned() } else { left_out.join(", ") }
+            if left_out.is_empty() { "''".to_owned() } else { left_out.join(", ") },
+            self.skip_taken("owed"),
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now.0).bind(limit);
         let query = except.iter().fold(query, sqlx::query::Query::bind);

@@ -22,7 +22,7 @@ mod contract;
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use sqlx::{Any, AnyConnection, AnyPool, pool::PoolConnection};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, pool::PoolConnection};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
@@ -48,13 +48,19 @@ pub enum StoreError {
     #[error("{what} is {found}, but only {wanted} is safe")]
     Unsafe { what: &'static str, found: String, wanted: &'static str },
     #[error("the database refused")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
     #[error("column {column} of {table} makes no sense: {value}")]
     Corrupt { table: &'static str, column: &'static str, value: String },
     #[error("the write could not be committed")]
     NotCommitted,
-    #[error("only SQLite URLs (sqlite:FILE) are supported, not {0}")]
+    #[error("a database URL starts with sqlite: or postgres:, not {0}:")]
     UnknownEngine(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if engine::is_conflict(&error) { Self::NotCommitted } else { Self::Database(error) }
+    }
 }
 
 /// The database. Cheap to clone.
@@ -66,7 +72,27 @@ pub struct Store {
     events_added: Arc<Notify>,
 }
 
-/// The task that writes; ends once every [`Store`] is gone.
+/// What keeps a second server off a PostgreSQL database.
+pub struct ServerLock(AnyConnection);
+
+impl ServerLock {
+    /// Takes it; `None` if another server runs on the database.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be reached.
+    pub async fn take(database_url: &str) -> Result<Option<Self>, StoreError> {
+        Ok(engine::hold(database_url).await?.map(Self))
+    }
+
+    /// Lets the next server in.
+    pub async fn give_back(self) {
+        // A connection that breaks gives it back too.
+        let _closed = self.0.close().await;
+    }
+}
+
+/// The task that writes; ends once every write is done and every [`Store`] is gone.
 pub type WriterTask = JoinHandle<()>;
 
 impl Store {
@@ -74,16 +100,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If it cannot be opened or migrated, or if the engine is one we know to lose data.
+    /// If it cannot be opened or migrated, or if the engine, or how it is set up, is known to lose data.
     pub async fn open(database_url: &str) -> Result<(Self, WriterTask), StoreError> {
-        if !database_url.starts_with("sqlite:") {
-            let scheme = database_url.split(':').next().unwrap_or_default();
-            return Err(StoreError::UnknownEngine(scheme.to_owned()));
-        }
-        let (readers, connection) = engine::open_sqlite(database_url).await?;
         let (writer, jobs) = mpsc::channel(1024);
-        #[expect(clippy::disallowed_methods, reason = "shutdown waits for this task by its handle")]
-        let task = tokio::spawn(engine::run_writer(connection, jobs));
+        let (readers, task) = engine::open(database_url, jobs).await?;
         Ok((Self { readers, writer, events_added: Arc::default() }, task))
     }
 
@@ -104,7 +124,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What `work` returns, or [`StoreError::NotCommitted`] if its changes could not be kept.
+    /// What `work` returns, or [`StoreError::NotCommitted`] if its changes could not be kept; should the
+    /// connection break in the very moment of the commit, they may have been.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,

@@ -7,6 +7,7 @@ mod apt;
 mod browser;
 mod cargo_tools;
 mod node;
+mod postgres;
 mod wasm;
 
 use std::{ffi::OsString, path::PathBuf, process::Command};
@@ -70,6 +71,8 @@ pub struct TestTools {
     pub page: PageTools,
     pub deny: Deny,
     pub browser: Browser,
+    /// The folder with PostgreSQL's programs.
+    pub postgres: PathBuf,
 }
 
 /// For commands that build the page.
@@ -101,12 +104,13 @@ pub fn for_checks(workspace: &Workspace) -> Result<Deny> {
 
 /// For all tests.
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
-    let steps = &mut Steps::of(9);
+    let steps = &mut Steps::of(10);
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
-    Ok(TestTools { page, deny, browser })
+    let postgres = postgres::find(&steps.next("PostgreSQL"))?;
+    Ok(TestTools { page, deny, browser, postgres })
 }
 
 fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {

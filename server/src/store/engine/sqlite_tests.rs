@@ -4,7 +4,7 @@ use futures_util::{FutureExt, future::join_all};
 use sqlx::{AnyConnection, Connection, Executor, Row};
 use tokio::sync::mpsc;
 
-use super::{is_safe_version, open_sqlite, run_writer};
+use super::{is_safe_version, run_writer};
 use crate::{
     store::{Store, StoreError},
     testing::TempDir,
@@ -57,7 +57,7 @@ fn only_sqlite_without_the_log_corruption_is_safe() {
 async fn writer_and_readers_run_on_the_pragmas_they_need() {
     let dir = TempDir::new();
     let url = format!("sqlite:{}", dir.path().join("test.db").display());
-    let (readers, mut writer) = open_sqlite(&url).await.unwrap();
+    let (readers, mut writer) = super::open(&url).await.unwrap();
     let mut reader = readers.acquire().await.unwrap();
     for (connection, query_only) in [(&mut writer, 0), (&mut *reader, 1)] {
         let journal: String = connection.fetch_one("PRAGMA journal_mode").await.unwrap().get(0);

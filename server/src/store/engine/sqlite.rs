@@ -1,20 +1,20 @@
-//! What differs between the two engines: opening, checking, locking, and how writes are grouped.
+//! SQLite: one writer that groups commits.
 //!
-//! SQLite has one writer. A task owns that connection and takes all jobs that wait as one commit, each
-//! behind a savepoint of its own, so that durability costs one flush for many. Jobs run in that task,
-//! so a client that hangs up cannot cancel one half-way.
+//! A task owns the only writing connection and takes all jobs that wait as one commit, each behind a
+//! savepoint of its own, so that durability costs one flush for many. Jobs run in that task, so a
+//! client that hangs up cannot cancel one half-way.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::panic::AssertUnwindSafe;
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::FutureExt;
 use sqlx::{
     AnyConnection, AnyPool, Connection, Executor, Row,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 use tokio::sync::mpsc;
 
-use super::StoreError;
-use crate::failpoint;
+use super::{Job, Outcome, panic_text};
+use crate::{failpoint, store::StoreError};
 
 /// The oldest SQLite without a known way to corrupt a write-ahead log.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
@@ -24,20 +24,8 @@ const READERS: u32 = 8;
 /// Jobs that share a commit at most.
 const LARGEST_GROUP: usize = 256;
 
-/// A write, with its type erased. It runs inside the writer's transaction.
-pub(super) type Job = Box<dyn for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Outcome> + Send>;
-
-/// What a job left behind, and what to do once that is durable.
-pub(super) enum Outcome {
-    /// Keep the changes; call this after the commit.
-    Keep(Box<dyn FnOnce() + Send>),
-    /// Undo this job's changes; call this after that.
-    Undo(Box<dyn FnOnce() + Send>),
-}
-
 /// Opens a SQLite database, brings it up to date, and checks that it runs as it must.
-pub(super) async fn open_sqlite(url: &str) -> Result<(AnyPool, AnyConnection), StoreError> {
-    sqlx::any::install_default_drivers();
+pub(super) async fn open(url: &str) -> Result<(AnyPool, AnyConnection), StoreError> {
     let url = if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rwc") };
     let options: AnyConnectOptions = url.parse().map_err(StoreError::Open)?;
 
@@ -169,14 +157,6 @@ async fn undo_job(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-fn panic_text(panic: &Box<dyn Any + Send>) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
-}
-
 #[cfg(test)]
-#[path = "engine_tests.rs"]
+#[path = "sqlite_tests.rs"]
 mod tests;

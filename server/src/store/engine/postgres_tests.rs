@@ -1,0 +1,208 @@
+use futures_util::{FutureExt, future::join_all};
+use postgres_cluster::{Cluster, new_database};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
+
+use super::{READERS, WRITERS, guarded, hold, open};
+use crate::store::{Store, StoreError};
+
+/// Connections of somebody else to a database.
+async fn stranger(url: &str) -> AnyConnection {
+    sqlx::any::install_default_drivers();
+    AnyConnection::connect(url).await.unwrap()
+}
+
+async fn number(connection: &mut AnyConnection, query: &'static str) -> i64 {
+    connection.fetch_one(query).await.unwrap().get(0)
+}
+
+const ADDED: &str = "SELECT COUNT(*) FROM counters WHERE name <> 'events'";
+/// Connections to this database, but for the one that asks, that are inside a transaction and do nothing.
+const IDLE_IN_TRANSACTION: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'";
+
+/// Cancels `count` transactions of a pool while they begin: the server has been asked, and nobody hears
+/// its answer.
+async fn cancel_beginnings(pool: &AnyPool, count: usize) {
+    let mut cancelled = 0;
+    while cancelled < count {
+        let mut connection = pool.acquire().await.unwrap();
+        // Now and then the server is quicker than the looking.
+        if connection.begin().now_or_never().is_none() {
+            cancelled += 1;
+        }
+    }
+}
+
+/// Adds rows one by one; returns how many were acknowledged.
+async fn add_rows(pool: &AnyPool, count: usize) -> i64 {
+    let adding = (0..count).map(|row| async move {
+        sqlx::query("INSERT INTO counters (name, value) VALUES ($1, 1)").bind(format!("row {row}")).execute(pool).await
+    });
+    i64::try_from(join_all(adding).await.iter().filter(|added| added.is_ok()).count()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_beginning_leaves_no_transaction_open_and_loses_no_row() {
+    let url = new_database();
+    let (_, writers) = {
+        sqlx::any::install_default_drivers();
+        open(&url).await.unwrap()
+    };
+    cancel_beginnings(&writers, 1000).await;
+    let acknowledged = add_rows(&writers, 200).await;
+    let mut stranger = stranger(&url).await;
+    assert_eq!((acknowledged, number(&mut stranger, ADDED).await), (200, 200));
+    // All at once, so that each one is back from its last user.
+    let held = join_all((0..WRITERS).map(|_| writers.acquire())).await;
+    assert!(held.iter().all(Result::is_ok));
+    assert_eq!(number(&mut stranger, IDLE_IN_TRANSACTION).await, 0);
+}
+
+/// What the guard is for. When this fails, the driver has been mended, and the guard may go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_guard_acknowledged_rows_are_missing() {
+    let url = new_database();
+    drop(Store::open(&url).await.unwrap());
+    let unguarded = guarded(4, "SELECT 1").after_release(|_, _| Box::pin(async { Ok(true) }));
+    let unguarded = unguarded.connect(&url).await.unwrap();
+    cancel_beginnings(&unguarded, 20).await;
+    let acknowledged = add_rows(&unguarded, 20).await;
+    let mut stranger = stranger(&url).await;
+    assert!(number(&mut stranger, ADDED).await < acknowledged);
+    assert_ne!(number(&mut stranger, IDLE_IN_TRANSACTION).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_given_back_leaves_the_servers_log_alone() {
+    let cluster = Cluster::start();
+    let url = cluster.new_database();
+    sqlx::any::install_default_drivers();
+    let (readers, writers) = open(&url).await.unwrap();
+    for pool in [&readers, &writers] {
+        for _ in 0..20 {
+            pool.acquire().await.unwrap().execute("SELECT 1").await.unwrap();
+        }
+    }
+    readers.close().await;
+    writers.close().await;
+    assert!(!cluster.log().contains("WARNING"), "{}", cluster.log());
+}
+
+#[tokio::test]
+async fn readers_cannot_write_and_no_connection_waits_for_ever() {
+    let url = new_database();
+    sqlx::any::install_default_drivers();
+    let (readers, writers) = open(&url).await.unwrap();
+    for pool in [&readers, &writers] {
+        let mut connection = pool.acquire().await.unwrap();
+        for (query, expected) in [
+            ("SHOW statement_timeout", "30s"),
+            ("SHOW lock_timeout", "10s"),
+            ("SHOW idle_in_transaction_session_timeout", "30s"),
+        ] {
+            let found: String = connection.fetch_one(query).await.unwrap().get(0);
+            assert_eq!(found, expected, "{query}");
+        }
+    }
+    assert_eq!(readers.options().get_max_connections(), READERS);
+    assert!(readers.execute("INSERT INTO counters (name, value) VALUES ('x', 1)").await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_what_it_acknowledged_is_refused() {
+    for (forget, what) in [
+        ("ALTER ROLE pepay SET synchronous_commit = off", "synchronous_commit"),
+        ("ALTER ROLE pepay SET synchronous_commit = local", "synchronous_commit"),
+    ] {
+        let cluster = Cluster::start();
+        let url = cluster.new_database();
+        stranger(&url).await.execute(forget).await.unwrap();
+        match Store::open(&url).await {
+            Err(StoreError::Unsafe { what: refused, .. }) => assert_eq!(refused, what),
+            Err(error) => panic!("{error:?}"),
+            Ok(_) => panic!("opened although: {forget}"),
+        }
+    }
+    let cluster = Cluster::start();
+    let url = cluster.new_database();
+    let mut administrator = stranger(&url).await;
+    administrator.execute("ALTER SYSTEM SET fsync = off").await.unwrap();
+    administrator.execute("SELECT pg_reload_conf()").await.unwrap();
+    // Each session takes it up between two of its commands.
+    while administrator.fetch_one("SHOW fsync").await.unwrap().get::<String, _>(0) == "on" {}
+    assert!(matches!(Store::open(&url).await, Err(StoreError::Unsafe { what: "fsync", .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_hid_a_failure_is_not_reported_as_kept() {
+    let url = new_database();
+    let (store, _) = Store::open(&url).await.unwrap();
+    let hiding = store.write(|tx| {
+        Box::pin(async move {
+            tx.connection.execute("INSERT INTO counters (name, value) VALUES ('lost', 1)").await?;
+            let _hidden = tx.connection.execute("INSERT INTO counters (name, value) VALUES ('lost', 1)").await;
+            Ok::<_, StoreError>(())
+        })
+    });
+    assert!(matches!(hiding.await, Err(StoreError::NotCommitted)));
+    assert_eq!(number(&mut stranger(&url).await, ADDED).await, 0);
+}
+
+#[tokio::test]
+async fn one_server_runs_on_a_database_at_a_time() {
+    let url = new_database();
+    sqlx::any::install_default_drivers();
+    let first = hold(&url).await.unwrap().expect("nobody else runs");
+    assert!(hold(&url).await.unwrap().is_none());
+    let other = hold(&new_database()).await.unwrap();
+    assert!(other.is_some(), "databases do not get in each other's way");
+    first.close().await.unwrap();
+    assert!(hold(&url).await.unwrap().is_some());
+}
+
+/// Two writes that each take what the other one wants next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_writes_in_each_others_way_one_is_kept() {
+    let url = new_database();
+    let (store, _) = Store::open(&url).await.unwrap();
+    stranger(&url).await.execute("INSERT INTO counters (name, value) VALUES ('a', 0), ('b', 0)").await.unwrap();
+    let both_hold_one = std::sync::Arc::new(tokio::sync::Barrier::new(2));
+    let take = |first: &'static str, second: &'static str| {
+        let both_hold_one = std::sync::Arc::clone(&both_hold_one);
+        store.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE counters SET value = value + 1 WHERE name = $1";
+                sqlx::query(sql).bind(first).execute(&mut *tx.connection).await?;
+                both_hold_one.wait().await;
+                sqlx::query(sql).bind(second).execute(&mut *tx.connection).await?;
+                Ok::<_, StoreError>(())
+            })
+        })
+    };
+    let answers = tokio::join!(take("a", "b"), take("b", "a"));
+    match answers {
+        (Ok(()), Err(StoreError::NotCommitted)) | (Err(StoreError::NotCommitted), Ok(())) => {}
+        other => panic!("{other:?}"),
+    }
+    let sum = "SELECT SUM(value)::BIGINT FROM counters WHERE name <> 'events'";
+    assert_eq!(number(&mut stranger(&url).await, sum).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_writer_ends_once_all_is_written() {
+    let url = new_database();
+    let (store, writer) = Store::open(&url).await.unwrap();
+    for name in ["a", "b", "c"] {
+        let write = store.write(move |tx| {
+            Box::pin(async move {
+                let sql = "INSERT INTO counters (name, value) VALUES ($1, 1)";
+                sqlx::query(sql).bind(name).execute(&mut *tx.connection).await?;
+                Ok::<_, StoreError>(())
+            })
+        });
+        assert!(write.now_or_never().is_none());
+    }
+    drop(store);
+    writer.await.unwrap();
+    assert_eq!(number(&mut stranger(&url).await, ADDED).await, 3);
+}
