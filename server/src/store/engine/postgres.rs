@@ -45,10 +45,17 @@ pub(super) async fn open(url: &str) -> Result<(AnyPool, AnyPool), StoreError> {
 }
 
 /// Keeps a second server off the database for as long as the connection is open; `None` if one runs already.
+///
+/// Waits a little: the database notices only some time after its end that a server is gone.
 pub(super) async fn hold(url: &str) -> Result<Option<AnyConnection>, StoreError> {
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
     let mut connection = AnyConnection::connect(url).await.map_err(StoreError::Open)?;
-    let row = connection.fetch_one("SELECT pg_try_advisory_lock(1885693029, 0)").await.map_err(StoreError::Open)?;
-    Ok(if row.try_get(0).map_err(StoreError::Open)? { Some(connection) } else { None })
+    connection.execute("SET lock_timeout = '3s'").await.map_err(StoreError::Open)?;
+    match connection.execute("SELECT pg_advisory_lock(1885693029, 0)").await {
+        Ok(_) => Ok(Some(connection)),
+        Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == LOCK_NOT_AVAILABLE) => Ok(None),
+        Err(error) => Err(StoreError::Open(error)),
+    }
 }
 
 /// Connections that carry no transaction from one user to the next.
