@@ -3,6 +3,29 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+/// Makes a test on each database of functions that are given one.
+macro_rules! on_each_database {
+    ($($promise:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    super::$promise(e2e::Database::Sqlite).await;
+                }
+            )+
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    super::$promise(e2e::Database::Postgres).await;
+                }
+            )+
+        }
+    };
+}
+
 mod cli;
 mod crash;
 mod sweep;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use domain::time::UnixMillis;
-use e2e::{Merchant, Received, Reply, ServerProcess, TestApp, WebhookSink, eventually};
+use e2e::{Database, Merchant, Received, Reply, ServerProcess, TestApp, WebhookSink, eventually};
 use pepay::store::{NewEvent, StoreError};
 use serde_json::json;
 use uuid::Uuid;
@@ -58,9 +58,8 @@ async fn append_event(app: &TestApp, merchant: &Merchant, invoice: &CreatedInvoi
     appended.unwrap();
 }
 
-#[tokio::test]
-async fn a_new_invoice_is_told_with_a_signature_over_the_very_bytes() {
-    let (app, sink) = (TestApp::start_with(&[LOOPBACK]).await, WebhookSink::start().await);
+async fn a_new_invoice_is_told_with_a_signature_over_the_very_bytes(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     let secret = app.set_webhook(&merchant, &sink.url).await;
     let invoice = merchant.api.create_invoice("49.999").await;
@@ -86,10 +85,9 @@ async fn a_new_invoice_is_told_with_a_signature_over_the_very_bytes() {
     assert_eq!(sink.received().len(), 1);
 }
 
-#[tokio::test]
-async fn a_failed_webhook_is_tried_again_after_the_set_waits_and_then_given_up() {
+async fn a_failed_webhook_is_tried_again_after_the_set_waits_and_then_given_up(database: Database) {
     let waits = ("PEPAY__WEBHOOKS__RETRY_SECONDS", "[20, 25]");
-    let (app, sink) = (TestApp::start_with(&[LOOPBACK, waits]).await, WebhookSink::start().await);
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, waits]).await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     let secret = app.set_webhook(&merchant, &sink.url).await;
     sink.always(Reply::Status(500));
@@ -113,9 +111,8 @@ async fn a_failed_webhook_is_tried_again_after_the_set_waits_and_then_given_up()
     assert_eq!((distinct("x-pepay-event-id"), distinct("x-pepay-timestamp"), distinct("x-pepay-signature")), (1, 3, 3));
 }
 
-#[tokio::test]
-async fn a_webhook_that_succeeds_in_the_end_is_not_sent_again() {
-    let (app, sink) = (TestApp::start_with(&[LOOPBACK]).await, WebhookSink::start().await);
+async fn a_webhook_that_succeeds_in_the_end_is_not_sent_again(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     app.set_webhook(&merchant, &sink.url).await;
     for failure in [Reply::Status(500), Reply::Status(400), Reply::Reset] {
@@ -137,9 +134,8 @@ async fn a_webhook_that_succeeds_in_the_end_is_not_sent_again() {
     assert_eq!(sink.received().len(), 4);
 }
 
-#[tokio::test]
-async fn a_receiver_may_ask_for_patience() {
-    let (app, sink) = (TestApp::start_with(&[LOOPBACK]).await, WebhookSink::start().await);
+async fn a_receiver_may_ask_for_patience(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     app.set_webhook(&merchant, &sink.url).await;
     sink.reply([Reply::RetryAfter(900)]);
@@ -151,9 +147,8 @@ async fn a_receiver_may_ask_for_patience() {
     assert!((900_000..=930_000).contains(&(due.0 - before)), "{}", due.0 - before);
 }
 
-#[tokio::test]
-async fn a_receiver_that_is_gone_hears_no_more_of_an_event() {
-    let (app, sink) = (TestApp::start_with(&[LOOPBACK]).await, WebhookSink::start().await);
+async fn a_receiver_that_is_gone_hears_no_more_of_an_event(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     app.set_webhook(&merchant, &sink.url).await;
     sink.reply([Reply::Status(410)]);
@@ -162,9 +157,8 @@ async fn a_receiver_that_is_gone_hears_no_more_of_an_event() {
     nothing_is_owed(&app).await;
 }
 
-#[tokio::test]
-async fn events_of_one_invoice_keep_their_order_and_hold_up_no_other() {
-    let (app, sink) = (TestApp::start_with(&[LOOPBACK]).await, WebhookSink::start().await);
+async fn events_of_one_invoice_keep_their_order_and_hold_up_no_other(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     app.set_webhook(&merchant, &sink.url).await;
     sink.reply([Reply::Status(500)]);
@@ -186,9 +180,8 @@ async fn events_of_one_invoice_keep_their_order_and_hold_up_no_other() {
     assert_eq!(types, ["invoice.created", "invoice.created", "invoice.updated"]);
 }
 
-#[tokio::test]
-async fn an_event_that_keeps_failing_holds_back_later_ones_for_a_minute_at_most() {
-    let (app, sink) = (TestApp::start_with(&[LOOPBACK]).await, WebhookSink::start().await);
+async fn an_event_that_keeps_failing_holds_back_later_ones_for_a_minute_at_most(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     app.set_webhook(&merchant, &sink.url).await;
     sink.reply([Reply::RetryAfter(3_600)]);
@@ -200,9 +193,8 @@ async fn an_event_that_keeps_failing_holds_back_later_ones_for_a_minute_at_most(
     assert_eq!(received[1].event.event_type, "invoice.updated");
 }
 
-#[tokio::test]
-async fn a_receiver_that_hangs_delays_no_other_merchant() {
-    let app = TestApp::start_with(&[LOOPBACK]).await;
+async fn a_receiver_that_hangs_delays_no_other_merchant(database: Database) {
+    let app = TestApp::start_on(database, &[LOOPBACK]).await;
     let (hanging, healthy) = (WebhookSink::start().await, WebhookSink::start().await);
     hanging.always(Reply::Hang);
     let (first, second) = (app.create_merchant().await, app.create_merchant().await);
@@ -220,10 +212,9 @@ async fn a_receiver_that_hangs_delays_no_other_merchant() {
     assert_eq!(hanging.received().len(), 4, "one receiver gets a part of the room only");
 }
 
-#[tokio::test]
-async fn hanging_and_dripping_receivers_run_out_of_time() {
+async fn hanging_and_dripping_receivers_run_out_of_time(database: Database) {
     for reply in [Reply::Hang, Reply::Drip] {
-        let (app, sink) = (TestApp::start_with(&[LOOPBACK, SHORT_TIMEOUT]).await, WebhookSink::start().await);
+        let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, SHORT_TIMEOUT]).await, WebhookSink::start().await);
         let merchant = app.create_merchant().await;
         app.set_webhook(&merchant, &sink.url).await;
         sink.always(reply);
@@ -233,10 +224,9 @@ async fn hanging_and_dripping_receivers_run_out_of_time() {
     }
 }
 
-#[tokio::test]
-async fn an_endless_answer_is_cut_off() {
+async fn an_endless_answer_is_cut_off(database: Database) {
     for (status, is_owed) in [(200, false), (500, true)] {
-        let (app, sink) = (TestApp::start_with(&[LOOPBACK]).await, WebhookSink::start().await);
+        let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
         let merchant = app.create_merchant().await;
         app.set_webhook(&merchant, &sink.url).await;
         sink.reply([Reply::Endless(status)]);
@@ -253,9 +243,8 @@ async fn an_endless_answer_is_cut_off() {
     }
 }
 
-#[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let app = TestApp::start_with(&[LOOPBACK]).await;
+async fn a_redirect_is_not_followed(database: Database) {
+    let app = TestApp::start_on(database, &[LOOPBACK]).await;
     let (sink, elsewhere) = (WebhookSink::start().await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     app.set_webhook(&merchant, &sink.url).await;
@@ -266,9 +255,8 @@ async fn a_redirect_is_not_followed() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
-#[tokio::test]
-async fn nothing_connects_to_a_private_address_however_it_is_spelt() {
-    let app = TestApp::start_with(&[ONE_QUICK_RETRY]).await;
+async fn nothing_connects_to_a_private_address_however_it_is_spelt(database: Database) {
+    let app = TestApp::start_on(database, &[ONE_QUICK_RETRY]).await;
     let sink = WebhookSink::start().await;
     let port = sink.url.parse::<url::Url>().unwrap().port().unwrap();
     for host in ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0", "[::ffff:127.0.0.1]"]
@@ -283,10 +271,9 @@ async fn nothing_connects_to_a_private_address_however_it_is_spelt() {
     assert_eq!(sink.connections(), 0);
 }
 
-#[tokio::test]
-async fn a_network_on_the_list_opens_no_other() {
+async fn a_network_on_the_list_opens_no_other(database: Database) {
     let other = ("PEPAY__WEBHOOKS__ALLOW_PRIVATE_NETWORKS", "[\"10.0.0.0/8\"]");
-    let (app, sink) = (TestApp::start_with(&[other, ONE_QUICK_RETRY]).await, WebhookSink::start().await);
+    let (app, sink) = (TestApp::start_on(database, &[other, ONE_QUICK_RETRY]).await, WebhookSink::start().await);
     let url = sink.url.replace("127.0.0.1", "localhost");
     let merchant = app.create_merchant().await;
     app.set_webhook(&merchant, &url).await;
@@ -295,9 +282,8 @@ async fn a_network_on_the_list_opens_no_other() {
     assert_eq!(sink.connections(), 0);
 }
 
-#[tokio::test]
-async fn a_server_that_stops_finishes_what_it_sends_and_goes_on_later() {
-    let (mut app, sink) = (TestApp::start_with(&[LOOPBACK]).await, WebhookSink::start().await);
+async fn a_server_that_stops_finishes_what_it_sends_and_goes_on_later(database: Database) {
+    let (mut app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
     let merchant = app.create_merchant().await;
     app.set_webhook(&merchant, &sink.url).await;
     sink.reply([Reply::Status(500)]);
@@ -309,6 +295,23 @@ async fn a_server_that_stops_finishes_what_it_sends_and_goes_on_later() {
     sink.wait_for(2).await;
     nothing_is_owed(&app).await;
 }
+
+on_each_database!(
+    a_new_invoice_is_told_with_a_signature_over_the_very_bytes,
+    a_failed_webhook_is_tried_again_after_the_set_waits_and_then_given_up,
+    a_webhook_that_succeeds_in_the_end_is_not_sent_again,
+    a_receiver_may_ask_for_patience,
+    a_receiver_that_is_gone_hears_no_more_of_an_event,
+    events_of_one_invoice_keep_their_order_and_hold_up_no_other,
+    an_event_that_keeps_failing_holds_back_later_ones_for_a_minute_at_most,
+    a_receiver_that_hangs_delays_no_other_merchant,
+    hanging_and_dripping_receivers_run_out_of_time,
+    an_endless_answer_is_cut_off,
+    a_redirect_is_not_followed,
+    nothing_connects_to_a_private_address_however_it_is_spelt,
+    a_network_on_the_list_opens_no_other,
+    a_server_that_stops_finishes_what_it_sends_and_goes_on_later,
+);
 
 /// Creates an invoice while the server dies at a named place; returns the key it was asked with.
 async fn create_into_a_crash(

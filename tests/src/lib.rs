@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 pub use api_client::{Answer, ApiClient};
 pub use folder::TestFolder;
 pub use server_process::{CommandOutput, ServerProcess, pepay_binary};
-pub use test_app::{Merchant, TestApp};
+pub use test_app::{Database, Merchant, TestApp};
 pub use test_chain::{SentPayment, TestChain, USDC};
 pub use webhook_sink::{Received, Reply, WebhookSink};
 

@@ -27,6 +27,15 @@ pub struct TestApp {
     folder: TestFolder,
 }
 
+/// What a test keeps its data in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// A file.
+    Sqlite,
+    /// The system's PostgreSQL, started for this test program.
+    Postgres,
+}
+
 /// A merchant with an API key.
 pub struct Merchant {
     pub id: MerchantId,
@@ -55,6 +64,21 @@ impl TestApp {
         };
         app.begin().await;
         app
+    }
+
+    /// As [`TestApp::start_with`], on an empty database of that kind.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn start_on(database: Database, variables: &[(&str, &str)]) -> Self {
+        match database {
+            Database::Sqlite => Self::start_with(variables).await,
+            Database::Postgres => {
+                let url = postgres_cluster::new_database();
+                Self::start_with(&[variables, &[("PEPAY__STORAGE__DATABASE_URL", &url)]].concat()).await
+            }
+        }
     }
 
     /// Stops the server and starts it again on the same database, on another port.
