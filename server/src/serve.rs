@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use axum::serve::ListenerExt;
 use domain::signature::ServerSecret;
 use futures_util::FutureExt;
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
@@ -22,7 +21,7 @@ use crate::{
     chains,
     clock::Clock,
     config::Config,
-    events, http, invoicing,
+    connections, events, http, invoicing,
     store::{StoreError, WriterTask},
     tls, webhooks,
 };
@@ -86,17 +85,7 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     for network in &app.config.networks {
         duties.watch(chains::run(app.clone(), network.clone()));
     }
-    let listener = listener.tap_io(|connection| {
-        // Small answers should not wait to be filled up; a connection that is gone will say so itself.
-        let _is_gone = connection.set_nodelay(true);
-    });
-    let server = axum::serve(listener, http::router(app.clone()));
-    let server = server.with_graceful_shutdown(app.shutdown.clone().cancelled_owned());
-    duties.start("HTTP", async move {
-        if let Err(error) = server.await {
-            tracing::error!(error = %error, "no longer listening");
-        }
-    });
+    duties.start("HTTP", connections::accept(app.clone(), listener, http::router(app.clone())));
 
     tracing::info!(%address, "listening");
     Ok(Running { address, app, writer, broken, _lock: lock })
