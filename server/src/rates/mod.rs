@@ -48,6 +48,14 @@ pub enum NoPrice {
     OutOfRange,
 }
 
+/// A price, and since when its source says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    pub rate: Rate,
+    /// `None` for a token taken at par, whose price is never updated.
+    pub updated_at: Option<UnixSeconds>,
+}
+
 /// Where prices come from. Cheap to clone.
 #[derive(Clone)]
 pub struct Prices(Arc<Shared>);
@@ -91,21 +99,30 @@ impl Prices {
     ///
     /// [`NoPrice`] says why there is none.
     pub async fn current(&self, token: TokenId) -> Result<Rate, NoPrice> {
-        let Source::Feed(feed) = self.source(token)? else { return Ok(Rate::PAR) };
+        self.price(token).await.map(|price| price.rate)
+    }
+
+    /// As [`Prices::current`], with the price's age.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prices::current`].
+    pub async fn price(&self, token: TokenId) -> Result<Price, NoPrice> {
+        let Source::Feed(feed) = self.source(token)? else { return Ok(Price { rate: Rate::PAR, updated_at: None }) };
         // Held while the feed is asked: who comes meanwhile gets the same answer.
         let mut memory = feed.memory.lock().await;
         let now = self.0.clock.now_ms();
         if let (Some(read_at), Some(good)) = (memory.read_at, memory.good)
             && (0..=FRESH_FOR_MS).contains(&(now.0 - read_at.0))
         {
-            return Ok(good.rate);
+            return Ok(Price::of(good));
         }
         memory.read_at = None;
         let head = feed.node.head().await.map_err(|error| unreachable(&error))?.to_block();
         let round = chainlink::read(&feed.node, &feed.config, &head).await?;
-        let rate = memory.take(round)?;
+        memory.take(round)?;
         memory.read_at = Some(now);
-        Ok(rate)
+        Ok(Price::of(round))
     }
 
     /// The price as the chain told it at a block.
@@ -124,6 +141,12 @@ impl Prices {
 
     fn source(&self, token: TokenId) -> Result<&Source, NoPrice> {
         self.0.sources.get(&token).ok_or(NoPrice::UnknownToken(token))
+    }
+}
+
+impl Price {
+    fn of(round: Round) -> Self {
+        Self { rate: round.rate, updated_at: Some(round.updated_at) }
     }
 }
 
@@ -196,7 +219,11 @@ mod tests {
     use super::*;
 
     fn round(number: u64, dollars: u128) -> Round {
-        Round { number: alloy_primitives::U256::from(number), rate: Rate::from_usd_e8(dollars * 100_000_000).unwrap() }
+        Round {
+            number: alloy_primitives::U256::from(number),
+            rate: Rate::from_usd_e8(dollars * 100_000_000).unwrap(),
+            updated_at: UnixSeconds(0),
+        }
     }
 
     fn dollars(rate: Result<Rate, NoPrice>) -> Option<u128> {
