@@ -28,7 +28,7 @@ pub async fn retrieve_invoice(
     let case = case.ok_or(ApiError::InvoiceNotFound)?;
 
     let payment = |payment| view::payment(&case.invoice, payment, &app.config);
-    let mut invoice = view::invoice(&case.invoice);
+    let mut invoice = view::invoice(&case.invoice, &case.payments);
     invoice.latest_payment = case.latest_payment().filter(|_| expand.latest_payment).map(payment);
     invoice.payments = expand.payments.map(|limit| case.payments.iter().rev().take(limit).map(payment).collect());
     Ok(Json(invoice))
