@@ -6,7 +6,7 @@ use std::error::Error;
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use wire::{error::ErrorBody, money::AmountError};
@@ -61,6 +61,10 @@ pub enum ApiError {
     InvoiceExpired,
     InvoiceAlreadyPaid,
     InvoiceCanceled,
+    /// Too much of something; less of it later is fine.
+    RateLimited {
+        retry_after_seconds: i64,
+    },
     Internal(Box<dyn Error + Send + Sync>),
 }
 
@@ -107,6 +111,7 @@ impl ApiError {
             Self::InvoiceExpired => (StatusCode::GONE, "INVOICE_EXPIRED"),
             Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
             Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
     }
@@ -150,6 +155,9 @@ impl ApiError {
             Self::InvoiceExpired => "this invoice has expired",
             Self::InvoiceAlreadyPaid => "this invoice is already paid",
             Self::InvoiceCanceled => "this invoice was canceled",
+            Self::RateLimited { retry_after_seconds } => {
+                return format!("too many requests for this invoice; try again in {retry_after_seconds} seconds");
+            }
             Self::Internal(_) => "something went wrong on our side; it is safe to try again",
         };
         text.to_owned()
@@ -182,6 +190,7 @@ impl ApiError {
             | Self::InvoiceExpired
             | Self::InvoiceAlreadyPaid
             | Self::InvoiceCanceled
+            | Self::RateLimited { .. }
             | Self::Internal(_) => None,
         }
     }
@@ -193,7 +202,13 @@ impl IntoResponse for ApiError {
             log_cause(cause.as_ref());
         }
         let (status, code) = self.status_and_code();
-        (status, Json(ErrorBody::new(code, &self.message(), self.field()))).into_response()
+        let body = Json(ErrorBody::new(code, &self.message(), self.field()));
+        match self {
+            Self::RateLimited { retry_after_seconds } => {
+                (status, [(header::RETRY_AFTER, retry_after_seconds.to_string())], body).into_response()
+            }
+            _ => (status, body).into_response(),
+        }
     }
 }
 
@@ -253,6 +268,7 @@ impl From<QuoteError> for ApiError {
             QuoteError::Ended(InvoiceStatus::Expired | InvoiceStatus::Unpaid | InvoiceStatus::Underpaid) => {
                 Self::InvoiceExpired
             }
+            QuoteError::TooMany { retry_after_seconds } => Self::RateLimited { retry_after_seconds },
             QuoteError::NoPrice(error) => Self::internal(error),
             QuoteError::Store(error) => error.into(),
         }
