@@ -37,6 +37,8 @@ pub enum ServeError {
     },
     #[error("storage.database_url: another server runs on this database ({} is locked)", .0.display())]
     InUse(PathBuf),
+    #[error("storage.database_url: the file cannot be created")]
+    Create(#[source] io::Error),
     #[error("{} cannot be locked", path.display())]
     Lock {
         path: PathBuf,
@@ -70,6 +72,7 @@ pub struct Running {
 pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> Result<Running, ServeError> {
     tls::install();
     let lock = config.storage.file().map(|database| lock(&database)).transpose()?;
+    config.storage.create_file().map_err(ServeError::Create)?;
     let listen = config.server.listen;
     let bind_failed = |source| ServeError::Bind { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(bind_failed)?;

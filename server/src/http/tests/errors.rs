@@ -16,7 +16,9 @@ async fn unknown_addresses_and_methods_answer_with_the_error_body() {
         (Method::PUT, "/pay"),
         (Method::POST, "/health/live"),
     ] {
-        server.send(request(method, path, &[], "")).await.is_error(405, "METHOD_NOT_ALLOWED", None);
+        let answer = server.send(request(method, path, &[], "")).await;
+        answer.is_error(405, "METHOD_NOT_ALLOWED", None);
+        assert!(!answer.header("allow").is_empty(), "{path}");
     }
 }
 
