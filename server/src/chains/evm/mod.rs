@@ -21,7 +21,7 @@ use wire::deposit_address::FACTORY;
 
 use self::{
     logs::{EVENTS, Event, Log, Scope},
-    native::{Account, Arrival},
+    native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
 };
 use super::rpc::{FaultKind, RpcError};
@@ -60,6 +60,7 @@ pub struct Watcher {
     group: usize,
     /// What each invoice's address held of the native coin at the cursor; `None` until it is loaded.
     holdings: Option<Holdings>,
+    shortfalls: Shortfalls,
     lower_heads: u32,
 }
 
@@ -127,6 +128,7 @@ impl Watcher {
             range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
             group: network.max_topics.max(1),
             holdings: None,
+            shortfalls: Shortfalls::default(),
             lower_heads: 0,
             app,
             network,
@@ -278,8 +280,11 @@ impl Watcher {
 
         // Read after the head: an address is handed out only once its quote is stored, so nobody can have
         // paid to an address that is not on this list in a block up to that head.
+        // And what was watched when these blocks were made: our clock may be far ahead of them, after a long
+        // outage or a jump.
         let now = self.app.clock.now();
-        let watched = self.app.store.reader().await?.tx().watched_deposits(now).await?;
+        let since = blocks.first().map_or(now, |block| block.time.min(now));
+        let watched = self.app.store.reader().await?.tx().watched_deposits(since).await?;
         let watched: HashMap<Address, WatchedDeposit> =
             watched.into_iter().map(|deposit| (deposit.address, deposit)).collect();
 
@@ -403,7 +408,7 @@ impl Watcher {
             account.swept = sweeps.remove(&account.deposit).unwrap_or_default();
         }
         self.holdings = Some(holdings);
-        native::arrivals(&mut self.node, blocks, &accounts).await
+        native::arrivals(&mut self.node, blocks, &accounts, &mut self.shortfalls).await
     }
 
     async fn load_holdings(&self, token: TokenId, at: Option<BlockRef>) -> Result<Holdings, StepError> {

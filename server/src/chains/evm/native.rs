@@ -48,6 +48,22 @@ struct Rise {
     swept: U256,
 }
 
+/// Addresses that hold less than arrived. Each is told of once, and again only when that changes.
+#[derive(Debug, Default)]
+pub struct Shortfalls(HashMap<Address, U256>);
+
+impl Shortfalls {
+    fn is_news(&mut self, deposit: Address, missing: U256) -> bool {
+        match missing {
+            U256::ZERO => {
+                self.0.remove(&deposit);
+                false
+            }
+            missing => self.0.insert(deposit, missing) != Some(missing),
+        }
+    }
+}
+
 impl Account {
     fn swept_until(&self, block: usize) -> U256 {
         self.swept
@@ -80,15 +96,22 @@ impl Account {
 }
 
 /// Finds what arrived in `blocks`.
-pub async fn arrivals(node: &mut Node, blocks: &[BlockRef], accounts: &[Account]) -> Result<Vec<Arrival>, StepError> {
+pub async fn arrivals(
+    node: &mut Node,
+    blocks: &[BlockRef],
+    accounts: &[Account],
+    shortfalls: &mut Shortfalls,
+) -> Result<Vec<Arrival>, StepError> {
     let Some((last, newest)) = blocks.len().checked_sub(1).zip(blocks.last()) else { return Ok(Vec::new()) };
     let addresses: Vec<Address> = accounts.iter().map(|account| account.deposit).collect();
     let balances = node.balances(&addresses, newest).await?.ok_or(StepError::Moved)?;
     let mut rises: HashMap<usize, Vec<Rise>> = HashMap::new();
     for (account, balance) in accounts.iter().zip(balances) {
-        if balance.saturating_add(account.swept_until(last)) < account.held {
+        let missing = account.held.saturating_sub(balance.saturating_add(account.swept_until(last)));
+        if shortfalls.is_news(account.deposit, missing) {
             tracing::error!(
                 payment.address = %account.deposit,
+                payment.missing = %missing,
                 "ALARM: a deposit address holds less than arrived and was not swept"
             );
         }
@@ -141,7 +164,8 @@ async fn locate(
             found.extend(locate_by_transactions(node, blocks, account, first..=last, before, after).await?);
             continue;
         };
-        let halfway = account.arrived_until(middle, balance);
+        // An endpoint that lies of one block must not make more of it than there is.
+        let halfway = account.arrived_until(middle, balance).clamp(before, after);
         open.push(Stretch { first: middle + 1, last, before: halfway, after });
         open.push(Stretch { first, last: middle, before, after: halfway });
     }
@@ -283,17 +307,24 @@ async fn inner_payments(
         let mut nth = 0;
         let mut calls = Vec::new();
         inner_values(trace, &mut calls);
-        for (from, to, amount) in calls {
+        let mut last_sweep = HashMap::new();
+        for (call, (from, ..)) in calls.iter().enumerate() {
+            last_sweep.insert(*from, call);
+        }
+        for (call, (from, to, amount)) in calls.into_iter().enumerate() {
             if !missing.contains_key(&to) {
                 continue;
             }
             nth += 1;
+            // Only a sweep takes coin out of a deposit address.
+            let is_left = last_sweep.get(&to).is_some_and(|sweep| *sweep < call);
+            let position = if is_left { position::of_native_after_sweep } else { position::of_native };
             arrivals.push(Arrival {
                 deposit: to,
                 amount,
                 block,
                 tx_id: transaction.hash.to_string(),
-                position: position::of_native(transaction.index.to(), nth),
+                position: position(transaction.index.to(), nth),
                 payer: Some(from),
             });
         }
@@ -354,6 +385,15 @@ mod tests {
         check_unexplained((5, 3, 6), 0, (3, 2));
         check_unexplained((5, 0, 2), 2, (0, 3));
         check_unexplained((5, 0, 0), 5, (0, 0));
+    }
+
+    #[test]
+    fn a_shortfall_is_told_of_once_for_each_change() {
+        let mut shortfalls = Shortfalls::default();
+        let missing = [0, 5, 5, 7, 7, 0, 0, 7];
+        let told = missing.map(|missing| shortfalls.is_news(DEPOSIT, units(missing)));
+        assert_eq!(told, [false, true, false, true, false, false, false, true]);
+        assert!(shortfalls.is_news(Address::ZERO, units(7)));
     }
 
     #[test]
