@@ -692,6 +692,46 @@ async fn native_coin_that_nothing_explains_is_booked_on_its_block() {
     shop.check_conservation(first).await;
 }
 
+async fn check_ended_once_a_minute(restarts: bool) {
+    let (mut shop, relay) = behind_a_relay(true, |_, _| {}).await;
+    let order = shop.order(20_000, ETH).await;
+    shop.pay_native(order, milliether(10)).await;
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    shop.chain.increase_time(3600).await.unwrap();
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
+
+    relay.asked();
+    let late = shop.pay_native(order, milliether(3)).await;
+    let block = shop.chain.mined(late).await.unwrap().block_number;
+    shop.catch_up().await;
+    shop.chain.mine(5).await.unwrap();
+    shop.catch_up().await;
+    assert!(!relay.asked().iter().any(|method| method == "eth_getBalance"));
+
+    if restarts {
+        shop = shop.restart().await;
+    } else {
+        shop.chain.increase_time(60).await.unwrap();
+    }
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
+    let record = &shop.case(order).await.payments[1].record;
+    assert_eq!((record.tx_id.clone(), record.block_number), (late.to_string(), block));
+    shop.check_conservation(order).await;
+}
+
+#[tokio::test]
+async fn balances_of_ended_invoices_are_asked_for_once_a_minute() {
+    check_ended_once_a_minute(false).await;
+}
+
+#[tokio::test]
+async fn balances_of_ended_invoices_are_asked_for_after_a_restart() {
+    check_ended_once_a_minute(true).await;
+}
+
 #[tokio::test]
 async fn a_reverted_transaction_with_value_is_ignored() {
     let mut shop = Shop::open().await;

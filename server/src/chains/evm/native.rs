@@ -20,8 +20,7 @@ use crate::store::BlockRef;
 pub struct Arrival {
     pub deposit: Address,
     pub amount: U256,
-    /// Its block, as an index into the blocks read.
-    pub block: usize,
+    pub block: BlockRef,
     pub tx_id: String,
     pub position: i64,
     pub payer: Option<Address>,
@@ -127,7 +126,7 @@ pub async fn arrivals(
     in_order.sort_by_key(|(block, _)| *block);
     let mut arrivals = Vec::new();
     for (block, rises) in in_order {
-        arrivals.extend(explain(node, blocks, block, &rises).await?);
+        arrivals.extend(explain(node, &blocks[block], &rises).await?);
     }
     Ok(arrivals)
 }
@@ -198,13 +197,7 @@ async fn locate_by_transactions(
 }
 
 /// Tells where each rise of a block came from.
-async fn explain(
-    node: &mut Node,
-    blocks: &[BlockRef],
-    block: usize,
-    rises: &[Rise],
-) -> Result<Vec<Arrival>, StepError> {
-    let here = &blocks[block];
+async fn explain(node: &mut Node, here: &BlockRef, rises: &[Rise]) -> Result<Vec<Arrival>, StepError> {
     let deposits: Vec<Address> = rises.iter().map(|rise| rise.deposit).collect();
     let mut arrivals: Vec<Arrival> = direct_payments(node, here, &deposits)
         .await?
@@ -212,7 +205,7 @@ async fn explain(
         .map(|(transaction, deposit)| Arrival {
             deposit,
             amount: transaction.value,
-            block,
+            block: here.clone(),
             tx_id: transaction.hash.to_string(),
             position: position::of_native(transaction.index.to(), 0),
             payer: Some(transaction.from),
@@ -226,7 +219,7 @@ async fn explain(
         .filter(|(_, missing)| *missing != U256::ZERO)
         .collect();
     if !missing.is_empty() && node.can_trace {
-        let inner = inner_payments(node, here, block, &missing).await?;
+        let inner = inner_payments(node, here, &missing).await?;
         for (deposit, missing) in &missing {
             // A tracer that tells more than the balance rose by is not believed.
             if sum_for(*deposit, &inner) <= *missing {
@@ -236,7 +229,7 @@ async fn explain(
     }
     for rise in rises {
         let explained = sum_for(rise.deposit, &arrivals);
-        arrivals.extend(unexplained(rise, explained, here, block));
+        arrivals.extend(unexplained(rise, explained, here));
     }
     Ok(arrivals)
 }
@@ -250,7 +243,7 @@ fn sum_for(deposit: Address, arrivals: &[Arrival]) -> U256 {
 
 /// The part of a rise that nothing explains, under an id made of the block. What a sweep of the same
 /// block took must have arrived before it, the rest after.
-fn unexplained(rise: &Rise, explained: U256, here: &BlockRef, block: usize) -> Vec<Arrival> {
+fn unexplained(rise: &Rise, explained: U256, here: &BlockRef) -> Vec<Arrival> {
     let missing = rise.amount.saturating_sub(explained);
     let swept = rise.swept.saturating_sub(rise.held).saturating_sub(explained).min(missing);
     [(swept, position::before_all(rise.deposit)), (missing.saturating_sub(swept), position::after_all(rise.deposit))]
@@ -259,7 +252,7 @@ fn unexplained(rise: &Rise, explained: U256, here: &BlockRef, block: usize) -> V
         .map(|(amount, position)| Arrival {
             deposit: rise.deposit,
             amount,
-            block,
+            block: here.clone(),
             tx_id: format!("internal:{}", here.hash),
             position,
             payer: None,
@@ -294,7 +287,6 @@ async fn direct_payments(
 async fn inner_payments(
     node: &mut Node,
     here: &BlockRef,
-    block: usize,
     missing: &HashMap<Address, U256>,
 ) -> Result<Vec<Arrival>, StepError> {
     let Some(traces) = node.traces(here).await? else { return Ok(Vec::new()) };
@@ -322,7 +314,7 @@ async fn inner_payments(
             arrivals.push(Arrival {
                 deposit: to,
                 amount,
-                block,
+                block: here.clone(),
                 tx_id: transaction.hash.to_string(),
                 position: position(transaction.index.to(), nth),
                 payer: Some(from),
@@ -366,7 +358,7 @@ mod tests {
         let (amount, held, swept) = rise;
         let rise = Rise { deposit: DEPOSIT, amount: units(amount), held: units(held), swept: units(swept) };
         let block = BlockRef { number: 7, hash: B256::ZERO.to_string(), time: UnixSeconds(0) };
-        let arrivals = unexplained(&rise, units(explained), &block, 0);
+        let arrivals = unexplained(&rise, units(explained), &block);
         let at = |position| {
             arrivals.iter().filter(|arrival| arrival.position == position).map(|arrival| arrival.amount).sum::<U256>()
         };
