@@ -58,9 +58,14 @@ pub fn offers<'a>(app: &'a App, case: &Case) -> Vec<(&'a NetworkConfig, &'a Toke
     .collect()
 }
 
-/// Asks for the price of each; a token without one cannot be chosen now.
+/// Asks for the price of each; a token without one cannot be chosen now, nor any of a network that is not
+/// read.
 pub async fn priced<'a>(app: &App, offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
+        if !app.outages.is_offered(&network.name) {
+            let unavailable_reason = Some("the network cannot be read".to_owned());
+            return Offer { network, token, unavailable_reason };
+        }
         let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.current(token.token_id())).await;
         let has_price = matches!(asked, Ok(Ok(_)));
         let unavailable_reason = (!has_price).then(|| "there is no current price".to_owned());
