@@ -5,7 +5,7 @@
 
 use std::{
     fmt::Write as _,
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -27,9 +27,9 @@ use crate::{
 /// nothing, and no account of the local chains can be mistaken for it.
 pub const MERCHANT_WALLET: Address = address!("0xC0Ffee000000000000000000000000000000F1a7");
 
-/// Confirmations until a transfer counts, and until it is final.
+/// Confirmations until a transfer counts.
 const PAID_AFTER: u64 = 3;
-/// See [`PAID_AFTER`].
+/// Confirmations until a transfer is final and may be swept.
 pub const FINAL_AFTER: u64 = 6;
 
 /// How long the server may take to start or to end.
@@ -133,7 +133,7 @@ pub struct Token {
 #[derive(Debug)]
 pub struct Stage {
     // Fields drop in this order: the server before the chains it watches.
-    server: Server,
+    server: Option<Server>,
     /// The demo shop.
     pub shop: Shop,
     /// The two networks.
@@ -159,16 +159,7 @@ impl Stage {
         ];
 
         say("Opening the shop");
-        let customers = networks
-            .iter()
-            .map(|network| CustomerWallet { chain: Arc::clone(&network.chain), account: customer(&network.chain) })
-            .collect();
-        let shop = Shop::start(ShopOptions {
-            listen: loopback(options.shop_port.unwrap_or(0)),
-            customers,
-            ..ShopOptions::default()
-        })
-        .await?;
+        let shop = open_shop(&networks, options.shop_port.unwrap_or(0)).await?;
 
         say("Writing the configuration and the server secret");
         let port = match options.port {
@@ -180,18 +171,31 @@ impl Stage {
         pepay.run(&["init"])?;
 
         say("Creating a merchant, a webhook endpoint and an API key");
-        let key = pepay.set_up_merchant(&shop)?;
+        let (_, key) = pepay.set_up_merchant(&shop, MERCHANT_WALLET)?;
         let api = ApiAccess { url: format!("http://{listen}"), key };
         shop.connect(api.clone());
 
         say("Starting the server");
         let server = pepay.serve(&api.url).await?;
-        Ok(Self { server, shop, networks, api, pepay })
+        Ok(Self { server: Some(server), shop, networks, api, pepay })
     }
 
     /// A network by its name on the wire.
     pub fn network(&self, name: &str) -> Option<&Network> {
         self.networks.iter().find(|network| network.name == name)
+    }
+
+    /// Adds a merchant with a shop of its own, who is paid at `wallet`.
+    ///
+    /// # Errors
+    ///
+    /// When a command fails, or the shop does not start.
+    pub async fn add_merchant(&self, wallet: Address) -> Result<Merchant, StageError> {
+        let shop = open_shop(&self.networks, 0).await?;
+        let (id, key) = self.pepay.set_up_merchant(&shop, wallet)?;
+        let api = ApiAccess { url: self.api.url.clone(), key };
+        shop.connect(api.clone());
+        Ok(Merchant { id, wallet, shop, api })
     }
 
     /// Runs `pepay sweep` and returns what it did.
@@ -200,29 +204,71 @@ impl Stage {
     ///
     /// When the command fails.
     pub fn sweep(&self) -> Result<Vec<Sweep>, StageError> {
-        #[derive(Deserialize)]
-        struct Swept {
-            sweeps: Vec<Sweep>,
-        }
-        let swept: Swept = self.pepay.ask(&["sweep"])?;
-        Ok(swept.sweeps)
+        self.pepay.sweep(&["sweep"])
+    }
+
+    /// The same for one merchant's deposits.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails.
+    pub fn sweep_for(&self, merchant: &Merchant) -> Result<Vec<Sweep>, StageError> {
+        self.pepay.sweep(&["sweep", "--merchant", &merchant.id.to_string()])
+    }
+
+    /// Ends the server as a power cut would: signal 9, and nothing it had in mind gets done.
+    pub fn kill_server(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts the server again on what it had stored, and returns when it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub async fn start_server(&mut self) -> Result<(), StageError> {
+        self.server = Some(self.pepay.serve(&self.api.url).await?);
+        Ok(())
+    }
+
+    /// The newest lines of the server's log, but for those about its health, which we asked for ourselves.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let log = fs::read(self.pepay.log()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().rev().filter(|line| !line.contains("/health/")).take(lines).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
     /// Returns when the server has ended by itself, which it should not.
     pub async fn server_ended(&mut self) -> StageError {
         loop {
-            match self.server.process.ended() {
-                Ok(None) => tokio::time::sleep(Duration::from_millis(250)).await,
-                Ok(Some(status)) => return self.pepay.server_ended(status),
-                Err(source) => return failed("looking after the server")(source),
+            match self.server.as_mut().map(|server| server.process.ended()) {
+                None | Some(Ok(None)) => tokio::time::sleep(Duration::from_millis(250)).await,
+                Some(Ok(Some(status))) => return self.pepay.server_ended(status),
+                Some(Err(source)) => return failed("looking after the server")(source),
             }
         }
     }
 
     /// Ends everything, giving the server the time to finish what it does.
     pub async fn end(mut self) {
-        self.server.end().await;
+        if let Some(server) = &mut self.server {
+            server.end().await;
+        }
     }
+}
+
+/// A merchant beside the demo's own, for who needs one that nobody else pays.
+#[derive(Debug)]
+pub struct Merchant {
+    /// Its number on the command line.
+    pub id: u64,
+    /// Where it is paid.
+    pub wallet: Address,
+    /// Its shop.
+    pub shop: Shop,
+    /// Its key to the server.
+    pub api: ApiAccess,
 }
 
 /// One transaction of `pepay sweep`.
@@ -236,8 +282,15 @@ pub struct Sweep {
     pub deposits: u64,
 }
 
+async fn open_shop(networks: &[Network], port: u16) -> Result<Shop, ShopError> {
+    let wallet =
+        |network: &Network| CustomerWallet { chain: Arc::clone(&network.chain), account: customer(&network.chain) };
+    let customers = networks.iter().map(wallet).collect();
+    Shop::start(ShopOptions { listen: loopback(port), customers, ..ShopOptions::default() }).await
+}
+
 /// The account the demo's payer sends from.
-fn customer(chain: &LocalChain) -> Address {
+pub fn customer(chain: &LocalChain) -> Address {
     chain.accounts()[1]
 }
 
@@ -365,7 +418,7 @@ impl Pepay {
         fs::create_dir_all(dir).map_err(failed(&format!("creating {}", dir.display())))?;
         let dir = dir.canonicalize().map_err(failed(&format!("opening {}", dir.display())))?;
         // Chains start anew each time, so what an earlier demo knew about them is wrong.
-        for name in ["pepay.toml", "pepay.secret", "pepay.db", "pepay.db-wal", "pepay.db-shm"] {
+        for name in ["pepay.toml", "pepay.secret", "pepay.db", "pepay.db-wal", "pepay.db-shm", "pepay.log"] {
             match fs::remove_file(dir.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed(&format!("removing {name}"))(error));
@@ -420,10 +473,19 @@ impl Pepay {
         serde_json::from_slice(&printed).map_err(|source| StageError::Output { command: arguments.join(" "), source })
     }
 
-    /// Creates a merchant for the shop, tells the shop its webhook secret, returns the API key.
-    fn set_up_merchant(&self, shop: &Shop) -> Result<String, StageError> {
+    fn sweep(&self, arguments: &[&str]) -> Result<Vec<Sweep>, StageError> {
         #[derive(Deserialize)]
-        struct Merchant {
+        struct Swept {
+            sweeps: Vec<Sweep>,
+        }
+        let swept: Swept = self.ask(arguments)?;
+        Ok(swept.sweeps)
+    }
+
+    /// Creates a merchant for the shop, tells the shop its webhook secret, returns its number and API key.
+    fn set_up_merchant(&self, shop: &Shop, wallet: Address) -> Result<(u64, String), StageError> {
+        #[derive(Deserialize)]
+        struct Created {
             merchant_id: u64,
         }
         #[derive(Deserialize)]
@@ -435,8 +497,8 @@ impl Pepay {
             api_key: String,
         }
 
-        let wallet = MERCHANT_WALLET.to_string();
-        let merchant: Merchant = self.ask(&[
+        let wallet = wallet.to_string();
+        let created: Created = self.ask(&[
             "merchant",
             "create",
             "--name",
@@ -446,17 +508,17 @@ impl Pepay {
             "--wallet",
             &wallet,
         ])?;
-        let merchant = merchant.merchant_id.to_string();
+        let merchant = created.merchant_id.to_string();
         let webhook: Webhook = self.ask(&["merchant", "set-webhook", &merchant, &shop.webhook_url()])?;
         shop.set_webhook_secret(webhook.secret);
         self.run(&["merchant", "set-origins", &merchant, shop.url()])?;
         let key: Key = self.ask(&["key", "create", "--merchant", &merchant, "--name", "demo shop"])?;
-        Ok(key.api_key)
+        Ok((created.merchant_id, key.api_key))
     }
 
     /// Starts the server and waits until it is ready.
     async fn serve(&self, url: &str) -> Result<Server, StageError> {
-        let log = File::create(self.log()).map_err(failed("creating pepay.log"))?;
+        let log = OpenOptions::new().create(true).append(true).open(self.log()).map_err(failed("opening pepay.log"))?;
         let errors = log.try_clone().map_err(failed("opening pepay.log"))?;
         let mut command = self.command();
         command.arg("serve").stdout(log).stderr(errors);

@@ -2,7 +2,7 @@
 //!
 //! Both draw the same components from the same [`Snapshot`], so the first frame can be paid before, and
 //! without, any script. The target decides the role: natively there is [`render`], on `wasm32` there is
-//! [`start`]. What may only happen in a browser (sockets, timers, the clipboard) sits in effects and event
+//! `start`. What may only happen in a browser (sockets, timers, the clipboard) sits in effects and event
 //! handlers, which never run on the server. Nothing here decides about money: amounts and statuses arrive
 //! finished.
 

@@ -21,7 +21,7 @@ use crate::{
     chains,
     clock::Clock,
     config::Config,
-    connections, events, http, invoicing,
+    connections, events, http, invoicing, rates,
     store::{StoreError, WriterTask},
     tls, webhooks,
 };
@@ -84,6 +84,7 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     let duties = Duties { app: app.clone(), broke };
     duties.start("event sequencer", events::run_sequencer(app.clone()));
     duties.start("expiry", invoicing::run_expiry(app.clone()));
+    duties.start("prices", rates::run(app.clone()));
     duties.start("webhooks", webhooks::run(app.clone()));
     for network in &app.config.networks {
         duties.watch(chains::run(app.clone(), network.clone()));

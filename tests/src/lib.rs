@@ -2,10 +2,16 @@
 //!
 //! [`TestApp`] runs the server in this process, with a clock that tests move; [`ServerProcess`] runs the
 //! `pepay` binary, which can be killed. [`ApiClient`] talks to either as merchants and payers do, and
-//! [`WebhookSink`] is what a merchant listens with.
+//! [`WebhookSink`] is what a merchant listens with. [`scene::Scene`] is the whole product on one machine, with a
+//! [`chromium::Chromium`] in which [`checkout_page::CheckoutPage`] is the payer's page.
 
 mod api_client;
+pub mod checkout_page;
+pub mod chromium;
 mod folder;
+pub mod outcome;
+pub mod payment_request;
+pub mod scene;
 mod server_process;
 mod test_app;
 mod test_chain;

@@ -3,6 +3,7 @@
 //! One file per command; what they share is set-up ([`setup`]), running programs ([`command`]) and stages with times
 //! ([`stages`]). There are no dependencies, so that on a fresh machine the first line of output comes within seconds.
 
+mod bench;
 mod check;
 mod command;
 mod demo;
@@ -10,6 +11,7 @@ mod dependencies;
 mod fingerprint;
 mod lock;
 mod page;
+mod screenshots;
 mod setup;
 mod size;
 mod stages;
@@ -32,12 +34,14 @@ Usage: cargo xtask COMMAND
   check          The quick part of it: formatting, lints, documentation, dependencies.
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
+  bench          Times payments from their block to the payer's page.
+  screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
 
 Environment:
   PEPAY_TOOLS_DIR       where Trunk and wasm-bindgen are kept (default: the user's cache folder, under pepay/tools)
   RUSTUP_AUTO_INSTALL   0 means that rustup is never asked to download anything
-  CHROMEDRIVER, CHROMIUM  the browser for `test` (default: found on PATH)
+  CHROMEDRIVER, CHROMIUM  the browser for `test`, `bench` and `screenshots` (default: found on PATH)
 ";
 
 fn main() -> ExitCode {
@@ -63,6 +67,8 @@ fn run(arguments: &[&str]) -> Result {
         ["check"] => check::run(&workspace),
         ["page"] => page::run(&workspace),
         ["size"] => size::run(&workspace),
+        ["bench"] => bench::run(&workspace),
+        ["screenshots"] => screenshots::run(&workspace),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

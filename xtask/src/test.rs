@@ -27,7 +27,7 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
     check::stages(workspace, &tools.deny, stages)?;
 
     stages.run("page", || page::build(workspace, &tools.page, Warnings::Deny))?;
-    stages.run("page size", || size::check(workspace))?;
+    stages.run("page size", || size::check(workspace, &tools.page.compiler))?;
     match tools.page.compiler {
         Compiler::Active { .. } => {
             stages.run("lints of the page in WASM", || lint_page(workspace))?;
@@ -75,11 +75,8 @@ fn test_names(metadata: &str) -> BTreeSet<String> {
 /// `cargo test` with the programs that end-to-end tests start.
 fn cargo_test(workspace: &Workspace, tools: &TestTools) -> Command {
     let mut command = command::cargo(workspace);
-    command
-        .args(["test", "--locked", "--workspace"])
-        .env("PEPAY_BIN", workspace.built_program("pepay"))
-        .env("CHROMIUM", &tools.browser.chromium)
-        .env("CHROMEDRIVER", &tools.browser.chromedriver);
+    command.args(["test", "--locked", "--workspace"]).env("PEPAY_BIN", workspace.built_program("pepay"));
+    tools.browser.show_to(&mut command);
     command
 }
 

@@ -30,7 +30,7 @@ const PRICE_TAKES_AT_MOST: Duration = Duration::from_secs(4);
 pub enum QuoteError {
     #[error("no such invoice")]
     NoSuchInvoice,
-    #[error("token {0} is not offered on this network")]
+    #[error("token {0} is not offered on this network, or not just now")]
     NotOffered(TokenId),
     #[error("the first payment locked another token")]
     Locked,
@@ -60,7 +60,7 @@ pub async fn choose(
     else {
         return Err(QuoteError::NotOffered(token));
     };
-    if !token_config.accepted {
+    if !token_config.accepted || !app.outages.is_offered(network) {
         return Err(QuoteError::NotOffered(token));
     }
     // Asked before the transaction, which must not wait for a chain; whether it is missed is told there.
@@ -93,8 +93,8 @@ pub async fn choose(
                 let quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
                 let record = QuoteRecord { network, quote };
                 tx.insert_quote(merchant, invoice, &record).await?;
-                let grace = task.config.invoices.watch_ended_days.saturating_mul(86_400);
-                tx.watch_invoice(merchant, invoice, case.invoice.terms.expires_at.plus(grace)).await?;
+                let until = task.config.invoices.end_of_watch(case.invoice.terms.expires_at);
+                tx.watch_invoice(merchant, invoice, until).await?;
                 Ok((record, true))
             })
         })

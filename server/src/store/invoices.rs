@@ -258,6 +258,26 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Sets until when an invoice's address is watched; part of a change that raises the version itself.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn set_watched_until(
+        &mut self,
+        merchant: MerchantId,
+        id: InvoiceId,
+        until: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE invoices SET watched_until = $3 WHERE merchant_id = $1 AND invoice_id = $2")
+            .bind(merchant.0)
+            .bind(id.to_string())
+            .bind(until.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
     /// Open invoices whose time was up before `now`, the oldest first, at most `limit`.
     ///
     /// # Errors

@@ -107,7 +107,7 @@ async fn claim(app: &App, now: UnixMillis, lanes: &Lanes) -> Result<Vec<DueDeliv
         return Ok(Vec::new());
     }
     let full = lanes.full();
-    let room = SENT_AT_ONCE_TO_ONE.min(SENT_AT_ONCE - lanes.taken());
+    let room = lanes.room();
     let limit = i64::try_from(room).unwrap_or(1);
     let leased_until = UnixMillis(now.0 + LEASE_MS);
     app.store.write(move |tx| Box::pin(async move { tx.claim_deliveries(now, leased_until, limit, &full).await })).await
@@ -183,6 +183,13 @@ impl Lanes {
         self.by_endpoint.iter().filter(|(_, taken)| is_full(**taken)).map(|(endpoint, _)| endpoint.clone()).collect()
     }
 
+    /// How much may be claimed at once, whichever endpoints that have room it is for.
+    fn room(&self) -> usize {
+        let busiest =
+            self.by_endpoint.values().copied().filter(|taken| *taken < SENT_AT_ONCE_TO_ONE).max().unwrap_or(0);
+        (SENT_AT_ONCE_TO_ONE - busiest).min(SENT_AT_ONCE - self.taken())
+    }
+
     fn take(&mut self, endpoint: &str, free: mpsc::UnboundedSender<String>) -> Lane {
         *self.by_endpoint.entry(endpoint.to_owned()).or_default() += 1;
         Lane { endpoint: endpoint.to_owned(), free }
@@ -208,5 +215,29 @@ impl Drop for Lane {
     fn drop(&mut self) {
         // After shutdown nobody counts any more.
         let _shut_down = self.free.send(std::mem::take(&mut self.endpoint));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_claim_gives_one_endpoint_more_than_its_part() {
+        let (free, _freed) = mpsc::unbounded_channel();
+        let mut lanes = Lanes::default();
+        assert_eq!(lanes.room(), SENT_AT_ONCE_TO_ONE);
+        let mut held = Vec::new();
+        for (endpoint, room) in [("a", 3), ("b", 3), ("a", 2), ("a", 1), ("a", 3)] {
+            held.push(lanes.take(endpoint, free.clone()));
+            assert_eq!(lanes.room(), room, "{endpoint}");
+        }
+        assert_eq!(lanes.full(), ["a"]);
+        lanes.free("a");
+        assert_eq!((lanes.full().len(), lanes.room()), (0, 1));
+        for endpoint in ["c", "c", "c", "c", "d", "d", "d", "d", "e", "e", "e"] {
+            held.push(lanes.take(endpoint, free.clone()));
+        }
+        assert_eq!((lanes.taken(), lanes.room()), (15, 1));
     }
 }

@@ -1,8 +1,9 @@
-//! The browser for the tests.
+//! The browser for the tests, and for what else shows the product.
 
 use std::{
     env,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use super::{Step, apt};
@@ -12,6 +13,13 @@ use crate::command::{self, Failure, Result};
 pub struct Browser {
     pub chromium: PathBuf,
     pub chromedriver: PathBuf,
+}
+
+impl Browser {
+    /// Tells a program where both are.
+    pub fn show_to(&self, command: &mut Command) {
+        command.env("CHROMIUM", &self.chromium).env("CHROMEDRIVER", &self.chromedriver);
+    }
 }
 
 /// Finds both by `CHROMIUM` and `CHROMEDRIVER` or on `PATH`, or installs Debian's.

@@ -59,6 +59,12 @@ impl Deny {
     }
 }
 
+/// What a page is looked at with.
+pub struct BrowserTools {
+    pub page: PageTools,
+    pub browser: Browser,
+}
+
 /// Everything the tests need.
 pub struct TestTools {
     pub page: PageTools,
@@ -77,6 +83,15 @@ pub fn for_demo(workspace: &Workspace) -> Result<PageTools> {
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
     Ok(page)
+}
+
+/// For what shows the product in a browser.
+pub fn for_browser(workspace: &Workspace) -> Result<BrowserTools> {
+    let steps = &mut Steps::of(7);
+    let page = page_tools(workspace, steps)?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
+    Ok(BrowserTools { page, browser })
 }
 
 /// For the checks that need no build.
@@ -117,7 +132,7 @@ fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {
     let wasm_opt = wasm::find_optimizer(&steps.next("wasm-opt"))?;
     node::find(&steps.next("Node.js"))?;
 
-    let versions = format!("{} / trunk {TRUNK} / wasm-bindgen {wasm_bindgen} / {wasm_opt}", compiler.version());
+    let versions = format!("{} / trunk {TRUNK} / wasm-bindgen {wasm_bindgen} / {wasm_opt}", compiler.description());
     Ok(PageTools { compiler, folders, versions })
 }
 

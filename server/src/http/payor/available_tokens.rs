@@ -61,9 +61,14 @@ pub fn offers<'a>(app: &'a App, case: &Case) -> Vec<(&'a NetworkConfig, &'a Toke
     .collect()
 }
 
-/// Asks for the price of each; a token without one cannot be chosen now.
+/// Asks for the price of each; a token without one cannot be chosen now, nor any of a network that is not
+/// read.
 pub async fn priced<'a>(app: &App, offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
+        if !app.outages.is_offered(&network.name) {
+            let unavailable_reason = Some("the network cannot be read".to_owned());
+            return Offer { network, token, rate_updated_at: None, unavailable_reason };
+        }
         let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.price(token.token_id())).await;
         let price = asked.ok().and_then(Result::ok);
         let unavailable_reason = price.is_none().then(|| "there is no current price".to_owned());

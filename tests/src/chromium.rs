@@ -1,0 +1,447 @@
+//! A real Chromium, driven over WebDriver.
+//!
+//! WebDriver is a dozen JSON calls, and what the tests need most of (the developer tools' protocol, the console) is
+//! Chromium's own addition to it; so this speaks it directly. Kept out: everything that knows our page.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::outcome::{Failure, Outcome};
+
+/// How long chromedriver may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What WebDriver calls an element's id (W3C WebDriver, section 12.1).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A running chromedriver, which starts a browser for each [`Chromium::open`]. It ends when this is dropped.
+pub struct Chromium {
+    process: Child,
+    port: u16,
+    client: reqwest::Client,
+}
+
+/// What the reader of a page prefers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Dark text on light ground.
+    Light,
+    /// Light text on dark ground.
+    Dark,
+}
+
+/// The size of the part of a page that is in sight, in CSS pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Viewport {
+    /// From left to right.
+    pub width: u32,
+    /// From top to bottom.
+    pub height: u32,
+}
+
+/// A desk.
+pub const WIDE: Viewport = Viewport { width: 1280, height: 900 };
+/// A phone held upright.
+pub const NARROW: Viewport = Viewport { width: 390, height: 844 };
+
+impl Chromium {
+    /// Starts chromedriver: `CHROMEDRIVER` names it, else it is Debian's. `CHROMIUM` names the browser. Profiles and
+    /// whatever else they write go to `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start or does not say where it listens.
+    pub fn start(folder: &Path) -> Outcome<Self> {
+        let driver = env::var_os("CHROMEDRIVER").unwrap_or_else(|| "/usr/bin/chromedriver".into());
+        let mut process = Command::new(&driver)
+            .arg("--port=0")
+            .env("TMPDIR", folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| Failure::new(format!("{} did not start: {error}", Path::new(&driver).display())))?;
+
+        let output = process.stdout.take().ok_or_else(|| Failure::new("chromedriver has no output"))?;
+        let (say, hear) = mpsc::channel();
+        thread::spawn(move || {
+            // To the end, so that the pipe never fills up.
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if let Some(port) = port_in(&line) {
+                    // Nobody listens any more after the first.
+                    let _heard_already = say.send(port);
+                }
+            }
+        });
+        let Ok(port) = hear.recv_timeout(PATIENCE) else {
+            kill(&mut process);
+            return Err(Failure::new("chromedriver did not say on which port it listens"));
+        };
+        Ok(Self { process, port, client: demo::http_client()? })
+    }
+
+    /// Opens a browser with an empty profile.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub async fn open(&self, viewport: Viewport, scheme: Scheme) -> Outcome<Browser> {
+        let mut options = json!({ "args": arguments(viewport) });
+        if let Some(binary) = env::var_os("CHROMIUM") {
+            options["binary"] = Value::String(binary.to_string_lossy().into_owned());
+        }
+        let capabilities = json!({ "alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": { "browser": "ALL" },
+        }});
+
+        let root = format!("http://127.0.0.1:{}/session", self.port);
+        let created = call(&self.client, Method::POST, &root, &json!({ "capabilities": capabilities })).await?;
+        let session = created["sessionId"].as_str().ok_or_else(|| Failure::new("chromedriver names no session"))?;
+        let browser = Browser {
+            url: format!("{root}/{session}"),
+            path: format!("/session/{session}"),
+            port: self.port,
+            client: self.client.clone(),
+        };
+        browser.resize(viewport).await?;
+        browser.prefer(scheme).await?;
+        Ok(browser)
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        kill(&mut self.process);
+    }
+}
+
+fn kill(process: &mut Child) {
+    // It may have ended by itself, and there is nobody to tell here.
+    let _ended_already = process.kill();
+    let _no_such_child = process.wait();
+}
+
+/// Chromium's options for a machine of its own, with or without a network behind it.
+fn arguments(viewport: Viewport) -> Vec<String> {
+    let mut arguments: Vec<String> = [
+        "--headless=new",
+        // It does not start as root otherwise; it only ever opens our own pages.
+        "--no-sandbox",
+        "--disable-gpu",
+        // Shared memory is small in containers.
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-default-apps",
+        "--disable-extensions",
+        "--disable-quic",
+        "--no-proxy-server",
+        // Frames of several tests run side by side; none of them is in front of a person.
+        "--disable-background-timer-throttling",
+        "--disable-renderer-backgrounding",
+        "--disable-backgrounding-occluded-windows",
+        // Everything here is on this machine, which a page may otherwise not be asked about.
+        "--disable-features=LocalNetworkAccessChecks,Translate,OptimizationHints,MediaRouter",
+        "--force-device-scale-factor=1",
+        "--hide-scrollbars",
+        "--lang=en",
+    ]
+    .map(str::to_owned)
+    .into();
+    arguments.push(format!("--window-size={},{}", viewport.width, viewport.height));
+    arguments
+}
+
+/// The port in `ChromeDriver was started successfully on port 41231.`
+fn port_in(line: &str) -> Option<u16> {
+    line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+}
+
+/// One browser with one window. It ends when this is dropped.
+pub struct Browser {
+    url: String,
+    path: String,
+    port: u16,
+    client: reqwest::Client,
+}
+
+/// A part of the page that is open.
+#[derive(Clone, Debug)]
+pub struct Element(Value);
+
+impl Browser {
+    /// Opens a page and waits until it is loaded.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not get there.
+    pub async fn go_to(&self, url: &str) -> Outcome {
+        self.post("url", &json!({ "url": url })).await.map(drop)
+    }
+
+    /// Loads the page again, as the button does.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn reload(&self) -> Outcome {
+        self.post("refresh", &json!({})).await.map(drop)
+    }
+
+    /// The first element that a CSS selector matches in the present frame.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer; that there is none is no error.
+    pub async fn find(&self, selector: &str) -> Outcome<Option<Element>> {
+        let found = self.post("element", &json!({ "using": "css selector", "value": selector })).await;
+        match found {
+            Ok(element) => Ok(Some(Element(element))),
+            Err(failure) if failure.to_string().starts_with("no such element") => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The same, where there has to be one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn get(&self, selector: &str) -> Outcome<Element> {
+        self.find(selector).await?.ok_or_else(|| Failure::new(format!("there is no {selector} on the page")))
+    }
+
+    /// Clicks in the middle of an element, scrolling to it first, as a person would; it fails if something lies on it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be clicked.
+    pub async fn click(&self, selector: &str) -> Outcome {
+        let element = self.get(selector).await?;
+        self.post(&format!("element/{}/click", element.id()), &json!({})).await.map(drop)
+    }
+
+    /// The text of an element as it is drawn, also for those who hear the page; `None` if there is no such element.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn text(&self, selector: &str) -> Outcome<Option<String>> {
+        // By a script, in one step: an element that is found may be gone when it is asked for its text.
+        let script = "return document.querySelector(arguments[0])?.innerText.trim() ?? null";
+        let text = self.script(script, json!([selector])).await?;
+        Ok(text.as_str().map(str::to_owned))
+    }
+
+    /// Whether there is such an element and it is drawn.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn draws(&self, selector: &str) -> Outcome<bool> {
+        let script =
+            "return document.querySelector(arguments[0])?.checkVisibility({ visibilityProperty: true }) ?? false";
+        Ok(self.script(script, json!([selector])).await? == Value::Bool(true))
+    }
+
+    /// A picture of an element in the middle of what is in sight, as PNG.
+    ///
+    /// # Errors
+    ///
+    /// When the element is not there or has no size.
+    pub async fn picture_of(&self, selector: &str) -> Outcome<Vec<u8>> {
+        let element = self.get(selector).await?;
+        // The picture ends where a frame ends, so the whole of the element has to be in sight.
+        self.script("arguments[0].scrollIntoView({ block: 'center', inline: 'center' })", json!([element.0])).await?;
+        let picture = self.request(Method::GET, &format!("element/{}/screenshot", element.id()), &Value::Null).await?;
+        decode_base64(&picture)
+    }
+
+    /// A picture of the whole page, also of what is not in sight, as PNG.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not draw one.
+    pub async fn picture(&self) -> Outcome<Vec<u8>> {
+        let layout = self.devtools("Page.getLayoutMetrics", &json!({})).await?;
+        let mut clip = layout["cssContentSize"].clone();
+        clip["scale"] = json!(1);
+        let picture = self
+            .devtools(
+                "Page.captureScreenshot",
+                &json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
+            )
+            .await?;
+        decode_base64(&picture["data"])
+    }
+
+    /// Goes on inside a frame of the page.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such frame.
+    pub async fn enter_frame(&self, selector: &str) -> Outcome {
+        let frame = self.get(selector).await?;
+        self.post("frame", &json!({ "id": frame.0 })).await.map(drop)
+    }
+
+    /// Goes on in the page itself.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn leave_frames(&self) -> Outcome {
+        self.post("frame", &json!({ "id": null })).await.map(drop)
+    }
+
+    /// Runs a function body in the present frame and returns what it returns.
+    ///
+    /// # Errors
+    ///
+    /// When it throws.
+    pub async fn script(&self, body: &str, arguments: Value) -> Outcome<Value> {
+        self.post("execute/sync", &json!({ "script": body, "args": arguments })).await
+    }
+
+    /// Runs a script at the beginning of every document that is opened from now on, before any script of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not take it.
+    pub async fn before_each_page(&self, script: &str) -> Outcome {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script })).await.map(drop)
+    }
+
+    /// Switches the scripts of pages off, as a reader may in the settings.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn forbid_scripts(&self) -> Outcome {
+        self.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": true })).await.map(drop)
+    }
+
+    /// Gives pages another size.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn resize(&self, viewport: Viewport) -> Outcome {
+        let metrics = json!({
+            "width": viewport.width,
+            "height": viewport.height,
+            "deviceScaleFactor": 1,
+            "mobile": false,
+        });
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics).await.map(drop)
+    }
+
+    /// Says what the reader prefers; also that nothing should move, so that pictures of one state are all alike.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn prefer(&self, scheme: Scheme) -> Outcome {
+        let value = match scheme {
+            Scheme::Light => "light",
+            Scheme::Dark => "dark",
+        };
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": value },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]});
+        self.devtools("Emulation.setEmulatedMedia", &media).await.map(drop)
+    }
+
+    /// What was written to the console, by pages and by the browser about them (failed requests, violations of the
+    /// content policy), since this was last asked. One line each, with its level in front.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn console(&self) -> Outcome<Vec<String>> {
+        let log = self.post("se/log", &json!({ "type": "browser" })).await?;
+        let entries = log.as_array().into_iter().flatten();
+        let line = |entry: &Value| {
+            let text = |name| entry[name].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", text("level"), text("message"))
+        };
+        Ok(entries.map(line).collect())
+    }
+
+    /// A command of the developer tools' protocol, to the page.
+    async fn devtools(&self, command: &str, parameters: &Value) -> Outcome<Value> {
+        self.post("goog/cdp/execute", &json!({ "cmd": command, "params": parameters })).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
+        self.request(Method::POST, path, body).await
+    }
+
+    async fn request(&self, method: Method, path: &str, body: &Value) -> Outcome<Value> {
+        call(&self.client, method, &format!("{}/{path}", self.url), body).await
+    }
+}
+
+impl Drop for Browser {
+    /// Asks for the browser's end and waits for the answer, without a runtime: chromedriver's own end would leave the
+    /// browser running.
+    fn drop(&mut self) {
+        let end = || -> std::io::Result<()> {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            write!(
+                stream,
+                "DELETE {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n",
+                self.path, self.port
+            )?;
+            stream.read(&mut [0; 256]).map(drop)
+        };
+        // There is nobody to tell here.
+        let _gone_already = end();
+    }
+}
+
+impl Element {
+    fn id(&self) -> &str {
+        self.0[ELEMENT].as_str().unwrap_or_default()
+    }
+}
+
+/// One WebDriver call; its `value`, or its error as `name: message`.
+async fn call(client: &reqwest::Client, method: Method, url: &str, body: &Value) -> Outcome<Value> {
+    let mut request = client.request(method, url);
+    if !body.is_null() {
+        request = request.json(body);
+    }
+    let mut answer: Value = request.send().await?.json().await?;
+    let value = answer["value"].take();
+    match value["error"].as_str() {
+        Some(name) => {
+            let message = value["message"].as_str().unwrap_or_default();
+            Err(Failure::new(format!("{name}: {}", message.lines().next().unwrap_or_default())))
+        }
+        None => Ok(value),
+    }
+}
+
+fn decode_base64(text: &Value) -> Outcome<Vec<u8>> {
+    let text = text.as_str().ok_or_else(|| Failure::new("the browser sent no picture"))?;
+    Ok(BASE64_STANDARD.decode(text)?)
+}
