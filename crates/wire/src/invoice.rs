@@ -191,3 +191,26 @@ pub struct InvoiceStatusReport {
     pub invoice: Invoice,
     pub latest_payment: Option<InvoicePayment>,
 }
+
+/// The answer to `GET /api/v1/invoices`, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoiceList {
+    /// Always `list`.
+    pub object: String,
+    pub data: Vec<Invoice>,
+    /// Whether there is more in the direction that was asked for.
+    pub has_more: bool,
+    #[serde(flatten)]
+    pub page: Option<InvoicePage>,
+}
+
+/// What a list has beside the rest when it was asked for by `page`, for readers of the older answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoicePage {
+    /// The same as `data`.
+    pub items: Vec<Invoice>,
+    /// How many invoices there are on all pages.
+    pub total: u64,
+    /// From 1.
+    pub page: u64,
+}

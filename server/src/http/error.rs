@@ -44,6 +44,10 @@ pub enum ApiError {
     UnsupportedMediaType,
     BodyTooLarge,
     InvalidExpand(String),
+    /// The id to start a page at is none of this list.
+    InvalidCursor {
+        field: &'static str,
+    },
     InvoiceNotFound,
     SessionInvalid,
     SessionExpired,
@@ -97,6 +101,7 @@ impl ApiError {
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
             Self::InvalidExpand(_) => (StatusCode::BAD_REQUEST, "INVALID_EXPAND"),
+            Self::InvalidCursor { .. } => (StatusCode::BAD_REQUEST, "INVALID_CURSOR"),
             Self::InvoiceNotFound => (StatusCode::NOT_FOUND, "INVOICE_NOT_FOUND"),
             Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
             Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
@@ -138,6 +143,7 @@ impl ApiError {
             Self::InvalidExpand(name) => {
                 return format!("expand cannot be {name:?}; it takes latest_payment and payments");
             }
+            Self::InvalidCursor { field } => return format!("{field} must be the id of something in this list"),
             Self::InvoiceNotFound => "there is no such invoice",
             Self::SessionInvalid => "x-session-token and x-signature are required and must belong together",
             Self::SessionExpired => "this payment session has ended",
@@ -161,7 +167,9 @@ impl ApiError {
             Self::IdempotencyKeyMissing | Self::IdempotencyKeyInvalid | Self::IdempotencyConflict => {
                 Some("Idempotency-Key")
             }
-            Self::RightRequired(field) | Self::TokenNotAvailable { field } => Some(field),
+            Self::RightRequired(field) | Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => {
+                Some(field)
+            }
             Self::Amount(_) => Some("amount_usd"),
             Self::Invalid { field, .. } => Some(field),
             Self::UnsupportedMediaType => Some("Content-Type"),

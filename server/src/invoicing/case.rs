@@ -322,7 +322,7 @@ async fn announce_invoice(
     after: &Case,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let json = |invoice| serde_json::to_string(&view::invoice(invoice)).unwrap_or_default();
+    let json = |invoice| serde_json::to_string(&view::invoice(invoice, &after.payments)).unwrap_or_default();
     let (old, new) = (json(before), json(&after.invoice));
     if old == new {
         return Ok(());

@@ -12,6 +12,8 @@ mod settle;
 
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
+#[cfg(test)]
+pub(crate) use expire::end_due_invoices;
 pub use expire::run as run_expiry;
 pub use quote::{QuoteError, choose, keep_quoted};
 pub use record_scan::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan};

@@ -329,6 +329,7 @@ async fn half_of_it_makes_an_invoice_underpaid_and_locks_its_token() {
         json!({
             "status": "unpaid", "amount_paid": 0, "amount_paid_decimal": "0.000",
             "amount_remaining": 20_000, "amount_remaining_decimal": "20.000", "last_payment_at": null,
+            "payer_wallet_address": null, "payer_wallet_network": null,
         })
     );
 }

@@ -306,7 +306,7 @@ pub(super) fn read_key(row: &AnyRow, table: &'static str) -> Result<(MerchantId,
     Ok((MerchantId(columns.integer("merchant_id")?), columns.parsed("invoice_id")?))
 }
 
-fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
+pub(super) fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
     let columns = Columns::of(row, "invoices");
     let usd = |column| columns.number::<u64>(column).map(UsdMillis::from_millis);
     let time = |column| columns.optional_integer(column).map(|time| time.map(UnixSeconds));
@@ -383,7 +383,7 @@ pub(super) fn status_text(status: InvoiceStatus) -> &'static str {
     }
 }
 
-fn parse_status(text: &str) -> Option<InvoiceStatus> {
+pub(super) fn parse_status(text: &str) -> Option<InvoiceStatus> {
     use InvoiceStatus::{Canceled, Expired, Paid, Underpaid, Unpaid};
     [Unpaid, Underpaid, Paid, Expired, Canceled].into_iter().find(|status| status_text(*status) == text)
 }

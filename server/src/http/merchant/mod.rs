@@ -1,19 +1,19 @@
 //! What merchants' servers call, a file per endpoint.
 
 mod create_invoice;
+mod filters;
 mod invoice_status;
+mod list_invoices;
 mod retrieve_invoice;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::{Router, routing::get};
 
 use crate::app::App;
 
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/api/v1/invoices", post(create_invoice::create_invoice))
+        .route("/api/v1/invoices", get(list_invoices::list_invoices).post(create_invoice::create_invoice))
+        .route("/api/v1/invoices/customer/{customer_id}", get(list_invoices::list_invoices_of_customer))
         .route("/api/v1/invoices/{invoice_id}", get(retrieve_invoice::retrieve_invoice))
         .route("/api/v1/invoices/{invoice_id}/status", get(invoice_status::retrieve_invoice_status))
 }
