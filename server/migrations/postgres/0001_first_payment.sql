@@ -87,7 +87,7 @@ CREATE INDEX invoices_watched ON invoices (watched_until) WHERE watched_until IS
 CREATE INDEX invoices_open ON invoices (expires_at) WHERE status IN ('unpaid', 'underpaid');
 -- Lists read one of these backwards from where a page starts, however long the list is.
 CREATE INDEX invoices_by_created ON invoices (merchant_id, environment, created_ms, invoice_id);
-CREATE INDEX invoices_by_status ON invoices (merchant_id, environment, status, created_ms, invoice_id);
+CREATE INDEX invoices_by_status ON invoices (merchant_id, environment, status, created_ms, invoice_id, due);
 CREATE INDEX invoices_by_customer ON invoices (merchant_id, environment, customer_id, created_ms, invoice_id);
 
 CREATE TABLE quotes (

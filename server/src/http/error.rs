@@ -9,10 +9,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use domain::invoice::InvoiceStatus;
 use wire::{error::ErrorBody, money::AmountError};
 
 use crate::{
-    invoicing::{CreateError, QuoteError},
+    invoicing::{CancelError, CreateError, QuoteError},
     session::SessionError,
     store::StoreError,
 };
@@ -65,6 +66,8 @@ pub enum ApiError {
     InvoiceExpired,
     InvoiceAlreadyPaid,
     InvoiceCanceled,
+    /// Money for it was seen, so it cannot be called off.
+    InvoiceHasPayments,
     Internal(Box<dyn Error + Send + Sync>),
 }
 
@@ -76,6 +79,15 @@ pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> ApiError
 impl ApiError {
     pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         Self::Internal(Box::new(cause))
+    }
+
+    /// An invoice that stands like that cannot be changed any more.
+    fn ended(status: InvoiceStatus) -> Self {
+        match status {
+            InvoiceStatus::Paid => Self::InvoiceAlreadyPaid,
+            InvoiceStatus::Canceled => Self::InvoiceCanceled,
+            InvoiceStatus::Expired | InvoiceStatus::Unpaid | InvoiceStatus::Underpaid => Self::InvoiceExpired,
+        }
     }
 
     pub fn status(&self) -> StatusCode {
@@ -112,6 +124,7 @@ impl ApiError {
             Self::InvoiceExpired => (StatusCode::GONE, "INVOICE_EXPIRED"),
             Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
             Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
+            Self::InvoiceHasPayments => (StatusCode::CONFLICT, "INVOICE_HAS_PAYMENTS"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
     }
@@ -156,6 +169,7 @@ impl ApiError {
             Self::InvoiceExpired => "this invoice has expired",
             Self::InvoiceAlreadyPaid => "this invoice is already paid",
             Self::InvoiceCanceled => "this invoice was canceled",
+            Self::InvoiceHasPayments => "money for this invoice has arrived or is arriving",
             Self::Internal(_) => "something went wrong on our side; it is safe to try again",
         };
         text.to_owned()
@@ -190,6 +204,7 @@ impl ApiError {
             | Self::InvoiceExpired
             | Self::InvoiceAlreadyPaid
             | Self::InvoiceCanceled
+            | Self::InvoiceHasPayments
             | Self::Internal(_) => None,
         }
     }
@@ -242,6 +257,17 @@ impl From<CreateError> for ApiError {
     }
 }
 
+impl From<CancelError> for ApiError {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::NoSuchInvoice => Self::InvoiceNotFound,
+            CancelError::Ended(status) => Self::ended(status),
+            CancelError::MoneyArrives => Self::InvoiceHasPayments,
+            CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<AmountError> for ApiError {
     fn from(error: AmountError) -> Self {
         Self::Amount(error)
@@ -251,16 +277,11 @@ impl From<AmountError> for ApiError {
 /// A choice that cannot be quoted; having no price is not an error of the request and is answered before.
 impl From<QuoteError> for ApiError {
     fn from(error: QuoteError) -> Self {
-        use domain::invoice::InvoiceStatus;
         match error {
             QuoteError::NoSuchInvoice => Self::InvoiceNotFound,
             QuoteError::NotOffered(_) => Self::TokenNotAvailable { field: "tokenId" },
             QuoteError::Locked => Self::NetworkLocked,
-            QuoteError::Ended(InvoiceStatus::Paid) => Self::InvoiceAlreadyPaid,
-            QuoteError::Ended(InvoiceStatus::Canceled) => Self::InvoiceCanceled,
-            QuoteError::Ended(InvoiceStatus::Expired | InvoiceStatus::Unpaid | InvoiceStatus::Underpaid) => {
-                Self::InvoiceExpired
-            }
+            QuoteError::Ended(status) => Self::ended(status),
             QuoteError::NoPrice(error) => Self::internal(error),
             QuoteError::Store(error) => error.into(),
         }

@@ -3,6 +3,7 @@
 //! HTTP, watchers and timers all call these. Each verb is one transaction that holds the change, the
 //! status that follows from it, and the events that tell of it.
 
+mod cancel;
 mod case;
 mod create;
 mod expire;
@@ -10,6 +11,7 @@ mod quote;
 mod record_scan;
 mod settle;
 
+pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use domain::{
     id::{InvoiceId, MerchantId},
     invoice::InvoiceStatus,
+    money::UsdMillis,
     time::UnixMillis,
 };
 use sqlx::{Any, AssertSqlSafe, any::AnyArguments, query::Query};
@@ -13,7 +14,7 @@ use wire::Environment;
 
 use super::{
     InvoiceRecord, StoreError, Tx,
-    invoices::{read_invoice, status_text},
+    invoices::{parse_status, read_invoice, status_text},
     row::Columns,
 };
 
@@ -68,6 +69,15 @@ pub struct InvoiceList {
     pub has_more: bool,
 }
 
+/// A merchant's invoices in one status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusSum {
+    pub status: InvoiceStatus,
+    pub count: u64,
+    /// What they ask for together.
+    pub due: UsdMillis,
+}
+
 impl Tx<'_> {
     /// At most `limit` of a merchant's invoices.
     ///
@@ -113,6 +123,38 @@ impl Tx<'_> {
         let row = statement.query().fetch_one(&mut *self.connection).await?;
         Columns::of(&row, "invoices").number("invoices")
     }
+
+    /// How many of a merchant's invoices there are in each status, and what they ask for.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoice_sums(
+        &mut self,
+        merchant: MerchantId,
+        filter: &InvoiceFilter,
+    ) -> Result<Vec<StatusSum>, StoreError> {
+        let rows = sums_statement(merchant, filter).query().fetch_all(&mut *self.connection).await?;
+        let read = |row| {
+            let columns = Columns::of(row, "invoices");
+            let status = columns.text("status")?;
+            Ok(StatusSum {
+                status: parse_status(&status).ok_or_else(|| columns.corrupt("status", status))?,
+                count: columns.number("invoices")?,
+                due: UsdMillis::from_millis(columns.number("due")?),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+fn sums_statement(merchant: MerchantId, filter: &InvoiceFilter) -> Statement {
+    // A sum of big integers is of a wider type where there is one.
+    let mut statement =
+        Statement::of("SELECT status, COUNT(*) AS invoices, CAST(SUM(due) AS BIGINT) AS due FROM invoices WHERE ");
+    statement.restrict(merchant, filter, &environments(filter), "created_ms");
+    statement.push(" GROUP BY status");
+    statement
 }
 
 fn environments(filter: &InvoiceFilter) -> Vec<Environment> {
@@ -282,13 +324,17 @@ mod tests {
         [Part::Newest, Part::OlderThan(cursor), Part::NewerThan(cursor)]
     }
 
-    /// How SQLite goes about each of a list's queries.
+    /// How SQLite goes about each query.
     async fn plans(filter: &InvoiceFilter, part: Part) -> Vec<String> {
+        explain(list_statements(MerchantId(1), filter, part, 10)).await
+    }
+
+    async fn explain(statements: Vec<Statement>) -> Vec<String> {
         let dir = TempDir::new();
         let (store, _writer) = Store::open_file(&dir.path().join("test.db")).await.unwrap();
         let mut reader = store.reader().await.unwrap();
         let mut plans = Vec::new();
-        for mut statement in list_statements(MerchantId(1), filter, part, 10) {
+        for mut statement in statements {
             statement.text.insert_str(0, "EXPLAIN QUERY PLAN ");
             let rows = statement.query().fetch_all(&mut *reader.tx().connection).await.unwrap();
             plans.push(rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; "));
@@ -320,6 +366,16 @@ mod tests {
             check(&plans(&filter, part).await, "invoices_by_status", 2);
             let filter = InvoiceFilter { customer_id: customer_id.clone(), ..InvoiceFilter::default() };
             check(&plans(&filter, part).await, "invoices_by_customer", 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn sums_are_read_from_an_index_alone() {
+        let environment = Some(Environment::Devnet);
+        for filter in [InvoiceFilter::default(), InvoiceFilter { environment, ..InvoiceFilter::default() }] {
+            let plans = explain(vec![sums_statement(MerchantId(1), &filter)]).await;
+            assert!(plans[0].contains("USING COVERING INDEX invoices_by_status ("), "{plans:?}");
+            assert!(!plans[0].contains("SCAN"), "{plans:?}");
         }
     }
 

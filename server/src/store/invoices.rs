@@ -278,6 +278,29 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Notes when an invoice was canceled; what follows from that is for a fold to say.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn cancel_invoice(
+        &mut self,
+        merchant: MerchantId,
+        id: InvoiceId,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE invoices SET canceled_at = $3
+             WHERE merchant_id = $1 AND invoice_id = $2 AND canceled_at IS NULL",
+        )
+        .bind(merchant.0)
+        .bind(id.to_string())
+        .bind(now.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
     /// Open invoices whose time was up before `now`, the oldest first, at most `limit`.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
 pub use deliveries::{DueDelivery, Endpoint};
 pub use events::{NewEvent, StoredEvent};
-pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part};
+pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, NewInvoice};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;

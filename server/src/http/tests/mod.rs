@@ -1,7 +1,9 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
+mod cancel;
 mod errors;
 mod invoice_lists;
+mod invoice_totals;
 mod invoices;
 mod page;
 mod payments;
