@@ -202,6 +202,7 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_by_sequence ON events (sequence) WHERE sequence IS NOT NULL;
 CREATE INDEX events_unnumbered ON events (event_key) WHERE sequence IS NULL;
 CREATE INDEX events_by_invoice ON events (merchant_id, invoice_id, sequence);
+CREATE INDEX events_by_merchant ON events (merchant_id, sequence);
 
 CREATE TABLE counters (
     name TEXT PRIMARY KEY,

@@ -50,6 +50,7 @@ pub enum ApiError {
         field: &'static str,
     },
     InvoiceNotFound,
+    EventNotFound,
     SessionInvalid,
     SessionExpired,
     /// The session is for another invoice than the request names.
@@ -115,6 +116,7 @@ impl ApiError {
             Self::InvalidExpand(_) => (StatusCode::BAD_REQUEST, "INVALID_EXPAND"),
             Self::InvalidCursor { .. } => (StatusCode::BAD_REQUEST, "INVALID_CURSOR"),
             Self::InvoiceNotFound => (StatusCode::NOT_FOUND, "INVOICE_NOT_FOUND"),
+            Self::EventNotFound => (StatusCode::NOT_FOUND, "EVENT_NOT_FOUND"),
             Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
             Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
             Self::ForeignInvoice => (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN"),
@@ -158,6 +160,7 @@ impl ApiError {
             }
             Self::InvalidCursor { field } => return format!("{field} must be the id of something in this list"),
             Self::InvoiceNotFound => "there is no such invoice",
+            Self::EventNotFound => "there is no such event",
             Self::SessionInvalid => "x-session-token and x-signature are required and must belong together",
             Self::SessionExpired => "this payment session has ended",
             Self::ForeignInvoice => "this session is for another invoice",
@@ -199,6 +202,7 @@ impl ApiError {
             | Self::BrokenJson(_)
             | Self::BodyTooLarge
             | Self::InvoiceNotFound
+            | Self::EventNotFound
             | Self::SessionExpired
             | Self::UpgradeRequired
             | Self::InvoiceExpired

@@ -9,13 +9,13 @@ use domain::{
     money::UsdMillis,
     time::UnixMillis,
 };
-use sqlx::{Any, AssertSqlSafe, any::AnyArguments, query::Query};
 use wire::Environment;
 
 use super::{
     InvoiceRecord, StoreError, Tx,
     invoices::{parse_status, read_invoice, status_text},
     row::Columns,
+    statement::Statement,
 };
 
 /// The times between which invoices were created; both belong to it.
@@ -208,54 +208,7 @@ fn list_statements(merchant: MerchantId, filter: &InvoiceFilter, part: Part, lim
     statements
 }
 
-/// A query whose conditions depend on what was asked. Its text is made of constants and the numbers of
-/// its parameters only.
-pub(super) struct Statement {
-    text: String,
-    values: Vec<Value>,
-}
-
-pub(super) enum Value {
-    Integer(i64),
-    Text(String),
-}
-
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::Integer(value)
-    }
-}
-
-impl From<String> for Value {
-    fn from(value: String) -> Self {
-        Self::Text(value)
-    }
-}
-
 impl Statement {
-    pub(super) fn of(text: &str) -> Self {
-        Self { text: text.to_owned(), values: Vec::new() }
-    }
-
-    pub(super) fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    /// Adds the next parameter.
-    pub(super) fn bind(&mut self, value: impl Into<Value>) {
-        self.values.push(value.into());
-        let number = self.values.len();
-        self.push(&format!("${number}"));
-    }
-
-    fn bind_list(&mut self, values: impl Iterator<Item = &'static str>) {
-        for (index, value) in values.enumerate() {
-            self.push(if index == 0 { "(" } else { ", " });
-            self.bind(value.to_owned());
-        }
-        self.push(")");
-    }
-
     /// Adds the conditions of a filter; `created` is how the time of creation is spelled.
     fn restrict(
         &mut self,
@@ -299,17 +252,6 @@ impl Statement {
         }
         self.push(")");
     }
-
-    pub(super) fn query(&self) -> Query<'_, Any, AnyArguments> {
-        let mut query = sqlx::query(AssertSqlSafe(self.text.as_str()));
-        for value in &self.values {
-            query = match value {
-                Value::Integer(value) => query.bind(*value),
-                Value::Text(value) => query.bind(value),
-            };
-        }
-        query
-    }
 }
 
 #[cfg(test)]
@@ -335,7 +277,7 @@ mod tests {
         let mut reader = store.reader().await.unwrap();
         let mut plans = Vec::new();
         for mut statement in statements {
-            statement.text.insert_str(0, "EXPLAIN QUERY PLAN ");
+            statement.explain();
             let rows = statement.query().fetch_all(&mut *reader.tx().connection).await.unwrap();
             plans.push(rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; "));
         }

@@ -2,6 +2,7 @@
 
 mod cancel_invoice;
 mod create_invoice;
+mod events;
 mod filters;
 mod invoice_status;
 mod invoice_totals;
@@ -17,6 +18,8 @@ use crate::app::App;
 
 pub fn routes() -> Router<App> {
     Router::new()
+        .route("/api/v1/events", get(events::list_events))
+        .route("/api/v1/events/{event_id}", get(events::retrieve_event))
         .route("/api/v1/invoices", get(list_invoices::list_invoices).post(create_invoice::create_invoice))
         .route("/api/v1/invoices/customer/{customer_id}", get(list_invoices::list_invoices_of_customer))
         .route("/api/v1/invoices/totals", get(invoice_totals::retrieve_invoice_totals))

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod errors;
+mod events;
 mod invoice_lists;
 mod invoice_totals;
 mod invoices;
