@@ -1,5 +1,7 @@
 //! What merchants see of an invoice and its payments.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -27,7 +29,7 @@ pub struct CreateInvoiceRequest {
 }
 
 /// The answer to `POST /api/v1/invoices`: what a shop needs to send its customer to pay.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct CreatedInvoice {
     pub invoice_id: String,
     pub payment_url: String,
@@ -45,13 +47,25 @@ pub struct CreatedInvoice {
     pub metadata: Map<String, Value>,
 }
 
+impl fmt::Debug for CreatedInvoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedInvoice").field("invoice_id", &self.invoice_id).finish_non_exhaustive()
+    }
+}
+
 /// The headers a payer's calls carry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionHeaders {
     #[serde(rename = "x-session-token")]
     pub session_token: String,
     #[serde(rename = "x-signature")]
     pub signature: String,
+}
+
+impl fmt::Debug for SessionHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionHeaders(…)")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -256,4 +270,37 @@ pub struct InvoiceCounts {
     pub paid: u64,
     pub unpaid: u64,
     pub expired: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_do_not_show_in_debug_output() {
+        let text = || "canary".to_owned();
+        let headers = SessionHeaders { session_token: text(), signature: text() };
+        let created = CreatedInvoice {
+            invoice_id: "1".to_owned(),
+            payment_url: text(),
+            expires_at: 0,
+            session_token: text(),
+            signature: text(),
+            payment_session_headers: headers.clone(),
+            id: "1".to_owned(),
+            status: InvoiceStatus::Unpaid,
+            amount_usd: Dollars { millis: 1 },
+            created_at: 0,
+            customer_id: None,
+            metadata: Map::new(),
+        };
+        let stream = crate::payor::StreamConnection {
+            token: text(),
+            endpoint: "/ws/payment".to_owned(),
+            format: "event_v1".to_owned(),
+            ws_url: "/ws/payment?format=event_v1".to_owned(),
+        };
+        let shown = format!("{headers:?} {created:?} {stream:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
 }

@@ -112,11 +112,13 @@ CREATE TABLE stream_tokens (
     merchant_id BIGINT NOT NULL,
     token_hash TEXT NOT NULL,
     invoice_id TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (merchant_id, token_hash),
     FOREIGN KEY (merchant_id, invoice_id) REFERENCES invoices (merchant_id, invoice_id)
 );
 CREATE UNIQUE INDEX stream_tokens_by_hash ON stream_tokens (token_hash);
+CREATE INDEX stream_tokens_by_invoice ON stream_tokens (merchant_id, invoice_id, created_ms);
 CREATE INDEX stream_tokens_by_expiry ON stream_tokens (expires_at);
 
 -- Facts: what a chain said. A row changes only between canonical and orphaned, and in depth.

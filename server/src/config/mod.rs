@@ -154,17 +154,28 @@ impl Default for WebhooksConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
+    /// Connections of clients open at once, sockets included; who comes then waits. The process must be
+    /// allowed some more open files.
+    pub connections: usize,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
     /// The largest frame a socket may send us, in bytes.
     pub socket_frame_bytes: usize,
+    /// Sockets that follow one invoice at once.
+    pub sockets_per_invoice: usize,
     /// How long a socket may take to accept what we send before it is closed.
     pub socket_send_timeout_ms: u64,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { body_bytes: 32_768, socket_frame_bytes: 4_096, socket_send_timeout_ms: 10_000 }
+        Self {
+            connections: 16_384,
+            body_bytes: 32_768,
+            socket_frame_bytes: 4_096,
+            sockets_per_invoice: 64,
+            socket_send_timeout_ms: 10_000,
+        }
     }
 }
 

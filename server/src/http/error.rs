@@ -6,7 +6,7 @@ use std::error::Error;
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use domain::invoice::InvoiceStatus;
@@ -69,6 +69,10 @@ pub enum ApiError {
     InvoiceCanceled,
     /// Money for it was seen, so it cannot be called off.
     InvoiceHasPayments,
+    /// Too much of something; less of it later is fine.
+    RateLimited {
+        retry_after_seconds: i64,
+    },
     Internal(Box<dyn Error + Send + Sync>),
 }
 
@@ -127,6 +131,7 @@ impl ApiError {
             Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
             Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
             Self::InvoiceHasPayments => (StatusCode::CONFLICT, "INVOICE_HAS_PAYMENTS"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
     }
@@ -173,6 +178,9 @@ impl ApiError {
             Self::InvoiceAlreadyPaid => "this invoice is already paid",
             Self::InvoiceCanceled => "this invoice was canceled",
             Self::InvoiceHasPayments => "money for this invoice has arrived or is arriving",
+            Self::RateLimited { retry_after_seconds } => {
+                return format!("too many requests for this invoice; try again in {retry_after_seconds} seconds");
+            }
             Self::Internal(_) => "something went wrong on our side; it is safe to try again",
         };
         text.to_owned()
@@ -209,6 +217,7 @@ impl ApiError {
             | Self::InvoiceAlreadyPaid
             | Self::InvoiceCanceled
             | Self::InvoiceHasPayments
+            | Self::RateLimited { .. }
             | Self::Internal(_) => None,
         }
     }
@@ -220,7 +229,13 @@ impl IntoResponse for ApiError {
             log_cause(cause.as_ref());
         }
         let (status, code) = self.status_and_code();
-        (status, Json(ErrorBody::new(code, &self.message(), self.field()))).into_response()
+        let body = Json(ErrorBody::new(code, &self.message(), self.field()));
+        match self {
+            Self::RateLimited { retry_after_seconds } => {
+                (status, [(header::RETRY_AFTER, retry_after_seconds.to_string())], body).into_response()
+            }
+            _ => (status, body).into_response(),
+        }
     }
 }
 
@@ -286,6 +301,7 @@ impl From<QuoteError> for ApiError {
             QuoteError::NotOffered(_) => Self::TokenNotAvailable { field: "tokenId" },
             QuoteError::Locked => Self::NetworkLocked,
             QuoteError::Ended(status) => Self::ended(status),
+            QuoteError::TooMany { retry_after_seconds } => Self::RateLimited { retry_after_seconds },
             QuoteError::NoPrice(error) => Self::internal(error),
             QuoteError::Store(error) => error.into(),
         }

@@ -55,6 +55,14 @@ pub enum NoPrice {
     OutOfRange,
 }
 
+/// A price, and since when its source says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    pub rate: Rate,
+    /// `None` for a token taken at par, whose price is never updated.
+    pub updated_at: Option<UnixSeconds>,
+}
+
 /// Where prices come from. Cheap to clone.
 #[derive(Clone)]
 pub struct Prices(Arc<Shared>);
@@ -100,13 +108,22 @@ impl Prices {
     ///
     /// [`NoPrice`] says why there is none.
     pub async fn current(&self, token: TokenId) -> Result<Rate, NoPrice> {
-        let Source::Feed(feed) = self.source(token)? else { return Ok(Rate::PAR) };
-        if let Some(rate) = feed.fresh(self.0.clock.now_ms()) {
-            return Ok(rate);
+        self.price(token).await.map(|price| price.rate)
+    }
+
+    /// As [`Prices::current`], with the price's age.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prices::current`].
+    pub async fn price(&self, token: TokenId) -> Result<Price, NoPrice> {
+        let Source::Feed(feed) = self.source(token)? else { return Ok(Price { rate: Rate::PAR, updated_at: None }) };
+        if let Some(price) = feed.fresh(self.0.clock.now_ms()) {
+            return Ok(price);
         }
         let _asking = feed.asking.lock().await;
         match feed.fresh(self.0.clock.now_ms()) {
-            Some(rate) => Ok(rate),
+            Some(price) => Ok(price),
             None => feed.ask(&self.0.clock).await,
         }
     }
@@ -127,6 +144,12 @@ impl Prices {
 
     fn source(&self, token: TokenId) -> Result<&Source, NoPrice> {
         self.0.sources.get(&token).ok_or(NoPrice::UnknownToken(token))
+    }
+}
+
+impl Price {
+    fn of(round: Round) -> Self {
+        Self { rate: round.rate, updated_at: Some(round.updated_at) }
     }
 }
 
@@ -156,21 +179,22 @@ pub async fn run(app: App) {
 
 impl Feed {
     /// The last price, if it is young enough to be given again.
-    fn fresh(&self, now: UnixMillis) -> Option<Rate> {
+    fn fresh(&self, now: UnixMillis) -> Option<Price> {
         let memory = self.memory();
         let is_fresh = (0..=FRESH_FOR_MS).contains(&now.0.saturating_sub(memory.read_at?.0));
-        memory.good.filter(|_| is_fresh).map(|good| good.rate)
+        memory.good.filter(|_| is_fresh).map(Price::of)
     }
 
     /// Reads the feed at the head.
-    async fn ask(&self, clock: &Clock) -> Result<Rate, NoPrice> {
+    async fn ask(&self, clock: &Clock) -> Result<Price, NoPrice> {
         let now = clock.now_ms();
         let round = self.round_at_head(now.as_seconds()).await;
         let mut memory = self.memory();
         memory.read_at = None;
-        let rate = memory.take(round?)?;
+        let round = round?;
+        memory.take(round)?;
         memory.read_at = Some(now);
-        Ok(rate)
+        Ok(Price::of(round))
     }
 
     async fn round_at_head(&self, now: UnixSeconds) -> Result<Round, NoPrice> {

@@ -907,7 +907,7 @@ async fn lists_of_several_statuses_and_environments_are_one_list(store: Store) {
         let environment = if number % 2 == 0 { Environment::Mainnet } else { Environment::Devnet };
         // Two of each second, so that the id decides between them.
         let created = at(i64::try_from(number).unwrap() / 2);
-        let invoice = insert(&store, NewInvoice { created, environment, ..plain(merchant, number) }).await;
+        let invoice = insert(&store, NewInvoice { environment, created, ..plain(merchant, number) }).await;
         invoices.insert(0, invoice);
     }
     let paid = Standing { status: InvoiceStatus::Paid, ..unpaid(UsdMillis::from_millis(20_000)) };
@@ -1090,7 +1090,9 @@ async fn a_stream_token_opens_its_stream_until_it_is_forgotten(store: Store) {
     let (old, new) = (CredentialHash::of("old"), CredentialHash::of("new"));
     let session = |expires_at| StreamSession { merchant: invoice.merchant, invoice: invoice.id, expires_at };
     for (hash, session) in [(old, session(UnixSeconds(99))), (new, session(UnixSeconds(100)))] {
-        store.does(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session).await })).await;
+        store
+            .does(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session, UnixMillis(0)).await }))
+            .await;
     }
     let read = async |hash| store.reader().await.unwrap().tx().stream_session(hash).await.unwrap();
     assert_eq!(read(old).await, Some(session(UnixSeconds(99))));
@@ -1098,6 +1100,42 @@ async fn a_stream_token_opens_its_stream_until_it_is_forgotten(store: Store) {
     let forgotten = store.does(|tx| Box::pin(async move { tx.forget_stream_tokens(UnixSeconds(100)).await })).await;
     assert_eq!(forgotten, 1);
     assert_eq!((read(old).await, read(new).await), (None, Some(session(UnixSeconds(100)))));
+}
+
+async fn of_an_invoice_s_stream_tokens_the_newest_are_kept(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let other = insert(&store, plain(invoice.merchant, 2)).await;
+    let remember = async |of: &InvoiceRecord, name: &str, created| {
+        let hash = CredentialHash::of(name);
+        let session = StreamSession { merchant: of.merchant, invoice: of.id, expires_at: UnixSeconds(99) };
+        let created = UnixMillis(created);
+        store.does(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session, created).await })).await;
+    };
+    remember(&other, "other", 0).await;
+    for (name, created) in [("second", 2), ("third", 3), ("first", 1)] {
+        remember(&invoice, name, created).await;
+    }
+    let (merchant, id) = (invoice.merchant, invoice.id);
+    let forgotten =
+        store.does(move |tx| Box::pin(async move { tx.forget_older_stream_tokens(merchant, id, 2).await })).await;
+    assert_eq!(forgotten, 1);
+    for (name, is_kept) in [("first", false), ("second", true), ("third", true), ("other", true)] {
+        let found = store.reader().await.unwrap().tx().stream_session(CredentialHash::of(name)).await.unwrap();
+        assert_eq!(found.is_some(), is_kept, "{name}");
+    }
+}
+
+async fn the_use_of_a_key_is_noted_once_in_a_while(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let (hash, id) = (CredentialHash::of("pk_2"), ApiKeyId::from_random(id(2)));
+    let key = NewApiKey { merchant, id, name: "shop".into(), hash, hint: "abcd".into(), created_at: NOW };
+    store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
+    for (after, expected) in [(0, 0), (59, 0), (60, 60), (61, 60)] {
+        let now = NOW.plus(after);
+        store.does(move |tx| Box::pin(async move { tx.note_api_key_use(merchant, id, now, 60).await })).await;
+        let key = store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap();
+        assert_eq!(key.last_used_at, Some(NOW.plus(expected)), "{after}");
+    }
 }
 
 async fn a_key_is_revoked_once_and_for_good(store: Store) {
@@ -1205,6 +1243,8 @@ macro_rules! store_contract {
             an_event_that_keeps_failing_is_passed_after_a_minute,
             a_failing_event_holds_back_no_other_invoice,
             a_stream_token_opens_its_stream_until_it_is_forgotten,
+            of_an_invoice_s_stream_tokens_the_newest_are_kept,
+            the_use_of_a_key_is_noted_once_in_a_while,
             a_key_is_revoked_once_and_for_good,
             a_credential_belongs_to_a_merchant_that_exists,
             a_row_that_makes_no_sense_names_its_table_and_column,
