@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::Environment;
+use crate::{Environment, money::Dollars};
 
 /// The body of `POST /api/v1/invoices`.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,7 +41,7 @@ pub struct CreatedInvoice {
     /// The same as `invoice_id`, for readers of the older answer; so are the fields below.
     pub id: String,
     pub status: InvoiceStatus,
-    pub amount_usd: crate::money::Dollars,
+    pub amount_usd: Dollars,
     pub created_at: i64,
     pub customer_id: Option<String>,
     pub metadata: Map<String, Value>,
@@ -206,6 +206,72 @@ pub struct InvoiceStatusReport {
     pub latest_payment: Option<InvoicePayment>,
 }
 
+/// The answer to `GET /api/v1/invoices`, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoiceList {
+    /// Always `list`.
+    pub object: String,
+    pub data: Vec<Invoice>,
+    /// Whether there is more in the direction that was asked for.
+    pub has_more: bool,
+    #[serde(flatten)]
+    pub page: Option<InvoicePage>,
+}
+
+/// What a list has beside the rest when it was asked for by `page`, for readers of the older answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoicePage {
+    /// The same as `data`.
+    pub items: Vec<Invoice>,
+    /// How many invoices there are on all pages.
+    pub total: u64,
+    /// From 1.
+    pub page: u64,
+}
+
+/// The answer to `GET /api/v1/invoices/totals`. The fields in dollars and `invoice_count` are for readers
+/// of the older answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoiceTotals {
+    /// Always `invoice_totals`.
+    pub object: String,
+    pub currency: String,
+    /// Always `usd_millis`.
+    pub amount_unit: String,
+    pub totals: StatusTotals,
+    pub total_amount_usd: Dollars,
+    pub total_paid_usd: Dollars,
+    pub total_unpaid_usd: Dollars,
+    pub total_expired_usd: Dollars,
+    pub invoice_count: InvoiceCounts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusTotals {
+    pub all: Total,
+    pub paid: Total,
+    pub unpaid: Total,
+    pub underpaid: Total,
+    pub expired: Total,
+    pub canceled: Total,
+}
+
+/// How many invoices there are, and what they ask for together, in thousandths of a dollar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Total {
+    pub amount: u64,
+    pub amount_decimal: String,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceCounts {
+    pub total: u64,
+    pub paid: u64,
+    pub unpaid: u64,
+    pub expired: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,7 +289,7 @@ mod tests {
             payment_session_headers: headers.clone(),
             id: "1".to_owned(),
             status: InvoiceStatus::Unpaid,
-            amount_usd: crate::money::Dollars { millis: 1 },
+            amount_usd: Dollars { millis: 1 },
             created_at: 0,
             customer_id: None,
             metadata: Map::new(),

@@ -152,6 +152,12 @@ impl Parameters {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
+
+    /// The parts of a list with commas; an empty list is `None`.
+    pub fn list(&self, name: &str) -> Option<Vec<&str>> {
+        let parts: Vec<_> = self.get(name)?.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+        (!parts.is_empty()).then_some(parts)
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Parameters {

@@ -22,7 +22,7 @@ pub async fn run(app: App) {
     }
 }
 
-pub(super) async fn end_due_invoices(app: &App) -> Result<(), StoreError> {
+pub(crate) async fn end_due_invoices(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now_ms();
     let due = app.store.reader().await?.tx().invoices_past_their_time(now.as_seconds(), MOST_AT_ONCE).await?;
     for (merchant, invoice) in due {

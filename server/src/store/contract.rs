@@ -5,7 +5,7 @@
 
 use alloy_primitives::{Address, B256};
 use domain::{
-    id::{ApiKeyId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
+    id::{ApiKeyId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
     money::{Decimals, Rate, TokenAmount, UsdMillis},
@@ -21,8 +21,9 @@ use futures_util::{
 use wire::Environment;
 
 use super::{
-    BlockRef, DueDelivery, Endpoint, IdempotencyRecord, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant,
-    QuoteRecord, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    BlockRef, CreatedBetween, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes, IdempotencyRecord,
+    InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord,
+    StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -861,6 +862,91 @@ async fn an_invoices_events_are_read_from_any_number_on(store: Store) {
     assert_eq!(read(4, 10).await, [0; 0]);
 }
 
+async fn the_log_is_listed_from_either_side_of_an_event(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let merchant = invoice.merchant;
+    for event_type in ["invoice.created", "invoice_payment.created", "invoice.updated"] {
+        store.appends(&event(&invoice, event_type)).await;
+    }
+    store.numbers().await;
+    listen(&store, merchant).await;
+    store.appends(&event(&invoice, "invoice.updated")).await;
+    store.numbers().await;
+    let id = |sequence| EventId { created: NOW_MS, sequence };
+    let list = async |types: &[EventTypes], part, limit| {
+        let created = CreatedBetween { from: Some(NOW_MS), to: Some(NOW_MS) };
+        let environment = Some(Environment::Devnet);
+        let filter = EventFilter { types: types.to_vec(), invoice: Some(invoice.id), environment, created };
+        let mut reader = store.reader().await.unwrap();
+        let (events, has_more) = reader.tx().event_list(merchant, &filter, part, limit).await.unwrap();
+        (events.into_iter().map(|event| event.id.sequence).collect::<Vec<_>>(), has_more)
+    };
+    let below = [EventTypes::Below("invoice.".into())];
+    assert_eq!(list(&[], EventPart::Newest, 3).await, (vec![4, 3, 2], true));
+    assert_eq!(list(&[EventTypes::All], EventPart::Before(id(3)), 3).await, (vec![2, 1], false));
+    assert_eq!(list(&below, EventPart::After(id(1)), 1).await, (vec![3], true));
+    assert_eq!(list(&below, EventPart::Newest, 4).await, (vec![4, 3, 1], false));
+    let one = [EventTypes::One("invoice_payment.created".into()), EventTypes::One("other".into())];
+    assert_eq!(list(&one, EventPart::Newest, 4).await, (vec![2], false));
+
+    let mut reader = store.reader().await.unwrap();
+    let mut tx = reader.tx();
+    assert_eq!(tx.event(merchant, id(2)).await.unwrap().unwrap().event_type, "invoice_payment.created");
+    let other_time = EventId { created: UnixMillis(NOW_MS.0 + 1), sequence: 2 };
+    assert_eq!(tx.event(merchant, other_time).await.unwrap(), None);
+    assert_eq!(tx.event(MerchantId(merchant.0 + 1), id(2)).await.unwrap(), None);
+    let pending =
+        [tx.pending_webhooks(merchant, id(3)).await.unwrap(), tx.pending_webhooks(merchant, id(4)).await.unwrap()];
+    assert_eq!(pending, [0, 1]);
+}
+
+async fn lists_of_several_statuses_and_environments_are_one_list(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let mut invoices = Vec::new();
+    for number in 1..=6 {
+        let environment = if number % 2 == 0 { Environment::Mainnet } else { Environment::Devnet };
+        // Two of each second, so that the id decides between them.
+        let created = at(i64::try_from(number).unwrap() / 2);
+        let invoice = insert(&store, NewInvoice { environment, created, ..plain(merchant, number) }).await;
+        invoices.insert(0, invoice);
+    }
+    let paid = Standing { status: InvoiceStatus::Paid, ..unpaid(UsdMillis::from_millis(20_000)) };
+    let changed = invoices[2].clone();
+    store.does(move |tx| Box::pin(async move { tx.save_standing(&changed, &paid).await })).await;
+    store.record(&transfer(&invoices[2], 1, 0)).await;
+
+    let ids = |range: std::ops::Range<usize>| invoices[range].iter().map(|invoice| invoice.id).collect::<Vec<_>>();
+    let list = async |filter: &InvoiceFilter, part, limit| {
+        let mut reader = store.reader().await.unwrap();
+        let list = reader.tx().invoice_list(merchant, filter, part, limit).await.unwrap();
+        (list.invoices.iter().map(|invoice| invoice.id).collect::<Vec<_>>(), list.has_more)
+    };
+    let statuses = vec![InvoiceStatus::Paid, InvoiceStatus::Unpaid];
+    let place = |index: usize| InvoiceCursor::of(&invoices[index]);
+    for filter in [InvoiceFilter::default(), InvoiceFilter { statuses, ..InvoiceFilter::default() }] {
+        assert_eq!(list(&filter, Part::Newest, 6).await, (ids(0..6), false));
+        assert_eq!(list(&filter, Part::OlderThan(place(1)), 2).await, (ids(2..4), true));
+        assert_eq!(list(&filter, Part::NewerThan(place(4)), 3).await, (ids(1..4), true));
+        assert_eq!(list(&filter, Part::NewerThan(place(2)), 3).await, (ids(0..2), false));
+        assert_eq!(list(&filter, Part::Skip(4), 3).await, (ids(4..6), false));
+        let mut reader = store.reader().await.unwrap();
+        assert_eq!(reader.tx().count_invoices(merchant, &filter).await.unwrap(), 6);
+        let mut sums = reader.tx().invoice_sums(merchant, &filter).await.unwrap();
+        sums.sort_unstable_by_key(|sum| sum.count);
+        let sum = |status, count| StatusSum { status, count, due: UsdMillis::from_millis(count * 20_000) };
+        assert_eq!(sums, [sum(InvoiceStatus::Paid, 1), sum(InvoiceStatus::Unpaid, 5)]);
+    }
+    let payer = InvoiceFilter {
+        payer: Some("0xPAYER".into()),
+        payer_network: Some("ethereum".into()),
+        created: CreatedBetween { from: Some(at(0)), to: Some(at(9)) },
+        ..InvoiceFilter::default()
+    };
+    for part in [Part::Newest, Part::OlderThan(place(0)), Part::NewerThan(place(5)), Part::Skip(0)] {
+        assert_eq!(list(&payer, part, 6).await, (ids(2..3), false), "{part:?}");
+    }
+}
+
 async fn numbers_are_given_in_batches(store: Store) {
     let invoice = new_invoice(&store).await;
     for _ in 0..3 {
@@ -1145,6 +1231,8 @@ macro_rules! store_contract {
             an_event_reads_back_as_written,
             events_are_numbered_without_gaps_in_the_order_of_their_commits,
             an_invoices_events_are_read_from_any_number_on,
+            the_log_is_listed_from_either_side_of_an_event,
+            lists_of_several_statuses_and_environments_are_one_list,
             numbers_are_given_in_batches,
             deliveries_are_queued_with_their_event_or_not_at_all,
             a_merchant_has_one_endpoint,
