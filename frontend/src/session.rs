@@ -66,20 +66,23 @@ impl PaymentSession {
     }
 
     /// Takes a snapshot that came at `page_ms` on the page's clock; one older than the held one changes nothing.
-    pub fn receive(self, arrived: Snapshot, page_ms: i64) {
+    pub fn receive(self, mut arrived: Snapshot, page_ms: i64) {
         let is_newer = self.snapshot.with_untracked(|held| stage::is_newer(held, &arrived));
         if !is_newer {
             return;
         }
-        self.set_clock(arrived.now_ms, page_ms);
+        let Snapshot { now_ms, notice, .. } = arrived;
+        self.set_clock(now_ms, page_ms);
         // A mere reading of the clock redraws nothing, so that selections stay.
-        let is_different = self
-            .snapshot
-            .with_untracked(|held| Snapshot { now_ms: held.now_ms, notice: held.notice, ..arrived.clone() } != *held);
+        let is_different = self.snapshot.with_untracked(|held| {
+            (arrived.now_ms, arrived.notice) = (held.now_ms, held.notice);
+            arrived != *held
+        });
         if is_different {
+            (arrived.now_ms, arrived.notice) = (now_ms, notice);
             self.snapshot.set(arrived);
         } else {
-            self.snapshot.update_untracked(|held| held.now_ms = arrived.now_ms);
+            self.snapshot.update_untracked(|held| held.now_ms = now_ms);
         }
     }
 

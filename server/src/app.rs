@@ -2,10 +2,11 @@
 
 use std::{future::Future, sync::Arc};
 
-use domain::signature::ServerSecret;
+use domain::{signature::ServerSecret, time::UnixSeconds};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    chains::Outages,
     clock::Clock,
     config::Config,
     events::Hub,
@@ -21,6 +22,10 @@ pub struct App {
     pub store: Store,
     /// The current server secret, and the one before it while that is being replaced.
     pub secrets: Arc<[ServerSecret]>,
+    /// When this process began to watch chains and end invoices.
+    pub started_at: UnixSeconds,
+    /// Which networks are not read at present.
+    pub outages: Arc<Outages>,
     /// What tokens cost.
     pub prices: Prices,
     /// Who follows which invoice on this node.
@@ -50,6 +55,8 @@ impl App {
         let (store, writer) = Store::open(&config.storage.database_url).await?;
         let config = Arc::new(config);
         let app = Self {
+            started_at: clock.now(),
+            outages: Arc::default(),
             prices: Prices::new(&config, clock.clone()),
             config,
             clock,

@@ -5,6 +5,7 @@ pub mod chains;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod connections;
 pub mod credentials;
 pub mod events;
 pub mod failpoint;

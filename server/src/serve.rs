@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use axum::serve::ListenerExt;
 use domain::signature::ServerSecret;
 use futures_util::FutureExt;
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
@@ -22,7 +21,7 @@ use crate::{
     chains,
     clock::Clock,
     config::{Config, StorageConfig},
-    events, http, invoicing,
+    connections, events, http, invoicing, rates,
     store::{ServerLock, StoreError, WriterTask},
     tls, webhooks,
 };
@@ -40,6 +39,8 @@ pub enum ServeError {
     InUse(PathBuf),
     #[error("storage.database_url: another server runs on this database")]
     InUseByAnother,
+    #[error("storage.database_url: the file cannot be created")]
+    Create(#[source] io::Error),
     #[error("{} cannot be locked", path.display())]
     Lock {
         path: PathBuf,
@@ -82,6 +83,7 @@ enum Lock {
 pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> Result<Running, ServeError> {
     tls::install();
     let lock = lock(&config.storage).await?;
+    config.storage.create_file().map_err(ServeError::Create)?;
     let listen = config.server.listen;
     let bind_failed = |source| ServeError::Bind { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(bind_failed)?;
@@ -93,21 +95,12 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     let duties = Duties { app: app.clone(), broke };
     duties.start("event sequencer", events::run_sequencer(app.clone()));
     duties.start("expiry", invoicing::run_expiry(app.clone()));
+    duties.start("prices", rates::run(app.clone()));
     duties.start("webhooks", webhooks::run(app.clone()));
     for network in &app.config.networks {
         duties.watch(chains::run(app.clone(), network.clone()));
     }
-    let listener = listener.tap_io(|connection| {
-        // Small answers should not wait to be filled up; a connection that is gone will say so itself.
-        let _is_gone = connection.set_nodelay(true);
-    });
-    let server = axum::serve(listener, http::router(app.clone()));
-    let server = server.with_graceful_shutdown(app.shutdown.clone().cancelled_owned());
-    duties.start("HTTP", async move {
-        if let Err(error) = server.await {
-            tracing::error!(error = %error, "no longer listening");
-        }
-    });
+    duties.start("HTTP", connections::accept(app.clone(), listener, http::router(app.clone())));
 
     tracing::info!(%address, "listening");
     Ok(Running { address, app, writer, broken, lock })

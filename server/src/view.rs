@@ -39,9 +39,12 @@ pub fn settlement_status(status: SettlementStatus) -> wire_invoice::SettlementSt
     }
 }
 
-/// The canonical invoice, without its payments.
-pub fn invoice(invoice: &InvoiceRecord) -> wire_invoice::Invoice {
+/// The canonical invoice. Of its payments it only says who made the one that decided where the rest is
+/// asked.
+pub fn invoice(invoice: &InvoiceRecord, payments: &[Payment]) -> wire_invoice::Invoice {
     let standing = &invoice.standing;
+    let payer = standing.locked_by.and_then(|id| payments.iter().find(|payment| payment.record.payment == id));
+    let payer = payer.and_then(|payment| Some((payment.record.payer.as_ref()?, &payment.record.network)));
     let [due, credit, remaining] =
         [invoice.terms.due, standing.credit, standing.remaining].map(domain::money::UsdMillis::as_millis);
     wire_invoice::Invoice {
@@ -65,8 +68,8 @@ pub fn invoice(invoice: &InvoiceRecord) -> wire_invoice::Invoice {
         invoice_title: Some(invoice.title.clone()),
         invoice_footer: Some(invoice.footer.clone()),
         customer_id: invoice.customer_id.clone(),
-        payer_wallet_address: None,
-        payer_wallet_network: None,
+        payer_wallet_address: payer.map(|(address, _)| address.clone()),
+        payer_wallet_network: payer.map(|(_, network)| network.clone()),
         commerce_order_id: None,
         environment: invoice.environment,
         created_at: invoice.created.as_seconds().0,

@@ -5,7 +5,7 @@ use std::fs;
 use crate::{
     command::{Failure, Result},
     page::{self, Warnings},
-    setup,
+    setup::{self, Compiler},
     workspace::Workspace,
 };
 
@@ -19,7 +19,7 @@ const FIRST_FRAME: u64 = 8_000;
 pub fn run(workspace: &Workspace) -> Result {
     let tools = setup::for_page(workspace)?;
     page::build(workspace, &tools, Warnings::Print)?;
-    check(workspace)
+    check(workspace, &tools.compiler)
 }
 
 /// Prints the weight of the built page.
@@ -27,9 +27,15 @@ pub fn run(workspace: &Workspace) -> Result {
 /// # Errors
 ///
 /// If it is above the limit, or there is no page.
-pub fn check(workspace: &Workspace) -> Result {
+pub fn check(workspace: &Workspace, compiler: &Compiler) -> Result {
     let files = measure(workspace)?;
     println!("{}", table(&files));
+    if !compiler.builds_library() {
+        println!(
+            "\nThe standard library in it is the ready-made one, which is larger than one built for size. That needs the \
+             library's sources: rustup component add rust-src"
+        );
+    }
 
     let total = total(&files);
     if LIMIT < total {

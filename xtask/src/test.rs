@@ -27,7 +27,7 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
     check::stages(workspace, &tools.deny, stages)?;
 
     stages.run("page", || page::build(workspace, &tools.page, Warnings::Deny))?;
-    stages.run("page size", || size::check(workspace))?;
+    stages.run("page size", || size::check(workspace, &tools.page.compiler))?;
     match tools.page.compiler {
         Compiler::Active { .. } => {
             stages.run("lints of the page in WASM", || lint_page(workspace))?;

@@ -79,12 +79,15 @@ pub enum PaymentStatus {
 pub struct ChainTimes<'a> {
     /// Our clock.
     pub now: UnixSeconds,
+    /// Since when we have been able to read chains at all: when we started.
+    pub reading_since: UnixSeconds,
     /// Of each network quoted on, the time of the last block that was read and verified; `None` for one
     /// that has never been read.
     pub verified: &'a [Option<UnixSeconds>],
 }
 
-/// A chain that cannot be read holds back the end of an invoice by at most this long.
+/// A chain that cannot be read holds back the end of an invoice by at most this long. Time during which
+/// we did not run does not count: nobody tried to read it.
 const LONGEST_WAIT_FOR_A_CHAIN_SECONDS: i64 = 3600;
 /// Credit beyond what is due that is worth telling anybody about: above one cent.
 const OVERPAID_ABOVE: UsdMillis = UsdMillis::from_cents(1);
@@ -257,7 +260,8 @@ impl InvoiceTerms {
             return Ending::Awaited;
         }
         let verified = times.verified.iter().all(|read_until| read_until.is_some_and(|time| self.expires_at < time));
-        let waited_long_enough = self.expires_at.plus(LONGEST_WAIT_FOR_A_CHAIN_SECONDS) < times.now;
+        let waiting_since = self.expires_at.max(times.reading_since);
+        let waited_long_enough = waiting_since.plus(LONGEST_WAIT_FOR_A_CHAIN_SECONDS) < times.now;
         match () {
             () if verified => Ending::Ended { verified: true },
             () if waited_long_enough => Ending::Ended { verified: false },

@@ -99,6 +99,7 @@ struct Case {
     quotes: Vec<Quote>,
     transfers: Vec<Transfer>,
     now: i64,
+    reading_since: i64,
     verified: Vec<Option<UnixSeconds>>,
 }
 
@@ -111,7 +112,14 @@ fn due(millis: u64) -> Case {
         tolerance: Tolerance::default(),
         late_policy: LatePolicy::Hold,
     };
-    Case { terms, quotes: vec![], transfers: vec![], now: 2000, verified: vec![Some(UnixSeconds(2000))] }
+    Case {
+        terms,
+        quotes: vec![],
+        transfers: vec![],
+        now: 2000,
+        reading_since: 0,
+        verified: vec![Some(UnixSeconds(2000))],
+    }
 }
 
 impl Case {
@@ -152,8 +160,18 @@ impl Case {
         self
     }
 
+    /// We started at `time`.
+    fn started_at(mut self, time: i64) -> Self {
+        self.reading_since = time;
+        self
+    }
+
     fn standing(&self) -> Standing {
-        let times = ChainTimes { now: UnixSeconds(self.now), verified: &self.verified };
+        let times = ChainTimes {
+            now: UnixSeconds(self.now),
+            reading_since: UnixSeconds(self.reading_since),
+            verified: &self.verified,
+        };
         self.terms.standing(&self.quotes, &self.transfers, times)
     }
 
@@ -488,6 +506,15 @@ fn a_network_that_is_down_holds_the_end_for_an_hour() {
         assert!(ended.ended_unverified);
         assert!(!ended.is_checking);
     }
+}
+
+#[test]
+fn time_during_which_nobody_could_look_does_not_count_as_waiting() {
+    let started = END + 5 * HOUR;
+    let case = |now| due(20_000).started_at(started).read([Some(END - 500)], now);
+    assert!(case(started + HOUR).check(Unpaid, 0).is_checking);
+    assert!(case(started + HOUR + 1).check(Expired, 0).ended_unverified);
+    due(20_000).started_at(started).read([Some(END + 1)], started).check(Expired, 0);
 }
 
 #[test]
@@ -860,7 +887,7 @@ mod model {
         let end = case.terms.expires_at.0;
         let is_time_up = end < case.now;
         let is_read = !case.verified.iter().any(|time| time.is_none_or(|time| time.0 <= end));
-        let is_over = is_time_up && !is_awaited && (is_read || end + 3600 < case.now);
+        let is_over = is_time_up && !is_awaited && (is_read || end.max(case.reading_since) + 3600 < case.now);
         let is_open = completing.is_none() && case.terms.canceled_at.is_none();
         let status = match (completing, case.terms.canceled_at, is_over, locking) {
             (Some(_), ..) => Paid,
@@ -973,11 +1000,11 @@ fn any_case() -> impl Strategy<Value = Case> {
         let transfers = proptest::collection::vec(any_transfer(quotes.clone()), 0..6);
         let verified =
             proptest::collection::vec(proptest::option::weighted(0.9, any_time().prop_map(UnixSeconds)), 0..3);
-        (transfers, any_time(), verified).prop_map(move |(mut transfers, now, verified)| {
+        (transfers, any_time(), any_time(), verified).prop_map(move |(mut transfers, now, reading_since, verified)| {
             for (number, transfer) in (1..).zip(&mut transfers) {
                 transfer.id = PaymentId::from_random([number; 16]);
             }
-            Case { terms: terms.clone(), quotes: quotes.clone(), transfers, now, verified }
+            Case { terms: terms.clone(), quotes: quotes.clone(), transfers, now, reading_since, verified }
         })
     })
 }

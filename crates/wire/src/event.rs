@@ -39,6 +39,29 @@ pub struct EventData {
     pub previous_attributes: Option<Value>,
 }
 
+/// The answer to `GET /api/v1/events`, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventList {
+    /// Always `list`.
+    pub object: String,
+    pub data: Vec<Event>,
+    /// Whether there is more in the direction that was asked for.
+    pub has_more: bool,
+}
+
+/// The envelope of some answers: `{"success":true,"data":…}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrapped<T> {
+    pub success: bool,
+    pub data: T,
+}
+
+impl<T> Wrapped<T> {
+    pub fn new(data: T) -> Self {
+        Self { success: true, data }
+    }
+}
+
 /// A frame that steers a stream instead of reporting an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Control {

@@ -1,9 +1,11 @@
 //! What merchants see of an invoice and its payments.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::Environment;
+use crate::{Environment, money::Dollars};
 
 /// The body of `POST /api/v1/invoices`.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,7 +29,7 @@ pub struct CreateInvoiceRequest {
 }
 
 /// The answer to `POST /api/v1/invoices`: what a shop needs to send its customer to pay.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct CreatedInvoice {
     pub invoice_id: String,
     pub payment_url: String,
@@ -39,19 +41,31 @@ pub struct CreatedInvoice {
     /// The same as `invoice_id`, for readers of the older answer; so are the fields below.
     pub id: String,
     pub status: InvoiceStatus,
-    pub amount_usd: crate::money::Dollars,
+    pub amount_usd: Dollars,
     pub created_at: i64,
     pub customer_id: Option<String>,
     pub metadata: Map<String, Value>,
 }
 
+impl fmt::Debug for CreatedInvoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedInvoice").field("invoice_id", &self.invoice_id).finish_non_exhaustive()
+    }
+}
+
 /// The headers a payer's calls carry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionHeaders {
     #[serde(rename = "x-session-token")]
     pub session_token: String,
     #[serde(rename = "x-signature")]
     pub signature: String,
+}
+
+impl fmt::Debug for SessionHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionHeaders(…)")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,4 +204,103 @@ pub struct InvoiceStatusReport {
     pub object: String,
     pub invoice: Invoice,
     pub latest_payment: Option<InvoicePayment>,
+}
+
+/// The answer to `GET /api/v1/invoices`, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoiceList {
+    /// Always `list`.
+    pub object: String,
+    pub data: Vec<Invoice>,
+    /// Whether there is more in the direction that was asked for.
+    pub has_more: bool,
+    #[serde(flatten)]
+    pub page: Option<InvoicePage>,
+}
+
+/// What a list has beside the rest when it was asked for by `page`, for readers of the older answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoicePage {
+    /// The same as `data`.
+    pub items: Vec<Invoice>,
+    /// How many invoices there are on all pages.
+    pub total: u64,
+    /// From 1.
+    pub page: u64,
+}
+
+/// The answer to `GET /api/v1/invoices/totals`. The fields in dollars and `invoice_count` are for readers
+/// of the older answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvoiceTotals {
+    /// Always `invoice_totals`.
+    pub object: String,
+    pub currency: String,
+    /// Always `usd_millis`.
+    pub amount_unit: String,
+    pub totals: StatusTotals,
+    pub total_amount_usd: Dollars,
+    pub total_paid_usd: Dollars,
+    pub total_unpaid_usd: Dollars,
+    pub total_expired_usd: Dollars,
+    pub invoice_count: InvoiceCounts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusTotals {
+    pub all: Total,
+    pub paid: Total,
+    pub unpaid: Total,
+    pub underpaid: Total,
+    pub expired: Total,
+    pub canceled: Total,
+}
+
+/// How many invoices there are, and what they ask for together, in thousandths of a dollar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Total {
+    pub amount: u64,
+    pub amount_decimal: String,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceCounts {
+    pub total: u64,
+    pub paid: u64,
+    pub unpaid: u64,
+    pub expired: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_do_not_show_in_debug_output() {
+        let text = || "canary".to_owned();
+        let headers = SessionHeaders { session_token: text(), signature: text() };
+        let created = CreatedInvoice {
+            invoice_id: "1".to_owned(),
+            payment_url: text(),
+            expires_at: 0,
+            session_token: text(),
+            signature: text(),
+            payment_session_headers: headers.clone(),
+            id: "1".to_owned(),
+            status: InvoiceStatus::Unpaid,
+            amount_usd: Dollars { millis: 1 },
+            created_at: 0,
+            customer_id: None,
+            metadata: Map::new(),
+        };
+        let stream = crate::payor::StreamConnection {
+            token: text(),
+            endpoint: "/ws/payment".to_owned(),
+            format: "event_v1".to_owned(),
+            ws_url: "/ws/payment?format=event_v1".to_owned(),
+        };
+        let shown = format!("{headers:?} {created:?} {stream:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
 }

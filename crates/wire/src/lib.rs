@@ -12,6 +12,7 @@ pub mod money;
 pub mod payment_uri;
 pub mod payor;
 pub mod snapshot;
+pub mod time;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,7 @@
 //! What payers' pages read and send, as the public API spells it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Environment, invoice::InvoiceStatus, money::Dollars};
@@ -112,13 +114,42 @@ pub struct PaymentAddress {
     pub ws_connection: Option<StreamConnection>,
 }
 
-/// Where a payer's page follows its invoice.
+/// What a payer is to send now, as the stream tells it; amounts are thousandths of a dollar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentQuote {
+    /// Always `payment_quote`.
+    pub object: String,
+    pub invoice_id: String,
+    pub network: String,
+    pub currency: String,
+    pub amount_remaining: u64,
+    pub amount_remaining_decimal: String,
+    /// Always `usd_millis`.
+    pub amount_unit: String,
+    pub quote_status: QuoteStatus,
+    pub temp_address: String,
+    pub supported_token_id: i64,
+    pub estimated_token_amount: String,
+    /// Dollars for one whole token, as a decimal.
+    pub exchange_rate: String,
+    pub quote_last_updated_at: i64,
+    pub quote_valid_until: i64,
+    pub quote_expires_in_seconds: i64,
+}
+
+/// Where a payer's page follows its invoice.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamConnection {
     pub token: String,
     pub endpoint: String,
     pub format: String,
     pub ws_url: String,
+}
+
+impl fmt::Debug for StreamConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamConnection").field("ws_url", &self.ws_url).finish_non_exhaustive()
+    }
 }
 
 /// The answer to `GET /api/v1/payments/payment-status`.

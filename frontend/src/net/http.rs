@@ -1,45 +1,58 @@
 //! The page's three requests. A failure is `None`: what to do about it is the caller's to know.
 
-use gloo_net::http::{Request, RequestBuilder};
-use js_sys::encode_uri_component;
-use web_sys::AbortSignal;
+use js_sys::{Object, Reflect, encode_uri_component};
+use leptos::prelude::window;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, RequestInit, Response};
 use wire::{invoice::SessionHeaders, payor::StreamConnection, snapshot::Snapshot};
 
 use crate::{json::Json, read};
 
 pub async fn snapshot(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<Snapshot> {
-    let request = with_credentials(Request::get("/pay/snapshot"), credentials);
-    read::snapshot(&answer(request.abort_signal(Some(abort)).build().ok()?).await?).ok()
+    read::snapshot(&answer("/pay/snapshot", &with_credentials(credentials, abort)).await?).ok()
 }
 
 /// Where to follow the payment: each call gives a fresh credential.
 pub async fn stream(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<StreamConnection> {
-    let request = with_credentials(Request::get("/api/v1/payments/stream-token"), credentials);
-    read::stream_connection(&answer(request.abort_signal(Some(abort)).build().ok()?).await?).ok()
+    let request = with_credentials(credentials, abort);
+    read::stream_connection(&answer("/api/v1/payments/stream-token", &request).await?).ok()
 }
 
 /// Asks for a quote, as the form does: `choice` is `network:token_id`.
 pub async fn choose(credentials: &SessionHeaders, choice: &str) -> Option<Snapshot> {
     let [session, signature, choice] = [&credentials.session_token, &credentials.signature, choice]
         .map(|text| String::from(encode_uri_component(text)));
-    let request = Request::post("/pay/choose")
-        .header("accept", "application/json")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(format!("session={session}&signature={signature}&token={choice}"));
-    read::snapshot(&answer(request.ok()?).await?).ok()
+    let request = with_headers(&[("content-type", "application/x-www-form-urlencoded")]);
+    request.set_method("POST");
+    request.set_body(&format!("session={session}&signature={signature}&token={choice}").into());
+    read::snapshot(&answer("/pay/choose", &request).await?).ok()
 }
 
-fn with_credentials(request: RequestBuilder, credentials: &SessionHeaders) -> RequestBuilder {
+fn with_credentials(credentials: &SessionHeaders, abort: &AbortSignal) -> RequestInit {
+    let request =
+        with_headers(&[("x-session-token", &credentials.session_token), ("x-signature", &credentials.signature)]);
+    request.set_signal(Some(abort));
     request
-        .header("accept", "application/json")
-        .header("x-session-token", &credentials.session_token)
-        .header("x-signature", &credentials.signature)
 }
 
-async fn answer(request: Request) -> Option<Json> {
-    let response = request.send().await.ok()?;
+/// A request for JSON.
+fn with_headers(headers: &[(&str, &str)]) -> RequestInit {
+    let object = Object::new();
+    for (name, value) in [("accept", "application/json")].iter().chain(headers) {
+        _ = Reflect::set(&object, &JsValue::from_str(name), &JsValue::from_str(value));
+    }
+    let request = RequestInit::new();
+    request.set_headers(&object);
+    request
+}
+
+async fn answer(path: &str, request: &RequestInit) -> Option<Json> {
+    let response = JsFuture::from(window().fetch_with_str_and_init(path, request)).await.ok()?;
+    let response: Response = response.unchecked_into();
     if !response.ok() {
         return None;
     }
-    Json::parse(&response.text().await.ok()?).ok()
+    let text = JsFuture::from(response.text().ok()?).await.ok()?;
+    Json::parse(&text.as_string()?).ok()
 }

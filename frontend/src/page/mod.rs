@@ -18,7 +18,7 @@ use status::Status;
 use summary::{Contact, Summary};
 use wire::snapshot::Snapshot;
 
-use crate::{i18n, net, session::PaymentSession, stage::Screen};
+use crate::{components::Whole, i18n, net, session::PaymentSession, stage::Screen};
 
 /// The heading of the present stage, which takes the focus when the payer's own act changed the stage.
 const STAGE_HEADING: &str = "stage";
@@ -37,12 +37,12 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
                     {t.stale()}
                 </p>
                 <Status />
-                {move || match session.screen() {
+                {move || Whole(match session.screen() {
                     Screen::Choose => EitherOf4::A(view! { <Choose /> }),
                     Screen::Pay(_) => EitherOf4::B(view! { <Pay /> }),
                     Screen::Confirming => EitherOf4::C(view! { <Confirming /> }),
                     Screen::Outcome => EitherOf4::D(view! { <Outcome /> }),
-                }}
+                })}
                 <Payments />
             </section>
             <Contact />

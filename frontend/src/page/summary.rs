@@ -14,8 +14,8 @@ use crate::{
 pub fn Summary() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
-    let Snapshot { merchant, invoice, environment, .. } = session.once(Snapshot::clone);
-    let is_test = environment == wire::Environment::Devnet;
+    let (merchant, invoice) = session.once(|held| (held.merchant.clone(), held.invoice.clone()));
+    let is_test = session.once(|held| held.environment == wire::Environment::Devnet);
     let has_own_title = !invoice.title.is_empty() && invoice.title != merchant.name;
     view! {
         <header class="summary">
@@ -60,8 +60,8 @@ fn is_partial(snapshot: &Snapshot) -> bool {
 pub fn Contact() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
-    let Snapshot { merchant, invoice, .. } = session.once(Snapshot::clone);
-    let has_footer = !invoice.footer.is_empty() && invoice.footer != merchant.name;
+    let (merchant, footer) = session.once(|held| (held.merchant.clone(), held.invoice.footer.clone()));
+    let has_footer = !footer.is_empty() && footer != merchant.name;
     view! {
         <footer class="contact">
             <a class="check-again" href=page_url(session)>{t.check_again()}</a>
@@ -69,7 +69,7 @@ pub fn Contact() -> impl IntoView {
                 {t.questions()} " "
                 <a href=format!("mailto:{}", merchant.email) target="_top">{merchant.email.clone()}</a>
             </p>
-            {has_footer.then(|| view! { <p>{invoice.footer}</p> })}
+            {has_footer.then(|| view! { <p>{footer}</p> })}
         </footer>
     }
 }

@@ -85,6 +85,10 @@ CREATE UNIQUE INDEX invoices_by_session ON invoices (session_hash);
 CREATE INDEX invoices_by_deposit ON invoices (deposit_address);
 CREATE INDEX invoices_watched ON invoices (watched_until) WHERE watched_until IS NOT NULL;
 CREATE INDEX invoices_open ON invoices (expires_at) WHERE status IN ('unpaid', 'underpaid');
+-- Lists read one of these backwards from where a page starts, however long the list is.
+CREATE INDEX invoices_by_created ON invoices (merchant_id, environment, created_ms, invoice_id);
+CREATE INDEX invoices_by_status ON invoices (merchant_id, environment, status, created_ms, invoice_id, due);
+CREATE INDEX invoices_by_customer ON invoices (merchant_id, environment, customer_id, created_ms, invoice_id);
 
 CREATE TABLE quotes (
     merchant_id BIGINT NOT NULL,
@@ -108,11 +112,13 @@ CREATE TABLE stream_tokens (
     merchant_id BIGINT NOT NULL,
     token_hash TEXT NOT NULL,
     invoice_id TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (merchant_id, token_hash),
     FOREIGN KEY (merchant_id, invoice_id) REFERENCES invoices (merchant_id, invoice_id)
 );
 CREATE UNIQUE INDEX stream_tokens_by_hash ON stream_tokens (token_hash);
+CREATE INDEX stream_tokens_by_invoice ON stream_tokens (merchant_id, invoice_id, created_ms);
 CREATE INDEX stream_tokens_by_expiry ON stream_tokens (expires_at);
 
 -- Facts: what a chain said. A row changes only between canonical and orphaned, and in depth.
@@ -142,6 +148,7 @@ CREATE TABLE transfers (
     FOREIGN KEY (merchant_id, invoice_id) REFERENCES invoices (merchant_id, invoice_id)
 );
 CREATE INDEX transfers_by_invoice ON transfers (merchant_id, invoice_id);
+CREATE INDEX transfers_by_payer ON transfers (merchant_id, LOWER(payer));
 CREATE INDEX transfers_by_block ON transfers (network, block_number);
 CREATE INDEX transfers_by_depth ON transfers (network, confirmations) WHERE canonical = 1;
 
@@ -197,6 +204,7 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_by_sequence ON events (sequence) WHERE sequence IS NOT NULL;
 CREATE INDEX events_unnumbered ON events (event_key) WHERE sequence IS NULL;
 CREATE INDEX events_by_invoice ON events (merchant_id, invoice_id, sequence);
+CREATE INDEX events_by_merchant ON events (merchant_id, sequence);
 
 CREATE TABLE counters (
     name TEXT PRIMARY KEY,

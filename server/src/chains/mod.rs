@@ -3,11 +3,13 @@
 //! What a transfer means is decided elsewhere; nothing here knows what an invoice is owed.
 
 pub mod evm;
+mod outages;
 pub mod rpc;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use self::evm::{Fitness, Step, StepError, Watcher};
+pub use self::outages::Outages;
 use crate::{app::App, config::NetworkConfig};
 
 /// The longest pause between two tries while a network cannot be read.
@@ -25,18 +27,26 @@ pub async fn run(app: App, network: NetworkConfig) {
 async fn watch(app: App, network: NetworkConfig) {
     let name = network.name.clone();
     let poll = Duration::from_millis(network.poll_ms);
-    let mut pause = Pause::new(poll);
+    let outages = Arc::clone(&app.outages);
+    let mut pause = Pause::new(poll, Arc::clone(&outages));
     let mut watcher = Watcher::new(app, network);
+    let mut told = None;
     loop {
         match watcher.check_fitness().await {
             Ok(Fitness::Fit) => break,
+            // A node that still catches up lacks contracts too, so it is worth looking again.
             Ok(Fitness::Unfit(reason)) => {
-                tracing::error!(payment.network = name, reason, "the network is not watched");
-                return;
+                outages.stopped(&name);
+                if told.as_ref() != Some(&reason) {
+                    tracing::error!(payment.network = name, reason, "ALARM: the network is not watched");
+                    told = Some(reason);
+                }
+                tokio::time::sleep(LONGEST_PAUSE).await;
             }
             Err(error) => pause.after_error(&name, &error).await,
         }
     }
+    outages.ended(&name);
     tracing::info!(payment.network = name, "the network is watched");
     loop {
         match watcher.step().await {
@@ -46,6 +56,7 @@ async fn watch(app: App, network: NetworkConfig) {
                 tokio::time::sleep(poll).await;
             }
             Err(error @ StepError::TooDeep { .. }) => {
+                outages.stopped(&name);
                 tracing::error!(payment.network = name, error = %error, "ALARM: the network is no longer watched");
                 return;
             }
@@ -59,14 +70,16 @@ struct Pause {
     shortest: Duration,
     next: Duration,
     logged: Option<String>,
+    outages: Arc<Outages>,
 }
 
 impl Pause {
-    fn new(shortest: Duration) -> Self {
-        Self { shortest, next: shortest, logged: None }
+    fn new(shortest: Duration, outages: Arc<Outages>) -> Self {
+        Self { shortest, next: shortest, logged: None, outages }
     }
 
     async fn after_error(&mut self, network: &str, error: &StepError) {
+        self.outages.began(network);
         let text = with_causes(error);
         if self.logged.as_ref() != Some(&text) {
             tracing::warn!(payment.network = network, error = text, "the network could not be read");
@@ -78,6 +91,7 @@ impl Pause {
 
     fn all_is_well(&mut self, network: &str) {
         if self.logged.take().is_some() {
+            self.outages.ended(network);
             tracing::info!(payment.network = network, "the network can be read again");
         }
         self.next = self.shortest;

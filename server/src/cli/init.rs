@@ -8,11 +8,10 @@ use std::{
 
 use serde_json::json;
 
-use super::{Answer, CliError, load_config};
+use super::{Answer, CliError, load_config, open_store};
 use crate::{
-    config::{DEFAULT_FILE, create_private, create_secret_file},
+    config::{DEFAULT_FILE, create_secret_file},
     log::LogStream,
-    store::Store,
 };
 
 /// Writes what is missing, replaces nothing, and creates the database.
@@ -20,11 +19,7 @@ pub(super) async fn init(path: &Path) -> Result<Answer, CliError> {
     let wrote_config = write_config(path)?;
     let config = load_config(path, LogStream::Stderr)?;
     let wrote_secret = create_secret_file(&config.secrets.file)?;
-    if let Some(database) = config.storage.file() {
-        // It holds what signs webhooks; SQLite gives the files beside it the same mode.
-        create_private(&database).map_err(|source| CliError::Write { path: database.clone(), source })?;
-    }
-    let (store, writer) = Store::open(&config.storage.database_url).await?;
+    let (store, writer) = open_store(&config.storage).await?;
     drop(store);
     // The writer closes the database when it ends; a panic in it is in the log.
     let _ended = writer.await;

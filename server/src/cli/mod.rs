@@ -27,7 +27,7 @@ pub use input::{InputError, origin, wallet, webhook_url};
 use crate::{
     app::App,
     clock::Clock,
-    config::{Config, ConfigError, SecretsError, load_secrets},
+    config::{Config, ConfigError, SecretsError, StorageConfig, load_secrets},
     log::{self, LogStream},
     serve::ServeError,
     store::{Store, StoreError, WriterTask},
@@ -136,7 +136,7 @@ struct Session {
 impl Session {
     async fn open(path: &Path) -> Result<Self, CliError> {
         let config = load_config(path, LogStream::Stderr)?;
-        let (store, writer) = Store::open(&config.storage.database_url).await?;
+        let (store, writer) = open_store(&config.storage).await?;
         Ok(Self { config, clock: Clock::system(), store, _writer: writer })
     }
 
@@ -146,6 +146,12 @@ impl Session {
             None => Err(CliError::NoSuchMerchant(id)),
         }
     }
+}
+
+async fn open_store(storage: &StorageConfig) -> Result<(Store, WriterTask), CliError> {
+    let failed = |source| CliError::Write { path: storage.file().unwrap_or_default(), source };
+    storage.create_file().map_err(failed)?;
+    Ok(Store::open(&storage.database_url).await?)
 }
 
 fn load_config(path: &Path, stream: LogStream) -> Result<Config, ConfigError> {

@@ -123,6 +123,19 @@ impl super::StorageConfig {
         let is_in_memory = file.is_empty() || file == ":memory:" || rest.contains("mode=memory");
         (!is_in_memory).then(|| file.into())
     }
+
+    /// Creates the database's file, if it is missing, so that only this user can read it: it holds what
+    /// signs webhooks. SQLite gives the files beside it the same mode.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be created.
+    pub(crate) fn create_file(&self) -> io::Result<()> {
+        match self.file() {
+            Some(file) => super::create_private(&file).map(|_existed| ()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Where each overridden key was set; all others come from the file.

@@ -13,7 +13,7 @@ mod tests;
 use std::path::PathBuf;
 
 use alloy_primitives::Address;
-use domain::{id::TokenId, money::Decimals};
+use domain::{id::TokenId, money::Decimals, time::UnixSeconds};
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
@@ -119,7 +119,8 @@ impl Default for LogConfig {
 pub struct InvoicesConfig {
     /// How long a quoted token amount holds.
     pub quote_seconds: i64,
-    /// How long the address of an ended invoice is still watched for late money.
+    /// How long the address of an ended invoice is still watched for late money; one that holds some is
+    /// watched until that is swept.
     pub watch_ended_days: i64,
 }
 
@@ -153,17 +154,28 @@ impl Default for WebhooksConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
+    /// Connections of clients open at once, sockets included; who comes then waits. The process must be
+    /// allowed some more open files.
+    pub connections: usize,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
     /// The largest frame a socket may send us, in bytes.
     pub socket_frame_bytes: usize,
+    /// Sockets that follow one invoice at once.
+    pub sockets_per_invoice: usize,
     /// How long a socket may take to accept what we send before it is closed.
     pub socket_send_timeout_ms: u64,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { body_bytes: 32_768, socket_frame_bytes: 4_096, socket_send_timeout_ms: 10_000 }
+        Self {
+            connections: 16_384,
+            body_bytes: 32_768,
+            socket_frame_bytes: 4_096,
+            sockets_per_invoice: 64,
+            socket_send_timeout_ms: 10_000,
+        }
     }
 }
 
@@ -289,6 +301,13 @@ impl Config {
     /// longer configured keeps what it had: everything recorded on it counts.
     pub fn thresholds(&self, network: &str) -> (u32, u32) {
         self.network(network).map_or((1, 1), |network| (network.paid_after, network.final_after))
+    }
+}
+
+impl InvoicesConfig {
+    /// Until when an address is watched for late money, if its invoice ends at `end`.
+    pub fn end_of_watch(&self, end: UnixSeconds) -> UnixSeconds {
+        end.plus(self.watch_ended_days.saturating_mul(86_400))
     }
 }
 

@@ -329,3 +329,19 @@ mod secret_files {
         assert!(read("environment = \"devnet\"", &both).is_ok());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_new_database_is_for_this_user_alone_and_an_old_one_is_left_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = crate::testing::TempDir::new();
+    let file = dir.path().join("pepay.db");
+    let storage = StorageConfig { database_url: format!("sqlite:{}", file.display()) };
+    storage.create_file().unwrap();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::write(&file, "kept").unwrap();
+    storage.create_file().unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
+    StorageConfig { database_url: "sqlite::memory:".to_owned() }.create_file().unwrap();
+}

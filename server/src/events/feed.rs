@@ -16,6 +16,8 @@ use crate::store::StoredEvent;
 pub enum Change {
     /// An event got its number.
     Event { sequence: i64 },
+    /// Something else is to be sent.
+    Quote,
     /// What its page shows changed without an event, as confirmations do.
     Snapshot,
 }
@@ -24,13 +26,16 @@ pub enum Change {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub last_sequence: i64,
+    pub quotes: u64,
     pub snapshots: u64,
 }
+
+type Followers = HashMap<InvoiceId, watch::Sender<Seen>>;
 
 /// Who on this node follows which invoice.
 #[derive(Default)]
 pub struct Hub {
-    followers: Mutex<HashMap<InvoiceId, watch::Sender<Seen>>>,
+    followers: Mutex<Followers>,
     log_grew: Notify,
 }
 
@@ -39,14 +44,28 @@ pub struct Subscription {
     hub: Arc<Hub>,
     invoice: InvoiceId,
     seen: watch::Receiver<Seen>,
+    /// The counts when it began.
+    pub begun_at: Seen,
 }
 
 impl Hub {
     /// Follows an invoice. Subscribe before reading the log, so that nothing falls in between.
     pub fn subscribe(self: &Arc<Self>, invoice: InvoiceId) -> Subscription {
+        self.subscribe_to(&mut self.lock(), invoice)
+    }
+
+    /// Follows an invoice that fewer than `most` follow yet.
+    pub fn subscribe_within(self: &Arc<Self>, invoice: InvoiceId, most: usize) -> Option<Subscription> {
         let mut followers = self.lock();
+        let count = followers.get(&invoice).map_or(0, watch::Sender::receiver_count);
+        (count < most).then(|| self.subscribe_to(&mut followers, invoice))
+    }
+
+    fn subscribe_to(self: &Arc<Self>, followers: &mut Followers, invoice: InvoiceId) -> Subscription {
         let sender = followers.entry(invoice).or_insert_with(|| watch::Sender::new(Seen::default()));
-        Subscription { hub: Arc::clone(self), invoice, seen: sender.subscribe() }
+        let seen = sender.subscribe();
+        let begun_at = *seen.borrow();
+        Subscription { hub: Arc::clone(self), invoice, seen, begun_at }
     }
 
     /// Tells an invoice's followers that it changed.
@@ -54,6 +73,7 @@ impl Hub {
         if let Some(sender) = self.lock().get(&invoice) {
             sender.send_modify(|seen| match change {
                 Change::Event { sequence } => seen.last_sequence = seen.last_sequence.max(sequence),
+                Change::Quote => seen.quotes += 1,
                 Change::Snapshot => seen.snapshots += 1,
             });
         }
@@ -74,7 +94,7 @@ impl Hub {
         self.lock().len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<InvoiceId, watch::Sender<Seen>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Followers> {
         self.followers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -127,7 +147,19 @@ mod tests {
         let mut subscription = hub.subscribe(invoice);
         hub.announce(invoice, Change::Event { sequence: 7 });
         hub.announce(invoice, Change::Snapshot);
-        assert_eq!(subscription.changed().await, Seen { last_sequence: 7, snapshots: 1 });
+        assert_eq!(subscription.changed().await, Seen { last_sequence: 7, quotes: 0, snapshots: 1 });
+    }
+
+    #[test]
+    fn one_invoice_has_room_for_so_many_followers() {
+        let hub = Arc::new(Hub::default());
+        let (invoice, other) = (InvoiceId::from_random([1; 16]), InvoiceId::from_random([2; 16]));
+        let first = hub.subscribe_within(invoice, 2);
+        let second = hub.subscribe_within(invoice, 2);
+        assert!(first.is_some() && second.is_some() && hub.subscribe_within(invoice, 2).is_none());
+        assert!(hub.subscribe_within(other, 2).is_some());
+        drop(first);
+        assert!(hub.subscribe_within(invoice, 2).is_some());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use axum::{
     body::{Body, Bytes},
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -26,7 +26,8 @@ pub fn page_html() -> Option<String> {
 }
 
 /// Sends a file in the smallest form the client takes.
-pub async fn serve_asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn serve_asset(path: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let Path(path) = path.map_err(|_| ApiError::NotFound)?;
     let content_type = content_type(&path).ok_or(ApiError::NotFound)?;
     let encodings = accepted(&headers);
     let compressed = ENCODINGS
@@ -114,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_but_scripts_and_wasm_is_served() {
         for path in ["index.html", ".gitkeep", "x.js.br", "../Cargo.toml", "../src/main.rs", "missing.js", ""] {
-            let answer = serve_asset(Path(path.to_owned()), HeaderMap::new()).await;
+            let answer = serve_asset(Ok(Path(path.to_owned())), HeaderMap::new()).await;
             assert!(matches!(answer, Err(ApiError::NotFound)), "{path}");
         }
     }

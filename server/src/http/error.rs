@@ -6,13 +6,14 @@ use std::error::Error;
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use domain::invoice::InvoiceStatus;
 use wire::{error::ErrorBody, money::AmountError};
 
 use crate::{
-    invoicing::{CreateError, QuoteError},
+    invoicing::{CancelError, CreateError, QuoteError},
     session::SessionError,
     store::StoreError,
 };
@@ -44,7 +45,12 @@ pub enum ApiError {
     UnsupportedMediaType,
     BodyTooLarge,
     InvalidExpand(String),
+    /// The id to start a page at is none of this list.
+    InvalidCursor {
+        field: &'static str,
+    },
     InvoiceNotFound,
+    EventNotFound,
     SessionInvalid,
     SessionExpired,
     /// The session is for another invoice than the request names.
@@ -61,6 +67,12 @@ pub enum ApiError {
     InvoiceExpired,
     InvoiceAlreadyPaid,
     InvoiceCanceled,
+    /// Money for it was seen, so it cannot be called off.
+    InvoiceHasPayments,
+    /// Too much of something; less of it later is fine.
+    RateLimited {
+        retry_after_seconds: i64,
+    },
     Internal(Box<dyn Error + Send + Sync>),
 }
 
@@ -72,6 +84,15 @@ pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> ApiError
 impl ApiError {
     pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         Self::Internal(Box::new(cause))
+    }
+
+    /// An invoice that stands like that cannot be changed any more.
+    fn ended(status: InvoiceStatus) -> Self {
+        match status {
+            InvoiceStatus::Paid => Self::InvoiceAlreadyPaid,
+            InvoiceStatus::Canceled => Self::InvoiceCanceled,
+            InvoiceStatus::Expired | InvoiceStatus::Unpaid | InvoiceStatus::Underpaid => Self::InvoiceExpired,
+        }
     }
 
     pub fn status(&self) -> StatusCode {
@@ -97,7 +118,9 @@ impl ApiError {
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
             Self::InvalidExpand(_) => (StatusCode::BAD_REQUEST, "INVALID_EXPAND"),
+            Self::InvalidCursor { .. } => (StatusCode::BAD_REQUEST, "INVALID_CURSOR"),
             Self::InvoiceNotFound => (StatusCode::NOT_FOUND, "INVOICE_NOT_FOUND"),
+            Self::EventNotFound => (StatusCode::NOT_FOUND, "EVENT_NOT_FOUND"),
             Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
             Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
             Self::ForeignInvoice => (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN"),
@@ -107,6 +130,8 @@ impl ApiError {
             Self::InvoiceExpired => (StatusCode::GONE, "INVOICE_EXPIRED"),
             Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
             Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
+            Self::InvoiceHasPayments => (StatusCode::CONFLICT, "INVOICE_HAS_PAYMENTS"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
     }
@@ -138,7 +163,9 @@ impl ApiError {
             Self::InvalidExpand(name) => {
                 return format!("expand cannot be {name:?}; it takes latest_payment and payments");
             }
+            Self::InvalidCursor { field } => return format!("{field} must be the id of something in this list"),
             Self::InvoiceNotFound => "there is no such invoice",
+            Self::EventNotFound => "there is no such event",
             Self::SessionInvalid => "x-session-token and x-signature are required and must belong together",
             Self::SessionExpired => "this payment session has ended",
             Self::ForeignInvoice => "this session is for another invoice",
@@ -150,6 +177,10 @@ impl ApiError {
             Self::InvoiceExpired => "this invoice has expired",
             Self::InvoiceAlreadyPaid => "this invoice is already paid",
             Self::InvoiceCanceled => "this invoice was canceled",
+            Self::InvoiceHasPayments => "money for this invoice has arrived or is arriving",
+            Self::RateLimited { retry_after_seconds } => {
+                return format!("too many requests for this invoice; try again in {retry_after_seconds} seconds");
+            }
             Self::Internal(_) => "something went wrong on our side; it is safe to try again",
         };
         text.to_owned()
@@ -161,7 +192,9 @@ impl ApiError {
             Self::IdempotencyKeyMissing | Self::IdempotencyKeyInvalid | Self::IdempotencyConflict => {
                 Some("Idempotency-Key")
             }
-            Self::RightRequired(field) | Self::TokenNotAvailable { field } => Some(field),
+            Self::RightRequired(field) | Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => {
+                Some(field)
+            }
             Self::Amount(_) => Some("amount_usd"),
             Self::Invalid { field, .. } => Some(field),
             Self::UnsupportedMediaType => Some("Content-Type"),
@@ -177,11 +210,14 @@ impl ApiError {
             | Self::BrokenJson(_)
             | Self::BodyTooLarge
             | Self::InvoiceNotFound
+            | Self::EventNotFound
             | Self::SessionExpired
             | Self::UpgradeRequired
             | Self::InvoiceExpired
             | Self::InvoiceAlreadyPaid
             | Self::InvoiceCanceled
+            | Self::InvoiceHasPayments
+            | Self::RateLimited { .. }
             | Self::Internal(_) => None,
         }
     }
@@ -193,7 +229,13 @@ impl IntoResponse for ApiError {
             log_cause(cause.as_ref());
         }
         let (status, code) = self.status_and_code();
-        (status, Json(ErrorBody::new(code, &self.message(), self.field()))).into_response()
+        let body = Json(ErrorBody::new(code, &self.message(), self.field()));
+        match self {
+            Self::RateLimited { retry_after_seconds } => {
+                (status, [(header::RETRY_AFTER, retry_after_seconds.to_string())], body).into_response()
+            }
+            _ => (status, body).into_response(),
+        }
     }
 }
 
@@ -234,6 +276,17 @@ impl From<CreateError> for ApiError {
     }
 }
 
+impl From<CancelError> for ApiError {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::NoSuchInvoice => Self::InvoiceNotFound,
+            CancelError::Ended(status) => Self::ended(status),
+            CancelError::MoneyArrives => Self::InvoiceHasPayments,
+            CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<AmountError> for ApiError {
     fn from(error: AmountError) -> Self {
         Self::Amount(error)
@@ -243,16 +296,12 @@ impl From<AmountError> for ApiError {
 /// A choice that cannot be quoted; having no price is not an error of the request and is answered before.
 impl From<QuoteError> for ApiError {
     fn from(error: QuoteError) -> Self {
-        use domain::invoice::InvoiceStatus;
         match error {
             QuoteError::NoSuchInvoice => Self::InvoiceNotFound,
             QuoteError::NotOffered(_) => Self::TokenNotAvailable { field: "tokenId" },
             QuoteError::Locked => Self::NetworkLocked,
-            QuoteError::Ended(InvoiceStatus::Paid) => Self::InvoiceAlreadyPaid,
-            QuoteError::Ended(InvoiceStatus::Canceled) => Self::InvoiceCanceled,
-            QuoteError::Ended(InvoiceStatus::Expired | InvoiceStatus::Unpaid | InvoiceStatus::Underpaid) => {
-                Self::InvoiceExpired
-            }
+            QuoteError::Ended(status) => Self::ended(status),
+            QuoteError::TooMany { retry_after_seconds } => Self::RateLimited { retry_after_seconds },
             QuoteError::NoPrice(error) => Self::internal(error),
             QuoteError::Store(error) => error.into(),
         }

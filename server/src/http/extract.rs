@@ -21,8 +21,11 @@ use crate::{
     app::App,
     invoicing::Case,
     session::{self, Session},
-    store::InvoiceRecord,
+    store::{ApiKeyRecord, InvoiceRecord},
 };
+
+/// How often the use of a key is noted.
+const NOTE_USE_EVERY_SECONDS: i64 = 60;
 
 /// A merchant, by a key that is in force.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +43,26 @@ impl FromRequestParts<App> for Merchant {
         if record.revoked_at.is_some() {
             return Err(ApiError::ApiKeyRevoked);
         }
+        note_use(app, &record);
         Ok(Self { id: record.merchant })
     }
+}
+
+/// Notes that a key was used. The request does not wait for that, nor fail with it.
+fn note_use(app: &App, key: &ApiKeyRecord) {
+    let now = app.clock.now();
+    if key.last_used_at.is_some_and(|used| now < used.plus(NOTE_USE_EVERY_SECONDS)) {
+        return;
+    }
+    let (merchant, id, store) = (key.merchant, key.id, app.store.clone());
+    app.spawn(async move {
+        let noted = store.write(move |tx| {
+            Box::pin(async move { tx.note_api_key_use(merchant, id, now, NOTE_USE_EVERY_SECONDS).await })
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(error = %error, "the use of an API key could not be noted");
+        }
+    });
 }
 
 fn api_key(headers: &HeaderMap) -> Result<&str, ApiError> {
@@ -130,6 +151,12 @@ impl Parameters {
     /// The first parameter of that name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The parts of a list with commas; an empty list is `None`.
+    pub fn list(&self, name: &str) -> Option<Vec<&str>> {
+        let parts: Vec<_> = self.get(name)?.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+        (!parts.is_empty()).then_some(parts)
     }
 }
 

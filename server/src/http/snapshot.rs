@@ -67,7 +67,7 @@ fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiErro
         QuoteError::NoPrice(_) => Ok(Some(wire_snapshot::Notice::NoPrice)),
         QuoteError::NotOffered(_) | QuoteError::Locked => Ok(Some(wire_snapshot::Notice::NotOffered)),
         QuoteError::Ended(_) => Ok(None),
-        QuoteError::NoSuchInvoice | QuoteError::Store(_) => Err(error.into()),
+        QuoteError::TooMany { .. } | QuoteError::NoSuchInvoice | QuoteError::Store(_) => Err(error.into()),
     }
 }
 

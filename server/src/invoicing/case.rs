@@ -13,6 +13,7 @@ use domain::{
 };
 
 use crate::{
+    app::App,
     config::Config,
     store::{InvoiceRecord, NewEvent, QuoteRecord, StoreError, TransferRecord, Tx},
     view,
@@ -181,15 +182,15 @@ fn one_per_payment(records: Vec<TransferRecord>) -> Vec<TransferRecord> {
 /// If the database refuses, or if somebody else changed the invoice meanwhile.
 pub(super) async fn refold(
     tx: &mut Tx<'_>,
-    config: &Config,
+    app: &App,
     now: UnixMillis,
     merchant: MerchantId,
     id: InvoiceId,
 ) -> Result<(), StoreError> {
     tx.lock_invoice(merchant, id).await?;
     let Some(invoice) = tx.invoice(merchant, id).await? else { return Ok(()) };
-    let (facts, standing) = fold(tx, config, now, &invoice).await?;
-    keep(tx, config, now, invoice, facts, standing).await
+    let (facts, standing) = fold(tx, app, now, &invoice).await?;
+    keep(tx, &app.config, now, invoice, facts, standing).await
 }
 
 /// As [`refold`] when only time has passed: `false`, and nothing is written, if nothing follows from it.
@@ -199,30 +200,33 @@ pub(super) async fn refold(
 /// As [`refold`].
 pub(super) async fn refold_for_time(
     tx: &mut Tx<'_>,
-    config: &Config,
+    app: &App,
     now: UnixMillis,
     merchant: MerchantId,
     id: InvoiceId,
 ) -> Result<bool, StoreError> {
     tx.lock_invoice(merchant, id).await?;
     let Some(invoice) = tx.invoice(merchant, id).await? else { return Ok(false) };
-    let (facts, standing) = fold(tx, config, now, &invoice).await?;
+    let (facts, standing) = fold(tx, app, now, &invoice).await?;
     if standing == invoice.standing {
         return Ok(false);
     }
-    keep(tx, config, now, invoice, facts, standing).await?;
+    keep(tx, &app.config, now, invoice, facts, standing).await?;
     Ok(true)
 }
 
 async fn fold(
     tx: &mut Tx<'_>,
-    config: &Config,
+    app: &App,
     now: UnixMillis,
     invoice: &InvoiceRecord,
 ) -> Result<(Facts, Standing), StoreError> {
-    let facts = Facts::load(tx, config, invoice).await?;
+    let facts = Facts::load(tx, &app.config, invoice).await?;
     let verified = verified_times(tx, &facts.quotes).await?;
-    let times = ChainTimes { now: now.as_seconds(), verified: &verified };
+    // Whoever waited once does not wait again after each restart.
+    let has_waited = invoice.standing.ended_unverified;
+    let reading_since = if has_waited { invoice.terms.expires_at } else { app.started_at };
+    let times = ChainTimes { now: now.as_seconds(), reading_since, verified: &verified };
     let standing = invoice.terms.standing(&facts.plain_quotes, &facts.transfers, times);
     Ok((facts, standing))
 }
@@ -242,8 +246,32 @@ async fn keep(
     }
     invoice.standing = standing;
     let case = facts.into_case(invoice);
+    watch_what_holds_money(tx, config, &case, now).await?;
     announce_payments(tx, config, &case, now).await?;
     announce_invoice(tx, &before, &case, now).await
+}
+
+/// Keeps an address watched for as long as it holds money, however late that is swept: only a sweep that
+/// is seen settles it.
+async fn watch_what_holds_money(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    case: &Case,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    const UNTIL_SWEPT: UnixSeconds = UnixSeconds(i64::MAX);
+
+    let invoice = &case.invoice;
+    let is_held = |payment: &Payment| payment.record.canonical && payment.settlement != SettlementStatus::Settled;
+    let until = match invoice.watched_until {
+        until if case.payments.iter().any(is_held) => (until != Some(UNTIL_SWEPT)).then_some(UNTIL_SWEPT),
+        Some(UNTIL_SWEPT) => Some(config.invoices.end_of_watch(invoice.terms.expires_at.max(now.as_seconds()))),
+        _ => None,
+    };
+    match until {
+        Some(until) => tx.set_watched_until(invoice.merchant, invoice.id, until).await,
+        None => Ok(()),
+    }
 }
 
 /// How far each network was read that this invoice was quoted on.
@@ -296,7 +324,7 @@ async fn announce_invoice(
     after: &Case,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let json = |invoice| serde_json::to_string(&view::invoice(invoice)).unwrap_or_default();
+    let json = |invoice| serde_json::to_string(&view::invoice(invoice, &after.payments)).unwrap_or_default();
     let (old, new) = (json(before), json(&after.invoice));
     if old == new {
         return Ok(());

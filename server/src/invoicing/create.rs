@@ -132,7 +132,7 @@ pub async fn create(
                     invoice: id,
                     event_type: "invoice.created",
                     environment: invoice.environment,
-                    object: serde_json::to_string(&view::invoice(&invoice)).unwrap_or_default(),
+                    object: serde_json::to_string(&view::invoice(&invoice, &[])).unwrap_or_default(),
                     previous_attributes: None,
                     request_id: Some(origin.request_id),
                     idempotency_key: Some(origin.key.to_string()),

@@ -22,17 +22,20 @@ pub async fn run(app: App) {
     }
 }
 
-pub(super) async fn end_due_invoices(app: &App) -> Result<(), StoreError> {
+pub(crate) async fn end_due_invoices(app: &App) -> Result<(), StoreError> {
     let now = app.clock.now_ms();
     let due = app.store.reader().await?.tx().invoices_past_their_time(now.as_seconds(), MOST_AT_ONCE).await?;
     for (merchant, invoice) in due {
-        let config = std::sync::Arc::clone(&app.config);
-        let has_changed = app
+        let task = app.clone();
+        let ended = app
             .store
-            .write(move |tx| Box::pin(async move { refold_for_time(tx, &config, now, merchant, invoice).await }))
-            .await?;
-        if has_changed {
-            app.hub.announce(invoice, Change::Snapshot);
+            .write(move |tx| Box::pin(async move { refold_for_time(tx, &task, now, merchant, invoice).await }))
+            .await;
+        match ended {
+            Ok(true) => app.hub.announce(invoice, Change::Snapshot),
+            Ok(false) => {}
+            // The others end all the same.
+            Err(error) => tracing::error!(invoice.id = %invoice, error = %error, "an invoice could not be ended"),
         }
     }
     Ok(())

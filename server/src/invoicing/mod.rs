@@ -3,6 +3,7 @@
 //! HTTP, watchers and timers all call these. Each verb is one transaction that holds the change, the
 //! status that follows from it, and the events that tell of it.
 
+mod cancel;
 mod case;
 mod create;
 mod expire;
@@ -10,8 +11,11 @@ mod quote;
 mod record_scan;
 mod settle;
 
+pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
+#[cfg(test)]
+pub(crate) use expire::end_due_invoices;
 pub use expire::run as run_expiry;
 pub use quote::{QuoteError, choose, keep_quoted};
 pub use record_scan::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan};

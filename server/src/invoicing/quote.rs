@@ -1,11 +1,14 @@
 //! Telling a payer what to send.
 
+use std::time::Duration;
+
 use domain::{
     id::{InvoiceId, MerchantId, QuoteId, TokenId},
     invoice::InvoiceStatus,
     quote::Quote,
     time::UnixSeconds,
 };
+use tokio::time::timeout;
 
 use super::{Case, case::is_arriving};
 use crate::{
@@ -18,17 +21,23 @@ use crate::{
 
 /// A quote this young is given again: the same click twice is one quote.
 const SAME_CLICK_SECONDS: i64 = 10;
+/// A payer may still pay each of them, so none is taken back; this many are enough to change one's mind.
+const MOST_IN_FORCE: usize = 20;
+/// Longer than a good answer takes. A chain that hangs must not make the payer's page hang.
+const PRICE_TAKES_AT_MOST: Duration = Duration::from_secs(4);
 
 #[derive(Debug, thiserror::Error)]
 pub enum QuoteError {
     #[error("no such invoice")]
     NoSuchInvoice,
-    #[error("token {0} is not offered on this network")]
+    #[error("token {0} is not offered on this network, or not just now")]
     NotOffered(TokenId),
     #[error("the first payment locked another token")]
     Locked,
     #[error("the invoice takes no more payments")]
     Ended(InvoiceStatus),
+    #[error("{MOST_IN_FORCE} quotes of what is due are in force")]
+    TooMany { retry_after_seconds: i64 },
     #[error(transparent)]
     NoPrice(#[from] NoPrice),
     #[error(transparent)]
@@ -51,15 +60,16 @@ pub async fn choose(
     else {
         return Err(QuoteError::NotOffered(token));
     };
-    if !token_config.accepted {
+    if !token_config.accepted || !app.outages.is_offered(network) {
         return Err(QuoteError::NotOffered(token));
     }
     // Asked before the transaction, which must not wait for a chain; whether it is missed is told there.
-    let rate = app.prices.current(token).await;
+    let asked = timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)).await;
+    let rate = asked.unwrap_or_else(|_| Err(NoPrice::Unreachable("no answer in time".to_owned())));
     let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
 
     let task = app.clone();
-    let quoted = app
+    let (quoted, is_new) = app
         .store
         .write(move |tx| {
             Box::pin(async move {
@@ -76,20 +86,23 @@ pub async fn choose(
                 if let Some(last) = case.quotes.last() {
                     let is_same_click = now <= last.quote.created_at.plus(SAME_CLICK_SECONDS);
                     if is_same_click && last.quote.token == token && last.quote.covers == due {
-                        return Ok(last.clone());
+                        return Ok((last.clone(), false));
                     }
                 }
+                check_room(&case, now)?;
                 let id = QuoteId::from_random(random_bytes());
                 let quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
                 let record = QuoteRecord { network, quote };
                 tx.insert_quote(merchant, invoice, &record).await?;
-                let grace = task.config.invoices.watch_ended_days.saturating_mul(86_400);
-                tx.watch_invoice(merchant, invoice, case.invoice.terms.expires_at.plus(grace)).await?;
-                Ok(record)
+                let until = task.config.invoices.end_of_watch(case.invoice.terms.expires_at);
+                tx.watch_invoice(merchant, invoice, until).await?;
+                Ok((record, true))
             })
         })
         .await?;
-    app.hub.announce(invoice, Change::Snapshot);
+    if is_new {
+        app.hub.announce(invoice, Change::Quote);
+    }
     Ok(quoted)
 }
 
@@ -114,6 +127,19 @@ pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<QuoteRecord>, 
         None => (last.network.as_str(), last.quote.token),
     };
     choose(app, case.invoice.merchant, case.invoice.id, network, token).await.map(Some)
+}
+
+/// Quotes of what is due now; what was due before a part was paid does not count any more.
+fn check_room(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {
+    let due = case.invoice.standing.remaining;
+    let is_in_force = |quote: &&Quote| now <= quote.valid_until && quote.covers == due;
+    let in_force: Vec<_> = case.quotes.iter().map(|record| &record.quote).filter(is_in_force).collect();
+    match in_force.iter().map(|quote| quote.valid_until).min() {
+        Some(first) if MOST_IN_FORCE <= in_force.len() => {
+            Err(QuoteError::TooMany { retry_after_seconds: first.0.saturating_sub(now.0).saturating_add(1) })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_open(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {

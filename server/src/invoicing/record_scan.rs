@@ -142,7 +142,7 @@ pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
                 }
                 failpoint::pass("scan.after_cursor");
                 for &(merchant, invoice) in &touched {
-                    refold(tx, &task.config, now, merchant, invoice).await?;
+                    refold(tx, &task, now, merchant, invoice).await?;
                 }
                 failpoint::pass("scan.after_refold");
                 Ok(touched)

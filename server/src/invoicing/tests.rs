@@ -19,6 +19,7 @@ use domain::{
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 use super::{
     Case, CreateError, CreateInvoice, Origin, RecordError, Scan, SeenSweep, SeenTransfer, create,
@@ -328,6 +329,7 @@ async fn half_of_it_makes_an_invoice_underpaid_and_locks_its_token() {
         json!({
             "status": "unpaid", "amount_paid": 0, "amount_paid_decimal": "0.000",
             "amount_remaining": 20_000, "amount_remaining_decimal": "20.000", "last_payment_at": null,
+            "payer_wallet_address": null, "payer_wallet_network": null,
         })
     );
 }
@@ -583,6 +585,22 @@ async fn an_invoice_waits_an_hour_at_most_for_a_chain_that_is_down() {
     let ended = world.case().await.invoice.standing;
     assert_eq!((ended.status, ended.ended_unverified), (InvoiceStatus::Expired, true));
     assert_eq!(log.lines_with("could not be read for an hour"), 1);
+}
+
+#[tokio::test]
+async fn an_invoice_that_cannot_be_read_keeps_no_other_from_ending() {
+    let world = World::new().await;
+    let broken = create(&world.app, world.invoice.merchant, order(), origin(2, b"body")).await.unwrap().invoice;
+    let file = world.app.config.storage.file().unwrap();
+    let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    sqlx::query("UPDATE invoices SET environment = '', expires_at = expires_at - 1 WHERE invoice_id = $1")
+        .bind(broken.id.to_string())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    world.clock.advance_seconds(1810);
+    end_due_invoices(&world.app).await.unwrap();
+    assert_eq!(world.status().await, InvoiceStatus::Expired);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ alloy_sol_types::sol! {
 pub(super) struct Round {
     pub number: U256,
     pub rate: Rate,
+    pub updated_at: UnixSeconds,
 }
 
 /// Reads the price a feed had at a block.
@@ -33,7 +34,7 @@ pub(super) async fn read(node: &Node, feed: &FeedConfig, block: &BlockRef) -> Re
     }
     let updated_at = UnixSeconds(i64::try_from(round.updatedAt).unwrap_or(i64::MAX));
     check_age(updated_at, block.time, feed.heartbeat_seconds)?;
-    Ok(Round { number: U256::from(round.roundId), rate })
+    Ok(Round { number: U256::from(round.roundId), rate, updated_at })
 }
 
 /// An answer in hundred-millionths of a dollar; what does not fit is rounded down.

@@ -5,17 +5,22 @@
 
 mod chainlink;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use domain::{
     id::TokenId,
     money::Rate,
     time::{UnixMillis, UnixSeconds},
 };
-use tokio::sync::Mutex;
+use futures_util::future::join_all;
 
 use self::chainlink::Round;
 use crate::{
+    app::App,
     chains::evm::{Node, StepError},
     clock::Clock,
     config::{Config, FeedConfig, NetworkConfig, PriceSource},
@@ -24,6 +29,8 @@ use crate::{
 
 /// A price this young is given again without asking.
 const FRESH_FOR_MS: i64 = 10_000;
+/// Often enough that a price is still fresh when the next one comes, so that no page waits for a chain.
+const READ_EVERY: Duration = Duration::from_secs(8);
 
 /// There is no price that can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +55,14 @@ pub enum NoPrice {
     OutOfRange,
 }
 
+/// A price, and since when its source says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    pub rate: Rate,
+    /// `None` for a token taken at par, whose price is never updated.
+    pub updated_at: Option<UnixSeconds>,
+}
+
 /// Where prices come from. Cheap to clone.
 #[derive(Clone)]
 pub struct Prices(Arc<Shared>);
@@ -65,7 +80,9 @@ enum Source {
 struct Feed {
     node: Arc<Node>,
     config: FeedConfig,
-    memory: Mutex<Memory>,
+    memory: std::sync::Mutex<Memory>,
+    /// Held while the feed is asked: who comes meanwhile gets the same answer.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// What was last read of a feed.
@@ -91,21 +108,24 @@ impl Prices {
     ///
     /// [`NoPrice`] says why there is none.
     pub async fn current(&self, token: TokenId) -> Result<Rate, NoPrice> {
-        let Source::Feed(feed) = self.source(token)? else { return Ok(Rate::PAR) };
-        // Held while the feed is asked: who comes meanwhile gets the same answer.
-        let mut memory = feed.memory.lock().await;
-        let now = self.0.clock.now_ms();
-        if let (Some(read_at), Some(good)) = (memory.read_at, memory.good)
-            && (0..=FRESH_FOR_MS).contains(&(now.0 - read_at.0))
-        {
-            return Ok(good.rate);
+        self.price(token).await.map(|price| price.rate)
+    }
+
+    /// As [`Prices::current`], with the price's age.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prices::current`].
+    pub async fn price(&self, token: TokenId) -> Result<Price, NoPrice> {
+        let Source::Feed(feed) = self.source(token)? else { return Ok(Price { rate: Rate::PAR, updated_at: None }) };
+        if let Some(price) = feed.fresh(self.0.clock.now_ms()) {
+            return Ok(price);
         }
-        memory.read_at = None;
-        let head = feed.node.head().await.map_err(|error| unreachable(&error))?.to_block();
-        let round = chainlink::read(&feed.node, &feed.config, &head).await?;
-        let rate = memory.take(round)?;
-        memory.read_at = Some(now);
-        Ok(rate)
+        let _asking = feed.asking.lock().await;
+        match feed.fresh(self.0.clock.now_ms()) {
+            Some(price) => Ok(price),
+            None => feed.ask(&self.0.clock).await,
+        }
     }
 
     /// The price as the chain told it at a block.
@@ -116,7 +136,7 @@ impl Prices {
     pub async fn at_block(&self, token: TokenId, block: &BlockRef) -> Result<Rate, NoPrice> {
         let Source::Feed(feed) = self.source(token)? else { return Ok(Rate::PAR) };
         let round = chainlink::read(&feed.node, &feed.config, block).await?;
-        match feed.memory.lock().await.good {
+        match feed.memory().good {
             Some(good) if is_jump(good, round) => Err(jumped(good, round)),
             _ => Ok(round.rate),
         }
@@ -124,6 +144,69 @@ impl Prices {
 
     fn source(&self, token: TokenId) -> Result<&Source, NoPrice> {
         self.0.sources.get(&token).ok_or(NoPrice::UnknownToken(token))
+    }
+}
+
+impl Price {
+    fn of(round: Round) -> Self {
+        Self { rate: round.rate, updated_at: Some(round.updated_at) }
+    }
+}
+
+/// Keeps every feed's price fresh until shutdown. Whether one can be had is told to those who ask for it.
+pub async fn run(app: App) {
+    let feeds = app.prices.0.sources.values().filter_map(|source| match source {
+        Source::Feed(feed) => Some(feed),
+        Source::Par => None,
+    });
+    let reading = join_all(feeds.map(async |feed| {
+        loop {
+            let asking = feed.asking.lock().await;
+            let _told_to_those_who_ask = feed.ask(&app.clock).await;
+            drop(asking);
+            tokio::time::sleep(READ_EVERY).await;
+        }
+    }));
+    let without_end = async {
+        let _there_are_no_feeds: Vec<()> = reading.await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = app.shutdown.cancelled() => {}
+        () = without_end => {}
+    }
+}
+
+impl Feed {
+    /// The last price, if it is young enough to be given again.
+    fn fresh(&self, now: UnixMillis) -> Option<Price> {
+        let memory = self.memory();
+        let is_fresh = (0..=FRESH_FOR_MS).contains(&now.0.saturating_sub(memory.read_at?.0));
+        memory.good.filter(|_| is_fresh).map(Price::of)
+    }
+
+    /// Reads the feed at the head.
+    async fn ask(&self, clock: &Clock) -> Result<Price, NoPrice> {
+        let now = clock.now_ms();
+        let round = self.round_at_head(now.as_seconds()).await;
+        let mut memory = self.memory();
+        memory.read_at = None;
+        let round = round?;
+        memory.take(round)?;
+        memory.read_at = Some(now);
+        Ok(Price::of(round))
+    }
+
+    async fn round_at_head(&self, now: UnixSeconds) -> Result<Round, NoPrice> {
+        let head = self.node.head().await.map_err(|error| unreachable(&error))?.to_block();
+        let round = chainlink::read(&self.node, &self.config, &head).await?;
+        // An endpoint that stands still shows an old price as fresh as it was then.
+        check_age(round.updated_at, now.max(head.time), self.config.heartbeat_seconds)?;
+        Ok(round)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -165,7 +248,13 @@ fn sources_of(network: &NetworkConfig) -> Vec<(TokenId, Source)> {
     let source = |price: &PriceSource| match price {
         PriceSource::Par(_) => Source::Par,
         PriceSource::Feed(feed) => {
-            Source::Feed(Box::new(Feed { node: Arc::clone(&node), config: feed.clone(), memory: Mutex::default() }))
+            let (node, config) = (Arc::clone(&node), feed.clone());
+            Source::Feed(Box::new(Feed {
+                node,
+                config,
+                memory: std::sync::Mutex::default(),
+                asking: tokio::sync::Mutex::default(),
+            }))
         }
     };
     network.tokens.iter().map(|token| (token.token_id(), source(&token.price))).collect()
@@ -196,7 +285,11 @@ mod tests {
     use super::*;
 
     fn round(number: u64, dollars: u128) -> Round {
-        Round { number: alloy_primitives::U256::from(number), rate: Rate::from_usd_e8(dollars * 100_000_000).unwrap() }
+        Round {
+            number: alloy_primitives::U256::from(number),
+            rate: Rate::from_usd_e8(dollars * 100_000_000).unwrap(),
+            updated_at: UnixSeconds(0),
+        }
     }
 
     fn dollars(rate: Result<Rate, NoPrice>) -> Option<u128> {

@@ -76,6 +76,31 @@ impl Tx<'_> {
         rows.iter().map(read_api_key).collect()
     }
 
+    /// Notes that a key was used, unless that was noted less than `every_seconds` ago.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn note_api_key_use(
+        &mut self,
+        merchant: MerchantId,
+        id: ApiKeyId,
+        now: UnixSeconds,
+        every_seconds: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE api_keys SET last_used_at = $3
+             WHERE merchant_id = $1 AND key_id = $2 AND (last_used_at IS NULL OR last_used_at <= $4)",
+        )
+        .bind(merchant.0)
+        .bind(id.to_string())
+        .bind(now.0)
+        .bind(now.plus(-every_seconds).0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
     /// Revokes a key for good; `false` if there is none or it was revoked before.
     ///
     /// # Errors

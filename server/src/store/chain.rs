@@ -22,6 +22,8 @@ pub struct WatchedDeposit {
     pub merchant: MerchantId,
     pub invoice: InvoiceId,
     pub address: Address,
+    /// When its invoice's time was up, if that has come to an end.
+    pub ended_at: Option<UnixSeconds>,
 }
 
 impl Tx<'_> {
@@ -132,7 +134,9 @@ impl Tx<'_> {
     /// If the database refuses.
     pub async fn watched_deposits(&mut self, now: UnixSeconds) -> Result<Vec<WatchedDeposit>, StoreError> {
         let rows = sqlx::query(
-            "SELECT merchant_id, invoice_id, deposit_address FROM invoices
+            "SELECT merchant_id, invoice_id, deposit_address,
+                CASE WHEN status IN ('unpaid', 'underpaid') THEN NULL ELSE expires_at END AS ended_at
+             FROM invoices
              WHERE watched_until IS NOT NULL AND watched_until > $1",
         )
         .bind(now.0)
@@ -145,6 +149,7 @@ impl Tx<'_> {
                     merchant: MerchantId(columns.integer("merchant_id")?),
                     invoice: columns.parsed("invoice_id")?,
                     address: columns.parsed("deposit_address")?,
+                    ended_at: columns.optional_integer("ended_at")?.map(UnixSeconds),
                 })
             })
             .collect()

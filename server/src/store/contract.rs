@@ -5,7 +5,7 @@
 
 use alloy_primitives::{Address, B256};
 use domain::{
-    id::{ApiKeyId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
+    id::{ApiKeyId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
     money::{Decimals, Rate, TokenAmount, UsdMillis},
@@ -21,8 +21,9 @@ use futures_util::{
 use wire::Environment;
 
 use super::{
-    BlockRef, DueDelivery, Endpoint, IdempotencyRecord, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant,
-    QuoteRecord, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    BlockRef, CreatedBetween, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes, IdempotencyRecord,
+    InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord,
+    StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -863,6 +864,91 @@ async fn an_invoices_events_are_read_from_any_number_on(store: Store) {
     assert_eq!(read(4, 10).await, [0; 0]);
 }
 
+async fn the_log_is_listed_from_either_side_of_an_event(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let merchant = invoice.merchant;
+    for event_type in ["invoice.created", "invoice_payment.created", "invoice.updated"] {
+        store.appends(&event(&invoice, event_type)).await;
+    }
+    store.numbers().await;
+    listen(&store, merchant).await;
+    store.appends(&event(&invoice, "invoice.updated")).await;
+    store.numbers().await;
+    let id = |sequence| EventId { created: NOW_MS, sequence };
+    let list = async |types: &[EventTypes], part, limit| {
+        let created = CreatedBetween { from: Some(NOW_MS), to: Some(NOW_MS) };
+        let environment = Some(Environment::Devnet);
+        let filter = EventFilter { types: types.to_vec(), invoice: Some(invoice.id), environment, created };
+        let mut reader = store.reader().await.unwrap();
+        let (events, has_more) = reader.tx().event_list(merchant, &filter, part, limit).await.unwrap();
+        (events.into_iter().map(|event| event.id.sequence).collect::<Vec<_>>(), has_more)
+    };
+    let below = [EventTypes::Below("invoice.".into())];
+    assert_eq!(list(&[], EventPart::Newest, 3).await, (vec![4, 3, 2], true));
+    assert_eq!(list(&[EventTypes::All], EventPart::Before(id(3)), 3).await, (vec![2, 1], false));
+    assert_eq!(list(&below, EventPart::After(id(1)), 1).await, (vec![3], true));
+    assert_eq!(list(&below, EventPart::Newest, 4).await, (vec![4, 3, 1], false));
+    let one = [EventTypes::One("invoice_payment.created".into()), EventTypes::One("other".into())];
+    assert_eq!(list(&one, EventPart::Newest, 4).await, (vec![2], false));
+
+    let mut reader = store.reader().await.unwrap();
+    let mut tx = reader.tx();
+    assert_eq!(tx.event(merchant, id(2)).await.unwrap().unwrap().event_type, "invoice_payment.created");
+    let other_time = EventId { created: UnixMillis(NOW_MS.0 + 1), sequence: 2 };
+    assert_eq!(tx.event(merchant, other_time).await.unwrap(), None);
+    assert_eq!(tx.event(MerchantId(merchant.0 + 1), id(2)).await.unwrap(), None);
+    let pending =
+        [tx.pending_webhooks(merchant, id(3)).await.unwrap(), tx.pending_webhooks(merchant, id(4)).await.unwrap()];
+    assert_eq!(pending, [0, 1]);
+}
+
+async fn lists_of_several_statuses_and_environments_are_one_list(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let mut invoices = Vec::new();
+    for number in 1..=6 {
+        let environment = if number % 2 == 0 { Environment::Mainnet } else { Environment::Devnet };
+        // Two of each second, so that the id decides between them.
+        let created = at(i64::try_from(number).unwrap() / 2);
+        let invoice = insert(&store, NewInvoice { environment, created, ..plain(merchant, number) }).await;
+        invoices.insert(0, invoice);
+    }
+    let paid = Standing { status: InvoiceStatus::Paid, ..unpaid(UsdMillis::from_millis(20_000)) };
+    let changed = invoices[2].clone();
+    store.does(move |tx| Box::pin(async move { tx.save_standing(&changed, &paid).await })).await;
+    store.record(&transfer(&invoices[2], 1, 0)).await;
+
+    let ids = |range: std::ops::Range<usize>| invoices[range].iter().map(|invoice| invoice.id).collect::<Vec<_>>();
+    let list = async |filter: &InvoiceFilter, part, limit| {
+        let mut reader = store.reader().await.unwrap();
+        let list = reader.tx().invoice_list(merchant, filter, part, limit).await.unwrap();
+        (list.invoices.iter().map(|invoice| invoice.id).collect::<Vec<_>>(), list.has_more)
+    };
+    let statuses = vec![InvoiceStatus::Paid, InvoiceStatus::Unpaid];
+    let place = |index: usize| InvoiceCursor::of(&invoices[index]);
+    for filter in [InvoiceFilter::default(), InvoiceFilter { statuses, ..InvoiceFilter::default() }] {
+        assert_eq!(list(&filter, Part::Newest, 6).await, (ids(0..6), false));
+        assert_eq!(list(&filter, Part::OlderThan(place(1)), 2).await, (ids(2..4), true));
+        assert_eq!(list(&filter, Part::NewerThan(place(4)), 3).await, (ids(1..4), true));
+        assert_eq!(list(&filter, Part::NewerThan(place(2)), 3).await, (ids(0..2), false));
+        assert_eq!(list(&filter, Part::Skip(4), 3).await, (ids(4..6), false));
+        let mut reader = store.reader().await.unwrap();
+        assert_eq!(reader.tx().count_invoices(merchant, &filter).await.unwrap(), 6);
+        let mut sums = reader.tx().invoice_sums(merchant, &filter).await.unwrap();
+        sums.sort_unstable_by_key(|sum| sum.count);
+        let sum = |status, count| StatusSum { status, count, due: UsdMillis::from_millis(count * 20_000) };
+        assert_eq!(sums, [sum(InvoiceStatus::Paid, 1), sum(InvoiceStatus::Unpaid, 5)]);
+    }
+    let payer = InvoiceFilter {
+        payer: Some("0xPAYER".into()),
+        payer_network: Some("ethereum".into()),
+        created: CreatedBetween { from: Some(at(0)), to: Some(at(9)) },
+        ..InvoiceFilter::default()
+    };
+    for part in [Part::Newest, Part::OlderThan(place(0)), Part::NewerThan(place(5)), Part::Skip(0)] {
+        assert_eq!(list(&payer, part, 6).await, (ids(2..3), false), "{part:?}");
+    }
+}
+
 async fn numbers_are_given_in_batches(store: Store) {
     let invoice = new_invoice(&store).await;
     for _ in 0..3 {
@@ -1006,7 +1092,9 @@ async fn a_stream_token_opens_its_stream_until_it_is_forgotten(store: Store) {
     let (old, new) = (CredentialHash::of("old"), CredentialHash::of("new"));
     let session = |expires_at| StreamSession { merchant: invoice.merchant, invoice: invoice.id, expires_at };
     for (hash, session) in [(old, session(UnixSeconds(99))), (new, session(UnixSeconds(100)))] {
-        store.does(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session).await })).await;
+        store
+            .does(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session, UnixMillis(0)).await }))
+            .await;
     }
     let read = async |hash| store.reader().await.unwrap().tx().stream_session(hash).await.unwrap();
     assert_eq!(read(old).await, Some(session(UnixSeconds(99))));
@@ -1014,6 +1102,42 @@ async fn a_stream_token_opens_its_stream_until_it_is_forgotten(store: Store) {
     let forgotten = store.does(|tx| Box::pin(async move { tx.forget_stream_tokens(UnixSeconds(100)).await })).await;
     assert_eq!(forgotten, 1);
     assert_eq!((read(old).await, read(new).await), (None, Some(session(UnixSeconds(100)))));
+}
+
+async fn of_an_invoice_s_stream_tokens_the_newest_are_kept(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let other = insert(&store, plain(invoice.merchant, 2)).await;
+    let remember = async |of: &InvoiceRecord, name: &str, created| {
+        let hash = CredentialHash::of(name);
+        let session = StreamSession { merchant: of.merchant, invoice: of.id, expires_at: UnixSeconds(99) };
+        let created = UnixMillis(created);
+        store.does(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session, created).await })).await;
+    };
+    remember(&other, "other", 0).await;
+    for (name, created) in [("second", 2), ("third", 3), ("first", 1)] {
+        remember(&invoice, name, created).await;
+    }
+    let (merchant, id) = (invoice.merchant, invoice.id);
+    let forgotten =
+        store.does(move |tx| Box::pin(async move { tx.forget_older_stream_tokens(merchant, id, 2).await })).await;
+    assert_eq!(forgotten, 1);
+    for (name, is_kept) in [("first", false), ("second", true), ("third", true), ("other", true)] {
+        let found = store.reader().await.unwrap().tx().stream_session(CredentialHash::of(name)).await.unwrap();
+        assert_eq!(found.is_some(), is_kept, "{name}");
+    }
+}
+
+async fn the_use_of_a_key_is_noted_once_in_a_while(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let (hash, id) = (CredentialHash::of("pk_2"), ApiKeyId::from_random(id(2)));
+    let key = NewApiKey { merchant, id, name: "shop".into(), hash, hint: "abcd".into(), created_at: NOW };
+    store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
+    for (after, expected) in [(0, 0), (59, 0), (60, 60), (61, 60)] {
+        let now = NOW.plus(after);
+        store.does(move |tx| Box::pin(async move { tx.note_api_key_use(merchant, id, now, 60).await })).await;
+        let key = store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap();
+        assert_eq!(key.last_used_at, Some(NOW.plus(expected)), "{after}");
+    }
 }
 
 async fn a_key_is_revoked_once_and_for_good(store: Store) {
@@ -1109,6 +1233,8 @@ macro_rules! store_contract {
             an_event_reads_back_as_written,
             events_are_numbered_without_gaps_in_the_order_of_their_commits,
             an_invoices_events_are_read_from_any_number_on,
+            the_log_is_listed_from_either_side_of_an_event,
+            lists_of_several_statuses_and_environments_are_one_list,
             numbers_are_given_in_batches,
             deliveries_are_queued_with_their_event_or_not_at_all,
             a_merchant_has_one_endpoint,
@@ -1119,6 +1245,8 @@ macro_rules! store_contract {
             an_event_that_keeps_failing_is_passed_after_a_minute,
             a_failing_event_holds_back_no_other_invoice,
             a_stream_token_opens_its_stream_until_it_is_forgotten,
+            of_an_invoice_s_stream_tokens_the_newest_are_kept,
+            the_use_of_a_key_is_noted_once_in_a_while,
             a_key_is_revoked_once_and_for_good,
             a_credential_belongs_to_a_merchant_that_exists,
             a_row_that_makes_no_sense_names_its_table_and_column,

@@ -7,7 +7,7 @@ use domain::{
 };
 use sqlx::any::AnyRow;
 
-use super::{StoreError, Tx, row::Columns};
+use super::{StoreError, Tx, invoice_lists::CreatedBetween, row::Columns, statement::Statement};
 
 /// An event to be written; `object` and `previous_attributes` are JSON.
 #[derive(Clone, Debug)]
@@ -36,6 +36,33 @@ pub struct StoredEvent {
     pub previous_attributes: Option<String>,
     pub request_id: Option<String>,
     pub idempotency_key: Option<String>,
+}
+
+/// Which events are meant by their type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventTypes {
+    All,
+    One(String),
+    /// Those whose type begins like that.
+    Below(String),
+}
+
+/// Which of a merchant's events are meant; what is empty or `None` does not restrict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Any of these.
+    pub types: Vec<EventTypes>,
+    pub invoice: Option<InvoiceId>,
+    pub environment: Option<wire::Environment>,
+    pub created: CreatedBetween,
+}
+
+/// Which part of the log is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventPart {
+    Newest,
+    Before(EventId),
+    After(EventId),
 }
 
 impl Tx<'_> {
@@ -139,6 +166,64 @@ impl Tx<'_> {
         rows.iter().map(read_event).collect()
     }
 
+    /// At most `limit` of a merchant's events, newest first, and whether there are more in the direction
+    /// that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn event_list(
+        &mut self,
+        merchant: MerchantId,
+        filter: &EventFilter,
+        part: EventPart,
+        limit: usize,
+    ) -> Result<(Vec<StoredEvent>, bool), StoreError> {
+        let statement = list_statement(merchant, filter, part, limit);
+        let rows = statement.query().fetch_all(&mut *self.connection).await?;
+        let mut events = rows.iter().map(read_event).collect::<Result<Vec<_>, _>>()?;
+        let has_more = limit < events.len();
+        events.truncate(limit);
+        if matches!(part, EventPart::After(_)) {
+            events.reverse();
+        }
+        Ok((events, has_more))
+    }
+
+    /// A merchant's event by its whole id.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn event(&mut self, merchant: MerchantId, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
+        let row = sqlx::query("SELECT * FROM events WHERE merchant_id = $1 AND sequence = $2 AND created_ms = $3")
+            .bind(merchant.0)
+            .bind(id.sequence)
+            .bind(id.created.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.as_ref().map(read_event).transpose()
+    }
+
+    /// How many webhooks about an event have neither arrived nor been given up.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn pending_webhooks(&mut self, merchant: MerchantId, id: EventId) -> Result<u32, StoreError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS pending FROM events e JOIN webhook_endpoints w ON w.merchant_id = e.merchant_id
+             JOIN deliveries d ON d.merchant_id = w.merchant_id AND d.endpoint_id = w.endpoint_id
+                AND d.event_key = e.event_key
+             WHERE e.merchant_id = $1 AND e.sequence = $2 AND d.due_ms IS NOT NULL",
+        )
+        .bind(merchant.0)
+        .bind(id.sequence)
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Columns::of(&row, "deliveries").number("pending")
+    }
+
     /// The newest number in the log; 0 while it is empty.
     ///
     /// # Errors
@@ -149,6 +234,57 @@ impl Tx<'_> {
             sqlx::query("SELECT value FROM counters WHERE name = 'events'").fetch_one(&mut *self.connection).await?;
         Columns::of(&row, "counters").integer("value")
     }
+}
+
+/// The query that finds a part of the log and one event more.
+fn list_statement(merchant: MerchantId, filter: &EventFilter, part: EventPart, limit: usize) -> Statement {
+    let mut statement = Statement::of("SELECT * FROM events WHERE merchant_id = ");
+    statement.bind(merchant.0);
+    // What has no number yet is not in the log yet.
+    let (cursor, comparison, order) = match part {
+        EventPart::Newest => (0, ">", "DESC"),
+        EventPart::Before(id) => (id.sequence, "<", "DESC"),
+        EventPart::After(id) => (id.sequence, ">", "ASC"),
+    };
+    statement.push(&format!(" AND sequence {comparison} "));
+    statement.bind(cursor);
+    if let Some(invoice) = filter.invoice {
+        statement.push(" AND invoice_id = ");
+        statement.bind(invoice.to_string());
+    }
+    if let Some(environment) = filter.environment {
+        statement.push(" AND environment = ");
+        statement.bind(environment.as_str().to_owned());
+    }
+    if let Some(from) = filter.created.from {
+        statement.push(" AND created_ms >= ");
+        statement.bind(from.0);
+    }
+    if let Some(to) = filter.created.to {
+        statement.push(" AND created_ms <= ");
+        statement.bind(to.0);
+    }
+    for (index, types) in filter.types.iter().enumerate() {
+        statement.push(if index == 0 { " AND (" } else { " OR " });
+        match types {
+            EventTypes::All => statement.push("1 = 1"),
+            EventTypes::One(name) => {
+                statement.push("event_type = ");
+                statement.bind(name.clone());
+            }
+            EventTypes::Below(start) => {
+                // LIKE would take an underscore for any character.
+                statement.push(&format!("SUBSTR(event_type, 1, {}) = ", start.len()));
+                statement.bind(start.clone());
+            }
+        }
+    }
+    if !filter.types.is_empty() {
+        statement.push(")");
+    }
+    statement.push(&format!(" ORDER BY sequence {order} LIMIT "));
+    statement.bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
+    statement
 }
 
 pub(super) fn read_event(row: &AnyRow) -> Result<StoredEvent, StoreError> {
@@ -164,4 +300,36 @@ pub(super) fn read_event(row: &AnyRow) -> Result<StoredEvent, StoreError> {
         request_id: columns.optional_text("request_id")?,
         idempotency_key: columns.optional_text("idempotency_key")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+    use crate::{store::Store, testing::TempDir};
+
+    async fn plan(filter: EventFilter, part: EventPart) -> String {
+        let dir = TempDir::new();
+        let (store, _writer) = Store::open_file(&dir.path().join("test.db")).await.unwrap();
+        let mut reader = store.reader().await.unwrap();
+        let mut statement = list_statement(MerchantId(1), &filter, part, 10);
+        statement.explain();
+        let rows = statement.query().fetch_all(&mut *reader.tx().connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
+    }
+
+    #[tokio::test]
+    async fn the_log_is_read_from_an_index_in_its_order() {
+        let id = EventId { created: UnixMillis(1), sequence: 7 };
+        let invoice = Some(InvoiceId::from_random([1; 16]));
+        for part in [EventPart::Newest, EventPart::Before(id), EventPart::After(id)] {
+            let types = vec![EventTypes::Below("invoice.".to_owned()), EventTypes::One("test.ping".to_owned())];
+            let all = plan(EventFilter { types, ..EventFilter::default() }, part).await;
+            assert!(all.contains("USING INDEX events_by_merchant ("), "{all}");
+            let one = plan(EventFilter { invoice, ..EventFilter::default() }, part).await;
+            assert!(one.contains("USING INDEX events_by_invoice ("), "{one}");
+            assert!(!format!("{all}{one}").contains("TEMP B-TREE"), "{all} {one}");
+        }
+    }
 }

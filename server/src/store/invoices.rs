@@ -258,6 +258,49 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Sets until when an invoice's address is watched; part of a change that raises the version itself.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn set_watched_until(
+        &mut self,
+        merchant: MerchantId,
+        id: InvoiceId,
+        until: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE invoices SET watched_until = $3 WHERE merchant_id = $1 AND invoice_id = $2")
+            .bind(merchant.0)
+            .bind(id.to_string())
+            .bind(until.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Notes when an invoice was canceled; what follows from that is for a fold to say.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn cancel_invoice(
+        &mut self,
+        merchant: MerchantId,
+        id: InvoiceId,
+        now: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE invoices SET canceled_at = $3
+             WHERE merchant_id = $1 AND invoice_id = $2 AND canceled_at IS NULL",
+        )
+        .bind(merchant.0)
+        .bind(id.to_string())
+        .bind(now.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
     /// Open invoices whose time was up before `now`, the oldest first, at most `limit`.
     ///
     /// # Errors
@@ -286,7 +329,7 @@ pub(super) fn read_key(row: &AnyRow, table: &'static str) -> Result<(MerchantId,
     Ok((MerchantId(columns.integer("merchant_id")?), columns.parsed("invoice_id")?))
 }
 
-fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
+pub(super) fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
     let columns = Columns::of(row, "invoices");
     let usd = |column| columns.number::<u64>(column).map(UsdMillis::from_millis);
     let time = |column| columns.optional_integer(column).map(|time| time.map(UnixSeconds));
@@ -363,7 +406,7 @@ pub(super) fn status_text(status: InvoiceStatus) -> &'static str {
     }
 }
 
-fn parse_status(text: &str) -> Option<InvoiceStatus> {
+pub(super) fn parse_status(text: &str) -> Option<InvoiceStatus> {
     use InvoiceStatus::{Canceled, Expired, Paid, Underpaid, Unpaid};
     [Unpaid, Underpaid, Paid, Expired, Canceled].into_iter().find(|status| status_text(*status) == text)
 }

@@ -9,10 +9,12 @@ mod chain;
 mod deliveries;
 mod engine;
 mod events;
+mod invoice_lists;
 mod invoices;
 mod merchants;
 mod quotes;
 mod row;
+mod statement;
 mod stream_tokens;
 mod transfers;
 
@@ -31,7 +33,8 @@ use tokio::{
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
 pub use deliveries::{DueDelivery, Endpoint};
-pub use events::{NewEvent, StoredEvent};
+pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
+pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, NewInvoice};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;

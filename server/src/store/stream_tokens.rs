@@ -3,7 +3,7 @@
 use domain::{
     id::{InvoiceId, MerchantId},
     signature::CredentialHash,
-    time::UnixSeconds,
+    time::{UnixMillis, UnixSeconds},
 };
 
 use super::{StoreError, Tx, row::Columns};
@@ -24,13 +24,16 @@ impl Tx<'_> {
         &mut self,
         hash: CredentialHash,
         session: &StreamSession,
+        created: UnixMillis,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO stream_tokens (merchant_id, token_hash, invoice_id, expires_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO stream_tokens (merchant_id, token_hash, invoice_id, created_ms, expires_at)
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(session.merchant.0)
         .bind(hash.to_string())
         .bind(session.invoice.to_string())
+        .bind(created.0)
         .bind(session.expires_at.0)
         .execute(&mut *self.connection)
         .await?;
@@ -54,6 +57,30 @@ impl Tx<'_> {
             invoice: columns.parsed("invoice_id")?,
             expires_at: UnixSeconds(columns.integer("expires_at")?),
         }))
+    }
+
+    /// Forgets an invoice's tokens but for the newest `kept`.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn forget_older_stream_tokens(
+        &mut self,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+        kept: i64,
+    ) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "DELETE FROM stream_tokens WHERE merchant_id = $1 AND invoice_id = $2 AND token_hash NOT IN (
+                SELECT token_hash FROM stream_tokens WHERE merchant_id = $1 AND invoice_id = $2
+                ORDER BY created_ms DESC, token_hash LIMIT $3)",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .bind(kept)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected())
     }
 
     /// Forgets tokens that expired before `now`.

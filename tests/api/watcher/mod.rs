@@ -203,6 +203,44 @@ async fn a_payment_during_two_hours_of_outage_is_on_time() {
 }
 
 #[tokio::test]
+async fn a_payment_is_found_however_long_the_server_was_down_after_it() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(20_000, USDC).await;
+    shop.catch_up().await;
+    shop.pay(order, 20_000).await;
+
+    shop.clock.advance_seconds(60 * 86_400);
+    shop.chain.increase_time(60 * 86_400).await.unwrap();
+    shop.chain.mine(PAID_AFTER).await.unwrap();
+    shop.catch_up().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+}
+
+#[tokio::test]
+async fn a_sweep_is_seen_however_late_it_comes() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(20_000, USDC).await;
+    shop.pay(order, 20_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+
+    shop.clock.advance_seconds(60 * 86_400);
+    shop.chain.increase_time(60 * 86_400).await.unwrap();
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
+    let plans = plan_sweeps(&shop.app, None, None).await.unwrap();
+    let sweep = send_sweep(&shop.app, &plans[0]).await.unwrap();
+    shop.chain.mined(sweep.parse().unwrap()).await.unwrap();
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let case = shop.case(order).await;
+    assert_eq!(case.payments[0].settlement, SettlementStatus::Settled);
+    assert_eq!(plan_sweeps(&shop.app, None, None).await.unwrap(), []);
+    let grace = shop.app.config.invoices.watch_ended_days * 86_400;
+    assert!(case.invoice.watched_until.unwrap() <= shop.app.clock.now().plus(grace), "and then it is let go");
+}
+
+#[tokio::test]
 async fn a_watcher_that_was_outrun_starts_anew() {
     let mut shop = Shop::open().await;
     let order = shop.order(20_000, USDC).await;
@@ -214,6 +252,22 @@ async fn a_watcher_that_was_outrun_starts_anew() {
     shop.catch_up().await;
     check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
     assert_eq!(shop.case(order).await.payments.len(), 1);
+}
+
+#[tokio::test]
+async fn a_network_that_is_no_longer_watched_is_not_quoted() {
+    let mut shop = Shop::open_with(|network, _| {
+        network["ring_blocks"] = json!(6);
+        network["poll_ms"] = json!(50);
+    })
+    .await;
+    let order = shop.order(20_000, USDC).await;
+    shop.chain.mine(20).await.unwrap();
+    shop.catch_up().await;
+    shop.chain.reorg(10).await.unwrap();
+    pepay::chains::run(shop.app.clone(), shop.app.config.networks[0].clone()).await;
+    let refused = pepay::invoicing::choose(&shop.app, shop.merchant, order.id, "ethereum", USDC).await;
+    assert!(matches!(refused, Err(pepay::invoicing::QuoteError::NotOffered(USDC))), "{refused:?}");
 }
 
 #[tokio::test]
@@ -337,6 +391,24 @@ async fn old_balances_that_are_gone_are_made_up_for_by_transactions() {
     })
     .await;
     check_all_is_found(shop).await;
+}
+
+#[tokio::test]
+async fn a_lie_about_one_block_adds_nothing_to_what_arrived() {
+    let (mut shop, _relay) = behind_a_relay(true, |call, answer| {
+        // Of the last block of a stretch all addresses are asked for together, of others one.
+        if call["method"] == "eth_getBalance" && answer["is_alone"] == true {
+            answer["result"] = json!("0xffffffffffffffffffff");
+        }
+    })
+    .await;
+    let orders = [shop.order(20_000, ETH).await, shop.order(20_000, ETH).await];
+    shop.catch_up().await;
+    shop.pay_native(orders[0], milliether(4)).await;
+    shop.chain.mine(40).await.unwrap();
+    shop.catch_up().await;
+    check(&shop.case(orders[0]).await, InvoiceStatus::Underpaid, 8_000);
+    shop.check_conservation(orders[0]).await;
 }
 
 /// Every log, changed in one way, must stop the step and leave nothing behind.
@@ -620,6 +692,46 @@ async fn native_coin_that_nothing_explains_is_booked_on_its_block() {
     shop.check_conservation(first).await;
 }
 
+async fn check_ended_once_a_minute(restarts: bool) {
+    let (mut shop, relay) = behind_a_relay(true, |_, _| {}).await;
+    let order = shop.order(20_000, ETH).await;
+    shop.pay_native(order, milliether(10)).await;
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    shop.chain.increase_time(3600).await.unwrap();
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
+
+    relay.asked();
+    let late = shop.pay_native(order, milliether(3)).await;
+    let block = shop.chain.mined(late).await.unwrap().block_number;
+    shop.catch_up().await;
+    shop.chain.mine(5).await.unwrap();
+    shop.catch_up().await;
+    assert!(!relay.asked().iter().any(|method| method == "eth_getBalance"));
+
+    if restarts {
+        shop = shop.restart().await;
+    } else {
+        shop.chain.increase_time(60).await.unwrap();
+    }
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
+    let record = &shop.case(order).await.payments[1].record;
+    assert_eq!((record.tx_id.clone(), record.block_number), (late.to_string(), block));
+    shop.check_conservation(order).await;
+}
+
+#[tokio::test]
+async fn balances_of_ended_invoices_are_asked_for_once_a_minute() {
+    check_ended_once_a_minute(false).await;
+}
+
+#[tokio::test]
+async fn balances_of_ended_invoices_are_asked_for_after_a_restart() {
+    check_ended_once_a_minute(true).await;
+}
+
 #[tokio::test]
 async fn a_reverted_transaction_with_value_is_ignored() {
     let mut shop = Shop::open().await;
@@ -694,6 +806,27 @@ async fn a_payment_swept_in_its_own_transaction_is_found() {
 async fn a_payment_swept_in_its_own_transaction_is_found_without_traces() {
     let (shop, _relay) = behind_a_relay(true, no_traces).await;
     check_paid_and_swept_at_once(shop, false).await;
+}
+
+#[tokio::test]
+async fn coin_that_came_after_the_sweep_in_its_transaction_is_not_settled_by_it() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(20_000, ETH).await;
+    shop.pay_native(order, milliether(10)).await;
+    shop.catch_up().await;
+    // The wallet sends half of what it is swept right back.
+    let bounce = format!("0x5f5f5f5f3460011c73{}5af100", hex::encode(order.deposit));
+    shop.chain.rpc("anvil_setCode", json!([WALLET, bounce])).await.unwrap();
+    let sweep = shop.chain.sweep(shop.payer(), WALLET, &[order.salt], &[Address::ZERO]).await.unwrap();
+    shop.chain.mined(sweep).await.unwrap();
+    assert_eq!(shop.chain.native_balance(order.deposit).await.unwrap(), milliether(5));
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let case = shop.case(order).await;
+    let settlements: Vec<_> = case.payments.iter().map(|payment| payment.settlement).collect();
+    assert_eq!(settlements, [SettlementStatus::Settled, SettlementStatus::Pending]);
+    assert_eq!(plan_sweeps(&shop.app, None, None).await.unwrap().len(), 1);
+    shop.check_conservation(order).await;
 }
 
 #[tokio::test]
@@ -783,6 +916,29 @@ async fn only_a_sensible_feed_gives_a_price() {
     assert!(matches!(set(2500, 0).await, Err(NoPrice::Jumped { .. })));
     assert_eq!(set(2510, 0).await.map(Rate::usd_e8), Ok(251_000_000_000));
     assert_eq!(shop.app.prices.current(USDC).await.map(Rate::usd_e8), Ok(100_000_000));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_stands_still_gives_no_price() {
+    let shop = Shop::open().await;
+    assert_eq!(shop.app.prices.current(ETH).await.map(Rate::usd_e8), Ok(200_000_000_000));
+    shop.clock.advance_seconds(2 * 3600);
+    assert!(matches!(shop.app.prices.current(ETH).await, Err(NoPrice::Stale { .. })));
+}
+
+#[tokio::test]
+async fn prices_are_read_before_anybody_asks() {
+    let (shop, relay) = behind_a_relay(true, |_, _| {}).await;
+    let task = shop.app.spawn(pepay::rates::run(shop.app.clone()));
+    let mut reads = 0;
+    while reads < 2 {
+        tokio::task::yield_now().await;
+        reads += relay.asked().iter().filter(|method| *method == "eth_call").count();
+    }
+    assert_eq!(shop.app.prices.current(ETH).await.map(Rate::usd_e8), Ok(200_000_000_000));
+    assert_eq!(relay.asked(), [""; 0]);
+    shop.app.shutdown.cancel();
+    task.await.unwrap();
 }
 
 fn no_traces(call: &Value, answer: &mut Value) {

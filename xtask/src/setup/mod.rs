@@ -136,7 +136,7 @@ fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {
     let wasm_opt = wasm::find_optimizer(&steps.next("wasm-opt"))?;
     node::find(&steps.next("Node.js"))?;
 
-    let versions = format!("{} / trunk {TRUNK} / wasm-bindgen {wasm_bindgen} / {wasm_opt}", compiler.version());
+    let versions = format!("{} / trunk {TRUNK} / wasm-bindgen {wasm_bindgen} / {wasm_opt}", compiler.description());
     Ok(PageTools { compiler, folders, versions })
 }
 

@@ -10,7 +10,7 @@ mod native;
 mod node;
 mod position;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use alloy_primitives::{Address, U256};
 use domain::{
@@ -21,7 +21,7 @@ use wire::deposit_address::FACTORY;
 
 use self::{
     logs::{EVENTS, Event, Log, Scope},
-    native::{Account, Arrival},
+    native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
 };
 use super::rpc::{FaultKind, RpcError};
@@ -46,6 +46,9 @@ const FIRST_LOOK_BACK: u64 = 64;
 /// A head below the cursor is believed when it is seen so often in a row: one look may have hit an
 /// endpoint that lags behind.
 const LOOKS_AT_A_LOWER_HEAD: u32 = 3;
+/// So often, by the chain's clock, the balances of ended invoices are asked for: there are many, and what
+/// comes to them is late. Their logs are read like those of others.
+const ENDED_EVERY_SECONDS: i64 = 60;
 /// Headers compared at once on the way back to a fork.
 const FORK_STRIDE: usize = 32;
 
@@ -60,6 +63,11 @@ pub struct Watcher {
     group: usize,
     /// What each invoice's address held of the native coin at the cursor; `None` until it is loaded.
     holdings: Option<Holdings>,
+    shortfalls: Shortfalls,
+    /// The newest block at which the balances of ended invoices were asked for; `None` if that is not known.
+    ended_checked: Option<BlockRef>,
+    /// Addresses that coin was found on since then. It must not be found a second time in those blocks.
+    found_since: HashSet<Address>,
     lower_heads: u32,
 }
 
@@ -104,6 +112,7 @@ pub enum StepError {
 pub struct Reading {
     pub scan: Scan,
     pub is_at_head: bool,
+    checks_ended: bool,
 }
 
 /// What looking at the chain led to.
@@ -127,6 +136,9 @@ impl Watcher {
             range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
             group: network.max_topics.max(1),
             holdings: None,
+            shortfalls: Shortfalls::default(),
+            ended_checked: None,
+            found_since: HashSet::new(),
             lower_heads: 0,
             app,
             network,
@@ -224,13 +236,22 @@ impl Watcher {
     ///
     /// If the database refuses.
     pub async fn record(&mut self, reading: Reading) -> Result<Step, StepError> {
-        let Reading { scan, is_at_head } = reading;
+        let Reading { scan, is_at_head, checks_ended } = reading;
         failpoint::pass("watcher.before_record");
         let holdings = self.holdings.take().map(|holdings| self.holdings_after(holdings, &scan));
+        // Unless all goes well it is not known any more.
+        let ended_checked = match self.ended_checked.take() {
+            _ if checks_ended => scan.blocks.last().cloned(),
+            checked => checked,
+        };
         match record_scan(&self.app, scan).await {
             Ok(()) => {
                 failpoint::pass("watcher.after_record");
                 self.holdings = holdings;
+                self.ended_checked = ended_checked;
+                if checks_ended {
+                    self.found_since.clear();
+                }
                 Ok(Step::Recorded { is_at_head })
             }
             Err(RecordError::CursorMoved(_)) => Ok(Step::Outrun),
@@ -278,14 +299,21 @@ impl Watcher {
 
         // Read after the head: an address is handed out only once its quote is stored, so nobody can have
         // paid to an address that is not on this list in a block up to that head.
+        // And what was watched when these blocks were made: our clock may be far ahead of them, after a long
+        // outage or a jump.
         let now = self.app.clock.now();
-        let watched = self.app.store.reader().await?.tx().watched_deposits(now).await?;
+        let since = blocks.first().map_or(now, |block| block.time.min(now));
+        let watched = self.app.store.reader().await?.tx().watched_deposits(since).await?;
         let watched: HashMap<Address, WatchedDeposit> =
             watched.into_iter().map(|deposit| (deposit.address, deposit)).collect();
 
         let logs = self.read_logs(&blocks, &watched).await?;
+        let skipped = match &forked_at {
+            Some(_) => self.skipped_for_ended(base.as_ref(), None, &blocks).await?,
+            None => self.skipped_for_ended(base.as_ref(), self.ended_checked.as_ref(), &blocks).await?,
+        };
         let native = match self.native_token().cloned() {
-            Some(token) => self.read_native(&token, base, &blocks, &watched, &logs).await?,
+            Some(token) => self.read_native(&token, base, &blocks, skipped.as_deref(), &watched, &logs).await?,
             None => Vec::new(),
         };
         let mut scan = Scan {
@@ -298,7 +326,32 @@ impl Watcher {
         };
         scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native).await;
         scan.blocks = blocks;
-        Ok(Look::Read(Box::new(Reading { scan, is_at_head: last == head_number || head_number < first })))
+        let is_at_head = last == head_number || head_number < first;
+        Ok(Look::Read(Box::new(Reading { scan, is_at_head, checks_ended: skipped.is_some() })))
+    }
+
+    /// If it is time to ask for the balances of ended invoices: the blocks before `blocks` in which that was
+    /// not done, oldest first.
+    async fn skipped_for_ended(
+        &self,
+        base: Option<&BlockRef>,
+        checked: Option<&BlockRef>,
+        blocks: &[BlockRef],
+    ) -> Result<Option<Vec<BlockRef>>, StepError> {
+        let (Some(base), Some(last)) = (base, blocks.last()) else { return Ok(Some(Vec::new())) };
+        // Where it is not known, it was not longer ago than this.
+        let since = checked.map_or(base.time.plus(-ENDED_EVERY_SECONDS), |checked| checked.time);
+        if checked.is_some() && last.time < since.plus(ENDED_EVERY_SECONDS) {
+            return Ok(None);
+        }
+        let is_skipped = |block: &BlockRef| {
+            let is_new = checked.map_or(since <= block.time, |checked| checked.number < block.number);
+            is_new && block.number <= base.number
+        };
+        let mut skipped = self.app.store.reader().await?.tx().remembered_blocks(&self.network.name).await?;
+        skipped.retain(is_skipped);
+        skipped.reverse();
+        Ok(Some(skipped))
     }
 
     /// Headers in order, each the child of the one before it.
@@ -378,6 +431,7 @@ impl Watcher {
         token: &TokenConfig,
         base: Option<BlockRef>,
         blocks: &[BlockRef],
+        skipped: Option<&[BlockRef]>,
         watched: &HashMap<Address, WatchedDeposit>,
         logs: &[Log],
     ) -> Result<Vec<Arrival>, StepError> {
@@ -403,7 +457,22 @@ impl Watcher {
             account.swept = sweeps.remove(&account.deposit).unwrap_or_default();
         }
         self.holdings = Some(holdings);
-        native::arrivals(&mut self.node, blocks, &accounts).await
+        let began = blocks.first().map(|first| first.time);
+        let (ended, open): (Vec<Account>, Vec<Account>) = accounts.into_iter().partition(|account| {
+            let ended_at = watched.get(&account.deposit).and_then(|deposit| deposit.ended_at);
+            // A sweep hides what it took from any later look.
+            account.swept.is_empty() && ended_at.zip(began).is_some_and(|(ended_at, began)| ended_at < began)
+        });
+        let mut arrivals = native::arrivals(&mut self.node, blocks, &open, &mut self.shortfalls).await?;
+        if let Some(skipped) = skipped {
+            let all = [skipped, blocks].concat();
+            let (known, ended): (Vec<_>, Vec<_>) =
+                ended.into_iter().partition(|account| self.found_since.contains(&account.deposit));
+            arrivals.extend(native::arrivals(&mut self.node, &all, &ended, &mut self.shortfalls).await?);
+            arrivals.extend(native::arrivals(&mut self.node, blocks, &known, &mut self.shortfalls).await?);
+        }
+        self.found_since.extend(arrivals.iter().map(|arrival| arrival.deposit));
+        Ok(arrivals)
     }
 
     async fn load_holdings(&self, token: TokenId, at: Option<BlockRef>) -> Result<Holdings, StepError> {
@@ -475,7 +544,7 @@ impl Watcher {
                 Arrival {
                     deposit: log.deposit,
                     amount: log.amount,
-                    block: log.block,
+                    block: blocks.get(log.block)?.clone(),
                     tx_id: log.transaction.to_string(),
                     position: position::of_log(log.transaction_index, log.index),
                     payer: Some(payer),
@@ -485,27 +554,25 @@ impl Watcher {
         });
         let mut arrivals: Vec<(Address, Arrival)> =
             tokens.chain(native.into_iter().map(|arrival| (Address::ZERO, arrival))).collect();
-        arrivals.sort_by_key(|(_, arrival)| (arrival.block, arrival.position));
+        arrivals.sort_by_key(|(_, arrival)| (arrival.block.number, arrival.position));
 
-        let mut prices: HashMap<(TokenId, usize), Option<Rate>> = HashMap::new();
+        let mut prices: HashMap<(TokenId, u64), Option<Rate>> = HashMap::new();
         let mut ordinals: HashMap<(String, Address, Address), u32> = HashMap::new();
         let mut transfers = Vec::with_capacity(arrivals.len());
         for (asset, arrival) in arrivals {
-            let (Some(token), Some(deposit), Some(block)) =
-                (self.token_at(asset), watched.get(&arrival.deposit), blocks.get(arrival.block))
-            else {
+            let (Some(token), Some(deposit)) = (self.token_at(asset), watched.get(&arrival.deposit)) else {
                 continue;
             };
-            let price = match prices.get(&(token.token_id(), arrival.block)) {
+            let price = match prices.get(&(token.token_id(), arrival.block.number)) {
                 Some(price) => *price,
-                None => self.price_at(token, block).await,
+                None => self.price_at(token, &arrival.block).await,
             };
-            prices.insert((token.token_id(), arrival.block), price);
+            prices.insert((token.token_id(), arrival.block.number), price);
             let ordinal = ordinals.entry((arrival.tx_id.clone(), asset, arrival.deposit)).or_default();
             transfers.push(SeenTransfer {
                 merchant: deposit.merchant,
                 invoice: deposit.invoice,
-                block: block.clone(),
+                block: arrival.block,
                 tx_id: arrival.tx_id,
                 log_index: arrival.position,
                 ordinal: *ordinal,

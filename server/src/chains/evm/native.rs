@@ -20,8 +20,7 @@ use crate::store::BlockRef;
 pub struct Arrival {
     pub deposit: Address,
     pub amount: U256,
-    /// Its block, as an index into the blocks read.
-    pub block: usize,
+    pub block: BlockRef,
     pub tx_id: String,
     pub position: i64,
     pub payer: Option<Address>,
@@ -46,6 +45,22 @@ struct Rise {
     held: U256,
     /// What was swept out of it in that block.
     swept: U256,
+}
+
+/// Addresses that hold less than arrived. Each is told of once, and again only when that changes.
+#[derive(Debug, Default)]
+pub struct Shortfalls(HashMap<Address, U256>);
+
+impl Shortfalls {
+    fn is_news(&mut self, deposit: Address, missing: U256) -> bool {
+        match missing {
+            U256::ZERO => {
+                self.0.remove(&deposit);
+                false
+            }
+            missing => self.0.insert(deposit, missing) != Some(missing),
+        }
+    }
 }
 
 impl Account {
@@ -80,15 +95,22 @@ impl Account {
 }
 
 /// Finds what arrived in `blocks`.
-pub async fn arrivals(node: &mut Node, blocks: &[BlockRef], accounts: &[Account]) -> Result<Vec<Arrival>, StepError> {
+pub async fn arrivals(
+    node: &mut Node,
+    blocks: &[BlockRef],
+    accounts: &[Account],
+    shortfalls: &mut Shortfalls,
+) -> Result<Vec<Arrival>, StepError> {
     let Some((last, newest)) = blocks.len().checked_sub(1).zip(blocks.last()) else { return Ok(Vec::new()) };
     let addresses: Vec<Address> = accounts.iter().map(|account| account.deposit).collect();
     let balances = node.balances(&addresses, newest).await?.ok_or(StepError::Moved)?;
     let mut rises: HashMap<usize, Vec<Rise>> = HashMap::new();
     for (account, balance) in accounts.iter().zip(balances) {
-        if balance.saturating_add(account.swept_until(last)) < account.held {
+        let missing = account.held.saturating_sub(balance.saturating_add(account.swept_until(last)));
+        if shortfalls.is_news(account.deposit, missing) {
             tracing::error!(
                 payment.address = %account.deposit,
+                payment.missing = %missing,
                 "ALARM: a deposit address holds less than arrived and was not swept"
             );
         }
@@ -104,7 +126,7 @@ pub async fn arrivals(node: &mut Node, blocks: &[BlockRef], accounts: &[Account]
     in_order.sort_by_key(|(block, _)| *block);
     let mut arrivals = Vec::new();
     for (block, rises) in in_order {
-        arrivals.extend(explain(node, blocks, block, &rises).await?);
+        arrivals.extend(explain(node, &blocks[block], &rises).await?);
     }
     Ok(arrivals)
 }
@@ -141,7 +163,8 @@ async fn locate(
             found.extend(locate_by_transactions(node, blocks, account, first..=last, before, after).await?);
             continue;
         };
-        let halfway = account.arrived_until(middle, balance);
+        // An endpoint that lies of one block must not make more of it than there is.
+        let halfway = account.arrived_until(middle, balance).clamp(before, after);
         open.push(Stretch { first: middle + 1, last, before: halfway, after });
         open.push(Stretch { first, last: middle, before, after: halfway });
     }
@@ -174,13 +197,7 @@ async fn locate_by_transactions(
 }
 
 /// Tells where each rise of a block came from.
-async fn explain(
-    node: &mut Node,
-    blocks: &[BlockRef],
-    block: usize,
-    rises: &[Rise],
-) -> Result<Vec<Arrival>, StepError> {
-    let here = &blocks[block];
+async fn explain(node: &mut Node, here: &BlockRef, rises: &[Rise]) -> Result<Vec<Arrival>, StepError> {
     let deposits: Vec<Address> = rises.iter().map(|rise| rise.deposit).collect();
     let mut arrivals: Vec<Arrival> = direct_payments(node, here, &deposits)
         .await?
@@ -188,7 +205,7 @@ async fn explain(
         .map(|(transaction, deposit)| Arrival {
             deposit,
             amount: transaction.value,
-            block,
+            block: here.clone(),
             tx_id: transaction.hash.to_string(),
             position: position::of_native(transaction.index.to(), 0),
             payer: Some(transaction.from),
@@ -202,7 +219,7 @@ async fn explain(
         .filter(|(_, missing)| *missing != U256::ZERO)
         .collect();
     if !missing.is_empty() && node.can_trace {
-        let inner = inner_payments(node, here, block, &missing).await?;
+        let inner = inner_payments(node, here, &missing).await?;
         for (deposit, missing) in &missing {
             // A tracer that tells more than the balance rose by is not believed.
             if sum_for(*deposit, &inner) <= *missing {
@@ -212,7 +229,7 @@ async fn explain(
     }
     for rise in rises {
         let explained = sum_for(rise.deposit, &arrivals);
-        arrivals.extend(unexplained(rise, explained, here, block));
+        arrivals.extend(unexplained(rise, explained, here));
     }
     Ok(arrivals)
 }
@@ -226,7 +243,7 @@ fn sum_for(deposit: Address, arrivals: &[Arrival]) -> U256 {
 
 /// The part of a rise that nothing explains, under an id made of the block. What a sweep of the same
 /// block took must have arrived before it, the rest after.
-fn unexplained(rise: &Rise, explained: U256, here: &BlockRef, block: usize) -> Vec<Arrival> {
+fn unexplained(rise: &Rise, explained: U256, here: &BlockRef) -> Vec<Arrival> {
     let missing = rise.amount.saturating_sub(explained);
     let swept = rise.swept.saturating_sub(rise.held).saturating_sub(explained).min(missing);
     [(swept, position::before_all(rise.deposit)), (missing.saturating_sub(swept), position::after_all(rise.deposit))]
@@ -235,7 +252,7 @@ fn unexplained(rise: &Rise, explained: U256, here: &BlockRef, block: usize) -> V
         .map(|(amount, position)| Arrival {
             deposit: rise.deposit,
             amount,
-            block,
+            block: here.clone(),
             tx_id: format!("internal:{}", here.hash),
             position,
             payer: None,
@@ -270,7 +287,6 @@ async fn direct_payments(
 async fn inner_payments(
     node: &mut Node,
     here: &BlockRef,
-    block: usize,
     missing: &HashMap<Address, U256>,
 ) -> Result<Vec<Arrival>, StepError> {
     let Some(traces) = node.traces(here).await? else { return Ok(Vec::new()) };
@@ -283,17 +299,24 @@ async fn inner_payments(
         let mut nth = 0;
         let mut calls = Vec::new();
         inner_values(trace, &mut calls);
-        for (from, to, amount) in calls {
+        let mut last_sweep = HashMap::new();
+        for (call, (from, ..)) in calls.iter().enumerate() {
+            last_sweep.insert(*from, call);
+        }
+        for (call, (from, to, amount)) in calls.into_iter().enumerate() {
             if !missing.contains_key(&to) {
                 continue;
             }
             nth += 1;
+            // Only a sweep takes coin out of a deposit address.
+            let is_left = last_sweep.get(&to).is_some_and(|sweep| *sweep < call);
+            let position = if is_left { position::of_native_after_sweep } else { position::of_native };
             arrivals.push(Arrival {
                 deposit: to,
                 amount,
-                block,
+                block: here.clone(),
                 tx_id: transaction.hash.to_string(),
-                position: position::of_native(transaction.index.to(), nth),
+                position: position(transaction.index.to(), nth),
                 payer: Some(from),
             });
         }
@@ -335,7 +358,7 @@ mod tests {
         let (amount, held, swept) = rise;
         let rise = Rise { deposit: DEPOSIT, amount: units(amount), held: units(held), swept: units(swept) };
         let block = BlockRef { number: 7, hash: B256::ZERO.to_string(), time: UnixSeconds(0) };
-        let arrivals = unexplained(&rise, units(explained), &block, 0);
+        let arrivals = unexplained(&rise, units(explained), &block);
         let at = |position| {
             arrivals.iter().filter(|arrival| arrival.position == position).map(|arrival| arrival.amount).sum::<U256>()
         };
@@ -354,6 +377,15 @@ mod tests {
         check_unexplained((5, 3, 6), 0, (3, 2));
         check_unexplained((5, 0, 2), 2, (0, 3));
         check_unexplained((5, 0, 0), 5, (0, 0));
+    }
+
+    #[test]
+    fn a_shortfall_is_told_of_once_for_each_change() {
+        let mut shortfalls = Shortfalls::default();
+        let missing = [0, 5, 5, 7, 7, 0, 0, 7];
+        let told = missing.map(|missing| shortfalls.is_news(DEPOSIT, units(missing)));
+        assert_eq!(told, [false, true, false, true, false, false, false, true]);
+        assert!(shortfalls.is_news(Address::ZERO, units(7)));
     }
 
     #[test]

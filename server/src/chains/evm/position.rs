@@ -2,25 +2,32 @@
 //!
 //! Bits 20 and up hold the transaction's place in the block. Below them, native coin that a transaction
 //! moves comes first (0 for its own value, then its inner calls), and logs follow with their number in
-//! the block. So a transfer and a sweep of it compare rightly even within one transaction. Value that
-//! no transaction explains lies before all of the block, or after it.
+//! the block; native coin that came only after the transaction's sweep of it comes last. So a transfer and
+//! a sweep of it compare rightly even within one transaction. Value that no transaction explains lies
+//! before all of the block, or after it.
 
 use alloy_primitives::Address;
 
 const TRANSACTION_BITS: u32 = 20;
 const FIRST_LOG: i64 = 1 << 19;
+const FIRST_AFTER_LOGS: i64 = LAST_PLACE - (1 << 16);
 const LAST_PLACE: i64 = (1 << TRANSACTION_BITS) - 1;
 /// Above any place in any transaction.
 const AFTER_ALL: i64 = 1 << 60;
 
 /// The place of a log.
 pub fn of_log(transaction_index: u64, log_index: u64) -> i64 {
-    place(transaction_index, FIRST_LOG.saturating_add(signed(log_index)))
+    place(transaction_index, FIRST_LOG.saturating_add(signed(log_index)).min(FIRST_AFTER_LOGS - 1))
 }
 
 /// The place of native coin: 0 is the transaction's own value, then its inner calls in their order.
 pub fn of_native(transaction_index: u64, nth: u64) -> i64 {
     place(transaction_index, signed(nth).min(FIRST_LOG - 1))
+}
+
+/// The place of native coin that came after the transaction's last sweep of its address.
+pub fn of_native_after_sweep(transaction_index: u64, nth: u64) -> i64 {
+    place(transaction_index, FIRST_AFTER_LOGS.saturating_add(signed(nth)))
 }
 
 /// A place of its own for each address, before everything in the block.
@@ -61,6 +68,8 @@ mod tests {
             of_native(0, 1),
             of_log(0, 0),
             of_log(0, 1),
+            of_native_after_sweep(0, 0),
+            of_native_after_sweep(0, 1),
             of_native(1, 0),
             of_log(1, 2),
             of_log(5000, 100_000),
@@ -74,5 +83,7 @@ mod tests {
     fn absurd_numbers_stay_below_the_end_of_the_block() {
         assert!(of_log(u64::MAX, u64::MAX) < after_all(Address::ZERO));
         assert!(of_native(7, u64::MAX) < of_log(7, 0));
+        assert!(of_log(7, u64::MAX) < of_native_after_sweep(7, 0));
+        assert!(of_native_after_sweep(7, u64::MAX) < of_native(8, 0));
     }
 }

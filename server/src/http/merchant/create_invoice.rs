@@ -132,9 +132,12 @@ fn return_url(text: String) -> Result<String, ApiError> {
     if MOST_URL_CHARACTERS < text.chars().count() {
         return Err(invalid(FIELD, format!("{FIELD} must have at most {MOST_URL_CHARACTERS} characters")));
     }
-    let is_https = Url::parse(&text).is_ok_and(|url| {
-        url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
-    });
+    // What a reader of URLs would drop without a word does not belong into one.
+    let is_one_word = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    let is_https = is_one_word
+        && Url::parse(&text).is_ok_and(|url| {
+            url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
+        });
     if is_https { Ok(text) } else { Err(invalid(FIELD, format!("{FIELD} must be an https:// address"))) }
 }
 
@@ -245,9 +248,15 @@ mod tests {
         for text in ["0", "-1", "2592000001", "9223372036854775807"] {
             check(&format!(r#""expires_in":{text}"#), "expires_in");
         }
-        for url in
-            ["http://shop.example/", "shop.example", "https://", "javascript:alert(1)", "https://a:b@shop.example/"]
-        {
+        for url in [
+            "http://shop.example/",
+            " https://shop.example/",
+            "https://shop.example/\\n",
+            "shop.example",
+            "https://",
+            "javascript:alert(1)",
+            "https://a:b@shop.example/",
+        ] {
             check(&format!(r#""payment_return_url":"{url}""#), "payment_return_url");
         }
         check(&format!(r#""payment_return_url":"https://shop.example/{}""#, "a".repeat(2028)), "payment_return_url");

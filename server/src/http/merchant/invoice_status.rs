@@ -23,7 +23,7 @@ pub async fn retrieve_invoice_status(
     let case = case.ok_or(ApiError::InvoiceNotFound)?;
     Ok(Json(InvoiceStatusReport {
         object: "invoice_status".to_owned(),
-        invoice: view::invoice(&case.invoice),
+        invoice: view::invoice(&case.invoice, &case.payments),
         latest_payment: case.latest_payment().map(|payment| view::payment(&case.invoice, payment, &app.config)),
     }))
 }

@@ -5,6 +5,7 @@ use wire::invoice::Invoice;
 
 use crate::{
     app::App,
+    config::Config,
     http::{
         error::{ApiError, invalid},
         extract::{Merchant, NamedInvoice, Parameters},
@@ -26,17 +27,12 @@ pub async fn retrieve_invoice(
     let expand = Expand::parse(&parameters)?;
     let case = Case::load(&mut app.store.reader().await?.tx(), &app.config, merchant.id, id).await?;
     let case = case.ok_or(ApiError::InvoiceNotFound)?;
-
-    let payment = |payment| view::payment(&case.invoice, payment, &app.config);
-    let mut invoice = view::invoice(&case.invoice);
-    invoice.latest_payment = case.latest_payment().filter(|_| expand.latest_payment).map(payment);
-    invoice.payments = expand.payments.map(|limit| case.payments.iter().rev().take(limit).map(payment).collect());
-    Ok(Json(invoice))
+    Ok(Json(expand.show(&case, &app.config)))
 }
 
 /// What to show beside the invoice itself.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Expand {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Expand {
     latest_payment: bool,
     /// How many of the newest payments.
     payments: Option<usize>,
@@ -44,7 +40,7 @@ struct Expand {
 
 impl Expand {
     /// Reads `expand`, as a list with commas or given more than once, and `payments_limit`.
-    fn parse(parameters: &Parameters) -> Result<Self, ApiError> {
+    pub(super) fn parse(parameters: &Parameters) -> Result<Self, ApiError> {
         let limit = match parameters.get("payments_limit") {
             Some(text) => text.parse().ok().filter(|limit| (1..=MOST_PAYMENTS).contains(limit)).ok_or_else(|| {
                 invalid("payments_limit", format!("payments_limit must lie between 1 and {MOST_PAYMENTS}"))
@@ -62,6 +58,15 @@ impl Expand {
             }
         }
         Ok(expand)
+    }
+
+    /// An invoice with what was asked for.
+    pub(super) fn show(self, case: &Case, config: &Config) -> Invoice {
+        let payment = |payment| view::payment(&case.invoice, payment, config);
+        let mut invoice = view::invoice(&case.invoice, &case.payments);
+        invoice.latest_payment = case.latest_payment().filter(|_| self.latest_payment).map(payment);
+        invoice.payments = self.payments.map(|limit| case.payments.iter().rev().take(limit).map(payment).collect());
+        invoice
     }
 }
 

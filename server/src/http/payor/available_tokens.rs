@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
+use domain::time::UnixSeconds;
 use futures_util::future::join_all;
 use wire::{
     Environment,
@@ -45,6 +46,8 @@ pub async fn list_available_tokens(
 pub struct Offer<'a> {
     pub network: &'a NetworkConfig,
     pub token: &'a TokenConfig,
+    /// `None` without a price, and for a price that never changes.
+    pub rate_updated_at: Option<UnixSeconds>,
     pub unavailable_reason: Option<String>,
 }
 
@@ -58,13 +61,18 @@ pub fn offers<'a>(app: &'a App, case: &Case) -> Vec<(&'a NetworkConfig, &'a Toke
     .collect()
 }
 
-/// Asks for the price of each; a token without one cannot be chosen now.
+/// Asks for the price of each; a token without one cannot be chosen now, nor any of a network that is not
+/// read.
 pub async fn priced<'a>(app: &App, offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
-        let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.current(token.token_id())).await;
-        let has_price = matches!(asked, Ok(Ok(_)));
-        let unavailable_reason = (!has_price).then(|| "there is no current price".to_owned());
-        Offer { network, token, unavailable_reason }
+        if !app.outages.is_offered(&network.name) {
+            let unavailable_reason = Some("the network cannot be read".to_owned());
+            return Offer { network, token, rate_updated_at: None, unavailable_reason };
+        }
+        let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.price(token.token_id())).await;
+        let price = asked.ok().and_then(Result::ok);
+        let unavailable_reason = price.is_none().then(|| "there is no current price".to_owned());
+        Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable_reason }
     }))
     .await
 }
@@ -75,7 +83,7 @@ pub fn token_type(token: &TokenConfig) -> TokenType {
 }
 
 fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
-    let Offer { network, token, unavailable_reason } = offer;
+    let Offer { network, token, rate_updated_at, unavailable_reason } = offer;
     let is_mainnet = environment == Environment::Mainnet;
     let on_mainnet = |value: bool| is_mainnet.then_some(value);
     AvailableToken {
@@ -94,7 +102,7 @@ fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
             (Environment::Mainnet, None) => AvailabilityStatus::Available,
             (Environment::Mainnet, Some(_)) => AvailabilityStatus::Stale,
         },
-        rate_updated_at: None,
+        rate_updated_at: rate_updated_at.map(|time| time.0),
         unavailable_reason,
         // What arrives is what the merchant gets, always.
         has_settlement_route: on_mainnet(true),

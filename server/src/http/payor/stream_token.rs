@@ -1,17 +1,20 @@
 //! `GET /api/v1/payments/stream-token`
 
 use axum::{Json, extract::State};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::signature::CredentialHash;
 use wire::payor::StreamConnection;
 
 use crate::{
     app::App,
-    clock::random_bytes,
+    credentials::random_credential,
     http::{error::ApiError, extract::Payor},
     session,
     store::{InvoiceRecord, StoreError, StreamSession},
 };
+
+/// More than the pages that may follow one invoice at once; who asks on and on only loses older ones,
+/// each of which opened, or could have opened, a stream that stays open.
+const TOKENS_PER_INVOICE: i64 = 128;
 
 /// A fresh credential for the invoice's stream, without a new quote.
 pub async fn create_stream_token(State(app): State<App>, payor: Payor) -> Result<Json<StreamConnection>, ApiError> {
@@ -24,16 +27,17 @@ pub async fn create_stream_token(State(app): State<App>, payor: Payor) -> Result
 ///
 /// If the database refuses.
 pub async fn stream_connection(app: &App, invoice: &InvoiceRecord) -> Result<StreamConnection, StoreError> {
-    let token = format!("pws_{}", BASE64_URL_SAFE_NO_PAD.encode(random_bytes::<32>()));
+    let token = random_credential("pws_");
     let hash = CredentialHash::of(&token);
     let session =
         StreamSession { merchant: invoice.merchant, invoice: invoice.id, expires_at: session::readable_until(invoice) };
-    let now = app.clock.now();
+    let now = app.clock.now_ms();
     app.store
         .write(move |tx| {
             Box::pin(async move {
-                tx.forget_stream_tokens(now).await?;
-                tx.insert_stream_token(hash, &session).await
+                tx.forget_stream_tokens(now.as_seconds()).await?;
+                tx.forget_older_stream_tokens(session.merchant, session.invoice, TOKENS_PER_INVOICE - 1).await?;
+                tx.insert_stream_token(hash, &session, now).await
             })
         })
         .await?;

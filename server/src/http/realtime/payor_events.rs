@@ -1,10 +1,23 @@
 //! Events as a payer may see them: only what is listed here, so that a new field of the merchant's stays
 //! the merchant's.
 
+use domain::{
+    id::EventId,
+    time::{UnixMillis, UnixSeconds},
+};
 use serde_json::{Map, Value};
-use wire::event::{Event, EventRequest};
+use wire::{
+    Environment,
+    event::{API_VERSION, Event, EventData, EventRequest},
+    money::three_decimals,
+    payor::{PaymentQuote, QuoteStatus},
+};
 
-use crate::{events::to_wire, store::StoredEvent};
+use crate::{
+    events::to_wire,
+    store::{InvoiceRecord, QuoteRecord, StoredEvent},
+    view,
+};
 
 const INVOICE_FIELDS: [&str; 23] = [
     "object",
@@ -67,6 +80,40 @@ pub fn payor_event(stored: &StoredEvent) -> Event {
     event.data.previous_attributes = event.data.previous_attributes.map(|previous| only(fields, previous));
     event.request = EventRequest::default();
     event
+}
+
+/// Says what is to be sent now. It is not in the log; `since` with its id goes on after `last_sequence`.
+pub fn quote_event(invoice: &InvoiceRecord, record: &QuoteRecord, last_sequence: i64, now: UnixMillis) -> Event {
+    let quote = &record.quote;
+    let expires_in = |now: UnixSeconds| quote.valid_until.0.saturating_sub(now.0);
+    let object = PaymentQuote {
+        object: "payment_quote".to_owned(),
+        invoice_id: invoice.id.to_string(),
+        network: record.network.clone(),
+        currency: "usd".to_owned(),
+        amount_remaining: quote.covers.as_millis(),
+        amount_remaining_decimal: three_decimals(quote.covers.as_millis()),
+        amount_unit: "usd_millis".to_owned(),
+        quote_status: QuoteStatus::Available,
+        temp_address: invoice.deposit_address.to_checksum(None),
+        supported_token_id: quote.token.0,
+        estimated_token_amount: quote.amount.to_decimal(quote.decimals),
+        exchange_rate: view::rate(quote.rate),
+        quote_last_updated_at: quote.created_at.0,
+        quote_valid_until: quote.valid_until.0,
+        quote_expires_in_seconds: expires_in(now.as_seconds()).max(0),
+    };
+    Event {
+        id: EventId { created: now, sequence: last_sequence }.to_string(),
+        object: "event".to_owned(),
+        api_version: API_VERSION.to_owned(),
+        created: now.as_seconds().0,
+        event_type: "payment_quote.updated".to_owned(),
+        livemode: invoice.environment == Environment::Mainnet,
+        pending_webhooks: 0,
+        request: EventRequest::default(),
+        data: EventData { object: serde_json::to_value(object).unwrap_or_default(), previous_attributes: None },
+    }
 }
 
 fn only(fields: &[&str], value: Value) -> Value {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
 use wire::event::{Control, StreamError};
 
-use super::payor_events::payor_event;
+use super::payor_events::{payor_event, quote_event};
 use crate::{
     app::App,
     events::{Seen, Subscription},
@@ -38,6 +38,8 @@ const CLOSING_TAKES_AT_MOST: Duration = Duration::from_secs(2);
 const READ_BUFFER_BYTES: usize = 1024;
 /// More than the largest event; what does not fit is a client that does not read.
 const MOST_UNSENT_BYTES: usize = 64 * 1024;
+/// When an invoice with too many streams may have room again.
+const RETRY_AFTER_SECONDS: i64 = 30;
 const EVENTS_AT_ONCE: i64 = 100;
 /// As `close_code`, but of our own.
 const TOKEN_EXPIRED: u16 = 4401;
@@ -54,6 +56,8 @@ pub async fn follow_payment(
         return Err(invalid("format", "format must be event_v1"));
     }
     let upgrade = upgrade.map_err(|_| ApiError::UpgradeRequired)?;
+    let subscription = app.hub.subscribe_within(session.invoice, app.config.limits.sockets_per_invoice);
+    let subscription = subscription.ok_or(ApiError::RateLimited { retry_after_seconds: RETRY_AFTER_SECONDS })?;
     let most_bytes = app.config.limits.socket_frame_bytes;
     let task = app.tasks.clone();
     Ok(upgrade
@@ -63,7 +67,7 @@ pub async fn follow_payment(
         .max_message_size(most_bytes)
         .max_frame_size(most_bytes)
         // The tracker makes shutdown wait for the close to be sent.
-        .on_upgrade(move |socket| task.track_future(Connection::run(app, socket, session, since))))
+        .on_upgrade(move |socket| task.track_future(Connection::run(app, socket, subscription, session, since))))
 }
 
 async fn open_stream(app: &App, token: Option<&str>) -> Result<StreamSession, ApiError> {
@@ -105,14 +109,21 @@ struct Connection {
     session: StreamSession,
     /// The number of the last event the client has, or was before it.
     sent: i64,
-    snapshots: u64,
+    /// What the client was told of, or was before it.
+    seen: Seen,
     heard_at: Instant,
 }
 
 impl Connection {
-    async fn run(app: App, socket: WebSocket, session: StreamSession, since: Option<EventId>) {
-        let mut subscription = app.hub.subscribe(session.invoice);
-        let mut connection = Self { app, socket, session, sent: 0, snapshots: 0, heard_at: Instant::now() };
+    async fn run(
+        app: App,
+        socket: WebSocket,
+        mut subscription: Subscription,
+        session: StreamSession,
+        since: Option<EventId>,
+    ) {
+        let seen = subscription.begun_at;
+        let mut connection = Self { app, socket, session, sent: 0, seen, heard_at: Instant::now() };
         let end = match connection.follow(&mut subscription, since).await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -148,6 +159,12 @@ impl Connection {
     }
 
     async fn replay(&mut self, since: EventId) -> Result<(), End> {
+        let last_sequence = self.app.store.reader().await?.tx().last_event_sequence().await?;
+        if last_sequence < since.sequence {
+            // Of another log, or made up. To wait until ours has got there would be to say nothing.
+            self.sent = last_sequence;
+            return self.send_control("resync.required", json!({ "since": since.to_string() })).await;
+        }
         self.sent = since.sequence;
         self.send_control("replay.started", json!({ "since": since.to_string() })).await?;
         let count = self.send_events().await?;
@@ -171,9 +188,18 @@ impl Connection {
         if self.sent < seen.last_sequence {
             self.send_events().await?;
         }
-        if self.snapshots != seen.snapshots {
-            self.snapshots = seen.snapshots;
-            let (merchant, invoice) = (self.session.merchant, self.session.invoice);
+        let before = std::mem::replace(&mut self.seen, seen);
+        let (merchant, invoice) = (self.session.merchant, self.session.invoice);
+        if before.quotes != seen.quotes {
+            let mut reader = self.app.store.reader().await?;
+            let invoice_now = reader.tx().invoice(merchant, invoice).await?;
+            let quote = reader.tx().quotes(merchant, invoice).await?.pop();
+            drop(reader);
+            if let (Some(invoice), Some(quote)) = (invoice_now, quote) {
+                self.send(&quote_event(&invoice, &quote, self.sent, self.app.clock.now_ms())).await?;
+            }
+        }
+        if before.snapshots != seen.snapshots {
             let version = self.app.store.reader().await?.tx().invoice(merchant, invoice).await?.map(|it| it.version);
             self.send_control("snapshot.changed", json!({ "version": version })).await?;
         }
@@ -245,6 +271,7 @@ impl Connection {
         };
         let said = match &end {
             End::TokenExpired => Some("token_expired"),
+            End::Silent => Some("silent"),
             End::Store(_) => Some("internal_error"),
             _ => None,
         };

@@ -16,7 +16,9 @@ async fn unknown_addresses_and_methods_answer_with_the_error_body() {
         (Method::PUT, "/pay"),
         (Method::POST, "/health/live"),
     ] {
-        server.send(request(method, path, &[], "")).await.is_error(405, "METHOD_NOT_ALLOWED", None);
+        let answer = server.send(request(method, path, &[], "")).await;
+        answer.is_error(405, "METHOD_NOT_ALLOWED", None);
+        assert!(!answer.header("allow").is_empty(), "{path}");
     }
 }
 
@@ -68,4 +70,19 @@ async fn a_server_is_ready_once_every_network_is_followed() {
     assert_eq!(server.get("/health/ready", &[]).await.status, 200);
     server.clock.advance_seconds(121);
     assert_eq!(server.get("/health/ready", &[]).await.status, 503);
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_nothing_we_have() {
+    let server = Server::start().await;
+    for path in ["/assets/%ff.js", "/%ff", "/assets/..%2f..%2fCargo.toml", "/assets/%2e%2e/src/main.rs.js"] {
+        server.get(path, &[]).await.is_error(404, "NOT_FOUND", None);
+    }
+}
+
+#[test]
+fn the_log_names_known_methods_only() {
+    let made_up: axum::http::Method = "X".repeat(9_000).parse().unwrap();
+    assert_eq!(super::super::method_name(&made_up), "(other)");
+    assert_eq!(super::super::method_name(&axum::http::Method::POST), "POST");
 }

@@ -220,6 +220,8 @@ async fn payments_are_shown_when_asked_for_and_the_newest_first() {
     assert_eq!(shown["payments"][0], shown["latest_payment"]);
     assert_eq!(shown["latest_payment"]["amount_decimal"], "7.500");
     assert_eq!(shown["latest_payment"]["payer_wallet_address"], "0x00000000000000000000000000000000000000aa");
+    assert_eq!(shown["payer_wallet_address"], "0x00000000000000000000000000000000000000aa");
+    assert_eq!(shown["payer_wallet_network"], "ethereum");
 
     let limited = server.merchant_get(&format!("{path}?expand=payments&payments_limit=1")).await.json();
     assert_eq!(limited["payments"].as_array().unwrap().len(), 1);
@@ -249,4 +251,25 @@ async fn absent_and_foreign_invoices_look_the_same() {
         bad.is_error(400, "VALIDATION_ERROR", Some("invoice_id"));
         server.get(&path, &[]).await.is_error(401, "API_KEY_MISSING", Some("x-api-key"));
     }
+}
+
+#[tokio::test]
+async fn the_use_of_a_key_is_noted_beside_the_request() {
+    let server = Server::start().await;
+    let used = async || {
+        server.app.tasks.close();
+        server.app.tasks.wait().await;
+        server.app.tasks.reopen();
+        server.app.store.reader().await.unwrap().tx().api_keys(server.merchant).await.unwrap()[0].last_used_at
+    };
+    assert_eq!(used().await, None);
+    let first = server.app.clock.now();
+    for seconds in [0, 59] {
+        server.clock.advance_seconds(seconds);
+        server.invoice(json!({})).await;
+        assert_eq!(used().await, Some(first));
+    }
+    server.clock.advance_seconds(1);
+    server.invoice(json!({})).await;
+    assert_eq!(used().await, Some(first.plus(60)));
 }

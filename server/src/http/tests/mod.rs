@@ -1,6 +1,10 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
+mod cancel;
 mod errors;
+mod events;
+mod invoice_lists;
+mod invoice_totals;
 mod invoices;
 mod page;
 mod payments;
@@ -27,7 +31,7 @@ use crate::{
     app::App,
     clock::{TestClock, random_bytes},
     config::Config,
-    invoicing::{Scan, SeenTransfer, record_scan},
+    invoicing::{self, Scan, SeenTransfer, record_scan},
     store::{BlockRef, NewApiKey, NewMerchant, QuoteRecord},
     testing::TempDir,
 };
@@ -217,6 +221,11 @@ impl Server {
             sweeps: Vec::new(),
         };
         record_scan(&self.app, scan).await.unwrap();
+    }
+
+    /// Ends what is past its time, as the timer does; the clock of `ethereum` has been read until then.
+    async fn end_due_invoices(&self) {
+        invoicing::end_due_invoices(&self.app).await.unwrap();
     }
 
     /// How many rows there are of everything a request could leave behind.

@@ -158,7 +158,10 @@ async fn the_first_frame_can_be_paid_and_is_bound_by_a_policy() {
     for (name, value) in [
         ("referrer-policy", "no-referrer"),
         ("cache-control", "no-store, no-transform"),
-        ("permissions-policy", "clipboard-write=(self)"),
+        (
+            "permissions-policy",
+            "camera=(), microphone=(), geolocation=(), payment=(), usb=(), display-capture=(), clipboard-write=(self)",
+        ),
         ("x-content-type-options", "nosniff"),
     ] {
         assert_eq!(answer.header(name), value);

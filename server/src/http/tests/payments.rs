@@ -259,3 +259,46 @@ async fn any_page_may_ask_with_a_session_s_headers() {
     let merchants = server.send(request(Method::OPTIONS, "/api/v1/invoices", &preflight, "")).await;
     assert_eq!(merchants.header("access-control-allow-origin"), "");
 }
+
+#[tokio::test]
+async fn one_invoice_has_so_many_quotes_in_force() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let choose = async |turn: usize| {
+        let (network, token) = [("ethereum", 1), ("base", 4)][turn % 2];
+        server.choose_by_api(&invoice, &choice(network, token)).await
+    };
+    for turn in 0..20 {
+        assert_eq!(choose(turn).await.status, 200, "{turn}");
+    }
+    let refused = choose(20).await;
+    refused.is_error(429, "RATE_LIMITED", None);
+    assert_eq!(refused.header("retry-after"), "301");
+    assert_eq!(server.rows().await[3], 20);
+    // What is in force can be paid, and is shown.
+    let shown = server.payor_get(READS[3], &invoice).await.json();
+    assert_eq!(shown["quote"]["network"], "base");
+    server.pay(&invoice, usd(12_500), 3).await;
+    let rest = server.choose_by_api(&invoice, &choice("ethereum", 1)).await;
+    assert_eq!(rest.status, 200, "what is still due is another thing: {}", rest.text);
+
+    let other = server.invoice(json!({})).await;
+    assert_eq!(server.choose_by_api(&other, &choice("base", 4)).await.status, 200);
+    server.clock.advance_seconds(301);
+    assert_eq!(server.choose_by_api(&invoice, &choice("ethereum", 1)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_chain_that_hangs_is_a_missing_price_and_not_a_missing_answer() {
+    // Takes connections and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let server = Server::start_with(|config| {
+        config.networks[0].rpc = vec![format!("http://{address}").parse().unwrap()];
+        config.networks[0].rpc_timeout_ms = 60_000;
+    })
+    .await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = server.choose_by_api(&invoice, &choice("ethereum", UNPRICED)).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["status_code"]), (200, &json!("quote_unavailable")));
+}

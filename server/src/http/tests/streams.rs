@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use domain::signature::CredentialHash;
+use domain::{signature::CredentialHash, time::UnixMillis};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -68,6 +68,20 @@ async fn next_of_type(socket: &mut Socket, wanted: &str) -> Value {
     }
 }
 
+/// The next frame of each of two types, whichever comes first.
+async fn next_of_both(socket: &mut Socket, wanted: [&str; 2]) -> [Value; 2] {
+    let mut found = [Value::Null, Value::Null];
+    while found.iter().any(Value::is_null) {
+        let frame = next(socket).await;
+        for (wanted, found) in wanted.iter().zip(&mut found) {
+            if found.is_null() && frame["type"] == *wanted {
+                found.clone_from(&frame);
+            }
+        }
+    }
+    found
+}
+
 async fn close_code(socket: &mut Socket) -> u16 {
     loop {
         match tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
@@ -95,9 +109,8 @@ async fn a_page_hears_of_its_payment_and_nothing_that_is_the_merchant_s() {
     let found = next_of_type(&mut socket, "invoice_payment.created").await;
     assert_eq!((&found["object"], &found["data"]["object"]["status"]), (&json!("event"), &json!("pending")));
     server.pay(&invoice, usd(0), 2).await;
-    let changed = next_of_type(&mut socket, "snapshot.changed").await;
+    let [changed, updated] = next_of_both(&mut socket, ["snapshot.changed", "invoice.updated"]).await;
     assert!(changed["data"]["version"].is_i64(), "{changed}");
-    let updated = next_of_type(&mut socket, "invoice.updated").await;
     assert_eq!(updated["data"]["object"]["status"], "paid");
 
     // From the log, everything that happened to this invoice and only that.
@@ -116,6 +129,82 @@ async fn a_page_hears_of_its_payment_and_nothing_that_is_the_merchant_s() {
     }
     assert_eq!(types.first().map(String::as_str), Some("invoice.created"));
     assert!(types.contains(&"invoice.updated".to_owned()), "{types:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_quote_is_told_and_the_same_click_is_not() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({})).await;
+    let first = server.choose_by_api(&invoice, r#"{"network":"ethereum","tokenId":1}"#).await.json();
+    let token = first["ws_connection"]["token"].as_str().unwrap();
+    let mut socket = connect(address, &format!("token={token}")).await;
+    assert_eq!(next(&mut socket).await["type"], "connected");
+    server.choose_by_api(&invoice, r#"{"network":"ethereum","tokenId":1}"#).await;
+    let second = server.choose_by_api(&invoice, r#"{"network":"base","tokenId":4}"#).await.json();
+
+    let frame = loop {
+        let frame = next(&mut socket).await;
+        if frame["data"]["object"]["object"] != "invoice" {
+            break frame;
+        }
+    };
+    assert_eq!((&frame["object"], &frame["type"]), (&json!("event"), &json!("payment_quote.updated")));
+    let expected = json!({
+        "object": "payment_quote", "invoice_id": invoice.id.to_string(), "network": "base", "currency": "usd",
+        "amount_remaining": 20_000, "amount_remaining_decimal": "20.000", "amount_unit": "usd_millis",
+        "quote_status": "available", "temp_address": second["temp_address"], "supported_token_id": 4,
+        "estimated_token_amount": "20", "exchange_rate": "1",
+        "quote_last_updated_at": second["quote_last_updated_at"], "quote_valid_until": second["quote_valid_until"],
+        "quote_expires_in_seconds": 300,
+    });
+    assert_eq!(frame["data"]["object"], expected);
+    // Its id says where to go on.
+    let mut resumed = connect(address, &format!("token={token}&since={}", frame["id"].as_str().unwrap())).await;
+    next_of_type(&mut resumed, "replay.completed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn since_an_event_that_is_still_to_come_asks_to_start_anew() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    let invoice = server.invoice(json!({})).await;
+    let token = stream_token(&server, &invoice).await;
+    let mut socket = connect(address, &format!("token={token}&since=evt_5-9223372036854775807")).await;
+    assert_eq!(next(&mut socket).await["type"], "connected");
+    assert_eq!(next(&mut socket).await["type"], "resync.required");
+    server.quote(&invoice).await;
+    server.pay(&invoice, usd(20_000), 1).await;
+    next_of_type(&mut socket, "invoice_payment.created").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_invoice_has_so_many_streams_and_so_many_tokens() {
+    let server = Server::start_with(|config| config.limits.sockets_per_invoice = 2).await;
+    let address = listen(&server).await;
+    let (invoice, other) = (server.invoice(json!({})).await, server.invoice(json!({})).await);
+    let token = stream_token(&server, &invoice).await;
+    let mut first = connect(address, &format!("token={token}")).await;
+    let _second = connect(address, &format!("token={token}")).await;
+    match connect_async(format!("ws://{address}/ws/payment?token={token}")).await {
+        Err(Error::Http(response)) => {
+            assert_eq!(response.status(), 429);
+            assert!(response.headers().contains_key("retry-after"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let other_token = stream_token(&server, &other).await;
+    connect(address, &format!("token={other_token}")).await;
+    first.close(None).await.unwrap();
+    while first.next().await.is_some() {}
+    drop(first);
+
+    for _ in 0..200 {
+        stream_token(&server, &invoice).await;
+    }
+    assert_eq!(server.rows().await[4], 129, "those of the other invoice are not touched");
+    server.get(&format!("/ws/payment?token={token}"), &[]).await.is_error(401, "SESSION_INVALID", Some("token"));
+    server.get(&format!("/ws/payment?token={other_token}"), &[]).await.is_error(426, "UPGRADE_REQUIRED", None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,7 +252,10 @@ async fn a_bad_token_since_or_format_opens_no_stream() {
     let session =
         StreamSession { merchant: server.merchant, invoice: invoice.id, expires_at: server.app.clock.now().plus(-1) };
     let hash = CredentialHash::of(expired);
-    let write = server.app.store.write(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session).await }));
+    let write = server
+        .app
+        .store
+        .write(move |tx| Box::pin(async move { tx.insert_stream_token(hash, &session, UnixMillis(0)).await }));
     write.await.unwrap();
     server.get(&format!("/ws/payment?token={expired}"), &[]).await.is_error(401, "SESSION_EXPIRED", Some("token"));
 }

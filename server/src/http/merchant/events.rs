@@ -1,0 +1,89 @@
+//! `GET /api/v1/events` and `GET /api/v1/events/{event_id}`
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+};
+use domain::id::{EventId, MerchantId};
+use wire::event::{Event, EventList, Wrapped};
+
+use super::filters::{self, AFTER, BEFORE, PageStart};
+use crate::{
+    app::App,
+    events::to_wire,
+    http::{
+        error::{ApiError, invalid},
+        extract::{Merchant, Parameters},
+    },
+    store::{EventFilter, EventPart, EventTypes, StoredEvent, Tx},
+};
+
+/// A merchant's events, newest first.
+pub async fn list_events(
+    State(app): State<App>,
+    merchant: Merchant,
+    parameters: Parameters,
+) -> Result<Json<Wrapped<EventList>>, ApiError> {
+    let filter = filter(&parameters)?;
+    let limit = filters::limit(&parameters)?;
+    let mut reader = app.store.reader().await?;
+    let mut tx = reader.tx();
+    let part = match filters::page_start(&parameters)? {
+        PageStart::Newest => EventPart::Newest,
+        PageStart::After(id) => EventPart::Before(cursor(&mut tx, merchant.id, AFTER, id).await?),
+        PageStart::Before(id) => EventPart::After(cursor(&mut tx, merchant.id, BEFORE, id).await?),
+    };
+    let (found, has_more) = tx.event_list(merchant.id, &filter, part, limit).await?;
+    let mut data = Vec::with_capacity(found.len());
+    for event in &found {
+        data.push(show(&mut tx, event).await?);
+    }
+    Ok(Json(Wrapped::new(EventList { object: "list".to_owned(), data, has_more })))
+}
+
+/// One event; what is no event's id at all is as absent as the rest.
+pub async fn retrieve_event(
+    State(app): State<App>,
+    merchant: Merchant,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Wrapped<Event>>, ApiError> {
+    let id = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or(ApiError::EventNotFound)?;
+    let mut reader = app.store.reader().await?;
+    let mut tx = reader.tx();
+    let event = tx.event(merchant.id, id).await?.ok_or(ApiError::EventNotFound)?;
+    Ok(Json(Wrapped::new(show(&mut tx, &event).await?)))
+}
+
+async fn show(tx: &mut Tx<'_>, event: &StoredEvent) -> Result<Event, ApiError> {
+    Ok(to_wire(event, tx.pending_webhooks(event.merchant, event.id).await?))
+}
+
+async fn cursor(tx: &mut Tx<'_>, merchant: MerchantId, field: &'static str, id: &str) -> Result<EventId, ApiError> {
+    let id = id.parse().map_err(|_| ApiError::InvalidCursor { field })?;
+    tx.event(merchant, id).await?.map(|event| event.id).ok_or(ApiError::InvalidCursor { field })
+}
+
+fn filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
+    let types = parameters.list("type").unwrap_or_default().into_iter().map(types).collect::<Option<Vec<_>>>();
+    let message = "type is a list of event types, as in invoice.updated, invoice.* or *";
+    let invoice = parameters.get("invoice_id").map(str::parse).transpose();
+    Ok(EventFilter {
+        types: types.ok_or_else(|| invalid("type", message))?,
+        invoice: invoice.map_err(|_| invalid("invoice_id", "invoice_id must be a UUID"))?,
+        environment: filters::environment(parameters)?,
+        created: filters::created_between(parameters, ["created[gte]", "created[lte]"])?,
+    })
+}
+
+/// Reads a type, or all types below one where it ends in a star.
+fn types(text: &str) -> Option<EventTypes> {
+    let is_name = |text: &str| {
+        text.split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+    };
+    match text.strip_suffix('*') {
+        Some("") => Some(EventTypes::All),
+        Some(below) => is_name(below.strip_suffix('.')?).then(|| EventTypes::Below(below.to_owned())),
+        None => is_name(text).then(|| EventTypes::One(text.to_owned())),
+    }
+}

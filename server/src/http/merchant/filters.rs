@@ -1,0 +1,145 @@
+//! What lists and sums can be restricted by, read from the query and checked.
+
+use alloy_primitives::Address;
+use domain::{
+    invoice::InvoiceStatus,
+    time::{UnixMillis, UnixSeconds},
+};
+use wire::{Environment, time::parse_epoch_seconds};
+
+use crate::{
+    http::{
+        error::{ApiError, invalid},
+        extract::Parameters,
+    },
+    store::{CreatedBetween, InvoiceFilter},
+};
+
+const DEFAULT_LIMIT: usize = 10;
+const MOST_ITEMS: usize = 100;
+const MOST_CHARACTERS: usize = 255;
+
+/// How many items a page has.
+pub fn limit(parameters: &Parameters) -> Result<usize, ApiError> {
+    let Some(text) = parameters.get("limit") else { return Ok(DEFAULT_LIMIT) };
+    let limit = text.parse().ok().filter(|limit| (1..=MOST_ITEMS).contains(limit));
+    limit.ok_or_else(|| invalid("limit", format!("limit must lie between 1 and {MOST_ITEMS}")))
+}
+
+/// The id a page starts at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageStart<'p> {
+    Newest,
+    After(&'p str),
+    Before(&'p str),
+}
+
+pub const AFTER: &str = "starting_after";
+pub const BEFORE: &str = "ending_before";
+
+/// Where a page starts, of which there can be one place only.
+pub fn page_start(parameters: &Parameters) -> Result<PageStart<'_>, ApiError> {
+    match (parameters.get(AFTER), parameters.get(BEFORE)) {
+        (None, None) => Ok(PageStart::Newest),
+        (Some(id), None) => Ok(PageStart::After(id)),
+        (None, Some(id)) => Ok(PageStart::Before(id)),
+        (Some(_), Some(_)) => Err(invalid(BEFORE, format!("{AFTER} and {BEFORE} cannot be used together"))),
+    }
+}
+
+/// Which invoices are meant; `None` if none can be.
+pub fn invoices(parameters: &Parameters) -> Result<Option<InvoiceFilter>, ApiError> {
+    let filter = InvoiceFilter {
+        statuses: statuses(parameters)?,
+        customer_id: parameters.get("customer_id").map(customer_id).transpose()?,
+        environment: environment(parameters)?,
+        created: created_between(parameters, ["created_gte", "created_lte"])?,
+        payer: text(parameters, "payer_wallet_address")?.map(|payer| {
+            // An address may come without its checksum's capitals or even its prefix.
+            payer.parse::<Address>().map_or_else(|_| payer.to_owned(), |address| address.to_string())
+        }),
+        payer_network: text(parameters, "payer_wallet_network")?.map(str::to_lowercase),
+    };
+    Ok(has_standard_invoices(parameters)?.then_some(filter))
+}
+
+/// A merchant's name for a customer.
+pub fn customer_id(id: &str) -> Result<String, ApiError> {
+    checked("customer_id", id).map(str::to_owned)
+}
+
+/// The environment, if only one is meant.
+pub fn environment(parameters: &Parameters) -> Result<Option<Environment>, ApiError> {
+    match parameters.get("environment") {
+        None => Ok(None),
+        Some("devnet") => Ok(Some(Environment::Devnet)),
+        Some("mainnet") => Ok(Some(Environment::Mainnet)),
+        Some(_) => Err(invalid("environment", "environment must be devnet or mainnet")),
+    }
+}
+
+/// From the first millisecond of the one second to the last of the other.
+pub fn created_between(parameters: &Parameters, [from, to]: [&'static str; 2]) -> Result<CreatedBetween, ApiError> {
+    let time = |name| {
+        let Some(text) = parameters.get(name) else { return Ok(None) };
+        let seconds = parse_epoch_seconds(text).map(UnixSeconds);
+        seconds.map(Some).ok_or_else(|| {
+            invalid(name, format!("{name} must be epoch seconds or a date-time as in 2026-01-31T12:00:00Z"))
+        })
+    };
+    Ok(CreatedBetween {
+        from: time(from)?.map(UnixSeconds::as_millis),
+        to: time(to)?.map(|second| UnixMillis(second.as_millis().0.saturating_add(999))),
+    })
+}
+
+fn statuses(parameters: &Parameters) -> Result<Vec<InvoiceStatus>, ApiError> {
+    use InvoiceStatus::{Canceled, Expired, Paid, Underpaid, Unpaid};
+    let mut statuses = Vec::new();
+    for name in parameters.list("status").unwrap_or_default() {
+        let meant: &[_] = match name {
+            "unpaid" => &[Unpaid],
+            "underpaid" => &[Underpaid],
+            "paid" => &[Paid],
+            "expired" => &[Expired],
+            "canceled" => &[Canceled],
+            "all" => &[Unpaid, Underpaid, Paid, Expired, Canceled],
+            // The names of an older version of this API.
+            "pending" => &[Unpaid, Underpaid],
+            "failed" => &[Expired, Canceled],
+            _ => {
+                let message = "status is a list of unpaid, underpaid, paid, expired and canceled, or all";
+                return Err(invalid("status", message));
+            }
+        };
+        for status in meant {
+            if !statuses.contains(status) {
+                statuses.push(*status);
+            }
+        }
+    }
+    // All of them restrict nothing, and nothing is read from one index instead of five.
+    if statuses.len() == 5 {
+        statuses.clear();
+    }
+    Ok(statuses)
+}
+
+/// Whether invoices that are not part of commerce are meant; this server has no others.
+fn has_standard_invoices(parameters: &Parameters) -> Result<bool, ApiError> {
+    let Some(types) = parameters.list("invoice_type") else { return Ok(true) };
+    if types.iter().any(|name| !matches!(*name, "standard" | "commerce")) {
+        return Err(invalid("invoice_type", "invoice_type is a list of standard and commerce"));
+    }
+    Ok(types.contains(&"standard"))
+}
+
+fn text<'p>(parameters: &'p Parameters, name: &'static str) -> Result<Option<&'p str>, ApiError> {
+    parameters.get(name).map(|text| checked(name, text)).transpose()
+}
+
+fn checked<'t>(name: &'static str, text: &'t str) -> Result<&'t str, ApiError> {
+    let is_plain = (1..=MOST_CHARACTERS).contains(&text.chars().count()) && !text.contains('\0');
+    let message = || format!("{name} must be text of 1 to {MOST_CHARACTERS} characters");
+    is_plain.then_some(text).ok_or_else(|| invalid(name, message()))
+}

@@ -1,0 +1,339 @@
+//! Lists and sums of a merchant's invoices.
+//!
+//! A page is found by the place it starts at, never by counting up to it, so that it costs the same at
+//! any depth. Each environment and status is read from an index of its own, in order, and merged.
+
+use domain::{
+    id::{InvoiceId, MerchantId},
+    invoice::InvoiceStatus,
+    money::UsdMillis,
+    time::UnixMillis,
+};
+use wire::Environment;
+
+use super::{
+    InvoiceRecord, StoreError, Tx,
+    invoices::{parse_status, read_invoice, status_text},
+    row::Columns,
+    statement::Statement,
+};
+
+/// The times between which invoices were created; both belong to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CreatedBetween {
+    pub from: Option<UnixMillis>,
+    pub to: Option<UnixMillis>,
+}
+
+/// Which of a merchant's invoices are meant; what is empty or `None` does not restrict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InvoiceFilter {
+    pub statuses: Vec<InvoiceStatus>,
+    pub customer_id: Option<String>,
+    pub environment: Option<Environment>,
+    pub created: CreatedBetween,
+    /// Somebody who sent any of its payments; letters of either case are the same.
+    pub payer: Option<String>,
+    /// The network any of its payments, or those of `payer`, came by.
+    pub payer_network: Option<String>,
+}
+
+/// An invoice's place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvoiceCursor {
+    pub created: UnixMillis,
+    pub id: InvoiceId,
+}
+
+impl InvoiceCursor {
+    pub fn of(invoice: &InvoiceRecord) -> Self {
+        Self { created: invoice.created, id: invoice.id }
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Newest,
+    OlderThan(InvoiceCursor),
+    NewerThan(InvoiceCursor),
+    /// Past that many of the newest; costs as much as it skips.
+    Skip(i64),
+}
+
+/// A part of a list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvoiceList {
+    pub invoices: Vec<InvoiceRecord>,
+    /// Whether there are more in the direction that was asked for.
+    pub has_more: bool,
+}
+
+/// A merchant's invoices in one status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusSum {
+    pub status: InvoiceStatus,
+    pub count: u64,
+    /// What they ask for together.
+    pub due: UsdMillis,
+}
+
+impl Tx<'_> {
+    /// At most `limit` of a merchant's invoices.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoice_list(
+        &mut self,
+        merchant: MerchantId,
+        filter: &InvoiceFilter,
+        part: Part,
+        limit: usize,
+    ) -> Result<InvoiceList, StoreError> {
+        let mut invoices = Vec::new();
+        for statement in list_statements(merchant, filter, part, limit) {
+            let rows = statement.query().fetch_all(&mut *self.connection).await?;
+            for row in &rows {
+                invoices.push(read_invoice(row)?);
+            }
+        }
+        let place = |invoice: &InvoiceRecord| (invoice.created, invoice.id);
+        if matches!(part, Part::NewerThan(_)) {
+            invoices.sort_unstable_by_key(place);
+        } else {
+            invoices.sort_unstable_by_key(|invoice| std::cmp::Reverse(place(invoice)));
+        }
+        let has_more = limit < invoices.len();
+        invoices.truncate(limit);
+        if matches!(part, Part::NewerThan(_)) {
+            invoices.reverse();
+        }
+        Ok(InvoiceList { invoices, has_more })
+    }
+
+    /// How many of a merchant's invoices there are.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn count_invoices(&mut self, merchant: MerchantId, filter: &InvoiceFilter) -> Result<u64, StoreError> {
+        let mut statement = Statement::of("SELECT COUNT(*) AS invoices FROM invoices WHERE ");
+        statement.restrict(merchant, filter, &environments(filter), "created_ms");
+        let row = statement.query().fetch_one(&mut *self.connection).await?;
+        Columns::of(&row, "invoices").number("invoices")
+    }
+
+    /// How many of a merchant's invoices there are in each status, and what they ask for.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoice_sums(
+        &mut self,
+        merchant: MerchantId,
+        filter: &InvoiceFilter,
+    ) -> Result<Vec<StatusSum>, StoreError> {
+        let rows = sums_statement(merchant, filter).query().fetch_all(&mut *self.connection).await?;
+        let read = |row| {
+            let columns = Columns::of(row, "invoices");
+            let status = columns.text("status")?;
+            Ok(StatusSum {
+                status: parse_status(&status).ok_or_else(|| columns.corrupt("status", status))?,
+                count: columns.number("invoices")?,
+                due: UsdMillis::from_millis(columns.number("due")?),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+fn sums_statement(merchant: MerchantId, filter: &InvoiceFilter) -> Statement {
+    // A sum of big integers is of a wider type where there is one.
+    let mut statement =
+        Statement::of("SELECT status, COUNT(*) AS invoices, CAST(SUM(due) AS BIGINT) AS due FROM invoices WHERE ");
+    statement.restrict(merchant, filter, &environments(filter), "created_ms");
+    statement.push(" GROUP BY status");
+    statement
+}
+
+fn environments(filter: &InvoiceFilter) -> Vec<Environment> {
+    filter.environment.map_or_else(|| vec![Environment::Devnet, Environment::Mainnet], |only| vec![only])
+}
+
+/// The queries that together find a part of a list and one invoice more.
+fn list_statements(merchant: MerchantId, filter: &InvoiceFilter, part: Part, limit: usize) -> Vec<Statement> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    // A payer has few invoices: those are looked up one by one, and sorted. The sum keeps the database
+    // from walking the whole list in order instead.
+    let created = if filter.payer.is_some() { "created_ms + 0" } else { "created_ms" };
+    let environments = environments(filter);
+    if let Part::Skip(skip) = part {
+        // Parts of a merged list cannot be skipped one by one.
+        let mut statement = Statement::of("SELECT * FROM invoices WHERE ");
+        statement.restrict(merchant, filter, &environments, created);
+        statement.push(&format!(" ORDER BY {created} DESC, invoice_id DESC LIMIT "));
+        statement.bind(limit);
+        statement.push(" OFFSET ");
+        statement.bind(skip);
+        return vec![statement];
+    }
+    let mut filters: Vec<_> = filter.statuses.iter().map(|status| vec![*status]).collect();
+    if filters.is_empty() {
+        filters.push(Vec::new());
+    }
+    let mut statements = Vec::new();
+    for environment in environments {
+        for statuses in &filters {
+            let filter = InvoiceFilter { statuses: statuses.clone(), ..filter.clone() };
+            let mut statement = Statement::of("SELECT * FROM invoices WHERE ");
+            statement.restrict(merchant, &filter, &[environment], created);
+            let (cursor, comparison, order) = match part {
+                Part::OlderThan(cursor) => (Some(cursor), "<", "DESC"),
+                Part::NewerThan(cursor) => (Some(cursor), ">", "ASC"),
+                Part::Newest | Part::Skip(_) => (None, "", "DESC"),
+            };
+            if let Some(cursor) = cursor {
+                statement.push(&format!(" AND ({created}, invoice_id) {comparison} ("));
+                statement.bind(cursor.created.0);
+                statement.push(", ");
+                statement.bind(cursor.id.to_string());
+                statement.push(")");
+            }
+            statement.push(&format!(" ORDER BY {created} {order}, invoice_id {order} LIMIT "));
+            statement.bind(limit);
+            statements.push(statement);
+        }
+    }
+    statements
+}
+
+impl Statement {
+    /// Adds the conditions of a filter; `created` is how the time of creation is spelled.
+    fn restrict(
+        &mut self,
+        merchant: MerchantId,
+        filter: &InvoiceFilter,
+        environments: &[Environment],
+        created: &'static str,
+    ) {
+        self.push("merchant_id = ");
+        self.bind(merchant.0);
+        self.push(" AND environment IN ");
+        self.bind_list(environments.iter().map(|environment| environment.as_str()));
+        if !filter.statuses.is_empty() {
+            self.push(" AND status IN ");
+            self.bind_list(filter.statuses.iter().map(|status| status_text(*status)));
+        }
+        if let Some(customer) = &filter.customer_id {
+            self.push(" AND customer_id = ");
+            self.bind(customer.clone());
+        }
+        if let Some(from) = filter.created.from {
+            self.push(&format!(" AND {created} >= "));
+            self.bind(from.0);
+        }
+        if let Some(to) = filter.created.to {
+            self.push(&format!(" AND {created} <= "));
+            self.bind(to.0);
+        }
+        if filter.payer.is_none() && filter.payer_network.is_none() {
+            return;
+        }
+        self.push(" AND invoice_id IN (SELECT invoice_id FROM transfers WHERE canonical = 1 AND merchant_id = ");
+        self.bind(merchant.0);
+        if let Some(payer) = &filter.payer {
+            self.push(" AND LOWER(payer) = ");
+            self.bind(payer.to_lowercase());
+        }
+        if let Some(network) = &filter.payer_network {
+            self.push(" AND network = ");
+            self.bind(network.clone());
+        }
+        self.push(")");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+    use crate::{store::Store, testing::TempDir};
+
+    fn parts() -> [Part; 3] {
+        let cursor = InvoiceCursor { created: UnixMillis(1_800_000_000_000), id: InvoiceId::from_random([1; 16]) };
+        [Part::Newest, Part::OlderThan(cursor), Part::NewerThan(cursor)]
+    }
+
+    /// How SQLite goes about each query.
+    async fn plans(filter: &InvoiceFilter, part: Part) -> Vec<String> {
+        explain(list_statements(MerchantId(1), filter, part, 10)).await
+    }
+
+    async fn explain(statements: Vec<Statement>) -> Vec<String> {
+        let dir = TempDir::new();
+        let (store, _writer) = Store::open_file(&dir.path().join("test.db")).await.unwrap();
+        let mut reader = store.reader().await.unwrap();
+        let mut plans = Vec::new();
+        for mut statement in statements {
+            statement.explain();
+            let rows = statement.query().fetch_all(&mut *reader.tx().connection).await.unwrap();
+            plans.push(rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; "));
+        }
+        plans
+    }
+
+    #[track_caller]
+    fn check(plans: &[String], index: &str, count: usize) {
+        assert_eq!(plans.len(), count);
+        for plan in plans {
+            assert!(plan.contains(&format!("USING INDEX {index} (")), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            assert!(!plan.contains("SCAN"), "{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_page_is_read_from_an_index_in_its_order() {
+        let created = CreatedBetween { from: Some(UnixMillis(1)), to: Some(UnixMillis(2)) };
+        let statuses = vec![InvoiceStatus::Paid, InvoiceStatus::Expired];
+        let customer_id = Some("c-1".to_owned());
+        let environment = Some(Environment::Devnet);
+        for part in parts() {
+            check(&plans(&InvoiceFilter::default(), part).await, "invoices_by_created", 2);
+            let filter = InvoiceFilter { environment, created, ..InvoiceFilter::default() };
+            check(&plans(&filter, part).await, "invoices_by_created", 1);
+            let filter = InvoiceFilter { statuses: statuses.clone(), ..filter };
+            check(&plans(&filter, part).await, "invoices_by_status", 2);
+            let filter = InvoiceFilter { customer_id: customer_id.clone(), ..InvoiceFilter::default() };
+            check(&plans(&filter, part).await, "invoices_by_customer", 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn sums_are_read_from_an_index_alone() {
+        let environment = Some(Environment::Devnet);
+        for filter in [InvoiceFilter::default(), InvoiceFilter { environment, ..InvoiceFilter::default() }] {
+            let plans = explain(vec![sums_statement(MerchantId(1), &filter)]).await;
+            assert!(plans[0].contains("USING COVERING INDEX invoices_by_status ("), "{plans:?}");
+            assert!(!plans[0].contains("SCAN"), "{plans:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_payer_is_looked_up_before_the_invoices() {
+        let filter = InvoiceFilter {
+            payer: Some("0xAA".to_owned()),
+            environment: Some(Environment::Devnet),
+            ..InvoiceFilter::default()
+        };
+        for part in parts() {
+            let plans = plans(&filter, part).await;
+            let [plan] = plans.as_slice() else { panic!("{plans:?}") };
+            assert!(plan.contains("transfers_by_payer (merchant_id=? AND <expr>=?)"), "{plan}");
+            assert!(plan.contains("(merchant_id=? AND invoice_id=?)"), "{plan}");
+            assert!(!plan.contains("SCAN"), "{plan}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Queries whose text depends on what was asked for.
+
+use sqlx::{Any, AssertSqlSafe, any::AnyArguments, query::Query};
+
+/// A query whose conditions depend on what was asked. Its text is made of constants and the numbers of
+/// its parameters only.
+pub(super) struct Statement {
+    text: String,
+    values: Vec<Value>,
+}
+
+pub(super) enum Value {
+    Integer(i64),
+    Text(String),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl Statement {
+    pub(super) fn of(text: &str) -> Self {
+        Self { text: text.to_owned(), values: Vec::new() }
+    }
+
+    /// Adds text.
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Adds the next parameter, and its number to the text.
+    pub(super) fn bind(&mut self, value: impl Into<Value>) {
+        self.values.push(value.into());
+        let number = self.values.len();
+        self.push(&format!("${number}"));
+    }
+
+    /// Adds a list of parameters, in parentheses.
+    pub(super) fn bind_list(&mut self, values: impl Iterator<Item = &'static str>) {
+        for (index, value) in values.enumerate() {
+            self.push(if index == 0 { "(" } else { ", " });
+            self.bind(value.to_owned());
+        }
+        self.push(")");
+    }
+
+    /// Asks how the query would be done instead.
+    #[cfg(test)]
+    pub(super) fn explain(&mut self) {
+        self.text.insert_str(0, "EXPLAIN QUERY PLAN ");
+    }
+
+    pub(super) fn query(&self) -> Query<'_, Any, AnyArguments> {
+        let mut query = sqlx::query(AssertSqlSafe(self.text.as_str()));
+        for value in &self.values {
+            query = match value {
+                Value::Integer(value) => query.bind(*value),
+                Value::Text(value) => query.bind(value),
+            };
+        }
+        query
+    }
+}
