@@ -51,13 +51,20 @@ impl Source for SystemClock {
     }
 }
 
-/// The machine's clock, moved by as much as a test says.
+/// A clock that a test moves. It goes on like the machine's, or stands still until it is moved.
 #[derive(Clone, Default)]
 pub struct TestClock {
     offset_ms: Arc<AtomicI64>,
+    /// The moment a clock that stands still was made.
+    stopped_at: Option<UnixMillis>,
 }
 
 impl TestClock {
+    /// A clock that only [`TestClock::advance_seconds`] moves, so that no test depends on how long it takes.
+    pub fn still() -> Self {
+        Self { stopped_at: Some(SystemClock.now()), ..Self::default() }
+    }
+
     /// Moves the clock; negative numbers move it back.
     pub fn advance_seconds(&self, seconds: i64) {
         self.offset_ms.fetch_add(seconds * 1000, Ordering::SeqCst);
@@ -70,7 +77,8 @@ impl TestClock {
 
 impl Source for TestClock {
     fn now(&self) -> UnixMillis {
-        UnixMillis(SystemClock.now().0 + self.offset_ms.load(Ordering::SeqCst))
+        let unmoved = self.stopped_at.unwrap_or_else(|| SystemClock.now());
+        UnixMillis(unmoved.0 + self.offset_ms.load(Ordering::SeqCst))
     }
 }
 

@@ -73,7 +73,7 @@ impl World {
             dir.path().join("test.db").display()
         ))
         .unwrap();
-        let clock = TestClock::default();
+        let clock = TestClock::still();
         let secrets = vec![ServerSecret::from_bytes([1; 32])];
         let (app, _) = App::open(config, secrets, clock.clock(), "http://127.0.0.1/").await.unwrap();
         let created_at = app.clock.now();

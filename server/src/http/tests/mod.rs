@@ -112,7 +112,7 @@ impl Server {
         let mut config: Config = toml::from_str(CONFIG).unwrap();
         config.storage.database_url = format!("sqlite:{}", dir.path().join("pepay.db").display());
         change(&mut config);
-        let clock = TestClock::default();
+        let clock = TestClock::still();
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
         let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
