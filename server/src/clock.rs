@@ -55,14 +55,15 @@ impl Source for SystemClock {
 #[derive(Clone, Default)]
 pub struct TestClock {
     offset_ms: Arc<AtomicI64>,
-    /// The moment a clock that stands still was made.
+    /// The second in which a clock that stands still was made.
     stopped_at: Option<UnixMillis>,
 }
 
 impl TestClock {
-    /// A clock that only [`TestClock::advance_seconds`] moves, so that no test depends on how long it takes.
+    /// A clock that stands at the beginning of a second and goes on by a millisecond each time it is read, so
+    /// that no test depends on how long it takes and what happens later also has a later time.
     pub fn still() -> Self {
-        Self { stopped_at: Some(SystemClock.now()), ..Self::default() }
+        Self { stopped_at: Some(SystemClock.now().as_seconds().as_millis()), ..Self::default() }
     }
 
     /// Moves the clock; negative numbers move it back.
@@ -77,8 +78,10 @@ impl TestClock {
 
 impl Source for TestClock {
     fn now(&self) -> UnixMillis {
-        let unmoved = self.stopped_at.unwrap_or_else(|| SystemClock.now());
-        UnixMillis(unmoved.0 + self.offset_ms.load(Ordering::SeqCst))
+        match self.stopped_at {
+            Some(stopped_at) => UnixMillis(stopped_at.0 + self.offset_ms.fetch_add(1, Ordering::SeqCst)),
+            None => UnixMillis(SystemClock.now().0 + self.offset_ms.load(Ordering::SeqCst)),
+        }
     }
 }
 
