@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -227,6 +227,18 @@ impl Browser {
         self.find(selector).await?.ok_or_else(|| Failure::new(format!("there is no {selector} on the page")))
     }
 
+    /// The same, where a page that is still loading is about to bring it.
+    async fn awaited(&self, selector: &str) -> Outcome<Element> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.find(selector).await? {
+                Some(element) => return Ok(element),
+                None if deadline < Instant::now() => return self.get(selector).await,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
     /// Clicks in the middle of an element, scrolling to it first, as a person would; it fails if something lies on it.
     ///
     /// # Errors
@@ -297,7 +309,7 @@ impl Browser {
     ///
     /// When there is no such frame.
     pub async fn enter_frame(&self, selector: &str) -> Outcome {
-        let frame = self.get(selector).await?;
+        let frame = self.awaited(selector).await?;
         self.post("frame", &json!({ "id": frame.0 })).await.map(drop)
     }
 
