@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::outcome::{Failure, Outcome};
 
-/// How long chromedriver may take to start.
+/// How long chromedriver may take to start, and a page to load.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What WebDriver calls an element's id (W3C WebDriver, section 12.1).
