@@ -15,6 +15,14 @@ use domain::{
 };
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ObjectBuilder, Required, SchemaFormat,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::Type,
+    },
+};
 
 use super::error::{ApiError, invalid};
 use crate::{
@@ -125,6 +133,24 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let uuid = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"));
+        let parameter = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::True)
+            .description(Some(
+                "Your name for this request, a version 4 UUID. The same request with the same key is done once and \
+                 answered alike for 30 days.",
+            ))
+            .schema(Some(uuid));
+        vec![parameter.build()]
+    }
+}
+
 /// The invoice a path names by its id.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedInvoice(pub InvoiceId);
@@ -136,6 +162,29 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedInvoice {
         let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
         id.map(Self).ok_or_else(|| invalid("invoice_id", "invoice_id must be a UUID"))
     }
+}
+
+impl IntoParams for NamedInvoice {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let uuid = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".to_owned())));
+        let parameter = ParameterBuilder::new()
+            .name("invoice_id")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some("The id of an invoice."))
+            .schema(Some(uuid));
+        vec![parameter.build()]
+    }
+}
+
+/// What every call of a payer may have in its query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct SessionInvoice {
+    /// The invoice you think the session is for; the request is refused if it is for another.
+    #[param(format = "uuid")]
+    invoice_id: Option<String>,
 }
 
 /// The query's or a form's parameters in their order; a name may come more than once.

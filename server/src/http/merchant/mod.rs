@@ -9,21 +9,19 @@ mod invoice_totals;
 mod list_invoices;
 mod retrieve_invoice;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/v1/events", get(events::list_events))
-        .route("/api/v1/events/{event_id}", get(events::retrieve_event))
-        .route("/api/v1/invoices", get(list_invoices::list_invoices).post(create_invoice::create_invoice))
-        .route("/api/v1/invoices/customer/{customer_id}", get(list_invoices::list_invoices_of_customer))
-        .route("/api/v1/invoices/totals", get(invoice_totals::retrieve_invoice_totals))
-        .route("/api/v1/invoices/{invoice_id}/cancel", post(cancel_invoice::cancel_invoice))
-        .route("/api/v1/invoices/{invoice_id}", get(retrieve_invoice::retrieve_invoice))
-        .route("/api/v1/invoices/{invoice_id}/status", get(invoice_status::retrieve_invoice_status))
+/// Method and path of each stand at its handler, with the rest of its description.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::retrieve_event))
+        .routes(routes!(list_invoices::list_invoices, create_invoice::create_invoice))
+        .routes(routes!(list_invoices::list_invoices_of_customer))
+        .routes(routes!(invoice_totals::retrieve_invoice_totals))
+        .routes(routes!(cancel_invoice::cancel_invoice))
+        .routes(routes!(retrieve_invoice::retrieve_invoice))
+        .routes(routes!(invoice_status::retrieve_invoice_status))
 }
