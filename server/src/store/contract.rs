@@ -22,9 +22,9 @@ use futures_util::{
 use wire::Environment;
 
 use super::{
-    BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes, IdempotencyRecord,
-    InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord,
-    StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes,
+    IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part,
+    QuoteRecord, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -1168,11 +1168,9 @@ async fn a_key_is_revoked_once_and_for_good(store: Store) {
     assert_eq!((fresh.created_at, fresh.last_used_at, fresh.life), (NOW, None, KeyLife::default()));
 
     let other = new_merchant(&store).await;
-    for (owner, now, reason, expected) in [
-        (other, NOW, "not theirs", false),
-        (merchant, NOW, "leaked", true),
-        (merchant, NOW.plus(5), "again", false),
-    ] {
+    for (owner, now, reason, expected) in
+        [(other, NOW, "not theirs", false), (merchant, NOW, "leaked", true), (merchant, NOW.plus(5), "again", false)]
+    {
         let revoke =
             store.does(move |tx| Box::pin(async move { tx.revoke_api_key(owner, id, Some(reason), now).await }));
         assert_eq!(revoke.await, expected, "{reason}");
@@ -1235,9 +1233,8 @@ async fn a_suspended_key_can_be_resumed_and_a_revoked_one_cannot(store: Store) {
     let (hash, id) = (CredentialHash::of("pk_1"), ApiKeyId::from_random(id(1)));
     let key = api_key(merchant, id, hash);
     store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
-    let suspend = async |owner| {
-        store.does(move |tx| Box::pin(async move { tx.suspend_api_key(owner, id, NOW).await })).await
-    };
+    let suspend =
+        async |owner| store.does(move |tx| Box::pin(async move { tx.suspend_api_key(owner, id, NOW).await })).await;
     let resume = async |owner| store.does(move |tx| Box::pin(async move { tx.resume_api_key(owner, id).await })).await;
     let status = async || store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap().status();
     assert!(!suspend(other).await && !resume(merchant).await);
