@@ -106,8 +106,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedInvoice {
 }
 
 async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
-    let path: Result<Path<String>, _> =
-        <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await;
+    let path: Result<Path<String>, _> = <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await;
     path.ok().map(|Path(text)| text)
 }
 

@@ -620,7 +620,7 @@ async fn an_invoice_can_pay_another_wallet_if_the_key_may_say_so() {
         (json!({ "receiver_override_enable": true, "receiver_override_address": "0x1" }), "receiver_override_address"),
         (json!({ "receiver_override_address": WALLET }), "receiver_override_enable"),
         (
-            json!({ "receiver_override_enable": true, "receiver_override_address": WALLET.replace("Ed", "ed") }),
+            json!({ "receiver_override_enable": true, "receiver_override_address": WALLET.replace("BeAed", "Beaed") }),
             "receiver_override_address",
         ),
     ] {
