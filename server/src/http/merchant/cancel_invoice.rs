@@ -8,7 +8,7 @@ use crate::{
     http::{
         error::ApiError,
         error_codes::codes,
-        extract::{Merchant, NamedInvoice},
+        extract::{Merchant, NamedInvoice, rights::CancelInvoices},
     },
     invoicing, view,
 };
@@ -20,12 +20,12 @@ use crate::{
     tag = "Invoices",
     params(NamedInvoice),
     responses((status = 200, body = Invoice)),
-    security(("merchant_key" = [])),
+    security(("merchant_key" = ["invoices:cancel"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND, INVOICE_ALREADY_PAID, INVOICE_CANCELED, INVOICE_EXPIRED, INVOICE_HAS_PAYMENTS])))
 )]
 pub async fn cancel_invoice(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<CancelInvoices>,
     NamedInvoice(id): NamedInvoice,
 ) -> Result<Json<Invoice>, ApiError> {
     let case = invoicing::cancel(&app, merchant.id, id).await?;

@@ -15,7 +15,7 @@ use crate::{
     http::{
         error::{ApiError, invalid},
         error_codes::codes,
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     store::{EventFilter, EventPart, EventTypes, StoredEvent, Tx},
 };
@@ -47,12 +47,12 @@ struct EventParameters {
     tag = "Events",
     params(PageParameters, EventParameters),
     responses((status = 200, body = Wrapped<EventList>)),
-    security(("merchant_key" = [])),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![INVALID_CURSOR])))
 )]
 pub async fn list_events(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     parameters: Parameters,
 ) -> Result<Json<Wrapped<EventList>>, ApiError> {
     let filter = filter(&parameters)?;
@@ -79,12 +79,12 @@ pub async fn list_events(
     tag = "Events",
     params(("event_id" = String, Path, description = "The id of an event.")),
     responses((status = 200, body = Wrapped<Event>)),
-    security(("merchant_key" = [])),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![EVENT_NOT_FOUND])))
 )]
 pub async fn retrieve_event(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Wrapped<Event>>, ApiError> {
     let id = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or(ApiError::EventNotFound)?;

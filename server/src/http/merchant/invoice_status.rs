@@ -8,7 +8,7 @@ use crate::{
     http::{
         error::ApiError,
         error_codes::codes,
-        extract::{Merchant, NamedInvoice},
+        extract::{Merchant, NamedInvoice, rights::ReadInvoices},
     },
     invoicing::Case,
     view,
@@ -21,12 +21,12 @@ use crate::{
     tag = "Invoices",
     params(NamedInvoice),
     responses((status = 200, body = InvoiceStatusReport)),
-    security(("merchant_key" = [])),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND])))
 )]
 pub async fn retrieve_invoice_status(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     NamedInvoice(id): NamedInvoice,
 ) -> Result<Json<InvoiceStatusReport>, ApiError> {
     let case = Case::load(&mut app.store.reader().await?.tx(), &app.config, merchant.id, id).await?;

@@ -12,7 +12,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     store::StatusSum,
 };
@@ -24,11 +24,11 @@ use crate::{
     tag = "Invoices",
     params(CustomerParameter, InvoiceParameters),
     responses((status = 200, body = InvoiceTotals)),
-    security(("merchant_key" = [])),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
 )]
 pub async fn retrieve_invoice_totals(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     parameters: Parameters,
 ) -> Result<Json<InvoiceTotals>, ApiError> {
     let sums = match filters::invoices(&parameters)? {

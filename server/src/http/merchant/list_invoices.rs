@@ -18,7 +18,7 @@ use crate::{
     http::{
         error::{ApiError, invalid},
         error_codes::codes,
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
     store::{self, InvoiceCursor, InvoiceFilter, InvoiceRecord, Part, Tx},
@@ -35,12 +35,12 @@ const MOST_SKIPPED: i64 = 100_000;
     tag = "Invoices",
     params(PageParameters, PageNumberParameter, CustomerParameter, InvoiceParameters, ExpandParameters),
     responses((status = 200, body = InvoiceList)),
-    security(("merchant_key" = [])),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![INVALID_CURSOR, INVALID_EXPAND])))
 )]
 pub async fn list_invoices(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     parameters: Parameters,
 ) -> Result<Json<InvoiceList>, ApiError> {
     let filter = filters::invoices(&parameters)?;
@@ -60,12 +60,12 @@ pub async fn list_invoices(
         ExpandParameters
     ),
     responses((status = 200, body = InvoiceList)),
-    security(("merchant_key" = [])),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![INVALID_CURSOR, INVALID_EXPAND])))
 )]
 pub async fn list_invoices_of_customer(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     customer: Result<Path<String>, axum::extract::rejection::PathRejection>,
     parameters: Parameters,
 ) -> Result<Json<InvoiceList>, ApiError> {

@@ -10,7 +10,7 @@ use crate::{
     http::{
         error::{ApiError, invalid},
         error_codes::codes,
-        extract::{Merchant, NamedInvoice, Parameters},
+        extract::{Merchant, NamedInvoice, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
     view,
@@ -26,12 +26,12 @@ const MOST_PAYMENTS: usize = 100;
     tag = "Invoices",
     params(NamedInvoice, ExpandParameters),
     responses((status = 200, body = Invoice)),
-    security(("merchant_key" = [])),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND, INVALID_EXPAND])))
 )]
 pub async fn retrieve_invoice(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     NamedInvoice(id): NamedInvoice,
     parameters: Parameters,
 ) -> Result<Json<Invoice>, ApiError> {

@@ -21,9 +21,10 @@ use crate::http::error_codes::{ErrorCode, code};
 struct Examples;
 
 /// What operations are about, in the order of the reference.
-pub const TAGS: [(&str, &str); 4] = [
+pub const TAGS: [(&str, &str); 5] = [
     ("Invoices", "What you ask your customers for. Amounts are thousandths of a dollar, times are epoch seconds."),
     ("Events", "Everything that happened, in order. Webhooks and streams tell the same events."),
+    ("Keys", "What your servers and your people get in with. Managed at the dashboard, never by keys themselves."),
     ("Streams", "Events over a WebSocket, as they happen."),
     ("Payors", "What the page of a payer calls, with the session of one invoice."),
 ];
@@ -92,7 +93,13 @@ fn security_schemes() -> Value {
     let header =
         |name: &str, text: &str| json!({ "type": "apiKey", "in": "header", "name": name, "description": text });
     json!({
-        "merchant_key": header("x-api-key", "A merchant's key, as in `pk_…`. It belongs on servers, never into a page."),
+        "merchant_key": header("x-api-key", "A merchant's key, as in `pk_…`, which has the rights named at each operation. It belongs on servers, \
+            never into a page. `Authorization: Bearer` takes it too."),
+        "dashboard": {
+            "type": "http", "scheme": "bearer",
+            "description": "The token of a person at the dashboard, which `pepay merchant token` mints. It can do what a \
+                merchant can.",
+        },
         "session_token": header("x-session-token", "The `session_token` of an invoice; always together with `x-signature`."),
         "session_signature": header("x-signature", "The `signature` of the same invoice."),
         "stream_token": {
@@ -105,7 +112,29 @@ fn security_schemes() -> Value {
 /// The codes that come with a way of saying who is calling.
 fn codes_of_security(scheme: &str) -> &'static [ErrorCode] {
     match scheme {
-        "merchant_key" => &[code::API_KEY_MISSING, code::API_KEY_INVALID, code::API_KEY_REVOKED],
+        "merchant_key" => &[
+            code::API_KEY_MISSING,
+            code::API_KEY_INVALID,
+            code::API_KEY_REVOKED,
+            code::API_KEY_SUSPENDED,
+            code::API_KEY_EXPIRED,
+            code::ENVIRONMENT_FORBIDDEN,
+            code::SCOPE_FORBIDDEN,
+            code::RIGHT_REQUIRED,
+        ],
+        "dashboard" => &[
+            code::DASHBOARD_TOKEN_MISSING,
+            code::DASHBOARD_TOKEN_INVALID,
+            code::DASHBOARD_TOKEN_REVOKED,
+            code::DASHBOARD_TOKEN_EXPIRED,
+            // Of a key that was sent instead.
+            code::API_KEY_INVALID,
+            code::API_KEY_REVOKED,
+            code::API_KEY_SUSPENDED,
+            code::API_KEY_EXPIRED,
+            code::ENVIRONMENT_FORBIDDEN,
+            code::SCOPE_FORBIDDEN,
+        ],
         "session_token" => &[code::SESSION_INVALID, code::SESSION_EXPIRED, code::SCOPE_FORBIDDEN],
         "stream_token" => &[code::SESSION_INVALID, code::SESSION_EXPIRED],
         _ => &[],
@@ -164,7 +193,8 @@ fn complete_operation(operation: &mut Value) {
         });
     }
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
-    if let Some(file) = Examples::get(&format!("{id}.json")) {
+    let name = id.split(super::ALIAS).next().unwrap_or_default();
+    if let Some(file) = Examples::get(&format!("{name}.json")) {
         let example = serde_json::from_slice(&file.data).unwrap_or_else(|error| panic!("example of {id}: {error}"));
         add_example(operation, &example);
     }

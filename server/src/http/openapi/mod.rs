@@ -17,8 +17,8 @@ use axum::{
     routing::get,
 };
 use serde_json::Value;
-use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa::openapi::{Deprecated, OpenApi};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::app::App;
 
@@ -49,3 +49,30 @@ pub fn wrapped(routes: OpenApiRouter<App>, change: impl FnOnce(Router<App>) -> R
     *changed.get_openapi_mut() = description;
     changed
 }
+
+/// The same handlers at an older address, where they are described as what not to use any more. `suffix` tells their
+/// operation ids apart, as in `revoke_api_key__before`.
+pub fn also_at(
+    path: &str,
+    suffix: &str,
+    (schemas, mut paths, handlers): UtoipaMethodRouter<App>,
+) -> UtoipaMethodRouter<App> {
+    for mut item in std::mem::take(&mut paths.paths).into_values() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let id = operation.operation_id.take().unwrap_or_default();
+            operation.operation_id = Some(format!("{id}{ALIAS}{suffix}"));
+            operation.deprecated = Some(Deprecated::True);
+        }
+        match paths.paths.get_mut(path) {
+            Some(there) => there.merge_operations(item),
+            None => {
+                paths.paths.insert(path.to_owned(), item);
+            }
+        }
+    }
+    (schemas, paths, handlers)
+}
+
+/// What stands between an operation's id and what tells it from the same operation elsewhere.
+pub const ALIAS: &str = "__";
