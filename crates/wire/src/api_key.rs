@@ -111,7 +111,10 @@ pub struct Message {
 /// The names of rights, for the description; `domain` decides what they mean.
 #[cfg(not(target_arch = "wasm32"))]
 fn rights() -> utoipa::openapi::schema::ArrayBuilder {
-    use utoipa::openapi::{ObjectBuilder, schema::ArrayBuilder};
+    use utoipa::openapi::{
+        ObjectBuilder,
+        schema::{ArrayBuilder, Type},
+    };
     const NAMES: [&str; 8] = [
         "invoices:create",
         "invoices:read",
@@ -122,7 +125,8 @@ fn rights() -> utoipa::openapi::schema::ArrayBuilder {
         "receiver_override",
         "rpc",
     ];
-    ArrayBuilder::new().items(ObjectBuilder::new().enum_values(Some(NAMES))).description(Some("What the key can do."))
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(NAMES));
+    ArrayBuilder::new().items(name).description(Some("What the key can do."))
 }
 
 /// What a key is asked to be able to do: at least one thing, and nothing that is the operator's.
