@@ -11,6 +11,7 @@ pub mod events;
 pub mod failpoint;
 pub mod http;
 pub mod invoicing;
+pub mod limits;
 pub mod log;
 pub mod rates;
 pub mod serve;

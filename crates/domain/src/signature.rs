@@ -61,7 +61,7 @@ impl fmt::Debug for SessionToken {
 }
 
 /// The SHA-256 of a credential with at least 128 random bits; safe to store and to search by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CredentialHash([u8; 32]);
 
 impl CredentialHash {

@@ -1,7 +1,7 @@
 //! Who is calling and what they sent, as argument types: whoever holds a [`Merchant`] or a [`Payor`] was
 //! let in, and a body was read within its limit and names the field that does not fit.
 
-use std::{convert::Infallible, fmt::Write as _};
+use std::{convert::Infallible, fmt::Write as _, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -16,7 +16,10 @@ use domain::{
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use super::error::{ApiError, invalid};
+use super::{
+    error::{ApiError, invalid},
+    limit::{self, BodyPatience},
+};
 use crate::{
     app::App,
     invoicing::Case,
@@ -37,12 +40,13 @@ impl FromRequestParts<App> for Merchant {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let key = api_key(&parts.headers)?;
-        let record = app.store.reader().await?.tx().api_key(CredentialHash::of(key)).await?;
+        let hash = CredentialHash::of(api_key(&parts.headers)?);
+        let record = app.store.reader().await?.tx().api_key(hash).await?;
         let record = record.ok_or(ApiError::ApiKeyInvalid)?;
         if record.revoked_at.is_some() {
             return Err(ApiError::ApiKeyRevoked);
         }
+        limit::recognise(parts, app, hash)?;
         note_use(app, &record);
         Ok(Self { id: record.merchant })
     }
@@ -125,6 +129,22 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
+/// The merchant's name for this request, which it may do without if `invoices.require_idempotency_key` is off.
+#[derive(Clone, Copy, Debug)]
+pub struct CreationKey(pub Option<idempotency::IdempotencyKey>);
+
+impl FromRequestParts<App> for CreationKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match IdempotencyKey::from_request_parts(parts, app).await {
+            Ok(IdempotencyKey(key)) => Ok(Self(Some(key))),
+            Err(ApiError::IdempotencyKeyMissing) if !app.config.invoices.require_idempotency_key => Ok(Self(None)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// The invoice a path names by its id.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedInvoice(pub InvoiceId);
@@ -187,9 +207,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Reads a body of at most the configured size.
+/// Reads a body of at most the configured size, for at most the configured time.
 pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
+    let patience = request.extensions().get::<BodyPatience>().map_or(Duration::MAX, |&BodyPatience(patience)| patience);
+    let read = tokio::time::timeout(patience, Bytes::from_request(request, state));
+    let read = read.await.map_err(|_elapsed| ApiError::BodyTimeout)?;
+    read.map_err(|rejection| {
         if rejection.status() == ApiError::BodyTooLarge.status() {
             ApiError::BodyTooLarge
         } else {
