@@ -60,9 +60,9 @@ impl<K: Copy + Eq + Hash> Table<K> {
     }
 
     fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, WholeAt>> {
-        let hash = self.hasher.hash_one(key) as usize;
+        let [first, ..] = self.hasher.hash_one(key).to_le_bytes();
         // Nothing in here panics half-way.
-        self.shards[hash % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[usize::from(first) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]

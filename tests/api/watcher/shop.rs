@@ -153,11 +153,12 @@ impl Shop {
             questions: None,
             return_url: None,
             return_url_enabled: false,
+            receiver: None,
         };
         let key = uuid::Uuid::new_v4().to_string();
         let origin = Origin {
             route: "invoices",
-            key: IdempotencyKey::parse(&key).unwrap(),
+            key: IdempotencyKey::parse(&key).ok(),
             fingerprint: Fingerprint::of(&[key.as_bytes()]),
             request_id: key,
         };

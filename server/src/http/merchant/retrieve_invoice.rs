@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
     session,
@@ -33,7 +33,7 @@ const MOST_PAYMENTS: usize = 100;
 /// customer's newest invoice and the members invoices had then.
 pub async fn retrieve_invoice(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     name: Result<Path<String>, axum::extract::rejection::PathRejection>,
     parameters: Parameters,
 ) -> Result<Json<RetrievedInvoice>, ApiError> {

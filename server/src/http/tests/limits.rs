@@ -174,10 +174,15 @@ async fn a_made_up_key_is_no_way_around_the_limit_of_an_address() {
 async fn a_key_that_is_revoked_stays_under_its_limit() {
     let server = Server::start_with(|config| config.limits.requests_per_minute_per_key = 3).await;
     assert_eq!(server.ask_totals(HOME, &server.key).await.status, 200);
-    let id = server.app.store.reader().await.unwrap().tx().api_keys(server.merchant).await.unwrap()[0].id;
-    let now = server.app.clock.now();
-    let revoke = server.app.store.write(move |tx| Box::pin(async move { tx.revoke_api_key(id, now).await }));
-    assert!(revoke.await.unwrap());
+    let (merchant, now) = (server.merchant, server.app.clock.now());
+    let id = server.app.store.reader().await.unwrap().tx().api_keys(merchant).await.unwrap()[0].id;
+    let revoke = server.app.store.write(move |tx| {
+        Box::pin(async move {
+            tx.revoke_api_key(merchant, id, None, now).await?;
+            Ok::<_, crate::store::StoreError>(())
+        })
+    });
+    revoke.await.unwrap();
     for _ in 0..2 {
         server.ask_totals(HOME, &server.key).await.is_error(401, "API_KEY_REVOKED", Some("x-api-key"));
     }
