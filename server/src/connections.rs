@@ -167,7 +167,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{clock::TestClock, testing::TempDir};
+    use crate::{clock::TestClock, testing::TestDatabase};
 
     /// Far more than anything here takes; a test that needs it has failed.
     const LONG: Duration = Duration::from_secs(20);
@@ -177,20 +177,20 @@ mod tests {
     struct Server {
         app: App,
         address: SocketAddr,
-        _dir: TempDir,
+        _database: TestDatabase,
     }
 
     async fn serve(connections: usize, patience: Patience, router: Router) -> Server {
-        let dir = TempDir::new();
+        let database = TestDatabase::new();
         let mut config: crate::config::Config = toml::from_str("environment = \"devnet\"").unwrap();
-        config.storage.database_url = format!("sqlite:{}", dir.path().join("pepay.db").display());
+        config.storage.database_url = database.url.clone();
         config.limits.connections = connections;
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, TestClock::default().clock(), "").await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         app.spawn(accept_with(patience, app.clone(), listener, router));
-        Server { app, address, _dir: dir }
+        Server { app, address, _database: database }
     }
 
     fn hello() -> Router {
