@@ -33,7 +33,7 @@ const NOW_MS: UnixMillis = UnixMillis(1_800_000_000_000);
 
 impl Store {
     /// A write that must succeed.
-    async fn does<T, F>(&self, work: F) -> T
+    pub(super) async fn does<T, F>(&self, work: F) -> T
     where
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,

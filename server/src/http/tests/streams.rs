@@ -16,7 +16,7 @@ use tokio_tungstenite::{
 
 use super::{Created, Server, usd};
 use crate::{
-    events::{Change, run_sequencer},
+    events::{Change, run_follower, run_sequencer},
     store::StreamSession,
 };
 
@@ -33,6 +33,7 @@ async fn listen(server: &Server) -> SocketAddr {
     let serving = axum::serve(listener, server.router.clone()).with_graceful_shutdown(shutdown.cancelled_owned());
     server.app.spawn(serving.into_future());
     server.app.spawn(run_sequencer(server.app.clone()));
+    server.app.spawn(run_follower(server.app.clone()));
     address
 }
 
