@@ -54,7 +54,7 @@ pub(crate) async fn end_due_invoices(app: &App, lease: &Lease) -> Result<(), Sto
             })
             .await;
         match ended {
-            Ok(true) => app.hub.announce(invoice, Change::Snapshot),
+            Ok(true) => app.hub.announce(merchant, Some(invoice), Change::Snapshot),
             Ok(false) => {}
             Err(error @ StoreError::LeaseLost { .. }) => return Err(error),
             // The others end all the same.

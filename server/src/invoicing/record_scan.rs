@@ -151,8 +151,8 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
             })
         })
         .await?;
-    for (_, invoice) in touched {
-        app.hub.announce(invoice, Change::Snapshot);
+    for (merchant, invoice) in touched {
+        app.hub.announce(merchant, Some(invoice), Change::Snapshot);
     }
     Ok(())
 }

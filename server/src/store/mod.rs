@@ -24,6 +24,8 @@ mod transfers;
 mod contract;
 #[cfg(test)]
 mod lease_contract;
+#[cfg(test)]
+mod migration_tests;
 
 use std::{path::Path, sync::Arc};
 
@@ -39,7 +41,7 @@ pub use chain::{BlockRef, WatchedDeposit};
 pub use deliveries::{DueDelivery, Endpoint};
 pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
 pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
-pub use invoices::{IdempotencyRecord, InvoiceRecord, NewInvoice};
+pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;
