@@ -153,9 +153,8 @@ async fn next(socket: &mut Socket, is_wanted: impl Fn(&Value) -> bool) -> Vec<Va
             }
         }
     };
-    if tokio::time::timeout(e2e::PATIENCE, waiting).await.is_err() {
-        panic!("waited in vain after {frames:?}");
-    }
+    let in_time = tokio::time::timeout(e2e::PATIENCE, waiting).await;
+    assert!(in_time.is_ok(), "waited in vain after {frames:?}");
     frames
 }
 
@@ -235,8 +234,8 @@ async fn a_hundred_equal_requests_over_two_nodes_make_one_invoice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_node_that_does_the_work_is_killed_the_other_one_takes_over() {
     let mut pair = Pair::start().await;
-    let paid = pair.is_paid(0, 20).await;
-    pair.wait_until_paid(1, &paid).await;
+    let before = pair.is_paid(0, 20).await;
+    pair.wait_until_paid(1, &before).await;
     let open = pair.apis[0].create_invoice("20").await;
     let address = pair.apis[1].payment_address(&open, "ethereum", USDC).await;
     let mut socket = follow(&pair.apis[1], &open).await;
@@ -257,8 +256,8 @@ async fn when_the_node_that_does_the_work_is_killed_the_other_one_takes_over() {
     pair.first.start().await.unwrap();
     assert_eq!(pair.apis[0].invoice(&open.invoice_id).await.status, InvoiceStatus::Paid);
     assert_eq!(pair.apis[0].invoice(&meanwhile.invoice_id).await.status, InvoiceStatus::Unpaid);
-    let paid = pair.is_paid(0, 7).await;
-    pair.wait_until_paid(0, &paid).await;
+    let after = pair.is_paid(0, 7).await;
+    pair.wait_until_paid(0, &after).await;
     pair.check_log(&[0, 1]).await;
     let mut database = pair.database().await;
     let holders = database.fetch_all("SELECT DISTINCT holder FROM leases").await.unwrap();

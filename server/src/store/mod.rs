@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod chain;
+mod dashboard_tokens;
 mod deliveries;
 mod engine;
 mod events;
@@ -38,6 +39,7 @@ use tokio::{
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
+pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{DueDelivery, Endpoint};
 pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
 pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
