@@ -9,7 +9,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::{ApiClient, Database, TestFolder, WALLET, eventually};
+use crate::{ApiClient, Database, TestFolder, WALLET, WITHOUT_RATE_LIMITS, eventually};
 
 const DATABASE_URL: &str = "PEPAY__STORAGE__DATABASE_URL";
 
@@ -91,12 +91,10 @@ impl ServerProcess {
     fn on_a_free_port() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        Self {
-            url: format!("http://{address}"),
-            child: None,
-            variables: vec![("PEPAY__SERVER__LISTEN".to_owned(), address.to_string())],
-            folder: TestFolder::new(),
-        }
+        let unlimited = |name: &str| (format!("PEPAY__LIMITS__{}", name.to_uppercase()), "0".to_owned());
+        let mut variables = vec![("PEPAY__SERVER__LISTEN".to_owned(), address.to_string())];
+        variables.extend(WITHOUT_RATE_LIMITS.map(unlimited));
+        Self { url: format!("http://{address}"), child: None, variables, folder: TestFolder::new() }
     }
 
     /// What `storage.database_url` says.
