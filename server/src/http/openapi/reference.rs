@@ -304,8 +304,7 @@ fn kind(schema: &Value) -> String {
         // How wide a number is stored is nothing to callers.
         match &schema[name] {
             Value::Null => {}
-            Value::String(format)
-                if name == "format" && format.starts_with("int") || format.as_str() == "double" => {}
+            Value::String(format) if name == "format" && format.starts_with("int") || format.as_str() == "double" => {}
             Value::String(pattern) if name == "pattern" => {
                 let _infallible = write!(html, ", {word}<code>{}</code>", breakable(pattern));
             }
