@@ -3,6 +3,8 @@
 //! A page is found by the place it starts at, never by counting up to it, so that it costs the same at
 //! any depth. Each environment and status is read from an index of its own, in order, and merged.
 
+use std::collections::HashMap;
+
 use domain::{
     id::{InvoiceId, MerchantId},
     invoice::InvoiceStatus,
@@ -69,6 +71,13 @@ pub struct InvoiceList {
     pub has_more: bool,
 }
 
+/// Who made the payment that decided where the rest of an invoice is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstPayer {
+    pub address: String,
+    pub network: String,
+}
+
 /// A merchant's invoices in one status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusSum {
@@ -112,15 +121,36 @@ impl Tx<'_> {
         Ok(InvoiceList { invoices, has_more })
     }
 
+    /// Who first paid each of a merchant's invoices, where that is known.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn first_payers(
+        &mut self,
+        merchant: MerchantId,
+        invoices: &[InvoiceRecord],
+    ) -> Result<HashMap<InvoiceId, FirstPayer>, StoreError> {
+        let paid: Vec<_> = invoices.iter().filter(|invoice| invoice.standing.locked_by.is_some()).collect();
+        if paid.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = first_payers_statement(merchant, &paid).query().fetch_all(&mut *self.connection).await?;
+        let read = |row| {
+            let columns = Columns::of(row, "transfers");
+            let payer = FirstPayer { address: columns.text("payer")?, network: columns.text("network")? };
+            Ok((columns.parsed("invoice_id")?, payer))
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// How many of a merchant's invoices there are.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn count_invoices(&mut self, merchant: MerchantId, filter: &InvoiceFilter) -> Result<u64, StoreError> {
-        let mut statement = Statement::of("SELECT COUNT(*) AS invoices");
-        statement.restrict(merchant, filter, &environments(filter));
-        let row = statement.query().fetch_one(&mut *self.connection).await?;
+        let row = count_statement(merchant, filter).query().fetch_one(&mut *self.connection).await?;
         Columns::of(&row, "invoices").number("invoices")
     }
 
@@ -146,6 +176,25 @@ impl Tx<'_> {
         };
         rows.iter().map(read).collect()
     }
+}
+
+fn first_payers_statement(merchant: MerchantId, invoices: &[&InvoiceRecord]) -> Statement {
+    let mut statement = Statement::of(
+        "SELECT transfers.invoice_id, payer, network FROM invoices JOIN transfers
+            ON transfers.merchant_id = invoices.merchant_id AND transfers.invoice_id = invoices.invoice_id
+            AND payment_id = locked_by
+         WHERE payer IS NOT NULL AND invoices.merchant_id = ",
+    );
+    statement.bind(merchant.0);
+    statement.push(" AND invoices.invoice_id IN ");
+    statement.bind_list(invoices.iter().map(|invoice| invoice.id.to_string()));
+    statement
+}
+
+fn count_statement(merchant: MerchantId, filter: &InvoiceFilter) -> Statement {
+    let mut statement = Statement::of("SELECT COUNT(*) AS invoices");
+    statement.restrict(merchant, filter, &environments(filter));
+    statement
 }
 
 fn sums_statement(merchant: MerchantId, filter: &InvoiceFilter) -> Statement {
@@ -370,6 +419,29 @@ mod tests {
             let plans = explain(vec![sums_statement(MerchantId(1), &filter)]).await;
             assert!(plans[0].contains("USING COVERING INDEX invoices_by_status ("), "{plans:?}");
             assert!(!plans[0].contains("SCAN"), "{plans:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_filter_makes_a_sum_or_a_count_read_other_invoices() {
+        let filter = InvoiceFilter::default;
+        let created = CreatedBetween { from: Some(UnixMillis(1)), to: Some(UnixMillis(2)) };
+        let statuses = vec![InvoiceStatus::Paid, InvoiceStatus::Expired];
+        for (filter, search) in [
+            (InvoiceFilter { created, ..filter() }, "(merchant_id=? AND environment=?"),
+            (InvoiceFilter { statuses, ..filter() }, "(merchant_id=? AND environment=? AND status=?"),
+            (
+                InvoiceFilter { customer_id: Some("c".to_owned()), created, ..filter() },
+                "invoices_by_customer (merchant_id=? AND environment=? AND customer_id=?",
+            ),
+            (InvoiceFilter { payer: Some("0xaa".to_owned()), ..filter() }, "(merchant_id=? AND payer=?"),
+            (InvoiceFilter { payer_network: Some("base".to_owned()), ..filter() }, "(merchant_id=? AND network=?"),
+        ] {
+            for statement in [sums_statement(MerchantId(1), &filter), count_statement(MerchantId(1), &filter)] {
+                let plans = explain(vec![statement]).await;
+                assert!(plans[0].contains(search), "{plans:?}");
+                assert!(!plans[0].contains("SCAN"), "{plans:?}");
+            }
         }
     }
 

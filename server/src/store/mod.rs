@@ -38,7 +38,7 @@ pub use chain::{BlockRef, WatchedDeposit};
 pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{DueDelivery, Endpoint};
 pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
-pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
+pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, NewInvoice};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;
