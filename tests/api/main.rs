@@ -27,6 +27,7 @@ macro_rules! on_each_database {
 }
 
 mod cli;
+mod client;
 mod crash;
 mod sweep;
 mod watcher;
