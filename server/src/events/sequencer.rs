@@ -36,8 +36,8 @@ async fn number_new_events(app: &App) -> Result<usize, StoreError> {
     failpoint::pass("sequencer.before_numbering");
     let numbered = app.store.write(move |tx| Box::pin(async move { tx.number_events(MOST_AT_ONCE).await })).await?;
     failpoint::pass("sequencer.after_numbering");
-    for &(_, invoice, sequence) in &numbered {
-        app.hub.announce(invoice, Change::Event { sequence });
+    for &(merchant, invoice, sequence) in &numbered {
+        app.hub.announce(merchant, invoice, Change::Event { sequence });
     }
     app.hub.log_grew();
     Ok(numbered.len())

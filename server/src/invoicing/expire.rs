@@ -32,7 +32,7 @@ pub(crate) async fn end_due_invoices(app: &App) -> Result<(), StoreError> {
             .write(move |tx| Box::pin(async move { refold_for_time(tx, &task, now, merchant, invoice).await }))
             .await;
         match ended {
-            Ok(true) => app.hub.announce(invoice, Change::Snapshot),
+            Ok(true) => app.hub.announce(merchant, Some(invoice), Change::Snapshot),
             Ok(false) => {}
             // The others end all the same.
             Err(error) => tracing::error!(invoice.id = %invoice, error = %error, "an invoice could not be ended"),

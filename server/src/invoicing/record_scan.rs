@@ -149,8 +149,8 @@ pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
             })
         })
         .await?;
-    for (_, invoice) in touched {
-        app.hub.announce(invoice, Change::Snapshot);
+    for (merchant, invoice) in touched {
+        app.hub.announce(merchant, Some(invoice), Change::Snapshot);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod chain;
+mod dashboard_tokens;
 mod deliveries;
 mod engine;
 mod events;
@@ -20,6 +21,8 @@ mod transfers;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod migration_tests;
 
 use std::{path::Path, sync::Arc};
 
@@ -32,6 +35,7 @@ use tokio::{
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
+pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{DueDelivery, Endpoint};
 pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
 pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};

@@ -274,7 +274,7 @@ async fn a_network_that_is_no_longer_watched_is_not_quoted() {
 async fn the_task_watches_by_itself_until_the_server_ends() {
     let shop = Shop::open_with(|network, _| network["poll_ms"] = json!(20)).await;
     let order = shop.order(20_000, USDC).await;
-    let mut changes = shop.app.hub.subscribe(order.id);
+    let mut changes = shop.app.hub.follow_invoice(order.id);
     let task = shop.app.spawn(pepay::chains::run(shop.app.clone(), shop.app.config.networks[0].clone()));
     shop.pay(order, 20_000).await;
     while shop.case(order).await.payments.is_empty() {

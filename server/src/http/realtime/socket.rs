@@ -56,7 +56,7 @@ pub async fn follow_payment(
         return Err(invalid("format", "format must be event_v1"));
     }
     let upgrade = upgrade.map_err(|_| ApiError::UpgradeRequired)?;
-    let subscription = app.hub.subscribe_within(session.invoice, app.config.limits.sockets_per_invoice);
+    let subscription = app.hub.follow_invoice_within(session.invoice, app.config.limits.sockets_per_invoice);
     let subscription = subscription.ok_or(ApiError::RateLimited { retry_after_seconds: RETRY_AFTER_SECONDS })?;
     let most_bytes = app.config.limits.socket_frame_bytes;
     let task = app.tasks.clone();

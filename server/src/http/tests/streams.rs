@@ -311,7 +311,7 @@ async fn a_client_that_never_reads_is_let_go() {
     // Each is answered by a frame, until the network's buffers are full of them.
     let flood = async {
         loop {
-            server.app.hub.announce(invoice.id, Change::Snapshot);
+            server.app.hub.announce(server.merchant, Some(invoice.id), Change::Snapshot);
             tokio::task::yield_now().await;
             if server.app.hub.followed() == 0 {
                 return;
