@@ -39,6 +39,5 @@ export type {
   WaitForStatusOptions,
 } from './invoices.js';
 export type { Cursor, Page, PagePromise } from './page.js';
-export type { SearchTokens, Tokens } from './tokens.js';
 export type { Fetch, RequestOptions } from './transport.js';
 export type { VerifyOptions, WebhookHeaders } from './webhooks.js';

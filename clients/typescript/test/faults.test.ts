@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { inspect } from 'node:util';
 
-import { Pepay, PepayError, type PepayOptions } from '@pepay/client';
+import { Pepay, PepayError, type Fetch, type PepayOptions } from '@pepay/client';
 
 import { freePort } from './support/pepay_server.js';
 import { Receiver, bad, good, type Reply } from './support/receiver.js';
@@ -57,18 +57,15 @@ describe('a call that fails', { concurrency: true }, () => {
     await pepay.invoices.create({ amount_usd: 1 });
     const [first, second] = receiver.received;
     assert(first && second);
-    const waited = second.at - first.at;
-    assert(1000 <= waited && waited < 3000, `${waited} ms`);
+    assert(1000 <= second.at - first.at, `${second.at - first.at} ms`);
   });
 
   test('waits until the date of a Retry-After', async (context) => {
     const date = new Date(Date.now() + 2500).toUTCString();
-    const limited = bad(503, 'TIMEOUT', { 'retry-after': date });
-    const { pepay, receiver } = await start(context, [limited, good({ id: '1' })]);
+    const { pepay, receiver } = await start(context, [bad(503, 'TIMEOUT', { 'retry-after': date }), good({ id: '1' })]);
     await pepay.invoices.retrieve('1');
-    const [first, second] = receiver.received;
-    assert(first && second);
-    assert(1000 <= second.at - first.at, `${second.at - first.at} ms`);
+    const [, second] = receiver.received;
+    assert(second && Date.parse(date) <= performance.timeOrigin + second.at);
   });
 
   test('is left to the caller where Retry-After is longer than a call should take', async (context) => {
@@ -122,10 +119,14 @@ describe('a call that fails', { concurrency: true }, () => {
 
   test('runs out of time, also where the answer has begun', async (context) => {
     for (const fault of ['hang', 'stall'] as const) {
-      const { pepay, receiver } = await start(context, [fault], { timeoutMs: 100, maxRetries: 1 });
+      let tries = 0;
+      const counting: Fetch = (url, init) => {
+        tries += 1;
+        return fetch(url, init);
+      };
+      const { pepay } = await start(context, [fault], { timeoutMs: 100, maxRetries: 1, fetch: counting });
       const error = await failure(pepay.invoices.retrieve('1'));
-      assert.deepEqual([error.code, error.status], ['REQUEST_TIMEOUT', undefined]);
-      assert.equal(receiver.received.length, 2);
+      assert.deepEqual([error.code, error.status, tries], ['REQUEST_TIMEOUT', undefined, 2]);
     }
   });
 
@@ -136,10 +137,10 @@ describe('a call that fails', { concurrency: true }, () => {
     assert.match(error.message, /ECONNREFUSED/);
   });
 
-  test('is stopped by its signal, during the request and between tries', async (context) => {
+  test('is stopped by its signal, during the request and between tries', { timeout: 20_000 }, async (context) => {
     const stopped = new Error('stopped');
-    for (const reply of ['hang', bad(429, 'RATE_LIMITED', { 'retry-after': '30' })] as const) {
-      const { pepay, receiver } = await start(context, [reply]);
+    for (const reply of ['hang', bad(429, 'RATE_LIMITED', { 'retry-after': '60' })] as const) {
+      const { pepay, receiver } = await start(context, [reply], { timeoutMs: 60_000 });
       const controller = new AbortController();
       const call = pepay.invoices.retrieve('1', {}, { signal: controller.signal });
       while (receiver.received.length === 0) await new Promise(setImmediate);
@@ -196,8 +197,8 @@ test('waiting for a status survives faults that pass', async (context) => {
   const gone = await start(context, [status('unpaid'), bad(404, 'INVOICE_NOT_FOUND')]);
   assert.equal((await failure(gone.pepay.invoices.waitForStatus('1', { pollMs: 5 }))).code, 'INVOICE_NOT_FOUND');
 
-  const down = await start(context, [bad(503, 'TIMEOUT')]);
-  const late = await failure(down.pepay.invoices.waitForStatus('1', { pollMs: 5, timeoutMs: 50 }));
+  const down = new Pepay({ apiKey: API_KEY, fetch: async () => new Response('{}', { status: 503 }) });
+  const late = await failure(down.invoices.waitForStatus('1', { pollMs: 5, timeoutMs: 50 }));
   assert.equal(late.code, 'WAIT_TIMEOUT');
   assert((late.cause as PepayError).status === 503);
 });

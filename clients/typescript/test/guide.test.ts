@@ -31,7 +31,7 @@ interface Language {
 }
 
 const LANGUAGES: Record<string, Language> = {
-  sh: { needs: 'curl', run: (name) => ['sh', name] },
+  sh: { needs: 'curl', run: (name) => ['sh', '-e', name] },
   ts: { needs: 'node', run: (name) => [process.execPath, name.replace('.ts', '.js')] },
   python: { needs: 'python3', run: (name) => ['python3', name] },
   php: {
@@ -118,7 +118,7 @@ describe('the guide', () => {
 
     // The guide's own first step makes the merchant.
     server = await PepayServer.prepare();
-    const setup = server.execute('sh', join(FOLDER, named('setup.sh').name));
+    const setup = server.execute('sh', '-e', join(FOLDER, named('setup.sh').name));
     apiKey = /^API key (pk_\S+)$/m.exec(setup)?.[1] ?? assert.fail(setup);
     assert.match(setup, /^recovery code [0-9a-f]{64}$/m);
     assert.match(setup, /^secret whsec_\S+$/m);

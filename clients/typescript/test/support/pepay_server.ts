@@ -55,7 +55,9 @@ export class PepayServer {
 
   /** Runs a program in the server's folder, where it finds `pepay`, and returns what it prints. */
   execute(program: string, ...words: string[]): string {
-    return execFileSync(program, words, { cwd: this.folder, env: this.#environment, encoding: 'utf8' });
+    const options = { cwd: this.folder, env: this.#environment };
+    // What it says on the side is part of the error, if there is one.
+    return execFileSync(program, words, { ...options, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   createMerchant(): Merchant {
