@@ -94,7 +94,7 @@ fn test_names(metadata: &str) -> BTreeSet<String> {
 fn cargo_test(workspace: &Workspace, tools: &TestTools) -> Command {
     let mut command = command::cargo(workspace);
     command.args(["test", "--locked", "--workspace"]).env("PEPAY_BIN", workspace.built_program("pepay"));
-    command.env("POSTGRES_BIN", &tools.postgres);
+    command.env("POSTGRES_BIN", &tools.postgres).env("SCHEMATHESIS", &tools.schemathesis);
     tools.browser.show_to(&mut command);
     command
 }

@@ -1,6 +1,7 @@
 //! `GET /api/v1/invoices/{invoice_id}`
 
 use axum::{Json, extract::State};
+use utoipa::IntoParams;
 use wire::invoice::Invoice;
 
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
     config::Config,
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::{Merchant, NamedInvoice, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
@@ -18,6 +20,15 @@ const DEFAULT_PAYMENTS: usize = 10;
 const MOST_PAYMENTS: usize = 100;
 
 /// An invoice, on request with its newest payment or payments.
+#[utoipa::path(
+    get,
+    path = "/api/v1/invoices/{invoice_id}",
+    tag = "Invoices",
+    params(NamedInvoice, ExpandParameters),
+    responses((status = 200, body = Invoice)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND, INVALID_EXPAND])))
+)]
 pub async fn retrieve_invoice(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -28,6 +39,19 @@ pub async fn retrieve_invoice(
     let case = Case::load(&mut app.store.reader().await?.tx(), &app.config, merchant.id, id).await?;
     let case = case.ok_or(ApiError::InvoiceNotFound)?;
     Ok(Json(expand.show(&case, &app.config)))
+}
+
+/// What [`Expand`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub(super) struct ExpandParameters {
+    /// A list with commas of `latest_payment` and `payments`, which are shown with the invoice.
+    #[param(pattern = "^(latest_payment|payments)(,(latest_payment|payments))*$")]
+    expand: Option<String>,
+    /// How many of the newest payments are shown.
+    #[param(minimum = 1, maximum = 100, default = 10)]
+    payments_limit: Option<i32>,
 }
 
 /// What to show beside the invoice itself.
