@@ -1,5 +1,29 @@
 // Made from docs/openapi.json by `npm run generate`. Changes made here are lost.
 
+/** One entry of `GET /api/v1/api-keys`, which answers with a list of them, newest first. Times are epoch seconds. */
+export interface ApiKey {
+  created_at: number;
+  environment: Environment | null;
+  expires_at: number | null;
+  /** The key's last four characters, to tell keys apart. */
+  hint: string;
+  key_id: string;
+  last_used_at: number | null;
+  name: string;
+  revoked_at: number | null;
+  revoked_reason: string | null;
+  /** What the key can do. */
+  rights: Array<'invoices:create' | 'invoices:read' | 'invoices:cancel' | 'settings' | 'webhooks' | 'wallets' | 'receiver_override' | 'rpc'>;
+  scope: ApiKeyScope;
+  status: ApiKeyStatus;
+}
+
+/** Which half of the API a key is for. */
+export type ApiKeyScope = 'merchant' | 'commerce';
+
+/** What became of a key. One that has expired stays `active`; `expires_at` says that it is over. */
+export type ApiKeyStatus = 'active' | 'revoked' | 'suspended';
+
 export type AvailabilityStatus = 'AVAILABLE' | 'STALE' | 'DEVNET';
 
 /** One entry of `GET /api/v1/payments/available-tokens`. */
@@ -22,6 +46,16 @@ export interface AvailableToken {
   token_symbol: string;
   token_type: TokenType;
   unavailable_reason: string | null;
+}
+
+/** The body of `POST /api/v1/api-keys`. */
+export interface CreateApiKeyRequest {
+  expires_at?: Moment | null | undefined;
+  /** What it is for, in 1 to 255 characters. */
+  name: string;
+  /** What the key can do; without it, create, read and cancel invoices and manage settings. Only for keys of scope `merchant`. `rpc` is the operator's to give. */
+  rights?: Array<'invoices:create' | 'invoices:read' | 'invoices:cancel' | 'settings' | 'webhooks' | 'wallets' | 'receiver_override' | 'rpc'> | undefined;
+  scope?: ApiKeyScope | null | undefined;
 }
 
 /** The body of `POST /api/v1/invoices`. */
@@ -51,6 +85,22 @@ export interface CreateInvoiceRequest {
   receiver_override_address?: string | null | undefined;
   /** Sends the money to `receiver_override_address` instead of your wallet; needs a right of its own. */
   receiver_override_enable?: boolean | null | undefined;
+}
+
+/** The answer to `POST /api/v1/api-keys`. */
+export interface CreatedApiKey {
+  /** The key. It is shown in this answer only. */
+  api_key: string;
+  /** Epoch seconds. */
+  created_at: number;
+  environment: Environment | null;
+  /** Epoch seconds. */
+  expires_at: number | null;
+  key_id: string;
+  name: string;
+  /** What the key can do. */
+  rights: Array<'invoices:create' | 'invoices:read' | 'invoices:cancel' | 'settings' | 'webhooks' | 'wallets' | 'receiver_override' | 'rpc'>;
+  scope: ApiKeyScope;
 }
 
 /** The answer to `POST /api/v1/invoices`: what a shop needs to send its customer to pay. */
@@ -284,6 +334,14 @@ export interface InvoiceTotals {
   totals: StatusTotals;
 }
 
+/** An answer that says what was done. */
+export interface Message {
+  message: string;
+}
+
+/** Epoch seconds, or a date-time. */
+export type Moment = number | string;
+
 /**
  * The answer to `POST /api/v1/payments/payment-addresses`; without a price it says so and has neither
  * address nor amount.
@@ -350,6 +408,12 @@ export interface Questions {
 }
 
 export type QuoteStatus = 'available' | 'unavailable' | 'expired';
+
+/** The body of `POST /api/v1/api-keys/{keyId}/revoke`, which may be left out. */
+export interface RevokeApiKeyRequest {
+  /** Why, in at most 255 characters, for whoever reads the list later. */
+  reason?: string | null | undefined;
+}
 
 /** The answer to `GET /api/v1/payments/session-details`. */
 export interface SessionDetails {
@@ -484,6 +548,20 @@ export interface Operations {
     body: undefined;
     answer: Invoice;
   };
+  /** `POST /api/v1/api-keys` */
+  create_api_key: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CreateApiKeyRequest;
+    answer: CreatedApiKey;
+  };
+  /** `POST /api/merchant-api-keys` */
+  create_api_key__first: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CreateApiKeyRequest;
+    answer: CreatedApiKey;
+  };
   /** `POST /api/v1/invoices` */
   create_invoice: {
     path: Record<never, never>;
@@ -501,6 +579,16 @@ export interface Operations {
     body: undefined;
     answer: StreamConnection;
   };
+  /** `DELETE /api/v1/api-keys/{key_id}` */
+  delete_api_key: {
+    path: {
+      /** The id of a key, not the key. */
+      key_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Message;
+  };
   /** `GET /ws/payment` */
   follow_payment: {
     path: Record<never, never>;
@@ -512,6 +600,26 @@ export interface Operations {
     };
     body: undefined;
     answer: undefined;
+  };
+  /** `GET /api/v1/api-keys` */
+  list_api_keys: {
+    path: Record<never, never>;
+    query: {
+      /** Only keys of this scope. */
+      scope?: ApiKeyScope | undefined;
+    };
+    body: undefined;
+    answer: Array<ApiKey>;
+  };
+  /** `GET /api/merchant-api-keys` */
+  list_api_keys__first: {
+    path: Record<never, never>;
+    query: {
+      /** Only keys of this scope. */
+      scope?: ApiKeyScope | undefined;
+    };
+    body: undefined;
+    answer: Array<ApiKey>;
   };
   /** `GET /api/v1/payments/available-tokens` */
   list_available_tokens: {
@@ -710,15 +818,50 @@ export interface Operations {
     body: undefined;
     answer: SessionDetails;
   };
+  /** `POST /api/v1/api-keys/{key_id}/revoke` */
+  revoke_api_key: {
+    path: {
+      /** The id of a key, not the key. */
+      key_id: string;
+    };
+    query: Record<never, never>;
+    body: RevokeApiKeyRequest | null;
+    answer: Message;
+  };
+  /** `POST /api/v1/merchant-api-keys/{key_id}/revoke` */
+  revoke_api_key__before: {
+    path: {
+      /** The id of a key, not the key. */
+      key_id: string;
+    };
+    query: Record<never, never>;
+    body: RevokeApiKeyRequest | null;
+    answer: Message;
+  };
+  /** `POST /api/merchant-api-keys/{key_id}/revoke` */
+  revoke_api_key__first: {
+    path: {
+      /** The id of a key, not the key. */
+      key_id: string;
+    };
+    query: Record<never, never>;
+    body: RevokeApiKeyRequest | null;
+    answer: Message;
+  };
 }
 
 /** Where each operation is. */
 export const operations = {
   allocate_payment_address: { method: 'POST', path: '/api/v1/payments/payment-addresses' },
   cancel_invoice: { method: 'POST', path: '/api/v1/invoices/{invoice_id}/cancel' },
+  create_api_key: { method: 'POST', path: '/api/v1/api-keys' },
+  create_api_key__first: { method: 'POST', path: '/api/merchant-api-keys' },
   create_invoice: { method: 'POST', path: '/api/v1/invoices' },
   create_stream_token: { method: 'GET', path: '/api/v1/payments/stream-token' },
+  delete_api_key: { method: 'DELETE', path: '/api/v1/api-keys/{key_id}' },
   follow_payment: { method: 'GET', path: '/ws/payment' },
+  list_api_keys: { method: 'GET', path: '/api/v1/api-keys' },
+  list_api_keys__first: { method: 'GET', path: '/api/merchant-api-keys' },
   list_available_tokens: { method: 'GET', path: '/api/v1/payments/available-tokens' },
   list_events: { method: 'GET', path: '/api/v1/events' },
   list_invoices: { method: 'GET', path: '/api/v1/invoices' },
@@ -729,4 +872,7 @@ export const operations = {
   retrieve_invoice_totals: { method: 'GET', path: '/api/v1/invoices/totals' },
   retrieve_payment_status: { method: 'GET', path: '/api/v1/payments/payment-status' },
   retrieve_session_details: { method: 'GET', path: '/api/v1/payments/session-details' },
+  revoke_api_key: { method: 'POST', path: '/api/v1/api-keys/{key_id}/revoke' },
+  revoke_api_key__before: { method: 'POST', path: '/api/v1/merchant-api-keys/{key_id}/revoke' },
+  revoke_api_key__first: { method: 'POST', path: '/api/merchant-api-keys/{key_id}/revoke' },
 } as const satisfies Record<keyof Operations, { method: string; path: string }>;
