@@ -16,6 +16,7 @@ use super::error_codes::{ErrorCode, code};
 use crate::{
     invoicing::{CancelError, CreateError, QuoteError},
     keys::IssueError,
+    limits::Policy,
     session::SessionError,
     store::StoreError,
 };
@@ -70,6 +71,10 @@ pub enum ApiError {
     BrokenJson(String),
     UnsupportedMediaType,
     BodyTooLarge,
+    /// The client took too long to send it.
+    BodyTimeout,
+    UrlTooLong,
+    HeadersTooLarge,
     InvalidExpand(String),
     /// The id to start a page at is none of this list.
     InvalidCursor {
@@ -99,6 +104,11 @@ pub enum ApiError {
     RateLimited {
         retry_after_seconds: i64,
     },
+    /// More requests than a limit allows.
+    TooManyRequests {
+        limit: Policy,
+        retry_after_seconds: i64,
+    },
     Internal(Box<dyn Error + Send + Sync>),
 }
 
@@ -118,6 +128,16 @@ impl ApiError {
             InvoiceStatus::Paid => Self::InvoiceAlreadyPaid,
             InvoiceStatus::Canceled => Self::InvoiceCanceled,
             InvoiceStatus::Expired | InvoiceStatus::Unpaid | InvoiceStatus::Underpaid => Self::InvoiceExpired,
+        }
+    }
+
+    /// When to try again, if that is the whole trouble.
+    pub fn retry_after_seconds(&self) -> Option<i64> {
+        match self {
+            Self::RateLimited { retry_after_seconds } | Self::TooManyRequests { retry_after_seconds, .. } => {
+                Some(*retry_after_seconds)
+            }
+            _ => None,
         }
     }
 
@@ -154,6 +174,9 @@ impl ApiError {
             Self::Invalid { .. } | Self::BrokenJson(_) => code::VALIDATION_ERROR,
             Self::UnsupportedMediaType => code::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => code::BODY_TOO_LARGE,
+            Self::BodyTimeout => code::REQUEST_TIMEOUT,
+            Self::UrlTooLong => code::URL_TOO_LONG,
+            Self::HeadersTooLarge => code::HEADERS_TOO_LARGE,
             Self::InvalidExpand(_) => code::INVALID_EXPAND,
             Self::InvalidCursor { .. } => code::INVALID_CURSOR,
             Self::InvoiceNotFound => code::INVOICE_NOT_FOUND,
@@ -167,7 +190,7 @@ impl ApiError {
             Self::InvoiceAlreadyPaid => code::INVOICE_ALREADY_PAID,
             Self::InvoiceCanceled => code::INVOICE_CANCELED,
             Self::InvoiceHasPayments => code::INVOICE_HAS_PAYMENTS,
-            Self::RateLimited { .. } => code::RATE_LIMITED,
+            Self::RateLimited { .. } | Self::TooManyRequests { .. } => code::RATE_LIMITED,
             Self::Internal(_) => code::INTERNAL_SERVER_ERROR,
         }
     }
@@ -224,6 +247,9 @@ impl ApiError {
             Self::BrokenJson(cause) => return format!("the body is not valid JSON: {cause}"),
             Self::UnsupportedMediaType => "the body must be sent as Content-Type: application/json",
             Self::BodyTooLarge => "the body is larger than this server accepts",
+            Self::BodyTimeout => "the body took too long to arrive",
+            Self::UrlTooLong => "the path and query are longer than this server accepts",
+            Self::HeadersTooLarge => "the headers are more or larger than this server accepts",
             Self::InvalidExpand(name) => {
                 return format!("expand cannot be {name:?}; it takes latest_payment and payments");
             }
@@ -244,6 +270,15 @@ impl ApiError {
             Self::InvoiceHasPayments => "money for this invoice has arrived or is arriving",
             Self::RateLimited { retry_after_seconds } => {
                 return format!("too many requests for this invoice; try again in {retry_after_seconds} seconds");
+            }
+            Self::TooManyRequests { limit, retry_after_seconds } => {
+                let what = match limit {
+                    Policy::Key => "too many requests with this key",
+                    Policy::Session => "too many requests for this invoice",
+                    Policy::Address => "too many requests from this address",
+                    Policy::FailedCredentials => "too many bad credentials from this address",
+                };
+                return format!("{what}; try again in {retry_after_seconds} seconds");
             }
             Self::Internal(_) => "something went wrong on our side; it is safe to try again",
         };
@@ -286,6 +321,9 @@ impl ApiError {
             | Self::Timeout
             | Self::BrokenJson(_)
             | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::UrlTooLong
+            | Self::HeadersTooLarge
             | Self::InvoiceNotFound
             | Self::EventNotFound
             | Self::SessionExpired
@@ -295,6 +333,7 @@ impl ApiError {
             | Self::InvoiceCanceled
             | Self::InvoiceHasPayments
             | Self::RateLimited { .. }
+            | Self::TooManyRequests { .. }
             | Self::Internal(_) => None,
         }
     }
@@ -307,11 +346,9 @@ impl IntoResponse for ApiError {
         }
         let ErrorCode { status, name, .. } = self.code();
         let body = Json(ErrorBody::new(name, &self.message(), self.field()));
-        match self {
-            Self::RateLimited { retry_after_seconds } => {
-                (status, [(header::RETRY_AFTER, retry_after_seconds.to_string())], body).into_response()
-            }
-            _ => (status, body).into_response(),
+        match self.retry_after_seconds() {
+            Some(seconds) => (status, [(header::RETRY_AFTER, seconds.to_string())], body).into_response(),
+            None => (status, body).into_response(),
         }
     }
 }

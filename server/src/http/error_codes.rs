@@ -61,6 +61,9 @@ codes! {
     API_KEY_ALREADY_CREATED = CONFLICT, "This request has created its key before, and a secret is shown once.";
     INVOICE_HAS_PAYMENTS = CONFLICT, "Money for the invoice has arrived or is arriving, so it cannot be called off.";
     INVOICE_EXPIRED = GONE, "The invoice has expired; nothing about it can change.";
+    REQUEST_TIMEOUT = REQUEST_TIMEOUT, "The body took too long to arrive.";
+    URL_TOO_LONG = URI_TOO_LONG, "Path and query are longer than this server accepts.";
+    HEADERS_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are more or larger than this server accepts.";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "The body is larger than this server accepts.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "The body must be sent as `Content-Type: application/json`.";
     UPGRADE_REQUIRED = UPGRADE_REQUIRED, "This address speaks WebSocket only.";

@@ -143,7 +143,16 @@ fn codes_of_security(scheme: &str) -> &'static [ErrorCode] {
 
 /// All codes of an operation: its own and those that follow from its security, parameters and body.
 fn codes(operation: &Value) -> BTreeSet<&'static str> {
-    let mut codes = BTreeSet::from([code::RATE_LIMITED.name, code::INTERNAL_SERVER_ERROR.name, code::TIMEOUT.name]);
+    let of_all = [
+        code::RATE_LIMITED,
+        code::URL_TOO_LONG,
+        code::HEADERS_TOO_LARGE,
+        // A body is limited also where nobody reads it.
+        code::BODY_TOO_LARGE,
+        code::INTERNAL_SERVER_ERROR,
+        code::TIMEOUT,
+    ];
+    let mut codes: BTreeSet<_> = of_all.iter().map(|code| code.name).collect();
     for own in operation[OWN_CODES].as_array().into_iter().flatten().filter_map(Value::as_str) {
         codes.insert(ErrorCode::named(own).unwrap_or_else(|| panic!("{own} is no code")).name);
     }
@@ -158,7 +167,7 @@ fn codes(operation: &Value) -> BTreeSet<&'static str> {
         codes.insert(code::NOT_FOUND.name);
     }
     if operation.get("requestBody").is_some() {
-        codes.extend([code::BODY_TOO_LARGE.name, code::UNSUPPORTED_MEDIA_TYPE.name]);
+        codes.extend([code::UNSUPPORTED_MEDIA_TYPE.name, code::REQUEST_TIMEOUT.name]);
     }
     codes
 }
@@ -191,6 +200,12 @@ fn complete_operation(operation: &mut Value) {
             "description": "The request's name in the server's log: yours, if you sent one in this header.",
             "schema": { "type": "string" },
         });
+        for (name, text) in [
+            ("RateLimit-Policy", "How many requests there may be in how many seconds, as in `\"key\";q=100;w=60`."),
+            ("RateLimit", "How many are left, and in how many seconds all are, as in `\"key\";r=99;t=1`."),
+        ] {
+            response["headers"][name] = json!({ "description": text, "schema": { "type": "string" } });
+        }
     }
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let name = id.split(super::ALIAS).next().unwrap_or_default();

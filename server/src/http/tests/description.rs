@@ -160,7 +160,14 @@ fn no_route_is_left_undescribed_but_those_listed_here() {
         let text = fs::read_to_string(&file).unwrap();
         for (at, _) in text.match_indices(".route(") {
             let rest = text[at + ".route(".len()..].trim_start();
-            let path = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let path = match rest.strip_prefix('"') {
+                Some(rest) => rest.split('"').next(),
+                // A constant of the same file.
+                None => rest
+                    .split(',')
+                    .next()
+                    .and_then(|name| text.split(&format!("const {name}: &str = \"")).nth(1)?.split('"').next()),
+            };
             routes.insert(
                 path.unwrap_or_else(|| panic!("{}: a route that is not spelled out", file.display())).to_owned(),
             );
