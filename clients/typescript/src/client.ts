@@ -1,6 +1,7 @@
 import { Events } from './events.js';
 import { Invoices } from './invoices.js';
 import { isBrowser } from './runtime.js';
+import { Tokens } from './tokens.js';
 import { Transport, type Fetch } from './transport.js';
 import { verify } from './webhooks.js';
 
@@ -35,6 +36,7 @@ export class Pepay {
   static readonly webhooks = { verify } as const;
 
   readonly invoices: Invoices;
+  readonly tokens: Tokens;
   readonly events: Events;
 
   constructor(options: PepayOptions) {
@@ -58,6 +60,7 @@ export class Pepay {
       fetch: options.fetch ?? ((url, init) => fetch(url, init)),
     });
     this.invoices = new Invoices(transport);
+    this.tokens = new Tokens(transport);
     this.events = new Events(transport);
   }
 }

@@ -25,6 +25,7 @@ export type {
   SessionHeaders,
   Settlement,
   SettlementStatus,
+  TokenType,
 } from './generated.js';
 export type {
   CreateInvoice,
@@ -39,5 +40,6 @@ export type {
   WaitForStatusOptions,
 } from './invoices.js';
 export type { Cursor, Page, PagePromise } from './page.js';
+export type { AcceptancePolicy, MerchantToken, SearchTokens, TokenList, TokenPage, Tokens } from './tokens.js';
 export type { Fetch, RequestOptions } from './transport.js';
 export type { VerifyOptions, WebhookHeaders } from './webhooks.js';

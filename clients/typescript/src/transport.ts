@@ -74,10 +74,14 @@ export class Transport {
       path: fillPath(path, (input.path ?? {}) as Record<string, string | number>),
       query: input.query as Record<string, QueryValue> | undefined,
       json: json ?? (body === undefined ? undefined : JSON.stringify(body)),
-      headers: { 'x-api-key': this.#apiKey },
       idempotencyKey: input.idempotencyKey,
     };
-    return (await this.send(call, options)) as Description<N>['answer'];
+    return this.sendWithKey(call, options);
+  }
+
+  /** Calls as the merchant what the description does not have. */
+  async sendWithKey<T>(call: Call, options?: RequestOptions): Promise<T> {
+    return (await this.send({ ...call, headers: { 'x-api-key': this.#apiKey } }, options)) as T;
   }
 
   /** Sends a call that says itself who is calling. */

@@ -230,6 +230,23 @@ test('manual verification is called with the session and without the API key', a
   }
 });
 
+test('tokens are listed, searched and blocked where the contract says', async (context) => {
+  const { pepay, receiver } = await start(context, [good({ tokens: [] })]);
+  await pepay.tokens.list({ environment: 'devnet' });
+  await pepay.tokens.search({ search: 'usd', is_active: true, blocked: false, limit: 200, offset: 50 });
+  await pepay.tokens.block(7);
+  await pepay.tokens.block(7, false);
+  assert.deepEqual(
+    receiver.received.map(({ method, path, headers, body }) => [method, path, headers['x-api-key'], String(body)]),
+    [
+      ['GET', '/api/v1/merchant/tokens?environment=devnet', API_KEY, ''],
+      ['GET', '/api/v1/merchant/tokens/search?search=usd&is_active=true&blocked=false&limit=200&offset=50', API_KEY, ''],
+      ['POST', '/api/v1/merchant/tokens/7/block', API_KEY, '{"blocked":true}'],
+      ['POST', '/api/v1/merchant/tokens/7/block', API_KEY, '{"blocked":false}'],
+    ],
+  );
+});
+
 test('an amount keeps its digits, and one with too many is refused before anything is sent', async (context) => {
   const { pepay, receiver } = await start(context, [good({ invoice_id: '1' })]);
   const amounts = ['49.999', '0.01', '1000000', '1000000.000', '24.90', 49.999, 0.01, 20, 1e6, 0.1];
