@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -25,11 +25,13 @@ export class PepayServer {
 
   private constructor(listen: string) {
     this.url = `http://${listen}`;
+    // Whatever the binary is called, scripts find it by its name.
+    symlinkSync(binary(), join(this.folder, 'pepay'));
     // A developer's own settings must not leak into tests.
     const others = Object.entries(process.env).filter(([name]) => !name.startsWith('PEPAY_'));
     this.#environment = {
       ...Object.fromEntries(others),
-      PATH: [dirname(binary()), process.env['PATH']].join(delimiter),
+      PATH: [this.folder, process.env['PATH']].join(delimiter),
       PEPAY__SERVER__LISTEN: listen,
       PEPAY__WEBHOOKS__ALLOW_PRIVATE_NETWORKS: '["127.0.0.0/8"]',
     };
