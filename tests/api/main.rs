@@ -30,6 +30,8 @@ mod canaries;
 mod cli;
 mod client;
 mod crash;
+mod hang_ups;
 mod sweep;
+mod two_nodes;
 mod watcher;
 mod webhooks;
