@@ -45,9 +45,9 @@ pub fn routes(api: &OpenApi, public_url: &str) -> Router<App> {
 /// Described routes, changed in a way that leaves their description alone.
 pub fn wrapped(routes: OpenApiRouter<App>, change: impl FnOnce(Router<App>) -> Router<App>) -> OpenApiRouter<App> {
     let (router, description) = routes.split_for_parts();
-    let mut changed = OpenApiRouter::from(change(router));
-    *changed.get_openapi_mut() = description;
-    changed
+    let mut wrapped = OpenApiRouter::from(change(router));
+    *wrapped.get_openapi_mut() = description;
+    wrapped
 }
 
 /// The same handlers at an older address, where they are described as what not to use any more. `suffix` tells their

@@ -162,7 +162,7 @@ impl<'d> Page<'d> {
                 "<tr><td><code>{}</code></td><td>{}{needed}</td><td>{}</td><td>{}</td></tr>",
                 breakable(parameter["name"].as_str().unwrap_or_default()),
                 text(&parameter["in"]),
-                self.kind(&parameter["schema"]),
+                kind(&parameter["schema"]),
                 inline(parameter["description"].as_str().or(schema["description"].as_str()).unwrap_or_default())
             );
         }
@@ -175,11 +175,7 @@ impl<'d> Page<'d> {
 
     /// The fields of a body: those of its own in a table, an object of the list below by its name.
     fn shape(&self, schema: &Value) -> String {
-        match schema["$ref"].as_str() {
-            Some(_) => format!("<p>{}</p>", self.kind(schema)),
-            None if schema["properties"].is_object() => self.fields(schema),
-            None => format!("<p>{}</p>", self.kind(schema)),
-        }
+        if schema["properties"].is_object() { self.fields(schema) } else { format!("<p>{}</p>", kind(schema)) }
     }
 
     fn fields(&self, schema: &Value) -> String {
@@ -192,7 +188,7 @@ impl<'d> Page<'d> {
                 rows,
                 "<tr><td><code>{}</code></td><td>{}{presence}</td><td>{}</td></tr>",
                 breakable(name),
-                self.kind(property),
+                kind(property),
                 inline(described.unwrap_or_default())
             );
         }
@@ -205,72 +201,10 @@ impl<'d> Page<'d> {
             let name = escape_text(name);
             let _infallible = write!(html, "<article><h3 id=\"{name}\"><a href=\"#{name}\">{name}</a></h3>");
             html += &paragraphs(&schema["description"]);
-            html += &if schema["properties"].is_object() {
-                self.fields(schema)
-            } else {
-                format!("<p>{}</p>", self.kind(schema))
-            };
+            html += &self.shape(schema);
             html += "</article>";
         }
         html + "</section>"
-    }
-
-    /// A type in words, with its limits.
-    fn kind(&self, schema: &Value) -> String {
-        if let Some(reference) = schema["$ref"].as_str() {
-            let name = escape_text(reference.rsplit('/').next().unwrap_or_default());
-            return format!("<a href=\"#{name}\">{name}</a>");
-        }
-        if let Some(value) = schema.get("const") {
-            return format!("<code>{}</code>", escape_text(&value.to_string()));
-        }
-        for (name, word) in [("oneOf", " or "), ("anyOf", " or "), ("allOf", " and ")] {
-            if let Some(all) = schema[name].as_array() {
-                return all.iter().map(|one| self.kind(one)).collect::<Vec<_>>().join(word);
-            }
-        }
-        let types = match &schema["type"] {
-            Value::String(one) => one.clone(),
-            Value::Array(all) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
-            _ => "anything".to_owned(),
-        };
-        if schema["items"].is_object() {
-            return format!("list of {}", self.kind(&schema["items"]));
-        }
-        let mut html = escape_text(&types);
-        if let Some(values) = schema["enum"].as_array() {
-            let values: Vec<_> = values.iter().map(|value| format!("<code>{}</code>", text(value))).collect();
-            html = values.join(", ");
-        }
-        for (name, word) in [
-            ("format", ""),
-            ("minimum", "from "),
-            ("maximum", "to "),
-            ("minLength", "at least "),
-            ("maxLength", "at most "),
-            ("maxItems", "at most "),
-            ("default", "by default "),
-            ("pattern", "like "),
-        ] {
-            let unit = match name {
-                "minLength" | "maxLength" => " characters",
-                "maxItems" => " entries",
-                _ => "",
-            };
-            // How wide a number is stored is nothing to callers.
-            match &schema[name] {
-                Value::Null => {}
-                Value::String(format)
-                    if name == "format" && format.starts_with("int") || format.as_str() == "double" => {}
-                Value::String(pattern) if name == "pattern" => {
-                    let _infallible = write!(html, ", {word}<code>{}</code>", breakable(pattern));
-                }
-                value => {
-                    let _infallible = write!(html, ", {word}{}{unit}", text(value));
-                }
-            }
-        }
-        html
     }
 
     fn resolved(&self, schema: &'d Value) -> &'d Value {
@@ -323,6 +257,63 @@ impl<'d> Page<'d> {
         lines.insert(0, format!("curl {method}\"{}{url}\"", self.public_url));
         lines.join(" \\\n  ")
     }
+}
+
+/// A type in words, with its limits.
+fn kind(schema: &Value) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = escape_text(reference.rsplit('/').next().unwrap_or_default());
+        return format!("<a href=\"#{name}\">{name}</a>");
+    }
+    if let Some(value) = schema.get("const") {
+        return format!("<code>{}</code>", escape_text(&value.to_string()));
+    }
+    for (name, word) in [("oneOf", " or "), ("anyOf", " or "), ("allOf", " and ")] {
+        if let Some(all) = schema[name].as_array() {
+            return all.iter().map(kind).collect::<Vec<_>>().join(word);
+        }
+    }
+    let types = match &schema["type"] {
+        Value::String(one) => one.clone(),
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        _ => "anything".to_owned(),
+    };
+    if schema["items"].is_object() {
+        return format!("list of {}", kind(&schema["items"]));
+    }
+    let mut html = escape_text(&types);
+    if let Some(values) = schema["enum"].as_array() {
+        let values: Vec<_> = values.iter().map(|value| format!("<code>{}</code>", text(value))).collect();
+        html = values.join(", ");
+    }
+    for (name, word) in [
+        ("format", ""),
+        ("minimum", "from "),
+        ("maximum", "to "),
+        ("minLength", "at least "),
+        ("maxLength", "at most "),
+        ("maxItems", "at most "),
+        ("default", "by default "),
+        ("pattern", "like "),
+    ] {
+        let unit = match name {
+            "minLength" | "maxLength" => " characters",
+            "maxItems" => " entries",
+            _ => "",
+        };
+        // How wide a number is stored is nothing to callers.
+        match &schema[name] {
+            Value::Null => {}
+            Value::String(format) if name == "format" && format.starts_with("int") || format.as_str() == "double" => {}
+            Value::String(pattern) if name == "pattern" => {
+                let _infallible = write!(html, ", {word}<code>{}</code>", breakable(pattern));
+            }
+            value => {
+                let _infallible = write!(html, ", {word}{}{unit}", text(value));
+            }
+        }
+    }
+    html
 }
 
 /// How a caller shows who it is: one of several ways, each with all its parts.
@@ -395,7 +386,7 @@ fn text(value: &Value) -> String {
 /// Paragraphs of a description.
 fn paragraphs(value: &Value) -> String {
     let texts = value.as_str().unwrap_or_default().split("\n\n").filter(|text| !text.trim().is_empty());
-    texts.map(|text| format!("<p>{}</p>", inline(text))).collect()
+    texts.map(|text| ["<p>", &inline(text), "</p>"].concat()).collect()
 }
 
 /// A sentence in which words between backticks are code.

@@ -197,7 +197,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 async fn every_described_operation_is_routed() {
     let server = Server::start().await;
     for (path, method, _) in operations(document()) {
-        let concrete = path.replace('{', "").replace('}', "");
+        let concrete = path.replace(['{', '}'], "");
         let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
         let answer = server.send(super::request(method.clone(), &concrete, &[], "")).await;
         assert!(![404, 405].contains(&answer.status.as_u16()), "{method} {path}: {}", answer.text);
