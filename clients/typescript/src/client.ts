@@ -3,6 +3,7 @@ import { Invoices } from './invoices.js';
 import { isBrowser } from './runtime.js';
 import { Tokens } from './tokens.js';
 import { Transport, type Fetch } from './transport.js';
+import { WebhookEndpoints } from './webhook_endpoints.js';
 import { verify } from './webhooks.js';
 
 export interface PepayOptions {
@@ -38,6 +39,7 @@ export class Pepay {
   readonly invoices: Invoices;
   readonly tokens: Tokens;
   readonly events: Events;
+  readonly webhooks: WebhookEndpoints;
 
   constructor(options: PepayOptions) {
     const { apiKey, timeoutMs = 30_000, maxRetries = 2 } = options;
@@ -62,6 +64,7 @@ export class Pepay {
     this.invoices = new Invoices(transport);
     this.tokens = new Tokens(transport);
     this.events = new Events(transport);
+    this.webhooks = new WebhookEndpoints(transport);
   }
 }
 

@@ -42,4 +42,15 @@ export type {
 export type { Cursor, Page, PagePromise } from './page.js';
 export type { AcceptancePolicy, MerchantToken, SearchTokens, TokenList, TokenPage, Tokens } from './tokens.js';
 export type { Fetch, RequestOptions } from './transport.js';
+export type {
+  CreateWebhookEndpoint,
+  DeliveryState,
+  ListDeliveries,
+  Redeliver,
+  Redelivered,
+  WebhookAttempt,
+  WebhookDelivery,
+  WebhookEndpoint,
+  WebhookEndpoints,
+} from './webhook_endpoints.js';
 export type { VerifyOptions, WebhookHeaders } from './webhooks.js';

@@ -257,6 +257,44 @@ test('tokens are listed, searched and blocked where the contract says', async (c
   );
 });
 
+test('webhook endpoints are managed with one call each, and many deliveries part by part', async (context) => {
+  const part = (queued: number, next: string | null, has_more = next !== null) =>
+    good({ queued, already_pending: 1, next, has_more, id: 'we_1', data: [], success: true });
+  const parts = [part(100, 'evt_1-5'), part(3, null), part(50, null, true), part(7, null)];
+  const { pepay, receiver } = await start(context, [...Array.from({ length: 9 }, () => part(1, null)), ...parts]);
+  const { webhooks } = pepay;
+  await webhooks.create({ url: 'https://shop.example/hook', enabled_events: ['invoice.*'] });
+  await webhooks.list();
+  await webhooks.retrieve('we_1');
+  await webhooks.update('we_1', { is_active: true, environment: null });
+  await webhooks.rotateSecret('we_1', { previous_valid_seconds: 60 });
+  await webhooks.test('we_1');
+  await webhooks.deliveries('we_1', { state: ['pending', 'exhausted'] });
+  assert.deepEqual(await webhooks.redeliverOne('we_1', 'evt_1-1'), { queued: 1, already_pending: 1 });
+  await webhooks.delete('we_1');
+  const range = { from: new Date(5_900), to: 9 };
+  assert.deepEqual(await webhooks.redeliver('we_1', range), { queued: 103, already_pending: 2 });
+  assert.deepEqual(await webhooks.redeliver('we_1', { failed_since: 5 }), { queued: 57, already_pending: 2 });
+  assert.deepEqual(
+    receiver.received.map(({ method, path, body }) => `${method} ${path.replace('/api/v1/webhooks', '')} ${body}`),
+    [
+      'POST  {"url":"https://shop.example/hook","enabled_events":["invoice.*"]}',
+      'GET  ',
+      'GET /we_1 ',
+      'PATCH /we_1 {"is_active":true,"environment":null}',
+      'POST /we_1/rotate-secret {"previous_valid_seconds":60}',
+      'POST /we_1/test ',
+      'GET /we_1/deliveries?state=pending%2Cexhausted ',
+      'POST /we_1/deliveries/evt_1-1/redeliver ',
+      'DELETE /we_1 ',
+      'POST /we_1/deliveries/redeliver {"from":5,"to":9}',
+      'POST /we_1/deliveries/redeliver {"from":5,"to":9,"starting_after":"evt_1-5"}',
+      'POST /we_1/deliveries/redeliver {"failed_since":5}',
+      'POST /we_1/deliveries/redeliver {"failed_since":5}',
+    ],
+  );
+});
+
 test('an amount keeps its digits, and one with too many is refused before anything is sent', async (context) => {
   const { pepay, receiver } = await start(context, [good({ invoice_id: '1' })]);
   const amounts = ['49.999', '0.01', '1000000', '1000000.000', '24.90', 49.999, 0.01, 20, 1e6, 0.1];
