@@ -28,6 +28,7 @@ use crate::{
     events::{Seen, Subscription},
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::Parameters,
     },
     store::{InvoiceRecord, QuoteRecord, StoreError, StreamSession},
@@ -48,6 +49,19 @@ const EVENTS_AT_ONCE: i64 = 100;
 const TOKEN_EXPIRED: u16 = 4401;
 
 /// Follows the invoice that the query's token opens, from the event `since` names, or from now.
+#[utoipa::path(
+    get,
+    path = "/ws/payment",
+    tag = "Streams",
+    params(
+        ("since" = Option<String>, Query, pattern = "^evt_[0-9]+-[0-9]+$",
+            description = "The id of the last event you have; what came after it is sent first."),
+        ("format" = Option<String>, Query, pattern = "^event_v1$", description = "Always `event_v1`.")
+    ),
+    responses((status = 101, description = "The connection is a WebSocket from here on.")),
+    security(("stream_token" = [])),
+    extensions(("x-error-codes" = json!(codes![UPGRADE_REQUIRED])))
+)]
 pub async fn follow_payment(
     State(app): State<App>,
     parameters: Parameters,

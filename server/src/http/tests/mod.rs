@@ -1,6 +1,7 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
 mod cancel;
+mod description;
 mod errors;
 mod events;
 mod invoice_lists;
@@ -141,15 +142,20 @@ impl Server {
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
         let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
         let (merchant, key) = add_merchant(&app).await;
-        let lease = nodes::take(&app, "tests").await.unwrap().unwrap();
+        // One each, where there are several nodes.
+        let lease = nodes::take(&app, &format!("tests of merchant {merchant}")).await.unwrap().unwrap();
         Self { app, router, clock, merchant, key, lease, _database: database }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        description::check(&method, &path, &answer);
+        answer
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
