@@ -9,7 +9,7 @@ use crate::{
     chains::Outages,
     clock::Clock,
     config::Config,
-    events::Hub,
+    events::{Hub, OpenAccess},
     rates::Prices,
     store::{Store, StoreError, WriterTask},
 };
@@ -28,8 +28,10 @@ pub struct App {
     pub outages: Arc<Outages>,
     /// What tokens cost.
     pub prices: Prices,
-    /// Who follows which invoice on this node.
+    /// Who follows which invoice or merchant on this node.
     pub hub: Arc<Hub>,
+    /// Which keys and tokens hold streams of this node open.
+    pub access: Arc<OpenAccess>,
     /// What payment URLs start with, without a slash at the end.
     pub public_url: Arc<str>,
     /// Canceled when the server shuts down.
@@ -63,6 +65,7 @@ impl App {
             store,
             secrets: secrets.into(),
             hub: Arc::default(),
+            access: Arc::default(),
             public_url: public_url.trim_end_matches('/').into(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -45,6 +45,8 @@ pub struct Config {
     #[serde(default)]
     pub webhooks: WebhooksConfig,
     #[serde(default)]
+    pub events: EventsConfig,
+    #[serde(default)]
     pub limits: LimitsConfig,
     #[serde(default)]
     pub networks: Vec<NetworkConfig>,
@@ -153,6 +155,19 @@ impl Default for WebhooksConfig {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct EventsConfig {
+    /// How long events can be listed and replayed.
+    pub retention_days: i64,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { retention_days: 30 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// Connections of clients open at once, sockets included; who comes then waits. The process must be
     /// allowed some more open files.
@@ -163,6 +178,8 @@ pub struct LimitsConfig {
     pub socket_frame_bytes: usize,
     /// Sockets that follow one invoice at once.
     pub sockets_per_invoice: usize,
+    /// Sockets that follow one merchant's events at once.
+    pub sockets_per_merchant: usize,
     /// How long a socket may take to accept what we send before it is closed.
     pub socket_send_timeout_ms: u64,
 }
@@ -174,6 +191,7 @@ impl Default for LimitsConfig {
             body_bytes: 32_768,
             socket_frame_bytes: 4_096,
             sockets_per_invoice: 64,
+            sockets_per_merchant: 64,
             socket_send_timeout_ms: 10_000,
         }
     }

@@ -58,6 +58,15 @@ pub enum ApiError {
     /// The query's `token` opens no stream.
     StreamTokenInvalid,
     StreamTokenExpired,
+    /// The query's `token` opens no merchant's stream, or what it was asked for with does not any more.
+    WsTokenInvalid,
+    WsTokenExpired,
+    /// The page that asks, as the browser says, may not follow this.
+    OriginForbidden,
+    /// As many streams are open as may be.
+    TooManyStreams {
+        retry_after_seconds: i64,
+    },
     /// The address is for sockets only.
     UpgradeRequired,
     TokenNotAvailable {
@@ -123,6 +132,9 @@ impl ApiError {
             Self::EventNotFound => (StatusCode::NOT_FOUND, "EVENT_NOT_FOUND"),
             Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
             Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
+            Self::WsTokenInvalid => (StatusCode::UNAUTHORIZED, "WS_TOKEN_INVALID"),
+            Self::WsTokenExpired => (StatusCode::UNAUTHORIZED, "WS_TOKEN_EXPIRED"),
+            Self::OriginForbidden => (StatusCode::FORBIDDEN, "ORIGIN_FORBIDDEN"),
             Self::ForeignInvoice => (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN"),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED"),
             Self::TokenNotAvailable { .. } => (StatusCode::BAD_REQUEST, "TOKEN_NOT_AVAILABLE"),
@@ -131,7 +143,7 @@ impl ApiError {
             Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
             Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
             Self::InvoiceHasPayments => (StatusCode::CONFLICT, "INVOICE_HAS_PAYMENTS"),
-            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
+            Self::RateLimited { .. } | Self::TooManyStreams { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
     }
@@ -171,6 +183,12 @@ impl ApiError {
             Self::ForeignInvoice => "this session is for another invoice",
             Self::StreamTokenInvalid => "token opens no stream",
             Self::StreamTokenExpired => "this stream token has expired",
+            Self::WsTokenInvalid => "token opens no stream, or the key it was made with was revoked",
+            Self::WsTokenExpired => "this stream token has expired; ask for a new one",
+            Self::OriginForbidden => "pages of this origin may not open the stream",
+            Self::TooManyStreams { retry_after_seconds } => {
+                return format!("too many streams are open; try again in {retry_after_seconds} seconds");
+            }
             Self::UpgradeRequired => "this address speaks WebSocket only",
             Self::TokenNotAvailable { .. } => "this token is not available on this network",
             Self::NetworkLocked => "the first payment decided network and token; the rest must be paid in the same",
@@ -201,7 +219,10 @@ impl ApiError {
             Self::InvalidExpand(_) => Some("expand"),
             Self::SessionInvalid => Some("x-session-token"),
             Self::ForeignInvoice => Some("invoice_id"),
-            Self::StreamTokenInvalid | Self::StreamTokenExpired => Some("token"),
+            Self::StreamTokenInvalid | Self::StreamTokenExpired | Self::WsTokenInvalid | Self::WsTokenExpired => {
+                Some("token")
+            }
+            Self::OriginForbidden => Some("Origin"),
             Self::NetworkLocked => Some("network"),
             Self::NotFound
             | Self::MethodNotAllowed
@@ -218,6 +239,7 @@ impl ApiError {
             | Self::InvoiceCanceled
             | Self::InvoiceHasPayments
             | Self::RateLimited { .. }
+            | Self::TooManyStreams { .. }
             | Self::Internal(_) => None,
         }
     }
@@ -231,7 +253,7 @@ impl IntoResponse for ApiError {
         let (status, code) = self.status_and_code();
         let body = Json(ErrorBody::new(code, &self.message(), self.field()));
         match self {
-            Self::RateLimited { retry_after_seconds } => {
+            Self::RateLimited { retry_after_seconds } | Self::TooManyStreams { retry_after_seconds } => {
                 (status, [(header::RETRY_AFTER, retry_after_seconds.to_string())], body).into_response()
             }
             _ => (status, body).into_response(),

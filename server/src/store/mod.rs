@@ -33,12 +33,12 @@ use tokio::{
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
 pub use deliveries::{DueDelivery, Endpoint};
-pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
+pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
 pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, NewInvoice};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;
-pub use stream_tokens::StreamSession;
+pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use transfers::{SweepRecord, TransferRecord};
 
 /// The store could not do what was asked.

@@ -2,8 +2,9 @@
 
 mod cancel_invoice;
 mod create_invoice;
+mod create_ws_token;
 mod events;
-mod filters;
+pub(super) mod filters;
 mod invoice_status;
 mod invoice_totals;
 mod list_invoices;
@@ -26,4 +27,5 @@ pub fn routes() -> Router<App> {
         .route("/api/v1/invoices/{invoice_id}/cancel", post(cancel_invoice::cancel_invoice))
         .route("/api/v1/invoices/{invoice_id}", get(retrieve_invoice::retrieve_invoice))
         .route("/api/v1/invoices/{invoice_id}/status", get(invoice_status::retrieve_invoice_status))
+        .route("/api/v1/ws/token", post(create_ws_token::create_ws_token))
 }
