@@ -182,6 +182,8 @@ pub struct LimitsConfig {
     pub sockets_per_merchant: usize,
     /// How long a socket may take to accept what we send before it is closed.
     pub socket_send_timeout_ms: u64,
+    /// API keys of one scope that a merchant may have in force at once.
+    pub active_keys_per_scope: u32,
 }
 
 impl Default for LimitsConfig {
@@ -193,6 +195,7 @@ impl Default for LimitsConfig {
             sockets_per_invoice: 64,
             sockets_per_merchant: 64,
             socket_send_timeout_ms: 10_000,
+            active_keys_per_scope: 20,
         }
     }
 }

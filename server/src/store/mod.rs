@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod chain;
+mod dashboard_tokens;
 mod deliveries;
 mod engine;
 mod events;
@@ -32,6 +33,7 @@ use tokio::{
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
+pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{DueDelivery, Endpoint};
 pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
 pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
