@@ -56,7 +56,8 @@ mod tests {
     /// As `docs/keys.md` tells scanners to look.
     fn is_recognised(text: &str) -> bool {
         let Some((before, after)) = text.rsplit_once('_') else { return false };
-        let form = ["pk", "ck", "pd"].iter().flat_map(|kind| ["live", "test"].map(|net| format!("{kind}_pepay_{net}_")));
+        let form =
+            ["pk", "ck", "pd"].iter().flat_map(|kind| ["live", "test"].map(|net| format!("{kind}_pepay_{net}_")));
         let is_base64url = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
         let is_formed = form.into_iter().any(|prefix| {
             before.strip_prefix(&prefix).is_some_and(|secret| secret.len() == 43 && is_base64url(secret))

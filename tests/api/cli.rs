@@ -103,7 +103,8 @@ async fn the_operator_decides_what_a_key_opens_and_until_when() {
     server.run_good(&["key", "revoke", key_id, "--reason", "left a laptop on a train"]);
 
     let listed = server.run_good(&["key", "list", "--merchant", "1"]);
-    for part in [key_id, "revoked", "merchant", "devnet", "[invoices:read rpc]", "expires", "left a laptop", "commerce"] {
+    for part in [key_id, "revoked", "merchant", "devnet", "[invoices:read rpc]", "expires", "left a laptop", "commerce"]
+    {
         assert!(listed.contains(part), "{part}: {listed}");
     }
     assert!(!listed.contains(api_key));

@@ -232,10 +232,7 @@ mod tests {
         let at = Some(UnixSeconds(5));
         assert_eq!(KeyLife::default().status(), KeyStatus::Active);
         assert_eq!(KeyLife { suspended_at: at, ..KeyLife::default() }.status(), KeyStatus::Suspended);
-        assert_eq!(
-            KeyLife { suspended_at: at, revoked_at: at, ..KeyLife::default() }.status(),
-            KeyStatus::Revoked
-        );
+        assert_eq!(KeyLife { suspended_at: at, revoked_at: at, ..KeyLife::default() }.status(), KeyStatus::Revoked);
     }
 
     #[test]

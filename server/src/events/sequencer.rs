@@ -37,7 +37,7 @@ async fn number_new_events(app: &App) -> Result<usize, StoreError> {
     let numbered = app.store.write(move |tx| Box::pin(async move { tx.number_events(MOST_AT_ONCE).await })).await?;
     failpoint::pass("sequencer.after_numbering");
     for &(merchant, invoice, sequence) in &numbered {
-        app.hub.announce(merchant, Some(invoice), Change::Event { sequence });
+        app.hub.announce(merchant, invoice, Change::Event { sequence });
     }
     app.hub.log_grew();
     Ok(numbered.len())

@@ -212,7 +212,9 @@ impl ApiError {
             Self::DashboardTokenInvalid => "the bearer is not a valid dashboard token",
             Self::DashboardTokenRevoked => "this dashboard token was revoked",
             Self::DashboardTokenExpired => "this dashboard token has expired",
-            Self::DashboardOnly => "this needs a dashboard token; API keys cannot do it, and a key decides before a bearer",
+            Self::DashboardOnly => {
+                "this needs a dashboard token; API keys cannot do it, and a key decides before a bearer"
+            }
             Self::ApiKeyNotFound => "there is no such API key",
             Self::ApiKeyLimit { most } => {
                 return format!("there are {most} active keys of this scope, which is as many as there may be");

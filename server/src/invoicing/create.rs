@@ -131,7 +131,7 @@ pub async fn create(
                 let invoice = tx.invoice(merchant.id, id).await?.ok_or(StoreError::NotCommitted)?;
                 tx.append_event(&NewEvent {
                     merchant: merchant.id,
-                    invoice: id,
+                    invoice: Some(id),
                     event_type: "invoice.created",
                     environment: invoice.environment,
                     object: serde_json::to_string(&view::invoice(&invoice, &[])).unwrap_or_default(),

@@ -103,13 +103,12 @@ impl Tx<'_> {
         merchant: MerchantId,
         request: IdempotencyKey,
     ) -> Result<Option<(ApiKeyId, Fingerprint)>, StoreError> {
-        let row = sqlx::query(
-            "SELECT key_id, fingerprint FROM api_keys WHERE merchant_id = $1 AND idempotency_key = $2",
-        )
-        .bind(merchant.0)
-        .bind(request.to_string())
-        .fetch_optional(&mut *self.connection)
-        .await?;
+        let row =
+            sqlx::query("SELECT key_id, fingerprint FROM api_keys WHERE merchant_id = $1 AND idempotency_key = $2")
+                .bind(merchant.0)
+                .bind(request.to_string())
+                .fetch_optional(&mut *self.connection)
+                .await?;
         let Some(row) = row else { return Ok(None) };
         let columns = Columns::of(&row, "api_keys");
         let fingerprint = columns.text("fingerprint")?;
@@ -136,11 +135,7 @@ impl Tx<'_> {
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn api_key_of(
-        &mut self,
-        merchant: MerchantId,
-        id: ApiKeyId,
-    ) -> Result<Option<ApiKeyRecord>, StoreError> {
+    pub async fn api_key_of(&mut self, merchant: MerchantId, id: ApiKeyId) -> Result<Option<ApiKeyRecord>, StoreError> {
         let row = sqlx::query("SELECT * FROM api_keys WHERE merchant_id = $1 AND key_id = $2")
             .bind(merchant.0)
             .bind(id.to_string())

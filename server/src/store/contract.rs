@@ -22,9 +22,9 @@ use futures_util::{
 use wire::Environment;
 
 use super::{
-    BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes, IdempotencyRecord,
-    InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord,
-    StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes,
+    IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part,
+    QuoteRecord, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -256,7 +256,7 @@ fn sweep(invoice: &InvoiceRecord, block: u64) -> SweepRecord {
 fn event(invoice: &InvoiceRecord, event_type: &'static str) -> NewEvent {
     NewEvent {
         merchant: invoice.merchant,
-        invoice: invoice.id,
+        invoice: Some(invoice.id),
         event_type,
         environment: Environment::Devnet,
         object: r#"{"object":"invoice"}"#.into(),
@@ -972,7 +972,7 @@ async fn numbers_are_given_in_batches(store: Store) {
         store.appends(&event(&invoice, "invoice.updated")).await;
     }
     let two = store.does(|tx| Box::pin(async move { tx.number_events(2).await })).await;
-    assert_eq!(two, [(invoice.merchant, invoice.id, 1), (invoice.merchant, invoice.id, 2)]);
+    assert_eq!(two, [(invoice.merchant, Some(invoice.id), 1), (invoice.merchant, Some(invoice.id), 2)]);
     assert_eq!((store.numbers().await, store.numbers().await), (vec![3], vec![]));
 }
 
@@ -1096,7 +1096,7 @@ async fn a_failing_event_holds_back_no_other_invoice(store: Store) {
     assert_eq!(sequences(&claimed), [1, 3]);
     for delivery in claimed {
         let (state, due) =
-            if delivery.event.invoice == stuck.id { ("pending", Some(300)) } else { ("delivered", None) };
+            if delivery.event.invoice == Some(stuck.id) { ("pending", Some(300)) } else { ("delivered", None) };
         store.settles(delivery, state, due).await;
     }
     assert_eq!(sequences(&store.claims(1).await), [4]);
@@ -1168,11 +1168,9 @@ async fn a_key_is_revoked_once_and_for_good(store: Store) {
     assert_eq!((fresh.created_at, fresh.last_used_at, fresh.life), (NOW, None, KeyLife::default()));
 
     let other = new_merchant(&store).await;
-    for (owner, now, reason, expected) in [
-        (other, NOW, "not theirs", false),
-        (merchant, NOW, "leaked", true),
-        (merchant, NOW.plus(5), "again", false),
-    ] {
+    for (owner, now, reason, expected) in
+        [(other, NOW, "not theirs", false), (merchant, NOW, "leaked", true), (merchant, NOW.plus(5), "again", false)]
+    {
         let revoke =
             store.does(move |tx| Box::pin(async move { tx.revoke_api_key(owner, id, Some(reason), now).await }));
         assert_eq!(revoke.await, expected, "{reason}");
@@ -1235,9 +1233,8 @@ async fn a_suspended_key_can_be_resumed_and_a_revoked_one_cannot(store: Store) {
     let (hash, id) = (CredentialHash::of("pk_1"), ApiKeyId::from_random(id(1)));
     let key = api_key(merchant, id, hash);
     store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
-    let suspend = async |owner| {
-        store.does(move |tx| Box::pin(async move { tx.suspend_api_key(owner, id, NOW).await })).await
-    };
+    let suspend =
+        async |owner| store.does(move |tx| Box::pin(async move { tx.suspend_api_key(owner, id, NOW).await })).await;
     let resume = async |owner| store.does(move |tx| Box::pin(async move { tx.resume_api_key(owner, id).await })).await;
     let status = async || store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap().status();
     assert!(!suspend(other).await && !resume(merchant).await);

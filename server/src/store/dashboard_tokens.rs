@@ -73,16 +73,13 @@ impl Tx<'_> {
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn revoke_dashboard_token(
-        &mut self,
-        id: DashboardTokenId,
-        now: UnixSeconds,
-    ) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE dashboard_tokens SET revoked_at = $2 WHERE token_id = $1 AND revoked_at IS NULL")
-            .bind(id.to_string())
-            .bind(now.0)
-            .execute(&mut *self.connection)
-            .await?;
+    pub async fn revoke_dashboard_token(&mut self, id: DashboardTokenId, now: UnixSeconds) -> Result<bool, StoreError> {
+        let done =
+            sqlx::query("UPDATE dashboard_tokens SET revoked_at = $2 WHERE token_id = $1 AND revoked_at IS NULL")
+                .bind(id.to_string())
+                .bind(now.0)
+                .execute(&mut *self.connection)
+                .await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -18,7 +18,8 @@ const LOOKED_THROUGH: usize = 1_000;
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     pub merchant: MerchantId,
-    pub invoice: InvoiceId,
+    /// `None` for what concerns no invoice.
+    pub invoice: Option<InvoiceId>,
     pub event_type: &'static str,
     pub environment: wire::Environment,
     pub object: String,
@@ -33,7 +34,8 @@ pub struct NewEvent {
 pub struct StoredEvent {
     pub id: EventId,
     pub merchant: MerchantId,
-    pub invoice: InvoiceId,
+    /// `None` for what concerns no invoice.
+    pub invoice: Option<InvoiceId>,
     pub event_type: String,
     /// `devnet` or `mainnet`.
     pub environment: String,
@@ -122,7 +124,7 @@ impl Tx<'_> {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING event_key",
         )
         .bind(event.merchant.0)
-        .bind(event.invoice.to_string())
+        .bind(event.invoice.map(|invoice| invoice.to_string()))
         .bind(event.event_type)
         .bind(event.environment.as_str())
         .bind(&event.object)
@@ -134,7 +136,7 @@ impl Tx<'_> {
         .await?;
         let key = Columns::of(&row, "events").integer("event_key")?;
         self.has_new_events = true;
-        self.queue_deliveries(event.merchant, event.invoice, key, event.created).await
+        self.queue_deliveries(event, key).await
     }
 
     /// Whether any event waits for its number.
@@ -150,12 +152,12 @@ impl Tx<'_> {
     }
 
     /// Numbers at most `limit` events that have no number yet, in the order they were written; returns
-    /// each one's invoice and number.
+    /// each one's merchant, invoice, if it has one, and number.
     ///
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn number_events(&mut self, limit: i64) -> Result<Vec<(MerchantId, InvoiceId, i64)>, StoreError> {
+    pub async fn number_events(&mut self, limit: i64) -> Result<Vec<(MerchantId, Option<InvoiceId>, i64)>, StoreError> {
         // Taking the counter first keeps any other sequencer out until this transaction ends.
         let counter = sqlx::query("UPDATE counters SET value = value WHERE name = 'events' RETURNING value")
             .fetch_one(&mut *self.connection)
@@ -170,13 +172,14 @@ impl Tx<'_> {
         let mut numbered = Vec::with_capacity(rows.len());
         for row in &rows {
             sequence += 1;
+            let columns = Columns::of(row, "events");
             sqlx::query("UPDATE events SET sequence = $2 WHERE event_key = $1")
-                .bind(Columns::of(row, "events").integer("event_key")?)
+                .bind(columns.integer("event_key")?)
                 .bind(sequence)
                 .execute(&mut *self.connection)
                 .await?;
-            let (merchant, invoice) = super::invoices::read_key(row, "events")?;
-            numbered.push((merchant, invoice, sequence));
+            let merchant = MerchantId(columns.integer("merchant_id")?);
+            numbered.push((merchant, columns.optional_parsed("invoice_id")?, sequence));
         }
         sqlx::query("UPDATE counters SET value = $1 WHERE name = 'events'")
             .bind(sequence)
@@ -614,7 +617,7 @@ pub(super) fn read_event(row: &AnyRow) -> Result<StoredEvent, StoreError> {
     Ok(StoredEvent {
         id: EventId { created: UnixMillis(columns.integer("created_ms")?), sequence: columns.integer("sequence")? },
         merchant: MerchantId(columns.integer("merchant_id")?),
-        invoice: columns.parsed("invoice_id")?,
+        invoice: columns.optional_parsed("invoice_id")?,
         event_type: columns.text("event_type")?,
         environment: columns.text("environment")?,
         object: columns.text("object")?,

@@ -21,6 +21,8 @@ mod transfers;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod migration_tests;
 
 use std::{path::Path, sync::Arc};
 

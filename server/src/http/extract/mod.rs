@@ -121,9 +121,14 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedInvoice {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
+        let id = path_text(parts, state).await.and_then(|text| text.parse().ok());
         id.map(Self).ok_or_else(|| invalid("invoice_id", "invoice_id must be a UUID"))
     }
+}
+
+async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
+    let path: Result<Path<String>, _> = <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await;
+    path.ok().map(|Path(text)| text)
 }
 
 /// The API key a path names by its id; what is no id at all is as absent as the rest.
@@ -134,7 +139,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedApiKey {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
+        let id = path_text(parts, state).await.and_then(|text| text.parse().ok());
         id.map(Self).ok_or(ApiError::ApiKeyNotFound)
     }
 }

@@ -64,7 +64,11 @@ fn key_name(text: &str) -> Result<String, ApiError> {
 /// When a key that is created now stops to open anything.
 fn end(end: UnixSeconds, now: UnixSeconds) -> Result<UnixSeconds, ApiError> {
     let is_good = now < end && end <= LATEST;
-    if is_good { Ok(end) } else { Err(invalid("expires_at", "expires_at must lie in the future, and before the year 10000")) }
+    if is_good {
+        Ok(end)
+    } else {
+        Err(invalid("expires_at", "expires_at must lie in the future, and before the year 10000"))
+    }
 }
 
 /// What the key can do; nobody gives away more than they have.
@@ -87,7 +91,11 @@ fn rights(scope: Scope, names: Option<Vec<String>>) -> Result<Rights, ApiError> 
             let known = Right::ALL.map(Right::as_str).join(", ");
             invalid(field(), format!("{} must be one of {known}", field()))
         })?;
-        if Dashboard::RIGHTS.has(right) { Ok(right) } else { Err(ApiError::RightRequired { right, field: Some(field()) }) }
+        if Dashboard::RIGHTS.has(right) {
+            Ok(right)
+        } else {
+            Err(ApiError::RightRequired { right, field: Some(field()) })
+        }
     };
     names.iter().enumerate().map(right).collect()
 }

@@ -86,9 +86,8 @@ fn receiver(
 ) -> Result<Option<Address>, ApiError> {
     const ENABLE: &str = "receiver_override_enable";
     const ADDRESS: &str = "receiver_override_address";
-    let missing = |field: &str| {
-        Err(ApiError::RightRequired { right: Right::OverrideReceiver, field: Some(field.to_owned()) })
-    };
+    let missing =
+        |field: &str| Err(ApiError::RightRequired { right: Right::OverrideReceiver, field: Some(field.to_owned()) });
     match (&request.receiver_override_address, request.receiver_override_enable) {
         (Some(_), _) if !may_override => missing(ADDRESS),
         (None, Some(true)) if !may_override => missing(ENABLE),
@@ -344,7 +343,10 @@ mod tests {
     fn a_receiver_is_an_address_that_was_clearly_asked_for() {
         const GOOD: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
         let with = |enable: &str, address: &str| {
-            receiver_of(&format!(r#","receiver_override_enable":{enable},"receiver_override_address":"{address}""#), true)
+            receiver_of(
+                &format!(r#","receiver_override_enable":{enable},"receiver_override_address":"{address}""#),
+                true,
+            )
         };
         assert_eq!(with("true", GOOD).unwrap(), Some(GOOD.parse().unwrap()));
         assert_eq!(with("false", GOOD).unwrap(), None);
