@@ -92,7 +92,7 @@ pub async fn run_access_checks(app: App) {
 }
 
 /// Ends the streams whose credential opens nothing any more.
-pub(crate) async fn end_lost_access(app: &App) -> Result<(), StoreError> {
+async fn end_lost_access(app: &App) -> Result<(), StoreError> {
     let holders = app.access.all();
     for asked in holders.chunks(ASKED_AT_ONCE) {
         let ended = app.store.reader().await?.tx().ended_access(asked, app.clock.now()).await?;

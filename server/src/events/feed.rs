@@ -123,6 +123,11 @@ impl Hub {
         self.log_grew.notified().await;
     }
 
+    /// How many streams follow a merchant.
+    pub fn followers_of_merchant(&self, merchant: MerchantId) -> usize {
+        self.lock().get(&Topic::Merchant(merchant)).map_or(0, watch::Sender::receiver_count)
+    }
+
     /// How many invoices and merchants are followed.
     pub fn followed(&self) -> usize {
         self.lock().len()

@@ -6,8 +6,6 @@ mod retention;
 mod sequencer;
 mod standings;
 
-#[cfg(test)]
-pub(crate) use access::end_lost_access;
 pub use access::{Held, OpenAccess, run_access_checks};
 pub use feed::{Change, Hub, Seen, Subscription, to_wire};
 pub use retention::{run as run_retention, tidy};

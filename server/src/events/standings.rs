@@ -68,10 +68,14 @@ enum Entry {
 impl Standings {
     /// What is known of a session that was found to be ours.
     pub fn of_session(&self, session: CredentialHash) -> Lookup {
+        self.of_session_at(session, Instant::now())
+    }
+
+    fn of_session_at(&self, session: CredentialHash, now: Instant) -> Lookup {
         let state = self.lock();
         let Some(&(merchant, invoice)) = state.sessions.get(&session.to_bytes()) else { return Lookup::Unknown };
         match state.entries.get(&invoice) {
-            Some(Entry::Read { polled, at }) if at.elapsed() < BELIEVED_FOR => Lookup::Known(*polled),
+            Some(Entry::Read { polled, at }) if now.duration_since(*at) < BELIEVED_FOR => Lookup::Known(*polled),
             _ => Lookup::Unread(merchant, invoice),
         }
     }
@@ -131,8 +135,8 @@ mod tests {
         CredentialHash::of(&number.to_string())
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_was_read_is_known_until_something_is_announced() {
+    #[test]
+    fn what_was_read_is_known_until_something_is_announced() {
         let standings = Standings::default();
         let unpaid = polled(1, InvoiceStatus::Unpaid);
         assert_eq!(standings.of_session(session(1)), Lookup::Unknown);
@@ -145,8 +149,8 @@ mod tests {
         assert_eq!(standings.of_session(session(1)), Lookup::Unread(MerchantId(1), unpaid.invoice));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_was_read_before_an_announcement_is_not_kept_after_it() {
+    #[test]
+    fn what_was_read_before_an_announcement_is_not_kept_after_it() {
         let standings = Standings::default();
         let unpaid = polled(1, InvoiceStatus::Unpaid);
         let (first, second) = (standings.begin(unpaid.invoice), standings.begin(unpaid.invoice));
@@ -162,25 +166,30 @@ mod tests {
         assert_eq!(standings.of_session(session(1)), Lookup::Known(paid));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn nothing_is_believed_for_long() {
+    #[test]
+    fn nothing_is_believed_for_long() {
         let standings = Standings::default();
         let unpaid = polled(1, InvoiceStatus::Unpaid);
         standings.keep(standings.begin(unpaid.invoice), session(1), unpaid);
-        tokio::time::advance(BELIEVED_FOR - Duration::from_millis(1)).await;
-        assert_eq!(standings.of_session(session(1)), Lookup::Known(unpaid));
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(standings.of_session(session(1)), Lookup::Unread(MerchantId(1), unpaid.invoice));
+        let Some(Entry::Read { at, .. }) = standings.lock().entries.remove(&unpaid.invoice) else { panic!() };
+        standings.lock().entries.insert(unpaid.invoice, Entry::Read { polled: unpaid, at });
+        let end = at + BELIEVED_FOR;
+        assert_eq!(standings.of_session_at(session(1), end - Duration::from_millis(1)), Lookup::Known(unpaid));
+        assert_eq!(standings.of_session_at(session(1), end), Lookup::Unread(MerchantId(1), unpaid.invoice));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn no_more_is_kept_than_there_is_room_for() {
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
         let standings = Standings::default();
         for number in 0..=MOST_KEPT {
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
             let invoice = InvoiceId::from_random(bytes);
-            standings.keep(standings.begin(invoice), session(number), Polled { invoice, ..polled(1, InvoiceStatus::Paid) });
+            standings.keep(
+                standings.begin(invoice),
+                session(number),
+                Polled { invoice, ..polled(1, InvoiceStatus::Paid) },
+            );
         }
         assert_eq!((standings.lock().entries.len(), standings.lock().sessions.len()), (1, 1));
         assert!(matches!(standings.of_session(session(MOST_KEPT)), Lookup::Known(_)));

@@ -223,6 +223,22 @@ impl Tx<'_> {
         }
     }
 
+    /// Events of one invoice with a number above `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn events_of_invoice(
+        &mut self,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let filter = EventFilter { invoice: Some(invoice), ..EventFilter::default() };
+        Ok(self.events_after(merchant, &filter, after, limit).await?.events)
+    }
+
     /// At most `limit` of a merchant's events, newest first, and whether there are more in the direction
     /// that was asked for.
     ///
@@ -530,13 +546,7 @@ fn window_statement(merchant: MerchantId, filter: &EventFilter, after: i64, rows
     statement
 }
 
-fn window_part_statement(
-    merchant: MerchantId,
-    filter: &EventFilter,
-    after: i64,
-    end: i64,
-    limit: usize,
-) -> Statement {
+fn window_part_statement(merchant: MerchantId, filter: &EventFilter, after: i64, end: i64, limit: usize) -> Statement {
     let mut statement = Statement::of("SELECT * FROM events WHERE merchant_id = ");
     statement.bind(merchant.0);
     statement.push(" AND sequence > ");
@@ -656,7 +666,8 @@ mod tests {
     fn filters() -> [EventFilter; 3] {
         let types = vec![EventTypes::Below("invoice.".to_owned()), EventTypes::One("test.ping".to_owned())];
         let created = CreatedBetween { from: Some(UnixMillis(1)), to: Some(UnixMillis(2)) };
-        let all = EventFilter { types, environment: Some(wire::Environment::Devnet), created, ..EventFilter::default() };
+        let all =
+            EventFilter { types, environment: Some(wire::Environment::Devnet), created, ..EventFilter::default() };
         [EventFilter::default(), EventFilter { created, ..EventFilter::default() }, all]
     }
 
@@ -700,6 +711,9 @@ mod tests {
         times.values.extend([1.into(), 1.into(), 2.into()]);
         let plan_of_times = plan(times).await;
         check(&plan_of_times, "events_by_created");
-        assert!(plan_of_kinds.contains("COVERING") && plan_of_times.contains("COVERING"), "{plan_of_kinds} {plan_of_times}");
+        assert!(
+            plan_of_kinds.contains("COVERING") && plan_of_times.contains("COVERING"),
+            "{plan_of_kinds} {plan_of_times}"
+        );
     }
 }

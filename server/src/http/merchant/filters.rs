@@ -83,7 +83,8 @@ pub fn event_types(parameters: &Parameters, name: &'static str) -> Result<Vec<Ev
         return Err(invalid(name, format!("{name} must not list more than {MOST_EVENT_TYPES} types")));
     }
     let types: Option<Vec<_>> = types.into_iter().map(event_type).collect();
-    types.ok_or_else(|| invalid(name, format!("{name} is a list of event types, as in invoice.updated, invoice.* or *")))
+    types
+        .ok_or_else(|| invalid(name, format!("{name} is a list of event types, as in invoice.updated, invoice.* or *")))
 }
 
 /// Reads a type, or all types below one where it ends in a star.

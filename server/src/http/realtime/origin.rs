@@ -9,18 +9,10 @@ use domain::id::MerchantId;
 use url::Url;
 use wire::Environment;
 
-use crate::{
-    app::App,
-    http::error::ApiError,
-    store::MerchantRecord,
-};
+use crate::{app::App, http::error::ApiError, store::MerchantRecord};
 
 /// Refuses a page that may not follow what is this merchant's.
-pub(super) async fn check_origin(
-    app: &App,
-    headers: &HeaderMap,
-    merchant: MerchantId,
-) -> Result<(), ApiError> {
+pub(super) async fn check_origin(app: &App, headers: &HeaderMap, merchant: MerchantId) -> Result<(), ApiError> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().map_err(|_| ApiError::OriginForbidden)?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
