@@ -28,6 +28,7 @@ macro_rules! on_each_database {
 
 mod cli;
 mod crash;
+mod streams;
 mod sweep;
 mod watcher;
 mod webhooks;
