@@ -191,7 +191,9 @@ mod tests {
                 Polled { invoice, ..polled(1, InvoiceStatus::Paid) },
             );
         }
-        assert_eq!((standings.lock().entries.len(), standings.lock().sessions.len()), (1, 1));
+        let kept = standings.lock();
+        assert_eq!((kept.entries.len(), kept.sessions.len()), (1, 1));
+        drop(kept);
         assert!(matches!(standings.of_session(session(MOST_KEPT)), Lookup::Known(_)));
     }
 }
