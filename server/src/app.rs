@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     config::Config,
     events::{Hub, OpenAccess},
+    limits::RateLimits,
     rates::Prices,
     store::{Store, StoreError, WriterTask},
 };
@@ -32,6 +33,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Which keys and tokens hold streams of this node open.
     pub access: Arc<OpenAccess>,
+    /// How many requests callers may make, and have made.
+    pub limits: Arc<RateLimits>,
     /// What payment URLs start with, without a slash at the end.
     pub public_url: Arc<str>,
     /// Canceled when the server shuts down.
@@ -60,6 +63,7 @@ impl App {
             started_at: clock.now(),
             outages: Arc::default(),
             prices: Prices::new(&config, clock.clone()),
+            limits: Arc::new(RateLimits::new(&config.limits)),
             config,
             clock,
             store,
