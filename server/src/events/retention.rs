@@ -17,6 +17,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_hours(1);
 /// Rows that one step removes at most.
 const REMOVED_AT_ONCE: i64 = 200;
+/// For so long the same key gets the same answer.
+const IDEMPOTENCY_KEYS_KEPT_SECONDS: i64 = 30 * 86_400;
 /// Waiting writes get their turn, however quick a step was.
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 
@@ -47,6 +49,9 @@ pub async fn tidy(app: &App) -> Result<u64, StoreError> {
     let events = prune_events(app, events_before).await?;
     remove(app, move |tx| Box::pin(async move { tx.forget_stream_tokens(now, REMOVED_AT_ONCE).await })).await?;
     remove(app, move |tx| Box::pin(async move { tx.forget_merchant_stream_tokens(now, REMOVED_AT_ONCE).await }))
+        .await?;
+    let keys_before = now.plus(-IDEMPOTENCY_KEYS_KEPT_SECONDS);
+    remove(app, move |tx| Box::pin(async move { tx.prune_idempotency_keys(keys_before, REMOVED_AT_ONCE).await }))
         .await?;
     if events != 0 {
         tracing::info!(events, "removed old events");
