@@ -92,7 +92,8 @@ impl Followed for InvoiceStream {
         if before.quotes != now.quotes
             && let Some(quote) = tx.quotes(merchant, invoice.id).await?.pop()
         {
-            frames.push(Frame::Event(quote_event(&invoice, &quote, sent, app.clock.now_ms())));
+            let event = quote_event(&invoice, &quote, sent, app.clock.now_ms());
+            frames.push(Frame::Event(Box::new(event)));
         }
         if before.snapshots != now.snapshots {
             frames.push(Frame::Control("snapshot.changed", json!({ "version": invoice.version })));

@@ -87,7 +87,7 @@ pub(super) trait Followed: Send + Sync + Sized + 'static {
 
 /// A frame that is not in the log.
 pub(super) enum Frame {
-    Event(Event),
+    Event(Box<Event>),
     Control(&'static str, Value),
 }
 
