@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     app::App,
+    nodes,
     store::{StoreError, Tx},
 };
 
@@ -22,19 +23,18 @@ const IDEMPOTENCY_KEYS_KEPT_SECONDS: i64 = 30 * 86_400;
 /// Waiting writes get their turn, however quick a step was.
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 
-/// Runs until shutdown.
+/// Runs until shutdown, whenever this node holds the lease.
 pub async fn run(app: App) {
+    nodes::hold(&app, nodes::RETENTION, |_| keep_tidy(&app)).await;
+}
+
+async fn keep_tidy(app: &App) {
     loop {
-        tokio::select! {
-            () = app.shutdown.cancelled() => return,
-            tidied = tidy(&app) => if let Err(error) = tidied {
-                tracing::error!(error = %error, "what is too old could not be removed; it will be tried again");
-            }
+        // Two nodes at it would do no harm, so that no step has to ask for the lease.
+        if let Err(error) = tidy(app).await {
+            tracing::error!(error = %error, "what is too old could not be removed; it will be tried again");
         }
-        tokio::select! {
-            () = app.shutdown.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -110,7 +110,11 @@ impl Followed for MerchantStream {
         Ok(to_wire(event, tx.pending_webhooks(event.merchant, event.id).await?))
     }
 
-    async fn besides(&self, _: &App, _: i64, _: Seen, _: Seen) -> Result<Vec<Frame>, StoreError> {
+    async fn begin(&mut self, _: &App) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn besides(&mut self, _: &App, _: i64, _: Seen, _: Seen) -> Result<Vec<Frame>, StoreError> {
         Ok(Vec::new())
     }
 }

@@ -5,7 +5,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use domain::{signature::CredentialHash, time::UnixSeconds};
+use domain::{id::QuoteId, signature::CredentialHash, time::UnixSeconds};
 use serde_json::{Value, json};
 use wire::event::Event;
 
@@ -18,7 +18,7 @@ use crate::{
     app::App,
     events::Seen,
     http::{error::ApiError, extract::Parameters},
-    store::{EventFilter, EventPart, LogPart, StoreError, StoredEvent, StreamSession, Tx},
+    store::{EventFilter, EventPart, InvoiceRecord, LogPart, QuoteRecord, StoreError, StoredEvent, StreamSession, Tx},
 };
 
 /// Follows the invoice that the query's token opens, from the event `since` names, or from now.
@@ -31,9 +31,9 @@ pub async fn follow_payment(
     let session = open_session(&app, parameters.get("token")).await?;
     check_origin(&app, &headers, session.merchant).await?;
     let since = socket::since(&parameters)?;
-    let invoice = session.invoice;
-    Opening { app, upgrade, followed: InvoiceStream { session }, held: None, since }
-        .open(|app| app.hub.follow_invoice_within(invoice, app.config.limits.sockets_per_invoice))
+    let (merchant, invoice) = (session.merchant, session.invoice);
+    Opening { app, upgrade, followed: InvoiceStream { session, told: Told::default() }, held: None, since }
+        .open(|app| app.hub.follow_invoice_within(merchant, invoice, app.config.limits.sockets_per_invoice))
 }
 
 async fn open_session(app: &App, token: Option<&str>) -> Result<StreamSession, ApiError> {
@@ -46,11 +46,33 @@ async fn open_session(app: &App, token: Option<&str>) -> Result<StreamSession, A
 /// What a payer may see of one invoice.
 struct InvoiceStream {
     session: StreamSession,
+    /// The invoice as the client has it: what changed on another node is noticed later, and must not be told twice.
+    told: Told,
+}
+
+/// What a client knows of its invoice beside the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    version: Option<i64>,
+    quote: Option<QuoteId>,
 }
 
 impl InvoiceStream {
     fn filter(&self) -> EventFilter {
         EventFilter { invoice: Some(self.session.invoice), ..EventFilter::default() }
+    }
+
+    /// How the invoice stands, and what is to be paid for it.
+    async fn look(&self, app: &App) -> Result<(Told, Option<InvoiceRecord>, Option<QuoteRecord>), StoreError> {
+        let (merchant, invoice) = (self.session.merchant, self.session.invoice);
+        let mut reader = app.store.reader().await?;
+        let record = reader.tx().invoice(merchant, invoice).await?;
+        let quote = reader.tx().quotes(merchant, invoice).await?.pop();
+        let told = Told {
+            version: record.as_ref().map(|invoice| invoice.version),
+            quote: quote.as_ref().map(|record| record.quote.id),
+        };
+        Ok((told, record, quote))
     }
 }
 
@@ -80,23 +102,27 @@ impl Followed for InvoiceStream {
         Ok(payor_event(event))
     }
 
-    async fn besides(&self, app: &App, sent: i64, before: Seen, now: Seen) -> Result<Vec<Frame>, StoreError> {
-        let StreamSession { merchant, invoice, .. } = self.session;
+    async fn begin(&mut self, app: &App) -> Result<(), StoreError> {
+        self.told = self.look(app).await?.0;
+        Ok(())
+    }
+
+    async fn besides(&mut self, app: &App, sent: i64, before: Seen, now: Seen) -> Result<Vec<Frame>, StoreError> {
         let mut frames = Vec::new();
-        if before.quotes == now.quotes && before.snapshots == now.snapshots {
+        if (before.quotes, before.snapshots) == (now.quotes, now.snapshots) {
             return Ok(frames);
         }
-        let mut reader = app.store.reader().await?;
-        let mut tx = reader.tx();
-        let Some(invoice) = tx.invoice(merchant, invoice).await? else { return Ok(frames) };
-        if before.quotes != now.quotes
-            && let Some(quote) = tx.quotes(merchant, invoice.id).await?.pop()
+        let (is_now, invoice, quote) = self.look(app).await?;
+        if let (Some(invoice), Some(quote)) = (invoice, quote)
+            && self.told.quote != is_now.quote
         {
             let event = quote_event(&invoice, &quote, sent, app.clock.now_ms());
             frames.push(Frame::Event(Box::new(event)));
+            self.told.quote = is_now.quote;
         }
-        if before.snapshots != now.snapshots {
-            frames.push(Frame::Control("snapshot.changed", json!({ "version": invoice.version })));
+        if before.snapshots != now.snapshots && self.told.version != is_now.version {
+            frames.push(Frame::Control("snapshot.changed", json!({ "version": is_now.version })));
+            self.told.version = is_now.version;
         }
         Ok(frames)
     }

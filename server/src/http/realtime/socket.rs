@@ -75,9 +75,12 @@ pub(super) trait Followed: Send + Sync + Sized + 'static {
     /// An event as the client may see it.
     fn show(&self, tx: &mut Tx<'_>, event: &StoredEvent) -> impl Future<Output = Result<Event, StoreError>> + Send;
 
+    /// Takes note of how everything is that changes without an event, before the client hears of any of it.
+    fn begin(&mut self, app: &App) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Frames about what changed without an event.
     fn besides(
-        &self,
+        &mut self,
         app: &App,
         sent: i64,
         before: Seen,
@@ -212,6 +215,7 @@ impl<F: Followed> Connection<F> {
     }
 
     async fn follow(&mut self, subscription: &mut Subscription, since: Option<EventId>) -> Result<Infallible, End> {
+        self.followed.begin(&self.app).await?;
         let subject = self.followed.subject();
         self.send_control("connected", subject).await?;
         self.begin(since).await?;

@@ -38,8 +38,9 @@ use crate::{
     config::Config,
     invoicing::{self, Scan, SeenTransfer, record_scan},
     keys::{self as issuing, IssueKey, Issued},
-    store::{BlockRef, NewMerchant, QuoteRecord},
-    testing::TempDir,
+    nodes,
+    store::{BlockRef, Lease, NewMerchant, QuoteRecord},
+    testing::TestDatabase,
 };
 
 const CONFIG: &str = r#"
@@ -112,7 +113,9 @@ struct Server {
     merchant: MerchantId,
     /// The merchant's API key.
     key: String,
-    _dir: TempDir,
+    /// For all that only one node may do.
+    lease: Lease,
+    _database: TestDatabase,
 }
 
 impl Server {
@@ -131,16 +134,17 @@ impl Server {
     }
 
     async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let dir = TempDir::new();
+        let database = TestDatabase::new();
         let mut config: Config = toml::from_str(CONFIG).unwrap();
-        config.storage.database_url = format!("sqlite:{}", dir.path().join("pepay.db").display());
+        config.storage.database_url = database.url.clone();
         change(&mut config);
         let clock = TestClock::still();
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
         let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
         let (merchant, key) = add_merchant(&app).await;
-        Self { app, router, clock, merchant, key, _dir: dir }
+        let lease = nodes::take(&app, "tests").await.unwrap().unwrap();
+        Self { app, router, clock, merchant, key, lease, _database: database }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -243,12 +247,12 @@ impl Server {
             transfers: if is_payment { vec![transfer] } else { Vec::new() },
             sweeps: Vec::new(),
         };
-        record_scan(&self.app, scan).await.unwrap();
+        record_scan(&self.app, &self.lease, scan).await.unwrap();
     }
 
     /// Ends what is past its time, as the timer does; the clock of `ethereum` has been read until then.
     async fn end_due_invoices(&self) {
-        invoicing::end_due_invoices(&self.app).await.unwrap();
+        invoicing::end_due_invoices(&self.app, &self.lease).await.unwrap();
     }
 
     async fn set_origins(&self, origins: &[&str]) {

@@ -12,7 +12,7 @@ use tokio_tungstenite::{
 };
 
 use super::Server;
-use crate::events::run_sequencer;
+use crate::events::{run_follower, run_sequencer};
 
 /// Far more than anything here takes; a test that needs it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,6 +27,7 @@ pub async fn listen(server: &Server) -> SocketAddr {
     let serving = axum::serve(listener, server.router.clone()).with_graceful_shutdown(shutdown.cancelled_owned());
     server.app.spawn(serving.into_future());
     server.app.spawn(run_sequencer(server.app.clone()));
+    server.app.spawn(run_follower(server.app.clone()));
     address
 }
 

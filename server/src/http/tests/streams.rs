@@ -18,7 +18,7 @@ use super::{
     sockets::{PATIENCE, Socket, close_code, listen, next, next_of_type, open, open_narrow, refusal},
     usd,
 };
-use crate::{events::Change, store::StreamSession};
+use crate::store::{NewEvent, StoreError, StreamSession};
 
 async fn stream_token(server: &Server, invoice: &Created) -> String {
     let connection = server.payor_get("/api/v1/payments/stream-token", invoice).await.json();
@@ -255,20 +255,38 @@ async fn a_client_that_never_reads_is_let_go_with_a_code() {
     let address = listen(&server).await;
     let invoice = server.invoice(json!({})).await;
     let token = stream_token(&server, &invoice).await;
-    // A small buffer is full soon.
+    // Far more than the network's buffers hold on the way to somebody who reads nothing.
+    let (merchant, id) = (server.merchant, invoice.id);
+    let flood = server.app.store.write(move |tx| {
+        Box::pin(async move {
+            for number in 0..600 {
+                let object =
+                    json!({ "object": "invoice", "id": id.to_string(), "description": "x".repeat(20_000) }).to_string();
+                let event = NewEvent {
+                    merchant,
+                    invoice: Some(id),
+                    event_type: "invoice.updated",
+                    environment: wire::Environment::Devnet,
+                    object,
+                    previous_attributes: None,
+                    request_id: None,
+                    idempotency_key: None,
+                    created: UnixMillis(number),
+                };
+                tx.append_event(&event).await?;
+            }
+            Ok::<_, StoreError>(())
+        })
+    });
     let mut socket = open_narrow(address, &format!("/ws/payment?token={token}"), &[]).await;
     assert_eq!(next(&mut socket).await["type"], "connected");
-    // Each is answered by a frame, until the network's buffers are full of them.
-    let flood = async {
-        loop {
-            server.app.hub.announce(server.merchant, Some(invoice.id), Change::Snapshot);
+    flood.await.unwrap();
+    let let_go = async {
+        while server.app.hub.followed() != 0 {
             tokio::task::yield_now().await;
-            if server.app.hub.followed() == 0 {
-                return;
-            }
         }
     };
-    tokio::time::timeout(Duration::from_mins(2), flood).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(2), let_go).await.unwrap();
     assert_eq!(close_code(&mut socket).await, u16::from(CloseCode::Policy));
 }
 
