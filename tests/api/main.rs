@@ -28,6 +28,7 @@ macro_rules! on_each_database {
 
 mod canaries;
 mod cli;
+mod client;
 mod crash;
 mod hang_ups;
 mod streams;

@@ -19,6 +19,16 @@ const DEFAULT_TTL_SECONDS: i64 = 60;
 const FORGOTTEN_AT_ONCE: i64 = 10;
 
 /// A short-lived token that opens the merchant's stream, for browsers: they can send no header with it.
+///
+/// It only opens the stream, which then lasts for as long as the key or bearer that asked for the token.
+#[utoipa::path(
+    post,
+    path = "/api/v1/ws/token",
+    tag = "Streams",
+    request_body = WsTokenRequest,
+    responses((status = 200, body = Wrapped<WsToken>)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []))
+)]
 pub async fn create_ws_token(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,

@@ -9,6 +9,7 @@ use axum::{
 };
 use domain::{id::MerchantId, signature::CredentialHash, time::UnixSeconds};
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 use wire::event::Event;
 
 use super::{
@@ -20,13 +21,51 @@ use crate::{
     events::{Seen, to_wire},
     http::{
         error::ApiError,
+        error_codes::codes,
         extract::{Merchant, Parameters, rights::ReadInvoices},
         merchant::filters,
     },
     store::{Credential, EventFilter, EventPart, LogPart, StoreError, StoredEvent, Tx},
 };
 
+/// What [`filter`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+struct StreamParameters {
+    /// A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`.
+    #[param(pattern = r"^([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)(,([a-z_]+(\.[a-z_]+)*(\.\*)?|\*))*$")]
+    types: Option<String>,
+    /// The id of the last event you have; what came after it is sent first.
+    #[param(pattern = "^evt_[0-9]+-[0-9]+$")]
+    since: Option<String>,
+    /// A list with commas of `standard` and `commerce`; this server has no invoices of the latter.
+    #[param(pattern = "^(standard|commerce)(,(standard|commerce))*$")]
+    invoice_type: Option<String>,
+    /// Only what happened to this invoice.
+    #[param(format = "uuid")]
+    invoice_id: Option<String>,
+    /// Only what happened to this customer's invoices.
+    #[param(min_length = 1, max_length = 255)]
+    customer_id: Option<String>,
+    environment: Option<wire::Environment>,
+    /// Always `event_v1`.
+    #[param(pattern = "^event_v1$")]
+    format: Option<String>,
+}
+
 /// Follows a merchant's events, from the one `since` names, or from now.
+///
+/// `docs/streams.md` says which frames come and with which codes it closes.
+#[utoipa::path(
+    get,
+    path = "/ws/merchant/events",
+    tag = "Streams",
+    params(StreamParameters),
+    responses((status = 101, description = "The connection is a WebSocket from here on.")),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []), ("ws_token" = [])),
+    extensions(("x-error-codes" = json!(codes![ORIGIN_FORBIDDEN, UPGRADE_REQUIRED])))
+)]
 pub async fn follow_merchant_events(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let (mut parts, _) = request.into_parts();
     let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());

@@ -6,12 +6,12 @@ mod payor_events;
 mod payor_stream;
 mod socket;
 
-use axum::{Router, routing::get};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/ws/merchant/events", get(merchant_stream::follow_merchant_events))
-        .route("/ws/payment", get(payor_stream::follow_payment))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(merchant_stream::follow_merchant_events))
+        .routes(routes!(payor_stream::follow_payment))
 }

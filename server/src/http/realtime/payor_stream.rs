@@ -17,11 +17,24 @@ use super::{
 use crate::{
     app::App,
     events::Seen,
-    http::{error::ApiError, extract::Parameters},
+    http::{error::ApiError, error_codes::codes, extract::Parameters},
     store::{EventFilter, EventPart, InvoiceRecord, LogPart, QuoteRecord, StoreError, StoredEvent, StreamSession, Tx},
 };
 
 /// Follows the invoice that the query's token opens, from the event `since` names, or from now.
+#[utoipa::path(
+    get,
+    path = "/ws/payment",
+    tag = "Streams",
+    params(
+        ("since" = Option<String>, Query, pattern = "^evt_[0-9]+-[0-9]+$",
+            description = "The id of the last event you have; what came after it is sent first."),
+        ("format" = Option<String>, Query, pattern = "^event_v1$", description = "Always `event_v1`.")
+    ),
+    responses((status = 101, description = "The connection is a WebSocket from here on.")),
+    security(("stream_token" = [])),
+    extensions(("x-error-codes" = json!(codes![ORIGIN_FORBIDDEN, UPGRADE_REQUIRED])))
+)]
 pub async fn follow_payment(
     State(app): State<App>,
     headers: HeaderMap,

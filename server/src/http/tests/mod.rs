@@ -1,6 +1,7 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
 mod cancel;
+mod description;
 mod errors;
 mod events;
 mod invoice_lists;
@@ -148,10 +149,14 @@ impl Server {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        description::check(&method, &path, &answer);
+        answer
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
