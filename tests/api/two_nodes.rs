@@ -106,7 +106,7 @@ impl Pair {
         let mut numbers = Vec::new();
         let mut after = String::new();
         loop {
-            let page = self.apis[api].get(&format!("/api/v1/events?limit=100{after}")).await.body;
+            let page = self.apis[api].get(&format!("/api/v1/events?limit=100{after}")).await.body["data"].take();
             let ids: Vec<_> =
                 page["data"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap()).collect();
             numbers.extend(ids.iter().map(|id| sequence(id)));
