@@ -407,6 +407,26 @@ async fn a_standing_made_from_an_older_version_is_refused(store: Store) {
     assert_eq!(store.invoice_now(&invoice).await.version, 2);
 }
 
+async fn of_many_that_add_to_an_invoice_none_is_lost(store: Store) {
+    const WRITERS: u64 = 64;
+    let invoice = new_invoice(&store).await;
+    let additions = (0..WRITERS).map(|_| {
+        let (merchant, id) = (invoice.merchant, invoice.id);
+        store.does(move |tx| {
+            Box::pin(async move {
+                tx.lock_invoice(merchant, id).await?;
+                let old = tx.invoice(merchant, id).await?.unwrap();
+                let credit = UsdMillis::from_millis(old.standing.credit.as_millis() + 1);
+                let standing = Standing { credit, ..old.standing.clone() };
+                tx.save_standing(&old, &standing).await
+            })
+        })
+    });
+    assert!(join_all(additions).await.into_iter().all(|saved| saved));
+    let now = store.invoice_now(&invoice).await;
+    assert_eq!((now.standing.credit.as_millis(), now.version), (WRITERS, 1 + i64::try_from(WRITERS).unwrap()));
+}
+
 async fn a_watched_invoice_is_never_watched_for_less(store: Store) {
     let invoice = new_invoice(&store).await;
     for (until, expected) in [(100, 100), (50, 100), (200, 200)] {
@@ -1502,6 +1522,7 @@ macro_rules! store_contract {
             an_invoice_reads_back_as_written,
             a_standing_reads_back_as_saved_and_raises_the_version,
             a_standing_made_from_an_older_version_is_refused,
+            of_many_that_add_to_an_invoice_none_is_lost,
             a_watched_invoice_is_never_watched_for_less,
             an_invoice_s_version_rises_with_its_quotes_and_its_standing,
             only_open_invoices_are_past_their_time,
