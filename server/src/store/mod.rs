@@ -41,13 +41,13 @@ pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
 pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{DueDelivery, Endpoint};
-pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
-pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
+pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
+pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;
-pub use stream_tokens::StreamSession;
+pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use transfers::{SweepRecord, TransferRecord};
 
 /// The store could not do what was asked.
