@@ -32,8 +32,8 @@ use self::streams::{
 };
 use super::{
     BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes,
-    IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part,
-    QuoteRecord, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice,
+    NewMerchant, Part, QuoteRecord, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -605,6 +605,18 @@ async fn what_was_paid_is_listed_by_payer_and_network_for_as_long_as_it_counts(s
     assert_eq!(list(Some("0xAB"), Some("base"), Part::Newest).await, [2]);
     assert_eq!(list(Some("0xCD"), Some("ethereum"), Part::Newest).await, [0; 0]);
     assert_eq!(list(None, Some("solana"), Part::Newest).await, [0; 0]);
+
+    let mut paid = vec![store.invoice_now(&invoices[0]).await];
+    for (index, block) in [(1, 5), (3, 6)] {
+        let payment = from("", "base", index, block).payment;
+        let standing = Standing { locked_by: Some(payment), ..unpaid(UsdMillis::from_millis(20_000)) };
+        let invoice = invoices[index].clone();
+        store.does(move |tx| Box::pin(async move { tx.save_standing(&invoice, &standing).await })).await;
+        paid.push(store.invoice_now(&invoices[index]).await);
+    }
+    let payers = store.reader().await.unwrap().tx().first_payers(merchant, &paid).await.unwrap();
+    let expected = FirstPayer { address: "0xCd".into(), network: "base".into() };
+    assert_eq!(payers.into_iter().collect::<Vec<_>>(), [(invoices[1].id, expected)]);
 
     store.orphans("base", 4).await;
     assert_eq!(list(Some("0xcd"), None, Part::Newest).await, [0; 0]);
