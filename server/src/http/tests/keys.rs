@@ -327,7 +327,7 @@ async fn whatever_is_described_for_keys_takes_exactly_one_right() {
         keys.push((right, server.key_with(&[right]).await, without(Some(right)).await));
     }
     let mut asked = 0;
-    for (path, method, operation) in operations(document()).filter(|(.., it)| schemes(it).contains("merchant_key")) {
+    for (path, method, _) in operations(document()).filter(|(.., it)| schemes(it).contains("merchant_key")) {
         let method: Method = method.to_ascii_uppercase().parse().unwrap();
         let known = OPERATIONS.iter().find(|(own, known, _)| *own == method && is_same_path(known, path));
         let path: String = path.split_inclusive('}').map(|part| filled(part)).collect();
