@@ -198,6 +198,18 @@ impl ServerProcess {
         self.wait_for_end().await
     }
 
+    /// Memory of the server's process that is in use, in units of 1,024 bytes.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or the system is not Linux.
+    pub fn resident_kilobytes(&self) -> u64 {
+        let id = self.child.as_ref().expect("the server runs").id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the system knows its processes");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+        resident.and_then(|number| number.parse().ok()).expect("a process has memory")
+    }
+
     /// What the server logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
