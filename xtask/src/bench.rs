@@ -1,26 +1,67 @@
-//! `cargo xtask bench`: how long a payment takes from its block to the payer's page.
+//! `cargo xtask bench`: the figures that the design sets limits for.
 //!
-//! With the dev profile, which the tests have built already: what is measured waits for polls and sockets, not for the
-//! processor.
+//! How long a payment takes to the payer's page is measured with the dev profile, which the tests have built already:
+//! what is timed there waits for polls and sockets, not for the processor. All else is measured with a release build.
+
+use std::process::Command;
 
 use crate::{
     command::{self, Result},
     page::{self, Warnings},
-    setup,
+    setup::{self, BenchTools},
+    stages::Stages,
     workspace::Workspace,
 };
 
-pub fn run(workspace: &Workspace) -> Result {
-    let tools = setup::for_browser(workspace)?;
-    page::build(workspace, &tools.page, Warnings::Print)?;
+/// What is measured with a release build, each a bench of the package `e2e`.
+const RELEASE: [&str; 1] = ["merchant_api"];
+const DEV: &str = "payment_to_page";
 
-    // As the tests are built, so that whichever comes second finds everything there.
-    command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))?;
+/// Runs all benches, or those that are named.
+pub fn run(workspace: &Workspace, names: &[&str]) -> Result {
+    let mut stages = Stages::default();
+    let result = bench(workspace, names, &mut stages);
+    println!("{}", stages.table());
+    result
+}
 
+pub fn is_known(name: &str) -> bool {
+    name == DEV || RELEASE.contains(&name)
+}
+
+fn bench(workspace: &Workspace, names: &[&str], stages: &mut Stages) -> Result {
+    let is_asked = |name: &str| names.is_empty() || names.contains(&name);
+    let tools = stages.run("set-up", || setup::for_bench(workspace))?;
+    stages.run("page", || page::build(workspace, &tools.page, Warnings::Print))?;
+
+    let release: Vec<_> = RELEASE.into_iter().filter(|name| is_asked(name)).collect();
+    if !release.is_empty() {
+        stages.run("release build (minutes)", || {
+            let mut build = command::cargo(workspace);
+            build.args(["build", "--locked", "--workspace", "--release", "--bin=pepay"]);
+            command::run(build.args(release.iter().map(|name| format!("--bench={name}"))))
+        })?;
+    }
+    for name in release {
+        stages.run(name, || {
+            let mut bench = bench_command(workspace, &tools, name);
+            command::run(bench.env("PEPAY_BIN", workspace.released_program("pepay")))
+        })?;
+    }
+    if is_asked(DEV) {
+        stages.run(DEV, || {
+            // As the tests are built, so that whichever comes second finds everything there.
+            command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))?;
+            let mut bench = bench_command(workspace, &tools, DEV);
+            command::run(bench.arg("--profile=dev").env("PEPAY_BIN", workspace.built_program("pepay")))
+        })?;
+    }
+    Ok(())
+}
+
+fn bench_command(workspace: &Workspace, tools: &BenchTools, name: &str) -> Command {
     let mut bench = command::cargo(workspace);
-    bench
-        .args(["bench", "--locked", "--workspace", "--profile=dev", "--bench=payment_to_page"])
-        .env("PEPAY_BIN", workspace.built_program("pepay"));
+    bench.args(["bench", "--locked", "--workspace", "--bench", name]).env("POSTGRES_BIN", &tools.postgres);
     tools.browser.show_to(&mut bench);
-    command::run(&mut bench)
+    bench
 }

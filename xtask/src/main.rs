@@ -34,7 +34,7 @@ Usage: cargo xtask COMMAND
   check          The quick part of it: formatting, lints, documentation, dependencies.
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
-  bench          Times payments from their block to the payer's page.
+  bench [NAME…]  Measures what the design sets limits for: payment_to_page, merchant_api; all of them by default.
   screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
 
@@ -68,7 +68,7 @@ fn run(arguments: &[&str]) -> Result {
         ["check"] => check::run(&workspace),
         ["page"] => page::run(&workspace),
         ["size"] => size::run(&workspace),
-        ["bench"] => bench::run(&workspace),
+        ["bench", names @ ..] if names.iter().all(|name| bench::is_known(name)) => bench::run(&workspace, names),
         ["screenshots"] => screenshots::run(&workspace),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

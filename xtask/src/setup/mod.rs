@@ -66,6 +66,14 @@ pub struct BrowserTools {
     pub browser: Browser,
 }
 
+/// What figures are taken with.
+pub struct BenchTools {
+    pub page: PageTools,
+    pub browser: Browser,
+    /// The folder with PostgreSQL's programs.
+    pub postgres: PathBuf,
+}
+
 /// Everything the tests need.
 pub struct TestTools {
     pub page: PageTools,
@@ -95,6 +103,16 @@ pub fn for_browser(workspace: &Workspace) -> Result<BrowserTools> {
     node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     Ok(BrowserTools { page, browser })
+}
+
+/// For measuring.
+pub fn for_bench(workspace: &Workspace) -> Result<BenchTools> {
+    let steps = &mut Steps::of(8);
+    let page = page_tools(workspace, steps)?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
+    let postgres = postgres::find(&steps.next("PostgreSQL"))?;
+    Ok(BenchTools { page, browser, postgres })
 }
 
 /// For the checks that need no build.
