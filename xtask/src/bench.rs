@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::{
     command::{self, Result},
+    measurements,
     page::{self, Warnings},
     setup::{self, BenchTools},
     stages::Stages,
@@ -45,7 +46,8 @@ fn bench(workspace: &Workspace, names: &[&str], stages: &mut Stages) -> Result {
     for name in release {
         stages.run(name, || {
             let mut bench = bench_command(workspace, &tools, name);
-            command::run(bench.env("PEPAY_BIN", workspace.released_program("pepay")))
+            let printed = command::run_and_keep(bench.env("PEPAY_BIN", workspace.released_program("pepay")))?;
+            measurements::record(workspace, &format!("Bench: {name}"), &printed)
         })?;
     }
     if is_asked(DEV) {
@@ -53,7 +55,9 @@ fn bench(workspace: &Workspace, names: &[&str], stages: &mut Stages) -> Result {
             // As the tests are built, so that whichever comes second finds everything there.
             command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))?;
             let mut bench = bench_command(workspace, &tools, DEV);
-            command::run(bench.arg("--profile=dev").env("PEPAY_BIN", workspace.built_program("pepay")))
+            bench.arg("--profile=dev").env("PEPAY_BIN", workspace.built_program("pepay"));
+            let printed = command::run_and_keep(&mut bench)?;
+            measurements::record(workspace, &format!("Bench: {DEV} (dev build)"), &printed)
         })?;
     }
     Ok(())

@@ -10,10 +10,12 @@ mod demo;
 mod dependencies;
 mod fingerprint;
 mod lock;
+mod measurements;
 mod page;
 mod screenshots;
 mod setup;
 mod size;
+mod soak;
 mod stages;
 mod test;
 mod workspace;
@@ -35,6 +37,7 @@ Usage: cargo xtask COMMAND
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
   bench [NAME…]  Measures what the design sets limits for: payment_to_page, merchant_api; all of them by default.
+  soak [NAME…]   The counted tests with their full counts (events, kills, sockets); fills docs/measurements.md, as bench does.
   screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
 
@@ -69,6 +72,7 @@ fn run(arguments: &[&str]) -> Result {
         ["page"] => page::run(&workspace),
         ["size"] => size::run(&workspace),
         ["bench", names @ ..] if names.iter().all(|name| bench::is_known(name)) => bench::run(&workspace, names),
+        ["soak", names @ ..] if names.iter().all(|name| soak::is_known(name)) => soak::run(&workspace, names),
         ["screenshots"] => screenshots::run(&workspace),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
