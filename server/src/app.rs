@@ -9,9 +9,11 @@ use crate::{
     chains::Outages,
     clock::Clock,
     config::Config,
-    events::Hub,
+    events::{Hub, OpenAccess},
+    limits::RateLimits,
+    nodes::Living,
     rates::Prices,
-    store::{Store, StoreError, WriterTask},
+    store::{NodeId, Store, StoreError, WriterTask},
 };
 
 /// What every part of the server shares. Cheap to clone.
@@ -20,6 +22,12 @@ pub struct App {
     pub config: Arc<Config>,
     pub clock: Clock,
     pub store: Store,
+    /// Which of the processes on the database this is.
+    pub node: NodeId,
+    /// How many there are.
+    pub living: Living,
+    /// The newest event when this process opened the database.
+    pub log_began_at: i64,
     /// The current server secret, and the one before it while that is being replaced.
     pub secrets: Arc<[ServerSecret]>,
     /// When this process began to watch chains and end invoices.
@@ -28,8 +36,12 @@ pub struct App {
     pub outages: Arc<Outages>,
     /// What tokens cost.
     pub prices: Prices,
-    /// Who follows which invoice on this node.
+    /// Who follows which invoice or merchant on this node.
     pub hub: Arc<Hub>,
+    /// Which keys and tokens hold streams of this node open.
+    pub access: Arc<OpenAccess>,
+    /// How many requests callers may make, and have made.
+    pub limits: Arc<RateLimits>,
     /// What payment URLs start with, without a slash at the end.
     pub public_url: Arc<str>,
     /// Canceled when the server shuts down.
@@ -54,15 +66,21 @@ impl App {
     ) -> Result<(Self, WriterTask), StoreError> {
         let (store, writer) = Store::open(&config.storage.database_url).await?;
         let config = Arc::new(config);
+        let log_began_at = store.reader().await?.tx().last_event_sequence().await?;
         let app = Self {
             started_at: clock.now(),
+            node: NodeId::random(),
+            living: Living::default(),
+            log_began_at,
             outages: Arc::default(),
             prices: Prices::new(&config, clock.clone()),
+            limits: Arc::new(RateLimits::new(&config.limits)),
             config,
             clock,
             store,
             secrets: secrets.into(),
             hub: Arc::default(),
+            access: Arc::default(),
             public_url: public_url.trim_end_matches('/').into(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -1,11 +1,37 @@
 //! What tests of several modules need.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
+
+use tracing::{Level, subscriber::DefaultGuard};
+
+/// An empty database of one test: a file, or on PostgreSQL if `PEPAY_TEST_DATABASE` says so.
+///
+/// Tests that are about what the server does, and not about how an engine does it, open theirs with this, so
+/// that `cargo xtask test` can run them on both.
+pub struct TestDatabase {
+    pub url: String,
+    _dir: TempDir,
+}
+
+impl TestDatabase {
+    pub fn new() -> Self {
+        let dir = TempDir::new();
+        let url = match env::var("PEPAY_TEST_DATABASE").as_deref() {
+            Err(_) | Ok("" | "sqlite") => format!("sqlite:{}", dir.path().join("pepay.db").display()),
+            Ok("postgres") => postgres_cluster::new_database(),
+            Ok(other) => panic!("PEPAY_TEST_DATABASE is sqlite or postgres, not {other}"),
+        };
+        Self { url, _dir: dir }
+    }
+}
 
 /// A folder of one test, gone with it.
 pub struct TempDir(PathBuf);
@@ -28,5 +54,40 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         // A folder that cannot be removed is no reason to fail the test that used it.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What is logged while it listens; its test must run on one thread.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn listen(&self) -> DefaultGuard {
+        self.listen_to(Level::INFO)
+    }
+
+    /// Listens to everything down to that level.
+    pub fn listen_to(&self, level: Level) -> DefaultGuard {
+        let log = self.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_max_level(level);
+        tracing::subscriber::set_default(lines.with_writer(move || log.clone()).finish())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    pub fn lines_with(&self, text: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(text)).count()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -1,15 +1,25 @@
 //! From the domain's values to what crosses the wire. Events and answers show the same objects.
 
 use domain::{
+    access::{KeyStatus, Right, Rights, Scope},
     invoice::{InvoiceStatus, PaymentStatus},
     money::Rate,
     settlement::SettlementStatus,
     transfer::Valuation,
 };
 use serde_json::{Map, Value};
-use wire::{invoice as wire_invoice, money::three_decimals};
+use wire::{
+    api_key::{ApiKey, ApiKeyScope, ApiKeyStatus, CreatedApiKey},
+    invoice as wire_invoice,
+    money::three_decimals,
+};
 
-use crate::{config::Config, invoicing::Payment, store::InvoiceRecord};
+use crate::{
+    config::Config,
+    invoicing::Payment,
+    keys::Issued,
+    store::{ApiKeyRecord, InvoiceRecord},
+};
 
 pub fn invoice_status(status: InvoiceStatus) -> wire_invoice::InvoiceStatus {
     match status {
@@ -36,6 +46,54 @@ pub fn settlement_status(status: SettlementStatus) -> wire_invoice::SettlementSt
         SettlementStatus::Processing => wire_invoice::SettlementStatus::Processing,
         SettlementStatus::Manual => wire_invoice::SettlementStatus::Manual,
         SettlementStatus::Settled => wire_invoice::SettlementStatus::Settled,
+    }
+}
+
+fn api_key_scope(scope: Scope) -> ApiKeyScope {
+    match scope {
+        Scope::Merchant => ApiKeyScope::Merchant,
+        Scope::Commerce => ApiKeyScope::Commerce,
+    }
+}
+
+fn right_names(rights: Rights) -> Vec<String> {
+    rights.iter().map(Right::as_str).map(str::to_owned).collect()
+}
+
+/// A key in a list, without the key.
+pub fn api_key(key: &ApiKeyRecord) -> ApiKey {
+    ApiKey {
+        key_id: key.id.to_string(),
+        name: key.name.clone(),
+        scope: api_key_scope(key.scope),
+        status: match key.status() {
+            KeyStatus::Active => ApiKeyStatus::Active,
+            KeyStatus::Revoked => ApiKeyStatus::Revoked,
+            KeyStatus::Suspended => ApiKeyStatus::Suspended,
+        },
+        expires_at: key.life.expires_at.map(|time| time.0),
+        last_used_at: key.last_used_at.map(|time| time.0),
+        created_at: key.created_at.0,
+        revoked_at: key.life.revoked_at.map(|time| time.0),
+        revoked_reason: key.revoked_reason.clone(),
+        environment: key.environment,
+        rights: right_names(key.rights),
+        hint: key.hint.clone(),
+    }
+}
+
+/// A new key, with the key.
+pub fn created_api_key(issued: &Issued) -> CreatedApiKey {
+    let key = &issued.record;
+    CreatedApiKey {
+        key_id: key.id.to_string(),
+        name: key.name.clone(),
+        scope: api_key_scope(key.scope),
+        api_key: issued.api_key.clone(),
+        expires_at: key.life.expires_at.map(|time| time.0),
+        environment: key.environment,
+        rights: right_names(key.rights),
+        created_at: key.created_at.0,
     }
 }
 

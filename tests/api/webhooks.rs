@@ -44,7 +44,7 @@ async fn nothing_is_owed(app: &TestApp) {
 async fn append_event(app: &TestApp, merchant: &Merchant, invoice: &CreatedInvoice) {
     let event = NewEvent {
         merchant: merchant.id,
-        invoice: invoice.invoice_id.parse().unwrap(),
+        invoice: Some(invoice.invoice_id.parse().unwrap()),
         event_type: "invoice.updated",
         environment: wire::Environment::Devnet,
         object: json!({ "object": "invoice", "id": invoice.invoice_id }).to_string(),

@@ -1,22 +1,24 @@
 //! The real server in this process.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::ffi::OsString;
 
 use alloy_primitives::Address;
 use domain::{
+    access::{Rights, Scope},
     id::{ApiKeyId, MerchantId},
-    signature::{CredentialHash, ServerSecret},
+    signature::ServerSecret,
 };
 use pepay::{
     app::App,
     clock::{TestClock, random_bytes},
     config::Config,
     credentials::random_credential,
+    keys::{self, IssueKey},
     serve::{self, Running},
-    store::{Endpoint, NewApiKey, NewMerchant, StoreError},
+    store::{Endpoint, NewMerchant, StoreError},
 };
 
-use crate::{ApiClient, TestFolder, WALLET};
+use crate::{ApiClient, TestFolder, WALLET, WITHOUT_RATE_LIMITS};
 
 /// A server on a free port, with a database of its own and a clock that tests move.
 pub struct TestApp {
@@ -36,6 +38,29 @@ pub enum Database {
     Postgres,
 }
 
+impl Database {
+    /// What tests run on that run on either: `PEPAY_TEST_DATABASE`, which is `sqlite` or `postgres`, else SQLite.
+    ///
+    /// # Panics
+    ///
+    /// If it names something else.
+    pub fn of_tests() -> Self {
+        match std::env::var("PEPAY_TEST_DATABASE").as_deref() {
+            Err(_) | Ok("" | "sqlite") => Self::Sqlite,
+            Ok("postgres") => Self::Postgres,
+            Ok(other) => panic!("PEPAY_TEST_DATABASE is sqlite or postgres, not {other}"),
+        }
+    }
+
+    /// The URL of an empty database; `None` for the file that a server makes by itself.
+    pub fn new_url(self) -> Option<String> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(postgres_cluster::new_database()),
+        }
+    }
+}
+
 /// A merchant with an API key.
 pub struct Merchant {
     pub id: MerchantId,
@@ -49,21 +74,13 @@ impl TestApp {
     }
 
     /// Starts a devnet server whose settings are overridden as by variables, such as
-    /// `("PEPAY__WEBHOOKS__TIMEOUT_MS", "500")`.
+    /// `("PEPAY__WEBHOOKS__TIMEOUT_MS", "500")`, on [`Database::of_tests`].
     ///
     /// # Panics
     ///
     /// If it does not start.
     pub async fn start_with(variables: &[(&str, &str)]) -> Self {
-        let mut app = Self {
-            url: String::new(),
-            clock: TestClock::default(),
-            running: None,
-            variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            folder: TestFolder::new(),
-        };
-        app.begin().await;
-        app
+        Self::start_on(Database::of_tests(), variables).await
     }
 
     /// As [`TestApp::start_with`], on an empty database of that kind.
@@ -72,13 +89,18 @@ impl TestApp {
     ///
     /// If it does not start.
     pub async fn start_on(database: Database, variables: &[(&str, &str)]) -> Self {
-        match database {
-            Database::Sqlite => Self::start_with(variables).await,
-            Database::Postgres => {
-                let url = postgres_cluster::new_database();
-                Self::start_with(&[variables, &[("PEPAY__STORAGE__DATABASE_URL", &url)]].concat()).await
-            }
-        }
+        let url = database.new_url();
+        let storage = url.as_deref().map(|url| ("PEPAY__STORAGE__DATABASE_URL", url));
+        let variables = variables.iter().copied().chain(storage);
+        let mut app = Self {
+            url: String::new(),
+            clock: TestClock::default(),
+            running: None,
+            variables: variables.map(|(name, value)| (name.into(), value.into())).collect(),
+            folder: TestFolder::new(),
+        };
+        app.begin().await;
+        app
     }
 
     /// Stops the server and starts it again on the same database, on another port.
@@ -103,10 +125,6 @@ impl TestApp {
         &self.running.as_ref().expect("the server runs").app
     }
 
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("pepay.db")
-    }
-
     /// Creates a merchant with an API key.
     ///
     /// # Panics
@@ -115,36 +133,44 @@ impl TestApp {
     pub async fn create_merchant(&self) -> Merchant {
         let wallet: Address = WALLET.parse().expect("the wallet is an address");
         let now = self.app().clock.now();
-        let api_key = random_credential("pk_test_");
-        let hash = CredentialHash::of(&api_key);
         let created: Result<_, StoreError> = self
             .app()
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let merchant = tx
-                        .insert_merchant(&NewMerchant {
-                            name: "Harbour Books".to_owned(),
-                            email: "help@harbour.example".to_owned(),
-                            evm_wallet: wallet,
-                            recovery_code: random_bytes(),
-                            created_at: now,
-                        })
-                        .await?;
-                    tx.insert_api_key(&NewApiKey {
-                        merchant,
-                        id: ApiKeyId::from_random(random_bytes()),
-                        name: "tests".to_owned(),
-                        hash,
-                        hint: "test".to_owned(),
+                    let merchant = NewMerchant {
+                        name: "Harbour Books".to_owned(),
+                        email: "help@harbour.example".to_owned(),
+                        evm_wallet: wallet,
+                        recovery_code: random_bytes(),
                         created_at: now,
-                    })
-                    .await?;
-                    Ok(merchant)
+                    };
+                    tx.insert_merchant(&merchant).await
                 })
             })
             .await;
-        Merchant { id: created.expect("the merchant is created"), api: ApiClient::new(&self.url, &api_key) }
+        let merchant = created.expect("the merchant is created");
+        let key = self.create_key(merchant, Rights::DEFAULT).await;
+        Merchant { id: merchant, api: ApiClient::new(&self.url, &key) }
+    }
+
+    /// Creates an API key with these rights.
+    ///
+    /// # Panics
+    ///
+    /// If the database refuses.
+    pub async fn create_key(&self, merchant: MerchantId, rights: Rights) -> String {
+        let wanted = IssueKey {
+            merchant,
+            name: "tests".to_owned(),
+            scope: Scope::Merchant,
+            rights,
+            expires_at: None,
+            request: None,
+        };
+        let app = self.app();
+        let issued = keys::issue(&app.store, &app.config, app.clock.now(), wanted).await;
+        issued.expect("the key is created").api_key
     }
 
     /// Sends a merchant's webhooks to `url`, whatever it is, and returns the secret.
@@ -164,9 +190,12 @@ impl TestApp {
     }
 
     async fn begin(&mut self) {
-        let text = "environment = \"devnet\"\n[server]\nlisten = \"127.0.0.1:0\"\nshutdown_grace_seconds = 60\n";
+        let text = format!(
+            "environment = \"devnet\"\n[server]\nlisten = \"127.0.0.1:0\"\nshutdown_grace_seconds = 60\n[limits]\n{}\n",
+            WITHOUT_RATE_LIMITS.map(|name| format!("{name} = 0")).join("\n")
+        );
         let path = self.folder.path().join("pepay.toml");
-        let config = Config::read(text, &path, self.variables.clone()).expect("the settings are good");
+        let config = Config::read(&text, &path, self.variables.clone()).expect("the settings are good");
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let running = serve::start(config, secrets, self.clock.clock()).await.expect("the server starts");
         self.url = format!("http://{}", running.address);

@@ -9,13 +9,13 @@ use crate::{
     command::{self, Result},
     measurements,
     page::{self, Warnings},
-    setup::{self, BenchTools},
+    setup::{self, TestTools},
     stages::Stages,
     workspace::Workspace,
 };
 
 /// What is measured with a release build, each a bench of the package `e2e`.
-const RELEASE: [&str; 1] = ["merchant_api"];
+const RELEASE: [&str; 3] = ["merchant_api", "event_log", "million_invoices"];
 const DEV: &str = "payment_to_page";
 
 /// Runs all benches, or those that are named.
@@ -32,7 +32,7 @@ pub fn is_known(name: &str) -> bool {
 
 fn bench(workspace: &Workspace, names: &[&str], stages: &mut Stages) -> Result {
     let is_asked = |name: &str| names.is_empty() || names.contains(&name);
-    let tools = stages.run("set-up", || setup::for_bench(workspace))?;
+    let tools = stages.run("set-up", || setup::for_tests(workspace))?;
     stages.run("page", || page::build(workspace, &tools.page, Warnings::Print))?;
 
     let release: Vec<_> = RELEASE.into_iter().filter(|name| is_asked(name)).collect();
@@ -63,7 +63,7 @@ fn bench(workspace: &Workspace, names: &[&str], stages: &mut Stages) -> Result {
     Ok(())
 }
 
-fn bench_command(workspace: &Workspace, tools: &BenchTools, name: &str) -> Command {
+fn bench_command(workspace: &Workspace, tools: &TestTools, name: &str) -> Command {
     let mut bench = command::cargo(workspace);
     bench.args(["bench", "--locked", "--workspace", "--bench", name]).env("POSTGRES_BIN", &tools.postgres);
     tools.browser.show_to(&mut bench);

@@ -11,6 +11,7 @@ mod dependencies;
 mod fingerprint;
 mod lock;
 mod measurements;
+mod openapi;
 mod page;
 mod screenshots;
 mod setup;
@@ -34,10 +35,11 @@ Usage: cargo xtask COMMAND
   demo --check   Makes one payment and one sweep through the same parts, then exits.
   test           Everything that proves the project, from formatting to the browser. This is what CI runs.
   check          The quick part of it: formatting, lints, documentation, dependencies.
+  openapi        Renews docs/openapi.json, the copy of the API's description, and the client's types.
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
-  bench [NAME…]  Measures what the design sets limits for: payment_to_page, merchant_api; all of them by default.
-  soak [NAME…]   The counted tests with their full counts (events, kills, sockets); fills docs/measurements.md, as bench does.
+  bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, payment_to_page.
+  soak [NAME…]   The counted tests with their full counts: events, kills, sockets, pauses. Both fill docs/measurements.md.
   screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
 
@@ -69,6 +71,7 @@ fn run(arguments: &[&str]) -> Result {
         ["demo", "--check"] => demo::check(&workspace),
         ["test"] => test::run(&workspace),
         ["check"] => check::run(&workspace),
+        ["openapi"] => openapi::run(&workspace),
         ["page"] => page::run(&workspace),
         ["size"] => size::run(&workspace),
         ["bench", names @ ..] if names.iter().all(|name| bench::is_known(name)) => bench::run(&workspace, names),

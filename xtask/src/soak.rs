@@ -21,10 +21,17 @@ struct Soak {
     variables: &'static [(&'static str, &'static str)],
 }
 
-const SOAKS: [Soak; 3] = [
-    Soak { name: "events", tests: "two_thousand_events", variables: &[("PEPAY_EVENTS", "100000")] },
+const SOAKS: [Soak; 6] = [
+    Soak {
+        name: "events",
+        tests: "a_receiver_that_often_fails_gets_everything",
+        variables: &[("PEPAY_TEST_EVENTS", "100000")],
+    },
     Soak { name: "kills", tests: "crash::", variables: &[("PEPAY_CRASH_KILLS", "200")] },
-    Soak { name: "sockets", tests: "sockets_that_drop", variables: &[("PEPAY_SOCKETS", "10000")] },
+    Soak { name: "sockets", tests: "clients_that_are_cut_off", variables: &[("PEPAY_SOCKETS", "10000")] },
+    Soak { name: "idle sockets", tests: "idle_sockets_take", variables: &[("PEPAY_IDLE_SOCKETS", "10000")] },
+    Soak { name: "pauses", tests: "a_node_that_was_asleep", variables: &[("PEPAY_PAUSES", "50")] },
+    Soak { name: "hang-ups", tests: "hang_ups::", variables: &[("PEPAY_HANG_UPS", "10000")] },
 ];
 const FIGURE: &str = "figure: ";
 

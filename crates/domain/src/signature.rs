@@ -1,10 +1,14 @@
 //! Session tokens, session signatures and webhook signatures: HMAC-SHA256 throughout.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use crate::{id::InvoiceId, time::UnixMillis};
 
@@ -61,12 +65,31 @@ impl fmt::Debug for SessionToken {
 }
 
 /// The SHA-256 of a credential with at least 128 random bits; safe to store and to search by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct CredentialHash([u8; 32]);
+
+/// Takes the same time wherever they differ.
+impl PartialEq for CredentialHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for CredentialHash {}
+
+impl Hash for CredentialHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl CredentialHash {
     pub fn of(credential: &str) -> Self {
         Self(Sha256::digest(credential).into())
+    }
+
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
     }
 
     pub fn from_hex(text: &str) -> Option<Self> {

@@ -4,6 +4,7 @@
 //! every side. The crate keeps out what only one end may decide: money rules live in `domain`, storage
 //! and signing in the server, drawing in the page.
 
+pub mod api_key;
 pub mod deposit_address;
 pub mod error;
 pub mod event;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which networks an invoice can be paid on: test networks or real ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     Devnet,

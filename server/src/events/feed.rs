@@ -5,13 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use domain::id::InvoiceId;
+use domain::id::{InvoiceId, MerchantId};
 use tokio::sync::{Notify, watch};
 use wire::event::{API_VERSION, Event, EventData, EventRequest};
 
+use super::standings::Standings;
 use crate::store::StoredEvent;
 
-/// Something about an invoice changed.
+/// What changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// An event got its number.
@@ -30,19 +31,29 @@ pub struct Seen {
     pub snapshots: u64,
 }
 
-type Followers = HashMap<InvoiceId, watch::Sender<Seen>>;
+/// What can be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Topic {
+    Invoice(MerchantId, InvoiceId),
+    /// Every event of a merchant.
+    Merchant(MerchantId),
+}
 
-/// Who on this node follows which invoice.
+type Followers = HashMap<Topic, watch::Sender<Seen>>;
+
+/// Who on this node follows what.
 #[derive(Default)]
 pub struct Hub {
+    /// Where invoices stand that somebody polls.
+    pub standings: Standings,
     followers: Mutex<Followers>,
     log_grew: Notify,
 }
 
-/// One follower of one invoice.
+/// One follower of one topic.
 pub struct Subscription {
     hub: Arc<Hub>,
-    invoice: InvoiceId,
+    topic: Topic,
     seen: watch::Receiver<Seen>,
     /// The counts when it began.
     pub begun_at: Seen,
@@ -50,27 +61,55 @@ pub struct Subscription {
 
 impl Hub {
     /// Follows an invoice. Subscribe before reading the log, so that nothing falls in between.
-    pub fn subscribe(self: &Arc<Self>, invoice: InvoiceId) -> Subscription {
-        self.subscribe_to(&mut self.lock(), invoice)
+    pub fn follow_invoice(self: &Arc<Self>, merchant: MerchantId, invoice: InvoiceId) -> Subscription {
+        self.follow(&mut self.lock(), Topic::Invoice(merchant, invoice))
     }
 
     /// Follows an invoice that fewer than `most` follow yet.
-    pub fn subscribe_within(self: &Arc<Self>, invoice: InvoiceId, most: usize) -> Option<Subscription> {
-        let mut followers = self.lock();
-        let count = followers.get(&invoice).map_or(0, watch::Sender::receiver_count);
-        (count < most).then(|| self.subscribe_to(&mut followers, invoice))
+    pub fn follow_invoice_within(
+        self: &Arc<Self>,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+        most: usize,
+    ) -> Option<Subscription> {
+        self.follow_within(Topic::Invoice(merchant, invoice), most)
     }
 
-    fn subscribe_to(self: &Arc<Self>, followers: &mut Followers, invoice: InvoiceId) -> Subscription {
-        let sender = followers.entry(invoice).or_insert_with(|| watch::Sender::new(Seen::default()));
+    /// Follows every event of a merchant. Subscribe before reading the log, so that nothing falls in between.
+    pub fn follow_merchant(self: &Arc<Self>, merchant: MerchantId) -> Subscription {
+        self.follow(&mut self.lock(), Topic::Merchant(merchant))
+    }
+
+    /// Follows a merchant whom fewer than `most` follow yet.
+    pub fn follow_merchant_within(self: &Arc<Self>, merchant: MerchantId, most: usize) -> Option<Subscription> {
+        self.follow_within(Topic::Merchant(merchant), most)
+    }
+
+    fn follow_within(self: &Arc<Self>, topic: Topic, most: usize) -> Option<Subscription> {
+        let mut followers = self.lock();
+        let count = followers.get(&topic).map_or(0, watch::Sender::receiver_count);
+        (count < most).then(|| self.follow(&mut followers, topic))
+    }
+
+    fn follow(self: &Arc<Self>, followers: &mut Followers, topic: Topic) -> Subscription {
+        let sender = followers.entry(topic).or_insert_with(|| watch::Sender::new(Seen::default()));
         let seen = sender.subscribe();
         let begun_at = *seen.borrow();
-        Subscription { hub: Arc::clone(self), invoice, seen, begun_at }
+        Subscription { hub: Arc::clone(self), topic, seen, begun_at }
     }
 
-    /// Tells an invoice's followers that it changed.
-    pub fn announce(&self, invoice: InvoiceId, change: Change) {
-        if let Some(sender) = self.lock().get(&invoice) {
+    /// Tells those who follow an invoice that it changed, and of an event also those who follow its merchant.
+    /// Some events concern no invoice.
+    pub fn announce(&self, merchant: MerchantId, invoice: Option<InvoiceId>, change: Change) {
+        // Before anybody is woken, who then asks how it stands.
+        if let (Some(invoice), Change::Event { .. } | Change::Snapshot) = (invoice, change) {
+            self.standings.forget(invoice);
+        }
+        let is_event = matches!(change, Change::Event { .. });
+        let followers = self.lock();
+        let invoice = invoice.map(|invoice| Topic::Invoice(merchant, invoice));
+        for topic in [invoice, is_event.then_some(Topic::Merchant(merchant))].into_iter().flatten() {
+            let Some(sender) = followers.get(&topic) else { continue };
             sender.send_modify(|seen| match change {
                 Change::Event { sequence } => seen.last_sequence = seen.last_sequence.max(sequence),
                 Change::Quote => seen.quotes += 1,
@@ -89,7 +128,21 @@ impl Hub {
         self.log_grew.notified().await;
     }
 
-    /// How many invoices are followed.
+    /// How many streams follow a merchant.
+    pub fn followers_of_merchant(&self, merchant: MerchantId) -> usize {
+        self.lock().get(&Topic::Merchant(merchant)).map_or(0, watch::Sender::receiver_count)
+    }
+
+    /// The invoices that are followed.
+    pub fn followed_invoices(&self) -> Vec<(MerchantId, InvoiceId)> {
+        let invoice = |topic: &Topic| match *topic {
+            Topic::Invoice(merchant, invoice) => Some((merchant, invoice)),
+            Topic::Merchant(_) => None,
+        };
+        self.lock().keys().filter_map(invoice).collect()
+    }
+
+    /// How many invoices and merchants are followed.
     pub fn followed(&self) -> usize {
         self.lock().len()
     }
@@ -111,8 +164,8 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut followers = self.hub.lock();
-        if followers.get(&self.invoice).is_some_and(|sender| sender.receiver_count() <= 1) {
-            followers.remove(&self.invoice);
+        if followers.get(&self.topic).is_some_and(|sender| sender.receiver_count() <= 1) {
+            followers.remove(&self.topic);
         }
     }
 }
@@ -140,36 +193,58 @@ pub fn to_wire(event: &StoredEvent, pending_webhooks: u32) -> Event {
 mod tests {
     use super::*;
 
+    const SHOP: MerchantId = MerchantId(1);
+
     #[tokio::test]
     async fn a_change_between_subscribing_and_waiting_is_not_missed() {
         let hub = Arc::new(Hub::default());
         let invoice = InvoiceId::from_random([1; 16]);
-        let mut subscription = hub.subscribe(invoice);
-        hub.announce(invoice, Change::Event { sequence: 7 });
-        hub.announce(invoice, Change::Snapshot);
+        let mut subscription = hub.follow_invoice(SHOP, invoice);
+        hub.announce(SHOP, Some(invoice), Change::Event { sequence: 7 });
+        hub.announce(SHOP, Some(invoice), Change::Snapshot);
         assert_eq!(subscription.changed().await, Seen { last_sequence: 7, quotes: 0, snapshots: 1 });
     }
 
-    #[test]
-    fn one_invoice_has_room_for_so_many_followers() {
+    #[tokio::test]
+    async fn who_follows_a_merchant_hears_of_its_events_and_of_nothing_else() {
         let hub = Arc::new(Hub::default());
-        let (invoice, other) = (InvoiceId::from_random([1; 16]), InvoiceId::from_random([2; 16]));
-        let first = hub.subscribe_within(invoice, 2);
-        let second = hub.subscribe_within(invoice, 2);
-        assert!(first.is_some() && second.is_some() && hub.subscribe_within(invoice, 2).is_none());
-        assert!(hub.subscribe_within(other, 2).is_some());
-        drop(first);
-        assert!(hub.subscribe_within(invoice, 2).is_some());
+        let invoice = InvoiceId::from_random([1; 16]);
+        let mut subscription = hub.follow_merchant(SHOP);
+        hub.announce(SHOP, Some(invoice), Change::Snapshot);
+        hub.announce(SHOP, Some(invoice), Change::Quote);
+        hub.announce(MerchantId(2), Some(invoice), Change::Event { sequence: 9 });
+        hub.announce(SHOP, Some(invoice), Change::Event { sequence: 7 });
+        assert_eq!(subscription.changed().await, Seen { last_sequence: 7, quotes: 0, snapshots: 0 });
+        hub.announce(SHOP, None, Change::Event { sequence: 8 });
+        assert_eq!(subscription.changed().await.last_sequence, 8);
     }
 
     #[test]
-    fn an_invoice_nobody_follows_any_more_is_forgotten() {
+    fn an_invoice_and_a_merchant_have_room_for_so_many_followers() {
+        let hub = Arc::new(Hub::default());
+        let (invoice, other) = (InvoiceId::from_random([1; 16]), InvoiceId::from_random([2; 16]));
+        let first = hub.follow_invoice_within(SHOP, invoice, 2);
+        let second = hub.follow_invoice_within(SHOP, invoice, 2);
+        assert!(first.is_some() && second.is_some() && hub.follow_invoice_within(SHOP, invoice, 2).is_none());
+        assert!(hub.follow_invoice_within(SHOP, other, 2).is_some());
+        drop(first);
+        assert!(hub.follow_invoice_within(SHOP, invoice, 2).is_some());
+
+        let only = hub.follow_merchant_within(SHOP, 1);
+        assert!(only.is_some() && hub.follow_merchant_within(SHOP, 1).is_none());
+        assert!(hub.follow_merchant_within(MerchantId(2), 1).is_some());
+    }
+
+    #[test]
+    fn what_nobody_follows_any_more_is_forgotten() {
         let hub = Arc::new(Hub::default());
         let invoice = InvoiceId::from_random([1; 16]);
-        let (first, second) = (hub.subscribe(invoice), hub.subscribe(invoice));
+        let (first, second) = (hub.follow_invoice(SHOP, invoice), hub.follow_invoice(SHOP, invoice));
+        let third = hub.follow_merchant(SHOP);
         drop(first);
-        assert_eq!(hub.followed(), 1);
+        assert_eq!((hub.followed(), hub.followed_invoices()), (2, vec![(SHOP, invoice)]));
         drop(second);
+        drop(third);
         assert_eq!(hub.followed(), 0);
     }
 }

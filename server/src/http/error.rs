@@ -9,11 +9,14 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::invoice::InvoiceStatus;
-use wire::{error::ErrorBody, money::AmountError};
+use domain::{access::Right, id::ApiKeyId, invoice::InvoiceStatus};
+use wire::{Environment, error::ErrorBody, money::AmountError};
 
+use super::error_codes::{ErrorCode, code};
 use crate::{
     invoicing::{CancelError, CreateError, QuoteError},
+    keys::IssueError,
+    limits::Policy,
     session::SessionError,
     store::StoreError,
 };
@@ -29,8 +32,32 @@ pub enum ApiError {
     ApiKeyMissing,
     ApiKeyInvalid,
     ApiKeyRevoked,
-    /// The key may not set this field.
-    RightRequired(&'static str),
+    ApiKeySuspended,
+    ApiKeyExpired,
+    /// The key is for the other environment.
+    ForeignEnvironment {
+        server: Environment,
+    },
+    /// A key of commerce scope where one of merchant scope is needed.
+    CommerceKey,
+    /// The credential lacks a right, which the operation takes, or this field does.
+    RightRequired {
+        right: Right,
+        field: Option<String>,
+    },
+    DashboardTokenMissing,
+    DashboardTokenInvalid,
+    DashboardTokenRevoked,
+    DashboardTokenExpired,
+    /// Keys cannot do this, whatever their rights.
+    DashboardOnly,
+    ApiKeyNotFound,
+    /// There are as many active keys of the scope as may be.
+    ApiKeyLimit {
+        most: u32,
+    },
+    /// The request was done before, and a secret is shown once.
+    ApiKeyAlreadyCreated(ApiKeyId),
     IdempotencyKeyMissing,
     IdempotencyKeyInvalid,
     IdempotencyConflict,
@@ -44,6 +71,10 @@ pub enum ApiError {
     BrokenJson(String),
     UnsupportedMediaType,
     BodyTooLarge,
+    /// The client took too long to send it.
+    BodyTimeout,
+    UrlTooLong,
+    HeadersTooLarge,
     InvalidExpand(String),
     /// The id to start a page at is none of this list.
     InvalidCursor {
@@ -58,6 +89,15 @@ pub enum ApiError {
     /// The query's `token` opens no stream.
     StreamTokenInvalid,
     StreamTokenExpired,
+    /// The query's `token` opens no merchant's stream, or what it was asked for with does not any more.
+    WsTokenInvalid,
+    WsTokenExpired,
+    /// The page that asks, as the browser says, may not follow this.
+    OriginForbidden,
+    /// As many streams are open as may be.
+    TooManyStreams {
+        retry_after_seconds: i64,
+    },
     /// The address is for sockets only.
     UpgradeRequired,
     TokenNotAvailable {
@@ -71,6 +111,11 @@ pub enum ApiError {
     InvoiceHasPayments,
     /// Too much of something; less of it later is fine.
     RateLimited {
+        retry_after_seconds: i64,
+    },
+    /// More requests than a limit allows.
+    TooManyRequests {
+        limit: Policy,
         retry_after_seconds: i64,
     },
     Internal(Box<dyn Error + Send + Sync>),
@@ -95,44 +140,70 @@ impl ApiError {
         }
     }
 
-    pub fn status(&self) -> StatusCode {
-        self.status_and_code().0
+    /// When to try again, if that is the whole trouble.
+    pub fn retry_after_seconds(&self) -> Option<i64> {
+        match self {
+            Self::RateLimited { retry_after_seconds }
+            | Self::TooManyRequests { retry_after_seconds, .. }
+            | Self::TooManyStreams { retry_after_seconds } => Some(*retry_after_seconds),
+            _ => None,
+        }
     }
 
-    fn status_and_code(&self) -> (StatusCode, &'static str) {
+    pub fn status(&self) -> StatusCode {
+        self.code().status
+    }
+
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
-            Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
-            Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT"),
-            Self::ApiKeyMissing => (StatusCode::UNAUTHORIZED, "API_KEY_MISSING"),
-            Self::ApiKeyInvalid => (StatusCode::UNAUTHORIZED, "API_KEY_INVALID"),
-            Self::ApiKeyRevoked => (StatusCode::UNAUTHORIZED, "API_KEY_REVOKED"),
-            Self::RightRequired(_) => (StatusCode::FORBIDDEN, "RIGHT_REQUIRED"),
-            Self::IdempotencyKeyMissing => (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_MISSING"),
-            Self::IdempotencyKeyInvalid => (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_INVALID"),
-            Self::IdempotencyConflict => (StatusCode::CONFLICT, "IDEMPOTENCY_CONFLICT"),
-            Self::Amount(AmountError::Format) => (StatusCode::BAD_REQUEST, "INVALID_AMOUNT_FORMAT"),
-            Self::Amount(AmountError::Range) => (StatusCode::BAD_REQUEST, "INVALID_AMOUNT_RANGE"),
-            Self::Invalid { .. } | Self::BrokenJson(_) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
-            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
-            Self::InvalidExpand(_) => (StatusCode::BAD_REQUEST, "INVALID_EXPAND"),
-            Self::InvalidCursor { .. } => (StatusCode::BAD_REQUEST, "INVALID_CURSOR"),
-            Self::InvoiceNotFound => (StatusCode::NOT_FOUND, "INVOICE_NOT_FOUND"),
-            Self::EventNotFound => (StatusCode::NOT_FOUND, "EVENT_NOT_FOUND"),
-            Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
-            Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
-            Self::ForeignInvoice => (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN"),
-            Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED"),
-            Self::TokenNotAvailable { .. } => (StatusCode::BAD_REQUEST, "TOKEN_NOT_AVAILABLE"),
-            Self::NetworkLocked => (StatusCode::BAD_REQUEST, "NETWORK_LOCKED"),
-            Self::InvoiceExpired => (StatusCode::GONE, "INVOICE_EXPIRED"),
-            Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
-            Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
-            Self::InvoiceHasPayments => (StatusCode::CONFLICT, "INVOICE_HAS_PAYMENTS"),
-            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
+            Self::NotFound => code::NOT_FOUND,
+            Self::MethodNotAllowed => code::METHOD_NOT_ALLOWED,
+            Self::NotImplemented => code::NOT_IMPLEMENTED,
+            Self::Timeout => code::TIMEOUT,
+            Self::ApiKeyMissing => code::API_KEY_MISSING,
+            Self::ApiKeyInvalid => code::API_KEY_INVALID,
+            Self::ApiKeyRevoked => code::API_KEY_REVOKED,
+            Self::ApiKeySuspended => code::API_KEY_SUSPENDED,
+            Self::ApiKeyExpired => code::API_KEY_EXPIRED,
+            Self::ForeignEnvironment { .. } => code::ENVIRONMENT_FORBIDDEN,
+            Self::CommerceKey | Self::DashboardOnly | Self::ForeignInvoice => code::SCOPE_FORBIDDEN,
+            Self::RightRequired { .. } => code::RIGHT_REQUIRED,
+            Self::DashboardTokenMissing => code::DASHBOARD_TOKEN_MISSING,
+            Self::DashboardTokenInvalid => code::DASHBOARD_TOKEN_INVALID,
+            Self::DashboardTokenRevoked => code::DASHBOARD_TOKEN_REVOKED,
+            Self::DashboardTokenExpired => code::DASHBOARD_TOKEN_EXPIRED,
+            Self::ApiKeyNotFound => code::API_KEY_NOT_FOUND,
+            Self::ApiKeyLimit { .. } => code::API_KEY_LIMIT,
+            Self::ApiKeyAlreadyCreated(_) => code::API_KEY_ALREADY_CREATED,
+            Self::IdempotencyKeyMissing => code::IDEMPOTENCY_KEY_MISSING,
+            Self::IdempotencyKeyInvalid => code::IDEMPOTENCY_KEY_INVALID,
+            Self::IdempotencyConflict => code::IDEMPOTENCY_CONFLICT,
+            Self::Amount(AmountError::Format) => code::INVALID_AMOUNT_FORMAT,
+            Self::Amount(AmountError::Range) => code::INVALID_AMOUNT_RANGE,
+            Self::Invalid { .. } | Self::BrokenJson(_) => code::VALIDATION_ERROR,
+            Self::UnsupportedMediaType => code::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge => code::BODY_TOO_LARGE,
+            Self::BodyTimeout => code::REQUEST_TIMEOUT,
+            Self::UrlTooLong => code::URL_TOO_LONG,
+            Self::HeadersTooLarge => code::HEADERS_TOO_LARGE,
+            Self::InvalidExpand(_) => code::INVALID_EXPAND,
+            Self::InvalidCursor { .. } => code::INVALID_CURSOR,
+            Self::InvoiceNotFound => code::INVOICE_NOT_FOUND,
+            Self::EventNotFound => code::EVENT_NOT_FOUND,
+            Self::SessionInvalid | Self::StreamTokenInvalid => code::SESSION_INVALID,
+            Self::SessionExpired | Self::StreamTokenExpired => code::SESSION_EXPIRED,
+            Self::WsTokenInvalid => code::WS_TOKEN_INVALID,
+            Self::WsTokenExpired => code::WS_TOKEN_EXPIRED,
+            Self::OriginForbidden => code::ORIGIN_FORBIDDEN,
+            Self::UpgradeRequired => code::UPGRADE_REQUIRED,
+            Self::TokenNotAvailable { .. } => code::TOKEN_NOT_AVAILABLE,
+            Self::NetworkLocked => code::NETWORK_LOCKED,
+            Self::InvoiceExpired => code::INVOICE_EXPIRED,
+            Self::InvoiceAlreadyPaid => code::INVOICE_ALREADY_PAID,
+            Self::InvoiceCanceled => code::INVOICE_CANCELED,
+            Self::InvoiceHasPayments => code::INVOICE_HAS_PAYMENTS,
+            Self::RateLimited { .. } | Self::TooManyRequests { .. } | Self::TooManyStreams { .. } => code::RATE_LIMITED,
+            Self::Internal(_) => code::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -147,7 +218,35 @@ impl ApiError {
             Self::ApiKeyMissing => "an API key is required, as header x-api-key or as bearer token",
             Self::ApiKeyInvalid => "x-api-key is not a valid API key",
             Self::ApiKeyRevoked => "this API key was revoked",
-            Self::RightRequired(field) => return format!("this API key does not have the right to set {field}"),
+            Self::ApiKeySuspended => "this API key is suspended",
+            Self::ApiKeyExpired => "this API key has expired",
+            Self::ForeignEnvironment { server } => {
+                return format!("this API key is not for {}, which this server is", server.as_str());
+            }
+            Self::CommerceKey => "this needs an API key of scope merchant; this one is of scope commerce",
+            Self::RightRequired { right, field: None } => {
+                return format!("this needs the right {right}, which this credential does not have");
+            }
+            Self::RightRequired { right, field: Some(field) } => {
+                return format!("{field} needs the right {right}, which this credential does not have");
+            }
+            Self::DashboardTokenMissing => "a dashboard token is required, as Authorization: Bearer",
+            Self::DashboardTokenInvalid => "the bearer is not a valid dashboard token",
+            Self::DashboardTokenRevoked => "this dashboard token was revoked",
+            Self::DashboardTokenExpired => "this dashboard token has expired",
+            Self::DashboardOnly => {
+                "this needs a dashboard token; API keys cannot do it, and a key decides before a bearer"
+            }
+            Self::ApiKeyNotFound => "there is no such API key",
+            Self::ApiKeyLimit { most } => {
+                return format!("there are {most} active keys of this scope, which is as many as there may be");
+            }
+            Self::ApiKeyAlreadyCreated(id) => {
+                return format!(
+                    "this request has created key {id}, whose secret was shown then and only then; \
+                     if it was lost, revoke that key and create another with a new Idempotency-Key"
+                );
+            }
             Self::IdempotencyKeyMissing => {
                 "header Idempotency-Key is required: a new version 4 UUID for each new request"
             }
@@ -160,6 +259,9 @@ impl ApiError {
             Self::BrokenJson(cause) => return format!("the body is not valid JSON: {cause}"),
             Self::UnsupportedMediaType => "the body must be sent as Content-Type: application/json",
             Self::BodyTooLarge => "the body is larger than this server accepts",
+            Self::BodyTimeout => "the body took too long to arrive",
+            Self::UrlTooLong => "the path and query are longer than this server accepts",
+            Self::HeadersTooLarge => "the headers are more or larger than this server accepts",
             Self::InvalidExpand(name) => {
                 return format!("expand cannot be {name:?}; it takes latest_payment and payments");
             }
@@ -171,6 +273,12 @@ impl ApiError {
             Self::ForeignInvoice => "this session is for another invoice",
             Self::StreamTokenInvalid => "token opens no stream",
             Self::StreamTokenExpired => "this stream token has expired",
+            Self::WsTokenInvalid => "token opens no stream, or the key it was made with was revoked",
+            Self::WsTokenExpired => "this stream token has expired; ask for a new one",
+            Self::OriginForbidden => "pages of this origin may not open the stream",
+            Self::TooManyStreams { retry_after_seconds } => {
+                return format!("too many streams are open; try again in {retry_after_seconds} seconds");
+            }
             Self::UpgradeRequired => "this address speaks WebSocket only",
             Self::TokenNotAvailable { .. } => "this token is not available on this network",
             Self::NetworkLocked => "the first payment decided network and token; the rest must be paid in the same",
@@ -181,6 +289,15 @@ impl ApiError {
             Self::RateLimited { retry_after_seconds } => {
                 return format!("too many requests for this invoice; try again in {retry_after_seconds} seconds");
             }
+            Self::TooManyRequests { limit, retry_after_seconds } => {
+                let what = match limit {
+                    Policy::Key => "too many requests with this key",
+                    Policy::Session => "too many requests for this invoice",
+                    Policy::Address => "too many requests from this address",
+                    Policy::FailedCredentials => "too many bad credentials from this address",
+                };
+                return format!("{what}; try again in {retry_after_seconds} seconds");
+            }
             Self::Internal(_) => "something went wrong on our side; it is safe to try again",
         };
         text.to_owned()
@@ -188,27 +305,46 @@ impl ApiError {
 
     fn field(&self) -> Option<&str> {
         match self {
-            Self::ApiKeyMissing | Self::ApiKeyInvalid | Self::ApiKeyRevoked => Some("x-api-key"),
-            Self::IdempotencyKeyMissing | Self::IdempotencyKeyInvalid | Self::IdempotencyConflict => {
-                Some("Idempotency-Key")
-            }
-            Self::RightRequired(field) | Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => {
-                Some(field)
-            }
+            Self::ApiKeyMissing
+            | Self::ApiKeyInvalid
+            | Self::ApiKeyRevoked
+            | Self::ApiKeySuspended
+            | Self::ApiKeyExpired
+            | Self::ForeignEnvironment { .. }
+            | Self::CommerceKey => Some("x-api-key"),
+            Self::DashboardTokenMissing
+            | Self::DashboardTokenInvalid
+            | Self::DashboardTokenRevoked
+            | Self::DashboardTokenExpired
+            | Self::DashboardOnly => Some("Authorization"),
+            Self::IdempotencyKeyMissing
+            | Self::IdempotencyKeyInvalid
+            | Self::IdempotencyConflict
+            | Self::ApiKeyAlreadyCreated(_) => Some("Idempotency-Key"),
+            Self::RightRequired { field, .. } => field.as_deref(),
+            Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => Some(field),
             Self::Amount(_) => Some("amount_usd"),
             Self::Invalid { field, .. } => Some(field),
             Self::UnsupportedMediaType => Some("Content-Type"),
             Self::InvalidExpand(_) => Some("expand"),
             Self::SessionInvalid => Some("x-session-token"),
             Self::ForeignInvoice => Some("invoice_id"),
-            Self::StreamTokenInvalid | Self::StreamTokenExpired => Some("token"),
+            Self::StreamTokenInvalid | Self::StreamTokenExpired | Self::WsTokenInvalid | Self::WsTokenExpired => {
+                Some("token")
+            }
+            Self::OriginForbidden => Some("Origin"),
             Self::NetworkLocked => Some("network"),
-            Self::NotFound
+            Self::ApiKeyNotFound
+            | Self::ApiKeyLimit { .. }
+            | Self::NotFound
             | Self::MethodNotAllowed
             | Self::NotImplemented
             | Self::Timeout
             | Self::BrokenJson(_)
             | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::UrlTooLong
+            | Self::HeadersTooLarge
             | Self::InvoiceNotFound
             | Self::EventNotFound
             | Self::SessionExpired
@@ -218,6 +354,8 @@ impl ApiError {
             | Self::InvoiceCanceled
             | Self::InvoiceHasPayments
             | Self::RateLimited { .. }
+            | Self::TooManyStreams { .. }
+            | Self::TooManyRequests { .. }
             | Self::Internal(_) => None,
         }
     }
@@ -228,13 +366,11 @@ impl IntoResponse for ApiError {
         if let Self::Internal(cause) = &self {
             log_cause(cause.as_ref());
         }
-        let (status, code) = self.status_and_code();
-        let body = Json(ErrorBody::new(code, &self.message(), self.field()));
-        match self {
-            Self::RateLimited { retry_after_seconds } => {
-                (status, [(header::RETRY_AFTER, retry_after_seconds.to_string())], body).into_response()
-            }
-            _ => (status, body).into_response(),
+        let ErrorCode { status, name, .. } = self.code();
+        let body = Json(ErrorBody::new(name, &self.message(), self.field()));
+        match self.retry_after_seconds() {
+            Some(seconds) => (status, [(header::RETRY_AFTER, seconds.to_string())], body).into_response(),
+            None => (status, body).into_response(),
         }
     }
 }
@@ -272,6 +408,18 @@ impl From<CreateError> for ApiError {
             CreateError::KeyReused => Self::IdempotencyConflict,
             CreateError::NoSuchMerchant(_) => Self::internal(error),
             CreateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<IssueError> for ApiError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::TooMany { most } => Self::ApiKeyLimit { most },
+            IssueError::Repeated(id) => Self::ApiKeyAlreadyCreated(id),
+            IssueError::NameReused => Self::IdempotencyConflict,
+            IssueError::NoSuchMerchant(_) => Self::internal(error),
+            IssueError::Store(error) => error.into(),
         }
     }
 }

@@ -6,9 +6,12 @@
 mod assets;
 mod canonical;
 mod error;
+mod error_codes;
 mod extract;
 mod health;
+mod limit;
 mod merchant;
+mod openapi;
 mod page;
 mod payor;
 mod realtime;
@@ -33,6 +36,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use tracing::Instrument;
+use utoipa_axum::router::OpenApiRouter;
 
 use self::{error::ApiError, page::Pages};
 use crate::{app::App, clock::random_bytes};
@@ -48,11 +52,16 @@ pub fn router(app: App) -> Router {
     router_with(app, pages)
 }
 
+/// The routes of the API. Each is registered together with its description.
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(merchant::routes()).merge(payor::routes()).merge(realtime::routes())
+}
+
 fn router_with(app: App, pages: Pages) -> Router {
+    let (api, description) = api().split_for_parts();
     Router::new()
-        .merge(merchant::routes())
-        .merge(payor::routes())
-        .merge(realtime::routes())
+        .merge(api)
+        .merge(openapi::routes(&description, &app.public_url))
         .merge(page::routes(pages))
         .route("/assets/{*path}", get(assets::serve_asset))
         .route("/health/live", get(health::live))
@@ -63,6 +72,7 @@ fn router_with(app: App, pages: Pages) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(app.config.limits.body_bytes))
+        .layer(middleware::from_fn_with_state(app.clone(), limit::limit_requests))
         .layer(middleware::from_fn(around_every_request))
         .with_state(app)
 }
@@ -88,7 +98,14 @@ async fn around_every_request(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", method = method_name(request.method()), route, request_id = id.0);
+    let span = tracing::info_span!(
+        "request",
+        method = method_name(request.method()),
+        route,
+        request_id = id.0,
+        api_key.id = tracing::field::Empty,
+        dashboard_token.id = tracing::field::Empty,
+    );
 
     let answer = async move {
         let caught = tokio::time::timeout(TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind()).await;

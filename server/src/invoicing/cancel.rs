@@ -47,6 +47,6 @@ pub async fn cancel(app: &App, merchant: MerchantId, id: InvoiceId) -> Result<Ca
         })
     });
     let case = write.await?;
-    app.hub.announce(id, Change::Snapshot);
+    app.hub.announce(merchant, Some(id), Change::Snapshot);
     Ok(case)
 }

@@ -342,7 +342,7 @@ fn event(
 ) -> NewEvent {
     NewEvent {
         merchant: invoice.merchant,
-        invoice: invoice.id,
+        invoice: Some(invoice.id),
         event_type,
         environment: invoice.environment,
         object,

@@ -34,13 +34,16 @@ pub struct CreateInvoice {
     pub questions: Option<String>,
     pub return_url: Option<String>,
     pub return_url_enabled: bool,
+    /// Where the money goes, if not to the merchant's wallet.
+    pub receiver: Option<Address>,
 }
 
 /// Which request this is.
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub route: &'static str,
-    pub key: IdempotencyKey,
+    /// Without one, every request is a new one.
+    pub key: Option<IdempotencyKey>,
     pub fingerprint: Fingerprint,
     pub request_id: String,
 }
@@ -76,12 +79,16 @@ pub async fn create(
 ) -> Result<Created, CreateError> {
     let app = app.clone();
     let store = app.store.clone();
-    store
+    let created = store
         .write(move |tx| {
             Box::pin(async move {
                 // The same request twice at once: the second waits here and then finds the first one's record.
                 tx.lock_merchant(merchant).await?;
-                if let Some(record) = tx.idempotency_record(merchant, origin.route, origin.key).await? {
+                let record = match origin.key {
+                    Some(key) => tx.idempotency_record(merchant, origin.route, key).await?,
+                    None => None,
+                };
+                if let Some(record) = record {
                     if record.fingerprint != origin.fingerprint {
                         return Err(CreateError::KeyReused);
                     }
@@ -93,7 +100,7 @@ pub async fn create(
                 let id = InvoiceId::from_random(random_bytes());
                 let sequence = tx.take_invoice_sequence(merchant.id).await?;
                 let salt = deposit_address::salt(&merchant.recovery_code, sequence.unsigned_abs());
-                let receiver: Address = merchant.evm_wallet;
+                let receiver = request.receiver.unwrap_or(merchant.evm_wallet);
                 let new = NewInvoice {
                     merchant: merchant.id,
                     id,
@@ -123,24 +130,29 @@ pub async fn create(
                 };
                 tx.insert_invoice(&new).await?;
                 failpoint::pass("create.after_invoice");
-                let record = IdempotencyRecord { fingerprint: origin.fingerprint, invoice: id };
-                tx.insert_idempotency_record(merchant.id, origin.route, origin.key, &record, now.as_seconds()).await?;
+                if let Some(key) = origin.key {
+                    let record = IdempotencyRecord { fingerprint: origin.fingerprint, invoice: id };
+                    tx.insert_idempotency_record(merchant.id, origin.route, key, &record, now.as_seconds()).await?;
+                }
 
                 let invoice = tx.invoice(merchant.id, id).await?.ok_or(StoreError::NotCommitted)?;
                 tx.append_event(&NewEvent {
                     merchant: merchant.id,
-                    invoice: id,
+                    invoice: Some(id),
                     event_type: "invoice.created",
                     environment: invoice.environment,
                     object: serde_json::to_string(&view::invoice(&invoice, &[])).unwrap_or_default(),
                     previous_attributes: None,
                     request_id: Some(origin.request_id),
-                    idempotency_key: Some(origin.key.to_string()),
+                    idempotency_key: origin.key.map(|key| key.to_string()),
                     created: now,
                 })
                 .await?;
+                failpoint::pass("create.after_event");
                 Ok(Created { invoice, is_replay: false })
             })
         })
-        .await
+        .await;
+    failpoint::pass("create.before_answer");
+    created
 }

@@ -101,7 +101,7 @@ pub async fn choose(
         })
         .await?;
     if is_new {
-        app.hub.announce(invoice, Change::Quote);
+        app.hub.announce(merchant, Some(invoice), Change::Quote);
     }
     Ok(quoted)
 }

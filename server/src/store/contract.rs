@@ -3,9 +3,12 @@
 //! A promise is an async function that is given an empty store. An engine says how it is opened and
 //! gets a test of every promise; see the end of the file.
 
+mod streams;
+
 use alloy_primitives::{Address, B256};
 use domain::{
-    id::{ApiKeyId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
+    access::{KeyLife, KeyStatus, Right, Rights, Scope},
+    id::{ApiKeyId, DashboardTokenId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
     money::{Decimals, Rate, TokenAmount, UsdMillis},
@@ -20,10 +23,17 @@ use futures_util::{
 };
 use wire::Environment;
 
+use self::streams::{
+    a_credential_opens_streams_until_it_is_revoked_suspended_or_over, a_list_of_some_kinds_is_one_list,
+    a_merchant_s_stream_token_reads_back_until_it_is_forgotten,
+    an_event_is_kept_for_as_long_as_a_webhook_of_it_is_owed,
+    events_of_a_time_are_found_whatever_order_they_were_numbered_in,
+    old_events_are_removed_in_steps_and_it_is_known_up_to_where, the_log_is_followed_in_parts_that_leave_out_nothing,
+};
 use super::{
-    BlockRef, CreatedBetween, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes, IdempotencyRecord,
-    InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord,
-    StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes,
+    IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part,
+    QuoteRecord, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -33,7 +43,7 @@ const NOW_MS: UnixMillis = UnixMillis(1_800_000_000_000);
 
 impl Store {
     /// A write that must succeed.
-    async fn does<T, F>(&self, work: F) -> T
+    pub(super) async fn does<T, F>(&self, work: F) -> T
     where
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
@@ -255,7 +265,7 @@ fn sweep(invoice: &InvoiceRecord, block: u64) -> SweepRecord {
 fn event(invoice: &InvoiceRecord, event_type: &'static str) -> NewEvent {
     NewEvent {
         merchant: invoice.merchant,
-        invoice: invoice.id,
+        invoice: Some(invoice.id),
         event_type,
         environment: Environment::Devnet,
         object: r#"{"object":"invoice"}"#.into(),
@@ -289,6 +299,22 @@ async fn owe(store: &Store, invoice: &InvoiceRecord, count: usize) {
 
 fn sequences(deliveries: &[DueDelivery]) -> Vec<i64> {
     deliveries.iter().map(|delivery| delivery.event.id.sequence).collect()
+}
+
+fn api_key(merchant: MerchantId, id: ApiKeyId, hash: CredentialHash) -> NewApiKey {
+    NewApiKey {
+        merchant,
+        id,
+        name: "shop".into(),
+        hash,
+        hint: "abcd".into(),
+        scope: Scope::Merchant,
+        environment: Environment::Devnet,
+        rights: Rights::DEFAULT,
+        expires_at: None,
+        request: None,
+        created_at: NOW,
+    }
 }
 
 fn block(number: u64) -> BlockRef {
@@ -398,6 +424,36 @@ async fn a_watched_invoice_is_never_watched_for_less(store: Store) {
     assert_eq!(reader.tx().watched_deposits(UnixSeconds(200)).await.unwrap(), []);
 }
 
+async fn an_invoice_s_version_rises_with_its_quotes_and_its_standing(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let other = insert(&store, plain(new_merchant(&store).await, 2)).await;
+    let keys = [(invoice.merchant, invoice.id), (other.merchant, other.id), (other.merchant, invoice.id)];
+    let versions = async || {
+        let mut versions = store.reader().await.unwrap().tx().invoice_versions(&keys).await.unwrap();
+        versions.sort_by_key(|(key, _)| keys.iter().position(|other| other == key));
+        versions
+    };
+    let first = versions().await;
+    assert_eq!(first.iter().map(|(key, _)| *key).collect::<Vec<_>>(), keys[..2]);
+    assert!(first.iter().all(|(_, version)| version.last_quote.is_none()));
+    let (merchant, id, end) = (invoice.merchant, invoice.id, NOW.plus(600));
+    let due = UsdMillis::from_millis(5);
+    let quote =
+        Quote::new(QuoteId::from_random([1; 16]), TokenId(1), Decimals::new(6).unwrap(), Rate::PAR, due, NOW, 300);
+    let record = QuoteRecord { network: "ethereum".into(), quote };
+    store
+        .does(move |tx| {
+            Box::pin(async move {
+                tx.insert_quote(merchant, id, &record).await?;
+                tx.watch_invoice(merchant, id, end).await
+            })
+        })
+        .await;
+    let second = versions().await;
+    assert!(first[0].1.version < second[0].1.version && second[0].1.last_quote.is_some());
+    assert_eq!(first[1], second[1]);
+}
+
 async fn only_open_invoices_are_past_their_time(store: Store) {
     let merchant = new_merchant(&store).await;
     let mut ids = Vec::new();
@@ -444,6 +500,98 @@ async fn an_idempotency_key_can_be_used_once(store: Store) {
     assert_eq!(reader.tx().idempotency_record(invoice.merchant, "create", key).await.unwrap(), Some(record.clone()));
     assert_eq!(reader.tx().idempotency_record(other, "create", key).await.unwrap(), None);
     take(other, "create").await.unwrap();
+}
+
+async fn the_oldest_idempotency_keys_are_pruned_and_no_others(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let (merchant, other) = (invoice.merchant, new_merchant(&store).await);
+    let record = IdempotencyRecord { fingerprint: Fingerprint::of(&[b"body"]), invoice: invoice.id };
+    let key = |number: i64| IdempotencyKey::parse(&format!("3f2504e0-4f89-41d3-9a0c-0305e82c330{number}")).unwrap();
+    for (merchant, number, seconds) in
+        [(merchant, 1, 10), (merchant, 2, 30), (other, 2, 20), (merchant, 3, 40), (other, 3, 50)]
+    {
+        let (record, now) = (record.clone(), NOW.plus(seconds));
+        store
+            .does(move |tx| {
+                Box::pin(
+                    async move { tx.insert_idempotency_record(merchant, "create", key(number), &record, now).await },
+                )
+            })
+            .await;
+    }
+    let left = async || {
+        let mut left = Vec::new();
+        let mut reader = store.reader().await.unwrap();
+        for (merchant, number) in [(merchant, 1), (other, 2), (merchant, 2), (merchant, 3), (other, 3)] {
+            left.push(reader.tx().idempotency_record(merchant, "create", key(number)).await.unwrap().is_some());
+        }
+        left
+    };
+    let prune = async |before: i64, limit| {
+        store.does(move |tx| Box::pin(async move { tx.prune_idempotency_keys(NOW.plus(before), limit).await })).await
+    };
+    assert_eq!(prune(10, 100).await, 0);
+    assert_eq!((prune(40, 2).await, left().await), (2, vec![false, false, true, true, true]));
+    assert_eq!((prune(40, 2).await, left().await), (1, vec![false, false, false, true, true]));
+    assert_eq!(prune(40, 2).await, 0);
+}
+
+async fn what_was_paid_is_listed_by_payer_and_network_for_as_long_as_it_counts(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let mut invoices = Vec::new();
+    for number in 1..=4 {
+        let created = at(i64::try_from(number).unwrap());
+        invoices.push(insert(&store, NewInvoice { created, ..plain(merchant, number) }).await);
+    }
+    let from = |payer: &str, network: &str, index: usize, block| TransferRecord {
+        payer: Some(payer.into()),
+        network: network.into(),
+        ..transfer(&invoices[index], block, 0)
+    };
+    store.record(&from("0xAb", "ethereum", 0, 1)).await;
+    store.record(&from("0xAb", "ethereum", 1, 2)).await;
+    store.record(&from("0xAb", "ethereum", 1, 3)).await;
+    store.record(&from("0xAb", "base", 2, 4)).await;
+    store.record(&from("0xCd", "base", 1, 5)).await;
+    store.record(&TransferRecord { payer: None, ..from("", "base", 3, 6) }).await;
+
+    let places = |found: &[InvoiceRecord]| {
+        let place = |it: &InvoiceRecord| invoices.iter().position(|invoice| invoice.id == it.id).unwrap();
+        found.iter().map(place).collect::<Vec<_>>()
+    };
+    let list = async |payer: Option<&str>, payer_network: Option<&str>, part| {
+        let filter = InvoiceFilter {
+            payer: payer.map(str::to_owned),
+            payer_network: payer_network.map(str::to_owned),
+            ..InvoiceFilter::default()
+        };
+        let mut reader = store.reader().await.unwrap();
+        let list = reader.tx().invoice_list(merchant, &filter, part, 10).await.unwrap();
+        let count = reader.tx().count_invoices(merchant, &filter).await.unwrap();
+        let sums = reader.tx().invoice_sums(merchant, &filter).await.unwrap();
+        assert_eq!(sums.iter().map(|sum| sum.count).sum::<u64>(), count);
+        if part == Part::Newest {
+            assert_eq!(count, u64::try_from(list.invoices.len()).unwrap());
+        }
+        places(&list.invoices)
+    };
+    let after = Part::OlderThan(InvoiceCursor::of(&invoices[2]));
+    assert_eq!(list(Some("0xaB"), None, Part::Newest).await, [2, 1, 0]);
+    assert_eq!(list(Some("0xab"), None, after).await, [1, 0]);
+    assert_eq!(list(Some("0xcd"), None, Part::Newest).await, [1]);
+    assert_eq!(list(None, Some("base"), Part::Newest).await, [3, 2, 1]);
+    assert_eq!(list(None, Some("base"), after).await, [1]);
+    assert_eq!(list(None, Some("ethereum"), Part::Newest).await, [1, 0]);
+    assert_eq!(list(Some("0xAB"), Some("base"), Part::Newest).await, [2]);
+    assert_eq!(list(Some("0xCD"), Some("ethereum"), Part::Newest).await, [0; 0]);
+    assert_eq!(list(None, Some("solana"), Part::Newest).await, [0; 0]);
+
+    store.orphans("base", 4).await;
+    assert_eq!(list(Some("0xcd"), None, Part::Newest).await, [0; 0]);
+    assert_eq!(list(None, Some("base"), Part::Newest).await, [2]);
+    // The block comes back.
+    store.record(&from("0xCd", "base", 1, 5)).await;
+    assert_eq!(list(Some("0xcd"), Some("base"), Part::Newest).await, [1]);
 }
 
 async fn invoice_numbers_are_never_given_twice(store: Store) {
@@ -878,7 +1026,13 @@ async fn the_log_is_listed_from_either_side_of_an_event(store: Store) {
     let list = async |types: &[EventTypes], part, limit| {
         let created = CreatedBetween { from: Some(NOW_MS), to: Some(NOW_MS) };
         let environment = Some(Environment::Devnet);
-        let filter = EventFilter { types: types.to_vec(), invoice: Some(invoice.id), environment, created };
+        let filter = EventFilter {
+            types: types.to_vec(),
+            invoice: Some(invoice.id),
+            environment,
+            created,
+            ..EventFilter::default()
+        };
         let mut reader = store.reader().await.unwrap();
         let (events, has_more) = reader.tx().event_list(merchant, &filter, part, limit).await.unwrap();
         (events.into_iter().map(|event| event.id.sequence).collect::<Vec<_>>(), has_more)
@@ -955,7 +1109,7 @@ async fn numbers_are_given_in_batches(store: Store) {
         store.appends(&event(&invoice, "invoice.updated")).await;
     }
     let two = store.does(|tx| Box::pin(async move { tx.number_events(2).await })).await;
-    assert_eq!(two, [(invoice.merchant, invoice.id, 1), (invoice.merchant, invoice.id, 2)]);
+    assert_eq!(two, [(invoice.merchant, Some(invoice.id), 1), (invoice.merchant, Some(invoice.id), 2)]);
     assert_eq!((store.numbers().await, store.numbers().await), (vec![3], vec![]));
 }
 
@@ -1079,7 +1233,7 @@ async fn a_failing_event_holds_back_no_other_invoice(store: Store) {
     assert_eq!(sequences(&claimed), [1, 3]);
     for delivery in claimed {
         let (state, due) =
-            if delivery.event.invoice == stuck.id { ("pending", Some(300)) } else { ("delivered", None) };
+            if delivery.event.invoice == Some(stuck.id) { ("pending", Some(300)) } else { ("delivered", None) };
         store.settles(delivery, state, due).await;
     }
     assert_eq!(sequences(&store.claims(1).await), [4]);
@@ -1099,7 +1253,7 @@ async fn a_stream_token_opens_its_stream_until_it_is_forgotten(store: Store) {
     let read = async |hash| store.reader().await.unwrap().tx().stream_session(hash).await.unwrap();
     assert_eq!(read(old).await, Some(session(UnixSeconds(99))));
     assert_eq!(read(CredentialHash::of("other")).await, None);
-    let forgotten = store.does(|tx| Box::pin(async move { tx.forget_stream_tokens(UnixSeconds(100)).await })).await;
+    let forgotten = store.does(|tx| Box::pin(async move { tx.forget_stream_tokens(UnixSeconds(100), 9).await })).await;
     assert_eq!(forgotten, 1);
     assert_eq!((read(old).await, read(new).await), (None, Some(session(UnixSeconds(100)))));
 }
@@ -1130,7 +1284,7 @@ async fn of_an_invoice_s_stream_tokens_the_newest_are_kept(store: Store) {
 async fn the_use_of_a_key_is_noted_once_in_a_while(store: Store) {
     let merchant = new_merchant(&store).await;
     let (hash, id) = (CredentialHash::of("pk_2"), ApiKeyId::from_random(id(2)));
-    let key = NewApiKey { merchant, id, name: "shop".into(), hash, hint: "abcd".into(), created_at: NOW };
+    let key = api_key(merchant, id, hash);
     store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
     for (after, expected) in [(0, 0), (59, 0), (60, 60), (61, 60)] {
         let now = NOW.plus(after);
@@ -1143,32 +1297,169 @@ async fn the_use_of_a_key_is_noted_once_in_a_while(store: Store) {
 async fn a_key_is_revoked_once_and_for_good(store: Store) {
     let merchant = new_merchant(&store).await;
     let (hash, id) = (CredentialHash::of("pk_1"), ApiKeyId::from_random(id(1)));
-    let key = NewApiKey { merchant, id, name: "shop".into(), hash, hint: "abcd".into(), created_at: NOW };
+    let key = api_key(merchant, id, hash);
     store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
     let read = async || store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap();
     let fresh = read().await;
     assert_eq!((fresh.merchant, fresh.id, fresh.name.as_str(), fresh.hint.as_str()), (merchant, id, "shop", "abcd"));
-    assert_eq!((fresh.created_at, fresh.last_used_at, fresh.revoked_at), (NOW, None, None));
+    assert_eq!((fresh.created_at, fresh.last_used_at, fresh.life), (NOW, None, KeyLife::default()));
 
-    for (now, expected) in [(NOW, true), (NOW.plus(5), false)] {
-        assert_eq!(store.does(move |tx| Box::pin(async move { tx.revoke_api_key(id, now).await })).await, expected);
-        assert_eq!(read().await.revoked_at, Some(NOW));
+    let other = new_merchant(&store).await;
+    for (owner, now, reason, expected) in
+        [(other, NOW, "not theirs", false), (merchant, NOW, "leaked", true), (merchant, NOW.plus(5), "again", false)]
+    {
+        let revoke =
+            store.does(move |tx| Box::pin(async move { tx.revoke_api_key(owner, id, Some(reason), now).await }));
+        assert_eq!(revoke.await, expected, "{reason}");
     }
+    let revoked = read().await;
+    assert_eq!((revoked.life.revoked_at, revoked.revoked_reason.as_deref()), (Some(NOW), Some("leaked")));
+    assert_eq!(revoked.status(), KeyStatus::Revoked);
     let mut reader = store.reader().await.unwrap();
     assert_eq!(reader.tx().api_keys(merchant).await.unwrap(), [read().await]);
     assert_eq!(reader.tx().api_key(CredentialHash::of("pk_2")).await.unwrap(), None);
 }
 
+async fn a_key_reads_back_with_what_it_opens(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let name = IdempotencyKey::parse("3f2504e0-4f89-41d3-9a0c-0305e82c3301").unwrap();
+    let request = (name, Fingerprint::of(&[b"body"]));
+    let (hash, id) = (CredentialHash::of("ck_1"), ApiKeyId::from_random(id(1)));
+    let key = NewApiKey {
+        scope: Scope::Commerce,
+        environment: Environment::Mainnet,
+        rights: Right::ALL.into_iter().collect(),
+        expires_at: Some(UnixSeconds(i64::MAX)),
+        request: Some(request),
+        ..api_key(merchant, id, hash)
+    };
+    store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
+    let mut reader = store.reader().await.unwrap();
+    let read = reader.tx().api_key(hash).await.unwrap().unwrap();
+    assert_eq!((read.hash, read.scope, read.environment), (hash, Scope::Commerce, Some(Environment::Mainnet)));
+    assert_eq!(read.rights, Right::ALL.into_iter().collect());
+    assert_eq!(read.life, KeyLife { expires_at: Some(UnixSeconds(i64::MAX)), ..KeyLife::default() });
+    assert_eq!(reader.tx().api_key_of(merchant, id).await.unwrap(), Some(read));
+    assert_eq!(reader.tx().merchant_of_api_key(id).await.unwrap(), Some(merchant));
+    assert_eq!(reader.tx().api_key_of_request(merchant, name).await.unwrap(), Some((id, request.1)));
+
+    let other = new_merchant(&store).await;
+    assert_eq!(reader.tx().api_key_of(other, id).await.unwrap(), None);
+    assert_eq!(reader.tx().api_key_of_request(other, name).await.unwrap(), None);
+    assert_eq!(reader.tx().merchant_of_api_key(ApiKeyId::from_random(self::id(2))).await.unwrap(), None);
+}
+
+async fn a_request_makes_one_key(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let name = IdempotencyKey::parse("3f2504e0-4f89-41d3-9a0c-0305e82c3301").unwrap();
+    let insert = async |merchant, number| {
+        let key = NewApiKey {
+            request: Some((name, Fingerprint::of(&[]))),
+            ..api_key(merchant, ApiKeyId::from_random(id(number)), CredentialHash::of(&number.to_string()))
+        };
+        store.write(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await
+    };
+    insert(merchant, 1).await.unwrap();
+    assert!(insert(merchant, 2).await.is_err());
+    insert(new_merchant(&store).await, 3).await.unwrap();
+}
+
+async fn a_suspended_key_can_be_resumed_and_a_revoked_one_cannot(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let other = new_merchant(&store).await;
+    let (hash, id) = (CredentialHash::of("pk_1"), ApiKeyId::from_random(id(1)));
+    let key = api_key(merchant, id, hash);
+    store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
+    let suspend =
+        async |owner| store.does(move |tx| Box::pin(async move { tx.suspend_api_key(owner, id, NOW).await })).await;
+    let resume = async |owner| store.does(move |tx| Box::pin(async move { tx.resume_api_key(owner, id).await })).await;
+    let status = async || store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap().status();
+    assert!(!suspend(other).await && !resume(merchant).await);
+    assert!(suspend(merchant).await && !suspend(merchant).await);
+    assert_eq!(status().await, KeyStatus::Suspended);
+    assert!(!resume(other).await && resume(merchant).await);
+    assert_eq!(status().await, KeyStatus::Active);
+    assert!(suspend(merchant).await);
+    assert!(store.does(move |tx| Box::pin(async move { tx.revoke_api_key(merchant, id, None, NOW).await })).await);
+    assert!(!resume(merchant).await && !suspend(merchant).await);
+    assert_eq!(status().await, KeyStatus::Revoked);
+}
+
+async fn only_keys_that_open_something_or_will_again_count(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let insert = async |number, merchant, scope, expires_at: Option<UnixSeconds>| {
+        let key = NewApiKey {
+            scope,
+            expires_at,
+            ..api_key(merchant, ApiKeyId::from_random(id(number)), CredentialHash::of(&number.to_string()))
+        };
+        store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
+        ApiKeyId::from_random(id(number))
+    };
+    insert(1, merchant, Scope::Merchant, None).await;
+    insert(2, merchant, Scope::Merchant, Some(NOW.plus(1))).await;
+    insert(3, merchant, Scope::Merchant, Some(NOW)).await;
+    insert(4, merchant, Scope::Commerce, None).await;
+    insert(5, new_merchant(&store).await, Scope::Merchant, None).await;
+    let revoked = insert(6, merchant, Scope::Merchant, None).await;
+    let suspended = insert(7, merchant, Scope::Merchant, None).await;
+    store
+        .does(move |tx| {
+            Box::pin(async move {
+                tx.revoke_api_key(merchant, revoked, None, NOW).await?;
+                tx.suspend_api_key(merchant, suspended, NOW).await
+            })
+        })
+        .await;
+    let mut reader = store.reader().await.unwrap();
+    assert_eq!(reader.tx().count_api_keys_in_force(merchant, Scope::Merchant, NOW).await.unwrap(), 3);
+    assert_eq!(reader.tx().count_api_keys_in_force(merchant, Scope::Commerce, NOW).await.unwrap(), 1);
+}
+
+async fn a_dashboard_token_reads_back_until_it_is_forgotten(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let other = new_merchant(&store).await;
+    let token = |number, merchant, expires_at| DashboardTokenRecord {
+        merchant,
+        id: DashboardTokenId::from_random(id(number)),
+        hash: CredentialHash::of(&number.to_string()),
+        created_at: NOW.plus(i64::try_from(number).unwrap()),
+        expires_at,
+        revoked_at: None,
+    };
+    let tokens = [token(1, merchant, NOW), token(2, merchant, NOW.plus(1)), token(3, other, NOW)];
+    for token in tokens.clone() {
+        store.does(move |tx| Box::pin(async move { tx.insert_dashboard_token(&token).await })).await;
+    }
+    let read = async |token: &DashboardTokenRecord| {
+        store.reader().await.unwrap().tx().dashboard_token(token.hash).await.unwrap()
+    };
+    for token in &tokens {
+        assert_eq!(read(token).await.as_ref(), Some(token));
+    }
+    let listed = store.reader().await.unwrap().tx().dashboard_tokens(merchant).await.unwrap();
+    assert_eq!(listed, [tokens[1].clone(), tokens[0].clone()]);
+
+    let id = tokens[1].id;
+    let revoke =
+        async |now| store.does(move |tx| Box::pin(async move { tx.revoke_dashboard_token(id, now).await })).await;
+    assert!(revoke(NOW).await && !revoke(NOW.plus(5)).await);
+    assert_eq!(read(&tokens[1]).await.unwrap().revoked_at, Some(NOW));
+    assert_eq!(read(&tokens[2]).await.unwrap().revoked_at, None);
+
+    let before = NOW.plus(1);
+    let forgotten =
+        store.does(move |tx| Box::pin(async move { tx.forget_dashboard_tokens(merchant, before).await })).await;
+    assert_eq!(forgotten, 1);
+    assert_eq!(read(&tokens[0]).await, None);
+    assert!(read(&tokens[1]).await.is_some() && read(&tokens[2]).await.is_some());
+    let nobodys = token(4, MerchantId(999), NOW);
+    assert!(store.write(move |tx| Box::pin(async move { tx.insert_dashboard_token(&nobodys).await })).await.is_err());
+}
+
 async fn a_credential_belongs_to_a_merchant_that_exists(store: Store) {
     let nobody = MerchantId(999);
-    let key = NewApiKey {
-        merchant: nobody,
-        id: ApiKeyId::from_random(id(1)),
-        name: String::new(),
-        hash: CredentialHash::of("x"),
-        hint: String::new(),
-        created_at: NOW,
-    };
+    let key = api_key(nobody, ApiKeyId::from_random(id(1)), CredentialHash::of("x"));
     assert!(store.write(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await.is_err());
     let new = plain(nobody, 1);
     assert!(store.write(move |tx| Box::pin(async move { tx.insert_invoice(&new).await })).await.is_err());
@@ -1212,8 +1503,11 @@ macro_rules! store_contract {
             a_standing_reads_back_as_saved_and_raises_the_version,
             a_standing_made_from_an_older_version_is_refused,
             a_watched_invoice_is_never_watched_for_less,
+            an_invoice_s_version_rises_with_its_quotes_and_its_standing,
             only_open_invoices_are_past_their_time,
             an_idempotency_key_can_be_used_once,
+            the_oldest_idempotency_keys_are_pruned_and_no_others,
+            what_was_paid_is_listed_by_payer_and_network_for_as_long_as_it_counts,
             invoice_numbers_are_never_given_twice,
             a_failed_write_leaves_nothing,
             writes_of_one_group_are_independent,
@@ -1245,9 +1539,21 @@ macro_rules! store_contract {
             an_event_that_keeps_failing_is_passed_after_a_minute,
             a_failing_event_holds_back_no_other_invoice,
             a_stream_token_opens_its_stream_until_it_is_forgotten,
+            the_log_is_followed_in_parts_that_leave_out_nothing,
+            a_list_of_some_kinds_is_one_list,
+            events_of_a_time_are_found_whatever_order_they_were_numbered_in,
+            old_events_are_removed_in_steps_and_it_is_known_up_to_where,
+            an_event_is_kept_for_as_long_as_a_webhook_of_it_is_owed,
+            a_merchant_s_stream_token_reads_back_until_it_is_forgotten,
+            a_credential_opens_streams_until_it_is_revoked_suspended_or_over,
             of_an_invoice_s_stream_tokens_the_newest_are_kept,
             the_use_of_a_key_is_noted_once_in_a_while,
             a_key_is_revoked_once_and_for_good,
+            a_key_reads_back_with_what_it_opens,
+            a_request_makes_one_key,
+            a_suspended_key_can_be_resumed_and_a_revoked_one_cannot,
+            only_keys_that_open_something_or_will_again_count,
+            a_dashboard_token_reads_back_until_it_is_forgotten,
             a_credential_belongs_to_a_merchant_that_exists,
             a_row_that_makes_no_sense_names_its_table_and_column,
         );

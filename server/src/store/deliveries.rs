@@ -5,7 +5,7 @@ use domain::{
     time::{UnixMillis, UnixSeconds},
 };
 
-use super::{StoreError, StoredEvent, Tx, events::read_event, row::Columns};
+use super::{NewEvent, StoreError, StoredEvent, Tx, events::read_event, row::Columns};
 
 /// Where a merchant hears of events.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct DueDelivery {
     pub endpoint: Endpoint,
     pub event_key: i64,
     pub event: StoredEvent,
+    /// The type it is sent as.
+    pub sent_as: String,
     /// Tries so far.
     pub attempts: i64,
 }
@@ -60,8 +62,8 @@ impl Tx<'_> {
             .await?;
         if updated.rows_affected() == 0 {
             sqlx::query(
-                "INSERT INTO webhook_endpoints (merchant_id, endpoint_id, url, secret, created_at)
-                 VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO webhook_endpoints (merchant_id, endpoint_id, url, secret, created_at, updated_at, role)
+                 VALUES ($1, $2, $3, $4, $5, $5, 'main')",
             )
             .bind(endpoint.merchant.0)
             .bind(&endpoint.id)
@@ -75,21 +77,18 @@ impl Tx<'_> {
     }
 
     /// Queues an event for each endpoint of its merchant.
-    pub(super) async fn queue_deliveries(
-        &mut self,
-        merchant: MerchantId,
-        invoice: InvoiceId,
-        event_key: i64,
-        created: UnixMillis,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn queue_deliveries(&mut self, event: &NewEvent, event_key: i64) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO deliveries (merchant_id, endpoint_id, event_key, invoice_id, state, attempts, due_ms, created_ms)
-             SELECT merchant_id, endpoint_id, $2, $3, 'pending', 0, $4, $4 FROM webhook_endpoints WHERE merchant_id = $1",
+            "INSERT INTO deliveries (merchant_id, endpoint_id, event_key, sent_as, invoice_id, state, attempts, due_ms,
+                created_ms)
+             SELECT merchant_id, endpoint_id, $2, $3, $4, 'pending', 0, $5, $5 FROM webhook_endpoints
+             WHERE merchant_id = $1 AND is_active = 1 AND deleted_at IS NULL",
         )
-        .bind(merchant.0)
+        .bind(event.merchant.0)
         .bind(event_key)
-        .bind(invoice.to_string())
-        .bind(created.0)
+        .bind(event.event_type)
+        .bind(event.invoice.map(|invoice| invoice.to_string()))
+        .bind(event.created.0)
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -112,7 +111,7 @@ impl Tx<'_> {
     ) -> Result<Vec<DueDelivery>, StoreError> {
         let left_out: Vec<_> = (3..3 + except.len()).map(|parameter| format!("${parameter}")).collect();
         let sql = format!(
-            "SELECT events.*, owed.endpoint_id, owed.attempts, owed.due_ms, webhook_endpoints.url,
+            "SELECT events.*, owed.endpoint_id, owed.sent_as, owed.attempts, owed.due_ms, webhook_endpoints.url,
                 webhook_endpoints.secret
              {}
              JOIN webhook_endpoints ON webhook_endpoints.merchant_id = owed.merchant_id
@@ -140,6 +139,7 @@ impl Tx<'_> {
                 },
                 event_key: columns.integer("event_key")?,
                 event,
+                sent_as: columns.text("sent_as")?,
                 attempts: columns.integer("attempts")?,
             };
             if self.lease_delivery(&delivery, columns.integer("due_ms")?, now, leased_until).await? {
@@ -172,12 +172,13 @@ impl Tx<'_> {
         leased_until: UnixMillis,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE deliveries SET state = 'sending', due_ms = $5, first_tried_ms = COALESCE(first_tried_ms, $6)
-             WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3 AND due_ms = $4",
+            "UPDATE deliveries SET state = 'sending', due_ms = $6, first_tried_ms = COALESCE(first_tried_ms, $7)
+             WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3 AND sent_as = $4 AND due_ms = $5",
         )
         .bind(delivery.endpoint.merchant.0)
         .bind(&delivery.endpoint.id)
         .bind(delivery.event_key)
+        .bind(&delivery.sent_as)
         .bind(was_due)
         .bind(leased_until.0)
         .bind(now.0)
@@ -202,12 +203,13 @@ impl Tx<'_> {
         error: Option<&str>,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE deliveries SET state = $4, attempts = $5, due_ms = $6, last_status = $7, last_error = $8
-             WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3 AND due_ms IS NOT NULL",
+            "UPDATE deliveries SET state = $5, attempts = $6, due_ms = $7, last_status = $8, last_error = $9
+             WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3 AND sent_as = $4 AND due_ms IS NOT NULL",
         )
         .bind(delivery.endpoint.merchant.0)
         .bind(&delivery.endpoint.id)
         .bind(delivery.event_key)
+        .bind(&delivery.sent_as)
         .bind(state)
         .bind(attempts)
         .bind(due.map(|due| due.0))

@@ -152,15 +152,16 @@ async fn settle(app: &App, delivery: DueDelivery, outcome: Outcome) -> Result<()
         .await?;
 
     let (event, merchant, invoice) = fields;
+    let invoice = invoice.as_ref().map(tracing::field::display);
     let error = error.unwrap_or_default();
     match state {
         "delivered" => tracing::debug!(event.id = %event, merchant.id = %merchant, attempts, "delivered a webhook"),
         "pending" => tracing::warn!(
-            event.id = %event, merchant.id = %merchant, invoice.id = %invoice, attempts, error,
+            event.id = %event, merchant.id = %merchant, invoice.id = invoice, attempts, error,
             "a webhook failed and will be tried again"
         ),
         _ => tracing::error!(
-            event.id = %event, merchant.id = %merchant, invoice.id = %invoice, attempts, error,
+            event.id = %event, merchant.id = %merchant, invoice.id = invoice, attempts, error,
             "a webhook is given up"
         ),
     }

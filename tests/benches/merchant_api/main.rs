@@ -150,7 +150,7 @@ impl Server {
 /// What sockets cost that only wait.
 async fn sockets() -> Outcome {
     let server = Server::start(Database::Sqlite).await?;
-    let idle = server.process.resident_kilobytes();
+    let idle = server.process.resident_bytes();
     println!("{:36} {:>9.1} MB resident", "idle server", megabytes(idle));
 
     let url = server.process.url.replacen("http", "ws", 1);
@@ -164,12 +164,12 @@ async fn sockets() -> Outcome {
         open.extend(futures_util::future::try_join_all(batch).await?);
     }
     let opened_in = started.elapsed();
-    let full = server.process.resident_kilobytes();
+    let full = server.process.resident_bytes();
     println!(
-        "{:36} {:>9.1} MB resident, {:.1} KB each, opened in {:.1} s",
+        "{:36} {:>9.1} MB resident, {:.1} kB each, opened in {:.1} s",
         format!("{SOCKETS} idle sockets"),
         megabytes(full),
-        full.saturating_sub(idle) as f64 / SOCKETS as f64,
+        full.saturating_sub(idle) as f64 / 1000.0 / SOCKETS as f64,
         opened_in.as_secs_f64()
     );
 
@@ -249,6 +249,6 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn megabytes(kilobytes: u64) -> f64 {
-    kilobytes as f64 / 1024.0
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_000_000.0
 }

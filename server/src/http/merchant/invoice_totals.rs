@@ -7,20 +7,28 @@ use wire::{
     money::{Dollars, three_decimals},
 };
 
-use super::filters;
+use super::filters::{self, CustomerParameter, InvoiceParameters};
 use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     store::StatusSum,
 };
 
 /// How many invoices there are in each status, and what they ask for.
+#[utoipa::path(
+    get,
+    path = "/api/v1/invoices/totals",
+    tag = "Invoices",
+    params(CustomerParameter, InvoiceParameters),
+    responses((status = 200, body = InvoiceTotals)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+)]
 pub async fn retrieve_invoice_totals(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     parameters: Parameters,
 ) -> Result<Json<InvoiceTotals>, ApiError> {
     let sums = match filters::invoices(&parameters)? {

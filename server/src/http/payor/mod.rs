@@ -10,19 +10,22 @@ pub use available_tokens::{offers, priced, token_type};
 
 use std::time::Duration;
 
-use axum::{
-    Router,
-    http::{HeaderName, Method, header},
-    routing::{get, post},
-};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{Any, CorsLayer};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::method_not_allowed;
+use super::{
+    limit::{RATE_LIMIT, RATE_LIMIT_POLICY},
+    method_not_allowed, openapi,
+};
 use crate::app::App;
 
 const PREFLIGHT_HOLDS: Duration = Duration::from_hours(1);
+/// Of an answer's headers, those that a page of another origin may read.
+const EXPOSED: [HeaderName; 4] =
+    [HeaderName::from_static("x-request-id"), header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY];
 
-pub fn routes() -> Router<App> {
+pub fn routes() -> OpenApiRouter<App> {
     // Any page may ask, because the session's headers, not cookies, are what opens it.
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -32,15 +35,28 @@ pub fn routes() -> Router<App> {
             HeaderName::from_static("x-session-token"),
             HeaderName::from_static("x-signature"),
         ])
-        .expose_headers([HeaderName::from_static("x-request-id")])
+        .expose_headers(EXPOSED)
         .max_age(PREFLIGHT_HOLDS);
-    Router::new()
-        .route("/api/v1/payments/session-details", get(session_details::retrieve_session_details))
-        .route("/api/v1/payments/available-tokens", get(available_tokens::list_available_tokens))
-        .route("/api/v1/payments/payment-addresses", post(payment_address::allocate_payment_address))
-        .route("/api/v1/payments/payment-status", get(payment_status::retrieve_payment_status))
-        .route("/api/v1/payments/stream-token", get(stream_token::create_stream_token))
-        // Before the layer, which must see what no handler takes: preflights are such.
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(cors)
+    let routes = OpenApiRouter::new()
+        .routes(routes!(session_details::retrieve_session_details))
+        .routes(routes!(available_tokens::list_available_tokens))
+        .routes(routes!(payment_address::allocate_payment_address))
+        .routes(routes!(payment_status::retrieve_payment_status))
+        .routes(routes!(stream_token::create_stream_token));
+    // Before the layer, which must see what no handler takes: preflights are such.
+    openapi::wrapped(routes, |router| router.method_not_allowed_fallback(method_not_allowed).layer(cors))
+}
+
+/// Whether pages of any origin ask for this.
+pub fn is_path(path: &str) -> bool {
+    path.starts_with("/api/v1/payments/")
+}
+
+/// For an answer that is given before a request gets here.
+pub fn let_any_origin_read(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let exposed = EXPOSED.map(|name| name.to_string()).join(",");
+    if let Ok(exposed) = HeaderValue::from_str(&exposed) {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
 }

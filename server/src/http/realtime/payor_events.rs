@@ -135,7 +135,7 @@ mod tests {
         StoredEvent {
             id: EventId { created: UnixMillis(5), sequence: 1 },
             merchant: MerchantId(1),
-            invoice: InvoiceId::from_random([1; 16]),
+            invoice: Some(InvoiceId::from_random([1; 16])),
             event_type: "invoice.updated".to_owned(),
             environment: "devnet".to_owned(),
             object: object.to_string(),

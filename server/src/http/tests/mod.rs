@@ -1,13 +1,18 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
 mod cancel;
+mod description;
 mod errors;
 mod events;
 mod invoice_lists;
 mod invoice_totals;
 mod invoices;
+mod keys;
+mod limits;
+mod merchant_streams;
 mod page;
 mod payments;
+mod sockets;
 mod streams;
 
 use alloy_primitives::Address;
@@ -17,10 +22,11 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use domain::{
-    id::{ApiKeyId, InvoiceId, MerchantId, QuoteId, TokenId},
+    access::{Rights, Scope},
+    id::{InvoiceId, MerchantId, QuoteId, TokenId},
     money::{Decimals, Rate, TokenAmount, UsdMillis},
     quote::Quote,
-    signature::{CredentialHash, ServerSecret},
+    signature::ServerSecret,
 };
 use serde_json::{Value, json};
 use sqlx::Connection;
@@ -32,12 +38,21 @@ use crate::{
     clock::{TestClock, random_bytes},
     config::Config,
     invoicing::{self, Scan, SeenTransfer, record_scan},
-    store::{BlockRef, NewApiKey, NewMerchant, QuoteRecord},
-    testing::TempDir,
+    keys::{self as issuing, IssueKey, Issued},
+    nodes,
+    store::{BlockRef, Lease, NewMerchant, QuoteRecord},
+    testing::TestDatabase,
 };
 
 const CONFIG: &str = r#"
 environment = "devnet"
+
+# Most tests ask as often as they like; `limits` switches these on again.
+[limits]
+requests_per_minute_per_key = 0
+requests_per_minute_per_session = 0
+requests_per_minute_per_address = 0
+failed_credentials_per_minute = 0
 
 [[networks]]
 name = "ethereum"
@@ -99,7 +114,9 @@ struct Server {
     merchant: MerchantId,
     /// The merchant's API key.
     key: String,
-    _dir: TempDir,
+    /// For all that only one node may do.
+    lease: Lease,
+    _database: TestDatabase,
 }
 
 impl Server {
@@ -107,24 +124,39 @@ impl Server {
         Self::start_with(|_| {}).await
     }
 
+    /// Several nodes on one PostgreSQL database, with a merchant each.
+    async fn start_nodes(count: usize) -> Vec<Self> {
+        let url = postgres_cluster::new_database();
+        let mut nodes = Vec::new();
+        for _ in 0..count {
+            nodes.push(Self::start_with(|config| config.storage.database_url.clone_from(&url)).await);
+        }
+        nodes
+    }
+
     async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let dir = TempDir::new();
+        let database = TestDatabase::new();
         let mut config: Config = toml::from_str(CONFIG).unwrap();
-        config.storage.database_url = format!("sqlite:{}", dir.path().join("pepay.db").display());
+        config.storage.database_url = database.url.clone();
         change(&mut config);
         let clock = TestClock::still();
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
         let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
         let (merchant, key) = add_merchant(&app).await;
-        Self { app, router, clock, merchant, key, _dir: dir }
+        let lease = nodes::take(&app, "tests").await.unwrap().unwrap();
+        Self { app, router, clock, merchant, key, lease, _database: database }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        description::check(&method, &path, &answer);
+        answer
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -220,12 +252,19 @@ impl Server {
             transfers: if is_payment { vec![transfer] } else { Vec::new() },
             sweeps: Vec::new(),
         };
-        record_scan(&self.app, scan).await.unwrap();
+        record_scan(&self.app, &self.lease, scan).await.unwrap();
     }
 
     /// Ends what is past its time, as the timer does; the clock of `ethereum` has been read until then.
     async fn end_due_invoices(&self) {
-        invoicing::end_due_invoices(&self.app).await.unwrap();
+        invoicing::end_due_invoices(&self.app, &self.lease).await.unwrap();
+    }
+
+    async fn set_origins(&self, origins: &[&str]) {
+        let (merchant, origins) = (self.merchant, origins.iter().map(|&origin| origin.to_owned()).collect::<Vec<_>>());
+        let write =
+            self.app.store.write(move |tx| Box::pin(async move { tx.set_frame_origins(merchant, &origins).await }));
+        assert!(write.await.unwrap());
     }
 
     /// How many rows there are of everything a request could leave behind.
@@ -248,8 +287,7 @@ impl Server {
 
 /// A merchant with an API key.
 async fn add_merchant(app: &App) -> (MerchantId, String) {
-    let key = format!("pk_{}", hex::encode(random_bytes::<16>()));
-    let (hash, now) = (CredentialHash::of(&key), app.clock.now());
+    let now = app.clock.now();
     let new = NewMerchant {
         name: "Shop <&> \"Co\"".to_owned(),
         email: "shop@shop.example".to_owned(),
@@ -257,16 +295,24 @@ async fn add_merchant(app: &App) -> (MerchantId, String) {
         recovery_code: [9; 32],
         created_at: now,
     };
-    let write = app.store.write(move |tx| {
-        Box::pin(async move {
-            let merchant = tx.insert_merchant(&new).await?;
-            let id = ApiKeyId::from_random(random_bytes());
-            let key = NewApiKey { merchant, id, name: String::new(), hash, hint: String::new(), created_at: now };
-            tx.insert_api_key(&key).await?;
-            Ok::<_, crate::store::StoreError>(merchant)
-        })
-    });
-    (write.await.unwrap(), key)
+    let write = app.store.write(move |tx| Box::pin(async move { tx.insert_merchant(&new).await }));
+    let merchant = write.await.unwrap();
+    let key = add_key(app, merchant, |_| {}).await;
+    (merchant, key.api_key)
+}
+
+/// An API key with the default rights, or with what is changed.
+async fn add_key(app: &App, merchant: MerchantId, change: impl FnOnce(&mut IssueKey)) -> Issued {
+    let mut wanted = IssueKey {
+        merchant,
+        name: "till".to_owned(),
+        scope: Scope::Merchant,
+        rights: Rights::DEFAULT,
+        expires_at: None,
+        request: None,
+    };
+    change(&mut wanted);
+    issuing::issue(&app.store, &app.config, app.clock.now(), wanted).await.unwrap()
 }
 
 /// What a payer holds.

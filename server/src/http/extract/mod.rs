@@ -1,79 +1,43 @@
-//! Who is calling and what they sent, as argument types: whoever holds a [`Merchant`] or a [`Payor`] was
-//! let in, and a body was read within its limit and names the field that does not fit.
+//! Who is calling and what they sent, as argument types: whoever holds a [`Merchant`], a [`Dashboard`] or a
+//! [`Payor`] was let in, and a body was read within its limit and names the field that does not fit.
 
-use std::{convert::Infallible, fmt::Write as _};
+mod caller;
+pub mod rights;
+
+use std::{convert::Infallible, fmt::Write as _, time::Duration};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request},
     http::{HeaderMap, header, request::Parts},
 };
+pub use caller::{Dashboard, Merchant};
 use domain::{
-    id::{InvoiceId, MerchantId},
+    id::{ApiKeyId, InvoiceId},
     idempotency,
-    signature::CredentialHash,
 };
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
-
-use super::error::{ApiError, invalid};
-use crate::{
-    app::App,
-    invoicing::Case,
-    session::{self, Session},
-    store::{ApiKeyRecord, InvoiceRecord},
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ObjectBuilder, Required, SchemaFormat,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::Type,
+    },
 };
 
-/// How often the use of a key is noted.
-const NOTE_USE_EVERY_SECONDS: i64 = 60;
-
-/// A merchant, by a key that is in force.
-#[derive(Clone, Copy, Debug)]
-pub struct Merchant {
-    pub id: MerchantId,
-}
-
-impl FromRequestParts<App> for Merchant {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let key = api_key(&parts.headers)?;
-        let record = app.store.reader().await?.tx().api_key(CredentialHash::of(key)).await?;
-        let record = record.ok_or(ApiError::ApiKeyInvalid)?;
-        if record.revoked_at.is_some() {
-            return Err(ApiError::ApiKeyRevoked);
-        }
-        note_use(app, &record);
-        Ok(Self { id: record.merchant })
-    }
-}
-
-/// Notes that a key was used. The request does not wait for that, nor fail with it.
-fn note_use(app: &App, key: &ApiKeyRecord) {
-    let now = app.clock.now();
-    if key.last_used_at.is_some_and(|used| now < used.plus(NOTE_USE_EVERY_SECONDS)) {
-        return;
-    }
-    let (merchant, id, store) = (key.merchant, key.id, app.store.clone());
-    app.spawn(async move {
-        let noted = store.write(move |tx| {
-            Box::pin(async move { tx.note_api_key_use(merchant, id, now, NOTE_USE_EVERY_SECONDS).await })
-        });
-        if let Err(error) = noted.await {
-            tracing::warn!(error = %error, "the use of an API key could not be noted");
-        }
-    });
-}
-
-fn api_key(headers: &HeaderMap) -> Result<&str, ApiError> {
-    if let Some(key) = headers.get("x-api-key") {
-        return key.to_str().map_err(|_| ApiError::ApiKeyInvalid);
-    }
-    let authorization = headers.get(header::AUTHORIZATION).ok_or(ApiError::ApiKeyMissing)?;
-    let (scheme, key) =
-        authorization.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(ApiError::ApiKeyMissing)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(ApiError::ApiKeyMissing) }
-}
+use super::{
+    error::{ApiError, invalid},
+    limit::BodyPatience,
+};
+use crate::{
+    app::App,
+    events::Polled,
+    invoicing::Case,
+    session::{self, Session},
+    store::InvoiceRecord,
+};
 
 /// A payer, by the session of one invoice.
 #[derive(Clone, Debug)]
@@ -95,19 +59,39 @@ impl FromRequestParts<App> for Payor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let (Some(token), Some(signature)) = (header("x-session-token"), header("x-signature")) else {
-            return Err(ApiError::SessionInvalid);
-        };
+        let (token, signature) = session_headers(parts)?;
         let session = session::open(app, token, signature).await?;
-        let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        // Some clients say which invoice they mean; the session alone decides.
-        if let Some(named) = parameters.get("invoice_id")
-            && named.parse() != Ok(session.invoice.id)
-        {
-            return Err(ApiError::ForeignInvoice);
-        }
+        check_named_invoice(parts, session.invoice.id)?;
         Ok(Self(session))
+    }
+}
+
+/// A payer who only asks how the invoice stands.
+#[derive(Clone, Copy, Debug)]
+pub struct PollingPayor(pub Polled);
+
+impl FromRequestParts<App> for PollingPayor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let (token, signature) = session_headers(parts)?;
+        let polled = session::poll(app, token, signature).await?;
+        check_named_invoice(parts, polled.invoice)?;
+        Ok(Self(polled))
+    }
+}
+
+fn session_headers(parts: &Parts) -> Result<(&str, &str), ApiError> {
+    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    header("x-session-token").zip(header("x-signature")).ok_or(ApiError::SessionInvalid)
+}
+
+/// Some clients say which invoice they mean; the session alone decides.
+fn check_named_invoice(parts: &Parts, invoice: InvoiceId) -> Result<(), ApiError> {
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    match parameters.get("invoice_id") {
+        Some(named) if named.parse() != Ok(invoice) => Err(ApiError::ForeignInvoice),
+        _ => Ok(()),
     }
 }
 
@@ -119,9 +103,83 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let header = parts.headers.get("idempotency-key").ok_or(ApiError::IdempotencyKeyMissing)?;
+        Self::of(&parts.headers)?.ok_or(ApiError::IdempotencyKeyMissing)
+    }
+}
+
+/// Where a request need not have a name.
+impl<S: Sync> OptionalFromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, ApiError> {
+        Self::of(&parts.headers)
+    }
+}
+
+impl IdempotencyKey {
+    fn of(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
+        let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
         let key = header.to_str().ok().and_then(|text| idempotency::IdempotencyKey::parse(text).ok());
-        key.map(Self).ok_or(ApiError::IdempotencyKeyInvalid)
+        key.map(|key| Some(Self(key))).ok_or(ApiError::IdempotencyKeyInvalid)
+    }
+}
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![idempotency_key(Required::True)]
+    }
+}
+
+/// Describes an [`IdempotencyKey`] that need not be there.
+pub struct OptionalIdempotencyKey;
+
+impl IntoParams for OptionalIdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![idempotency_key(Required::False)]
+    }
+}
+
+fn idempotency_key(required: Required) -> Parameter {
+    let uuid = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some(
+            "Your name for this request, a version 4 UUID. The same request with the same key is done once, and \
+             answered alike for 30 days.",
+        ))
+        .schema(Some(uuid))
+        .build()
+}
+
+/// An id in a path, which is a UUID.
+pub fn path_uuid(name: &str, description: &str) -> Vec<Parameter> {
+    let uuid = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".to_owned())));
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(uuid));
+    vec![parameter.build()]
+}
+
+/// The merchant's name for this request, which it may do without if `invoices.require_idempotency_key` is off.
+#[derive(Clone, Copy, Debug)]
+pub struct CreationKey(pub Option<idempotency::IdempotencyKey>);
+
+impl FromRequestParts<App> for CreationKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match IdempotencyKey::of(&parts.headers)? {
+            Some(IdempotencyKey(key)) => Ok(Self(Some(key))),
+            None if app.config.invoices.require_idempotency_key => Err(ApiError::IdempotencyKeyMissing),
+            None => Ok(Self(None)),
+        }
     }
 }
 
@@ -133,8 +191,48 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedInvoice {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
+        let id = path_text(parts, state).await.and_then(|text| text.parse().ok());
         id.map(Self).ok_or_else(|| invalid("invoice_id", "invoice_id must be a UUID"))
+    }
+}
+
+impl IntoParams for NamedInvoice {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        path_uuid("invoice_id", "The id of an invoice.")
+    }
+}
+
+/// What every call of a payer may have in its query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct SessionInvoice {
+    /// The invoice you think the session is for; the request is refused if it is for another.
+    #[param(format = "uuid")]
+    invoice_id: Option<String>,
+}
+
+async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
+    let path: Result<Path<String>, _> = <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await;
+    path.ok().map(|Path(text)| text)
+}
+
+/// The API key a path names by its id; what is no id at all is as absent as the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedApiKey(pub ApiKeyId);
+
+impl IntoParams for NamedApiKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        path_uuid("key_id", "The id of a key, not the key.")
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedApiKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id = path_text(parts, state).await.and_then(|text| text.parse().ok());
+        id.map(Self).ok_or(ApiError::ApiKeyNotFound)
     }
 }
 
@@ -187,9 +285,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Reads a body of at most the configured size.
+/// Reads a JSON body where there may be none.
+pub async fn optional_json<S: Send + Sync, T: DeserializeOwned>(
+    request: Request,
+    state: &S,
+) -> Result<Option<T>, ApiError> {
+    let is_json = is_json(request.headers());
+    let bytes = read_body(request, state).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if is_json { parse_json(&bytes).map(Some) } else { Err(ApiError::UnsupportedMediaType) }
+}
+
+/// Reads a body of at most the configured size, for at most the configured time.
 pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
+    let patience = request.extensions().get::<BodyPatience>().map_or(Duration::MAX, |&BodyPatience(patience)| patience);
+    let read = tokio::time::timeout(patience, Bytes::from_request(request, state));
+    let read = read.await.map_err(|_elapsed| ApiError::BodyTimeout)?;
+    read.map_err(|rejection| {
         if rejection.status() == ApiError::BodyTooLarge.status() {
             ApiError::BodyTooLarge
         } else {
@@ -295,20 +409,6 @@ mod tests {
             let parsed = parse_json::<CreateInvoiceRequest>(text.as_bytes());
             assert!(matches!(&parsed, Err(ApiError::Invalid { field, .. }) if field == "body"), "{text}: {parsed:?}");
         }
-    }
-
-    #[test]
-    fn keys_come_in_their_own_header_or_as_bearer() {
-        let key = |name: &'static str, value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_static(value));
-            api_key(&headers).map(str::to_owned).ok()
-        };
-        assert_eq!(key("x-api-key", "pk_1").as_deref(), Some("pk_1"));
-        assert_eq!(key("authorization", "Bearer pk_1").as_deref(), Some("pk_1"));
-        assert_eq!(key("authorization", "bearer pk_1").as_deref(), Some("pk_1"));
-        assert_eq!(key("authorization", "Basic cGs="), None);
-        assert_eq!(key("authorization", "pk_1"), None);
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! Databases that an earlier version has filled.
+
+use domain::{
+    access::{KeyLife, Rights, Scope},
+    id::{EventId, InvoiceId, MerchantId},
+    signature::CredentialHash,
+    time::{UnixMillis, UnixSeconds},
+};
+use sqlx::{AnyConnection, Connection, Executor, Row, migrate::Migrator};
+
+use super::{ApiKeyRecord, NewEvent, Store};
+use crate::testing::TempDir;
+
+/// What the first version wrote: a merchant with an API key and an endpoint, an event that is owed to it, one that arrived, one
+/// without a number, and one that is gone.
+const ROWS: &str = "
+    INSERT INTO merchants (name, email, evm_wallet, recovery_code, frame_origins, next_invoice_sequence, created_at)
+        VALUES ('Shop', 'a@b.example', '0x1111111111111111111111111111111111111111', 'aa', '[]', 1, 5);
+    INSERT INTO api_keys (merchant_id, key_id, name, hash, hint, created_at, last_used_at, revoked_at) VALUES
+        (1, '22222222-2222-4222-8222-222222222222', 'till',
+            '0101010101010101010101010101010101010101010101010101010101010101', 'abcd', 6, 8, NULL);
+    INSERT INTO webhook_endpoints (merchant_id, endpoint_id, url, secret, created_at)
+        VALUES (1, '11111111-1111-4111-8111-111111111111', 'https://shop.example/hook', 'whsec_old', 7);
+    INSERT INTO events (merchant_id, invoice_id, event_type, environment, object, previous_attributes, request_id,
+        idempotency_key, created_ms, sequence) VALUES
+        (1, '00000000-0000-4000-8000-000000000001', 'invoice.created', 'devnet', '{\"n\":1}', NULL, 'req_1', 'key', 10, 1),
+        (1, '00000000-0000-4000-8000-000000000001', 'invoice.updated', 'devnet', '{\"n\":2}', '{\"n\":1}', NULL, NULL, 11, 2),
+        (1, '00000000-0000-4000-8000-000000000001', 'invoice.updated', 'devnet', '{\"n\":3}', NULL, NULL, NULL, 12, NULL),
+        (1, '00000000-0000-4000-8000-000000000001', 'invoice.updated', 'devnet', '{\"n\":4}', NULL, NULL, NULL, 13, NULL);
+    INSERT INTO deliveries (merchant_id, endpoint_id, event_key, invoice_id, state, attempts, due_ms, first_tried_ms,
+        last_status, last_error, created_ms) VALUES
+        (1, '11111111-1111-4111-8111-111111111111', 1, '00000000-0000-4000-8000-000000000001', 'delivered', 1, NULL, 10, 200, NULL, 10),
+        (1, '11111111-1111-4111-8111-111111111111', 2, '00000000-0000-4000-8000-000000000001', 'pending', 2, 20, 11, 500, 'no', 11);
+    DELETE FROM events WHERE event_key = 4;
+    UPDATE counters SET value = 2 WHERE name = 'events';";
+
+async fn fill(url: &str, all: &Migrator) {
+    sqlx::any::install_default_drivers();
+    let first = all.iter().filter(|migration| migration.version == 1).cloned().collect();
+    let mut connection = AnyConnection::connect(url).await.unwrap();
+    Migrator::with_migrations(first).run(&mut connection).await.unwrap();
+    connection.execute(ROWS).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+async fn everything_is_still_there(store: &Store, indexes: &'static str) {
+    let (merchant, invoice) = (MerchantId(1), "00000000-0000-4000-8000-000000000001".parse::<InvoiceId>().unwrap());
+    let mut reader = store.reader().await.unwrap();
+    let mut tx = reader.tx();
+    let events = tx.events_of_invoice(merchant, invoice, 0, 10).await.unwrap();
+    let shown: Vec<_> = events.iter().map(|event| (event.id, event.object.as_str())).collect();
+    let id = |created, sequence| EventId { created: UnixMillis(created), sequence };
+    assert_eq!(shown, [(id(10, 1), "{\"n\":1}"), (id(11, 2), "{\"n\":2}")]);
+    assert_eq!((events[0].request_id.as_deref(), events[0].idempotency_key.as_deref()), (Some("req_1"), Some("key")));
+    assert_eq!((events[1].previous_attributes.as_deref(), events[1].invoice), (Some("{\"n\":1}"), Some(invoice)));
+    let found = tx.connection.fetch_one(indexes).await.unwrap();
+    assert_eq!(found.get::<i64, _>(0), 12, "no index was lost");
+
+    let claimed = store
+        .write(|tx| {
+            Box::pin(async move {
+                // The next event, of no invoice, gets a key that no event had before.
+                tx.append_event(&NewEvent {
+                    merchant: MerchantId(1),
+                    invoice: None,
+                    event_type: "test.ping",
+                    environment: wire::Environment::Devnet,
+                    object: "{\"n\":5}".to_owned(),
+                    previous_attributes: None,
+                    request_id: None,
+                    idempotency_key: None,
+                    created: UnixMillis(14),
+                })
+                .await?;
+                tx.number_events(10).await?;
+                let row = tx.connection.fetch_one("SELECT MAX(event_key) FROM events").await?;
+                assert_eq!(row.get::<i64, _>(0), 5);
+                tx.claim_deliveries(UnixMillis(30), UnixMillis(90), 10, &[]).await
+            })
+        })
+        .await
+        .unwrap();
+    let shown: Vec<_> = claimed
+        .iter()
+        .map(|due| (due.event.id.sequence, due.attempts, due.endpoint.url.as_str(), due.endpoint.secret.as_str()))
+        .collect();
+    let url = "https://shop.example/hook";
+    assert_eq!(shown, [(4, 0, url, "whsec_old"), (2, 2, url, "whsec_old")]);
+    assert_eq!((claimed[0].event.invoice, claimed[1].event.invoice), (None, Some(invoice)));
+}
+
+async fn its_key_opens_what_it_opened(store: &Store) {
+    let hash = CredentialHash::from_hex(&"01".repeat(32)).unwrap();
+    let key = store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap();
+    let expected = ApiKeyRecord {
+        merchant: MerchantId(1),
+        id: "22222222-2222-4222-8222-222222222222".parse().unwrap(),
+        name: "till".to_owned(),
+        hash,
+        hint: "abcd".to_owned(),
+        scope: Scope::Merchant,
+        environment: None,
+        rights: Rights::DEFAULT,
+        life: KeyLife::default(),
+        revoked_reason: None,
+        created_at: UnixSeconds(6),
+        last_used_at: Some(UnixSeconds(8)),
+    };
+    assert_eq!(key, expected);
+}
+
+const INDEXES: &str = "('events_by_sequence', 'events_unnumbered', 'events_by_invoice', 'events_by_merchant',
+    'deliveries_due', 'deliveries_in_order', 'deliveries_owed', 'deliveries_exhausted', 'deliveries_settled',
+    'webhook_endpoints_by_role', 'webhook_endpoints_by_id', 'webhook_endpoints_deleted')";
+
+#[tokio::test]
+async fn a_file_of_the_first_version_keeps_all_it_holds() {
+    let dir = TempDir::new();
+    let url = format!("sqlite:{}?mode=rwc", dir.path().join("test.db").display());
+    fill(&url, &sqlx::migrate!("migrations/sqlite")).await;
+    let (store, _writer) = Store::open(&url).await.unwrap();
+    let indexes = format!("SELECT COUNT(*) FROM sqlite_master WHERE type = 'index' AND name IN {INDEXES}");
+    everything_is_still_there(&store, indexes.leak()).await;
+    its_key_opens_what_it_opened(&store).await;
+}
+
+#[tokio::test]
+async fn a_postgres_database_of_the_first_version_keeps_all_it_holds() {
+    let url = postgres_cluster::new_database();
+    fill(&url, &sqlx::migrate!("migrations/postgres")).await;
+    let (store, _writer) = Store::open(&url).await.unwrap();
+    let indexes = format!("SELECT COUNT(*) FROM pg_indexes WHERE indexname IN {INDEXES}");
+    everything_is_still_there(&store, indexes.leak()).await;
+    its_key_opens_what_it_opened(&store).await;
+}
