@@ -16,6 +16,7 @@ use crate::{
     invoicing::{CancelError, CreateError, QuoteError},
     keys::IssueError,
     limits::Policy,
+    merchants::{RpcEndpointError, TokenError, WalletError},
     session::SessionError,
     store::StoreError,
 };
@@ -93,6 +94,26 @@ pub enum ApiError {
     TokenNotAvailable {
         field: &'static str,
     },
+    TokenNotFound,
+    /// There is no such network, or this server does not have it.
+    UnknownNetwork {
+        field: String,
+    },
+    MerchantNotFound,
+    WalletNotFound,
+    WalletChangePending,
+    WalletChangeTooLate,
+    /// The devnet server was asked for real money.
+    MainnetNotEnabled,
+    /// The mainnet server was asked for test money.
+    EnvironmentFixed,
+    RpcEndpointNotFound,
+    RpcEndpointExists,
+    RpcEndpointLimit,
+    /// The endpoint is not on the network's chain, or does not answer as a node does.
+    RpcEndpointUnfit(String),
+    /// The operator's own endpoints do not answer.
+    NetworkUnreachable,
     NetworkLocked,
     InvoiceExpired,
     InvoiceAlreadyPaid,
@@ -186,6 +207,19 @@ impl ApiError {
             Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED"),
             Self::TokenNotAvailable { .. } => (StatusCode::BAD_REQUEST, "TOKEN_NOT_AVAILABLE"),
+            Self::TokenNotFound => (StatusCode::NOT_FOUND, "TOKEN_NOT_FOUND"),
+            Self::UnknownNetwork { .. } => (StatusCode::BAD_REQUEST, "UNKNOWN_NETWORK"),
+            Self::MerchantNotFound => (StatusCode::NOT_FOUND, "MERCHANT_NOT_FOUND"),
+            Self::WalletNotFound => (StatusCode::NOT_FOUND, "WALLET_NOT_FOUND"),
+            Self::WalletChangePending => (StatusCode::CONFLICT, "WALLET_CHANGE_PENDING"),
+            Self::WalletChangeTooLate => (StatusCode::CONFLICT, "WALLET_CHANGE_TOO_LATE"),
+            Self::MainnetNotEnabled => (StatusCode::FORBIDDEN, "MAINNET_NOT_ENABLED"),
+            Self::EnvironmentFixed => (StatusCode::CONFLICT, "ENVIRONMENT_FIXED"),
+            Self::RpcEndpointNotFound => (StatusCode::NOT_FOUND, "RPC_ENDPOINT_NOT_FOUND"),
+            Self::RpcEndpointExists => (StatusCode::CONFLICT, "RPC_ENDPOINT_EXISTS"),
+            Self::RpcEndpointLimit => (StatusCode::CONFLICT, "RPC_ENDPOINT_LIMIT"),
+            Self::RpcEndpointUnfit(_) => (StatusCode::BAD_REQUEST, "RPC_ENDPOINT_UNFIT"),
+            Self::NetworkUnreachable => (StatusCode::SERVICE_UNAVAILABLE, "NETWORK_UNREACHABLE"),
             Self::NetworkLocked => (StatusCode::BAD_REQUEST, "NETWORK_LOCKED"),
             Self::InvoiceExpired => (StatusCode::GONE, "INVOICE_EXPIRED"),
             Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
@@ -264,6 +298,29 @@ impl ApiError {
             Self::StreamTokenExpired => "this stream token has expired",
             Self::UpgradeRequired => "this address speaks WebSocket only",
             Self::TokenNotAvailable { .. } => "this token is not available on this network",
+            Self::TokenNotFound => "there is no such token",
+            Self::UnknownNetwork { field } => {
+                return format!(
+                    "{field} is no network of this server; GET /api/v1/merchant/networks lists those it has"
+                );
+            }
+            Self::MerchantNotFound => "there is no such merchant",
+            Self::WalletNotFound => "there is no such wallet",
+            Self::WalletChangePending => "another change of wallets is scheduled; cancel it first",
+            Self::WalletChangeTooLate => "this wallet is or was in force; only a scheduled change can be canceled",
+            Self::MainnetNotEnabled => {
+                "this server is a devnet server, by its configuration; real money needs a server of its own"
+            }
+            Self::EnvironmentFixed => {
+                "this server is a mainnet server, by its configuration; test money needs a server of its own"
+            }
+            Self::RpcEndpointNotFound => "there is no such RPC endpoint",
+            Self::RpcEndpointExists => "this network has this RPC endpoint already",
+            Self::RpcEndpointLimit => "this network has as many added RPC endpoints as it may have",
+            Self::RpcEndpointUnfit(problem) => return format!("the endpoint at rpc_url {problem}"),
+            Self::NetworkUnreachable => {
+                "the server's own nodes of this network do not answer, so there is nothing to compare with; try again"
+            }
             Self::NetworkLocked => "the first payment decided network and token; the rest must be paid in the same",
             Self::InvoiceExpired => "this invoice has expired",
             Self::InvoiceAlreadyPaid => "this invoice is already paid",
@@ -313,7 +370,10 @@ impl ApiError {
             Self::SessionInvalid => Some("x-session-token"),
             Self::ForeignInvoice => Some("invoice_id"),
             Self::StreamTokenInvalid | Self::StreamTokenExpired => Some("token"),
-            Self::NetworkLocked => Some("network"),
+            Self::NetworkLocked | Self::NetworkUnreachable => Some("network"),
+            Self::UnknownNetwork { field } => Some(field),
+            Self::RpcEndpointExists | Self::RpcEndpointUnfit(_) => Some("rpc_url"),
+            Self::MainnetNotEnabled | Self::EnvironmentFixed => Some("environment"),
             Self::ApiKeyNotFound
             | Self::ApiKeyLimit { .. }
             | Self::NotFound
@@ -327,6 +387,13 @@ impl ApiError {
             | Self::HeadersTooLarge
             | Self::InvoiceNotFound
             | Self::EventNotFound
+            | Self::TokenNotFound
+            | Self::MerchantNotFound
+            | Self::WalletNotFound
+            | Self::WalletChangePending
+            | Self::WalletChangeTooLate
+            | Self::RpcEndpointNotFound
+            | Self::RpcEndpointLimit
             | Self::SessionExpired
             | Self::UpgradeRequired
             | Self::InvoiceExpired
@@ -410,6 +477,45 @@ impl From<CancelError> for ApiError {
             CancelError::Ended(status) => Self::ended(status),
             CancelError::MoneyArrives => Self::InvoiceHasPayments,
             CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NoSuchToken(_) => Self::TokenNotFound,
+            TokenError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<WalletError> for ApiError {
+    fn from(error: WalletError) -> Self {
+        match error {
+            WalletError::NoSuchMerchant(_) => Self::MerchantNotFound,
+            WalletError::NoSuchWallet => Self::WalletNotFound,
+            WalletError::Pending => Self::WalletChangePending,
+            WalletError::TookEffect => Self::WalletChangeTooLate,
+            WalletError::InForce | WalletError::DepositAddress => {
+                invalid("wallet_address", format!("wallet_address: {error}"))
+            }
+            WalletError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RpcEndpointError> for ApiError {
+    fn from(error: RpcEndpointError) -> Self {
+        match error {
+            RpcEndpointError::NoSuchNetwork(_) => Self::UnknownNetwork { field: "network".to_owned() },
+            RpcEndpointError::Url | RpcEndpointError::Refused(_) => invalid("rpc_url", format!("rpc_url {error}")),
+            RpcEndpointError::Unfit(problem) => Self::RpcEndpointUnfit(problem.to_string()),
+            RpcEndpointError::NothingToCompareWith => Self::NetworkUnreachable,
+            RpcEndpointError::Exists => Self::RpcEndpointExists,
+            RpcEndpointError::TooMany => Self::RpcEndpointLimit,
+            RpcEndpointError::NoSuchEndpoint => Self::RpcEndpointNotFound,
+            RpcEndpointError::Store(error) => error.into(),
         }
     }
 }

@@ -8,9 +8,14 @@ mod invoice_totals;
 mod invoices;
 mod keys;
 mod limits;
+mod networks;
 mod page;
 mod payments;
+mod rpc_endpoints;
+mod settings;
 mod streams;
+mod tokens;
+mod wallets;
 
 use alloy_primitives::Address;
 use axum::{
