@@ -9,7 +9,7 @@ use crate::{
     chains::{AddedEndpoints, Outages},
     clock::Clock,
     config::Config,
-    events::Hub,
+    events::{Hub, OpenAccess},
     limits::RateLimits,
     merchants,
     nodes::Living,
@@ -39,8 +39,10 @@ pub struct App {
     pub added_endpoints: AddedEndpoints,
     /// What tokens cost.
     pub prices: Prices,
-    /// Who follows which invoice on this node.
+    /// Who follows which invoice or merchant on this node.
     pub hub: Arc<Hub>,
+    /// Which keys and tokens hold streams of this node open.
+    pub access: Arc<OpenAccess>,
     /// How many requests callers may make, and have made.
     pub limits: Arc<RateLimits>,
     /// What payment URLs start with, without a slash at the end.
@@ -82,6 +84,7 @@ impl App {
             store,
             secrets: secrets.into(),
             hub: Arc::default(),
+            access: Arc::default(),
             public_url: public_url.trim_end_matches('/').into(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -6,6 +6,7 @@ use crate::{Environment, money::PlainNumber, payor::TokenType};
 
 /// The rule by which a merchant takes tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptancePolicy {
     /// Every token of this server, also those it gets later.
@@ -18,6 +19,7 @@ pub enum AcceptancePolicy {
 
 /// What a token costs, for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct TokenPrice {
     /// Dollars for one whole token.
     pub usd: PlainNumber,
@@ -29,6 +31,7 @@ pub struct TokenPrice {
 
 /// A token of this server, as one merchant has set it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct MerchantToken {
     pub id: i64,
     pub token_symbol: String,
@@ -56,6 +59,7 @@ pub struct MerchantToken {
 
 /// The answer to `GET /api/v1/merchant/tokens`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct TokenList {
     pub acceptance_policy: AcceptancePolicy,
     pub environment: Environment,
@@ -64,6 +68,7 @@ pub struct TokenList {
 
 /// The answer to `GET /api/v1/merchant/tokens/search`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct TokenPage {
     pub acceptance_policy: AcceptancePolicy,
     pub environment: Environment,
@@ -76,12 +81,15 @@ pub struct TokenPage {
 
 /// The body of `POST /api/v1/merchant/tokens/{tokenId}/block`; without a body the token is blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct BlockTokenRequest {
+    /// False takes the token again.
     pub blocked: bool,
 }
 
 /// The answer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct TokenBlocked {
     pub success: bool,
     pub blocked: bool,
@@ -89,12 +97,15 @@ pub struct TokenBlocked {
 
 /// The body of `PUT /api/v1/merchant/networks`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct SelectNetworksRequest {
+    /// Names of networks of this server.
     pub networks: Vec<String>,
 }
 
 /// A network of this server, as one merchant has set it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct MerchantNetwork {
     pub network: String,
     pub title: String,
@@ -110,6 +121,7 @@ pub struct MerchantNetwork {
 
 /// The answer to `GET` and `PUT /api/v1/merchant/networks`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct NetworkSelection {
     pub acceptance_policy: AcceptancePolicy,
     /// The selected ones.
@@ -120,6 +132,7 @@ pub struct NetworkSelection {
 
 /// How a merchant would like to be paid out; this server always pays out in the token that was paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SettlementPreference {
     StablesOnly,
@@ -129,6 +142,7 @@ pub enum SettlementPreference {
 
 /// The settlement token in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct SelectedSettlementToken {
     pub id: i64,
     pub token_symbol: String,
@@ -143,6 +157,7 @@ pub struct SelectedSettlementToken {
 
 /// A settlement token that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct StableToken {
     pub id: i64,
     pub token_symbol: String,
@@ -157,6 +172,7 @@ pub struct StableToken {
 
 /// The answer to `GET /api/v1/merchant/settlement-preference`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct SettlementSettings {
     pub settlement_preference: SettlementPreference,
     pub description: String,
@@ -169,13 +185,16 @@ pub struct SettlementSettings {
 
 /// The body of `PUT /api/v1/merchant/settlement-token`; null is the server's own choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct ChooseSettlementRequest {
     #[serde(deserialize_with = "present")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(required = true))]
     pub settlement_token_id: Option<i64>,
 }
 
 /// A settlement token by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct SettlementToken {
     pub id: i64,
     pub token_symbol: String,
@@ -185,6 +204,7 @@ pub struct SettlementToken {
 
 /// The answer to `PUT /api/v1/merchant/settlement-token`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct SettlementChosen {
     pub success: bool,
     pub message: String,
@@ -196,6 +216,7 @@ pub struct SettlementChosen {
 
 /// Whether money goes to a wallet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WalletStatus {
     /// Invoices that are created now are paid to it.
@@ -208,7 +229,9 @@ pub enum WalletStatus {
 
 /// A merchant's wallet on one network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Wallet {
+    #[cfg_attr(not(target_arch = "wasm32"), schema(format = "uuid"))]
     pub id: String,
     pub address: String,
     /// Always `non_custodial`: this server holds no key to it.
@@ -224,6 +247,7 @@ pub struct Wallet {
 
 /// The wallets of one network. `GET /api/v1/merchant/wallets` answers with a list of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct NetworkWallets {
     pub network: String,
     /// All networks that share these wallets, this one included: one EVM wallet serves all EVM networks.
@@ -233,13 +257,17 @@ pub struct NetworkWallets {
 
 /// The body of `POST /api/v1/merchant/wallets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct ChangeWalletRequest {
+    /// As in `base`; the wallet is for all networks of its kind.
     pub network: String,
+    /// 0x and 40 hex digits, with a good checksum or in lower case.
     pub wallet_address: String,
 }
 
 /// What became of a change of wallets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WalletChangeStatus {
     Scheduled,
@@ -249,10 +277,12 @@ pub enum WalletChangeStatus {
 
 /// A change of wallets: the answer to scheduling or canceling one, and what its events tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct WalletChange {
     /// Always `wallet_change`.
     pub object: String,
     /// The id of the new wallet.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(format = "uuid"))]
     pub id: String,
     pub merchant_id: i64,
     pub status: WalletChangeStatus,
@@ -269,13 +299,17 @@ pub struct WalletChange {
 
 /// The body of `PUT /api/v1/merchant/payment-return-url`; null clears it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct ReturnUrlRequest {
     #[serde(deserialize_with = "present")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(required = true))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(max_length = 2048, pattern = "^https://"))]
     pub payment_return_url: Option<String>,
 }
 
 /// The answer to `GET` and `PUT /api/v1/merchant/payment-return-url`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct ReturnUrl {
     pub payment_return_url: Option<String>,
     pub payment_return_url_enabled: bool,
@@ -283,6 +317,7 @@ pub struct ReturnUrl {
 
 /// The answer to `GET /api/v1/user/mainnet-access/status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct MainnetAccess {
     pub has_mainnet_access: bool,
     pub current_environment: Environment,
@@ -290,6 +325,7 @@ pub struct MainnetAccess {
 
 /// The body of `POST /api/v1/user/mainnet-access/activate`; it may be left out.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct ActivateMainnetRequest {
     #[serde(default)]
     pub access_key: Option<String>,
@@ -297,6 +333,7 @@ pub struct ActivateMainnetRequest {
 
 /// The answer to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct MainnetActivated {
     pub success: bool,
     pub message: String,
@@ -304,12 +341,14 @@ pub struct MainnetActivated {
 
 /// The body of `PUT /api/v1/user/environment`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct ChooseEnvironmentRequest {
     pub environment: Environment,
 }
 
 /// The answer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct EnvironmentChosen {
     pub success: bool,
     pub environment: Environment,
@@ -318,16 +357,22 @@ pub struct EnvironmentChosen {
 
 /// The body of `POST /api/v1/merchant/rpc`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct AddRpcEndpointRequest {
+    /// As in `base`.
     pub network: String,
+    /// An https URL at a public address.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(max_length = 2048))]
     pub rpc_url: String,
 }
 
 /// A node that was added beside the operator's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct RpcEndpoint {
     /// Always `rpc_endpoint`.
     pub object: String,
+    #[cfg_attr(not(target_arch = "wasm32"), schema(format = "uuid"))]
     pub id: String,
     pub network: String,
     pub chain_id: Option<u64>,
@@ -339,6 +384,7 @@ pub struct RpcEndpoint {
 
 /// The answer to `GET /api/v1/merchant/rpc`, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct RpcEndpointList {
     /// Always `list`.
     pub object: String,
@@ -348,6 +394,7 @@ pub struct RpcEndpointList {
 
 /// The answer to a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Removed {
     pub success: bool,
 }

@@ -3,6 +3,8 @@
 //! A promise is an async function that is given an empty store. An engine says how it is opened and
 //! gets a test of every promise; see the end of the file.
 
+mod streams;
+
 use alloy_primitives::{Address, B256};
 use domain::{
     access::{KeyLife, KeyStatus, Right, Rights, Scope},
@@ -21,6 +23,13 @@ use futures_util::{
 };
 use wire::Environment;
 
+use self::streams::{
+    a_credential_opens_streams_until_it_is_revoked_suspended_or_over, a_list_of_some_kinds_is_one_list,
+    a_merchant_s_stream_token_reads_back_until_it_is_forgotten,
+    an_event_is_kept_for_as_long_as_a_webhook_of_it_is_owed,
+    events_of_a_time_are_found_whatever_order_they_were_numbered_in,
+    old_events_are_removed_in_steps_and_it_is_known_up_to_where, the_log_is_followed_in_parts_that_leave_out_nothing,
+};
 use super::{
     BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes,
     IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part,
@@ -1017,7 +1026,13 @@ async fn the_log_is_listed_from_either_side_of_an_event(store: Store) {
     let list = async |types: &[EventTypes], part, limit| {
         let created = CreatedBetween { from: Some(NOW_MS), to: Some(NOW_MS) };
         let environment = Some(Environment::Devnet);
-        let filter = EventFilter { types: types.to_vec(), invoice: Some(invoice.id), environment, created };
+        let filter = EventFilter {
+            types: types.to_vec(),
+            invoice: Some(invoice.id),
+            environment,
+            created,
+            ..EventFilter::default()
+        };
         let mut reader = store.reader().await.unwrap();
         let (events, has_more) = reader.tx().event_list(merchant, &filter, part, limit).await.unwrap();
         (events.into_iter().map(|event| event.id.sequence).collect::<Vec<_>>(), has_more)
@@ -1238,7 +1253,7 @@ async fn a_stream_token_opens_its_stream_until_it_is_forgotten(store: Store) {
     let read = async |hash| store.reader().await.unwrap().tx().stream_session(hash).await.unwrap();
     assert_eq!(read(old).await, Some(session(UnixSeconds(99))));
     assert_eq!(read(CredentialHash::of("other")).await, None);
-    let forgotten = store.does(|tx| Box::pin(async move { tx.forget_stream_tokens(UnixSeconds(100)).await })).await;
+    let forgotten = store.does(|tx| Box::pin(async move { tx.forget_stream_tokens(UnixSeconds(100), 9).await })).await;
     assert_eq!(forgotten, 1);
     assert_eq!((read(old).await, read(new).await), (None, Some(session(UnixSeconds(100)))));
 }
@@ -1524,6 +1539,13 @@ macro_rules! store_contract {
             an_event_that_keeps_failing_is_passed_after_a_minute,
             a_failing_event_holds_back_no_other_invoice,
             a_stream_token_opens_its_stream_until_it_is_forgotten,
+            the_log_is_followed_in_parts_that_leave_out_nothing,
+            a_list_of_some_kinds_is_one_list,
+            events_of_a_time_are_found_whatever_order_they_were_numbered_in,
+            old_events_are_removed_in_steps_and_it_is_known_up_to_where,
+            an_event_is_kept_for_as_long_as_a_webhook_of_it_is_owed,
+            a_merchant_s_stream_token_reads_back_until_it_is_forgotten,
+            a_credential_opens_streams_until_it_is_revoked_suspended_or_over,
             of_an_invoice_s_stream_tokens_the_newest_are_kept,
             the_use_of_a_key_is_noted_once_in_a_while,
             a_key_is_revoked_once_and_for_good,

@@ -46,14 +46,14 @@ pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
 pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{DueDelivery, Endpoint};
-pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
+pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
 pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};
 pub use merchants::{MerchantRecord, NewMerchant, SettlementChoice};
 pub use quotes::QuoteRecord;
 pub use rpc_endpoints::RpcEndpointRecord;
-pub use stream_tokens::StreamSession;
+pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use transfers::{SweepRecord, TransferRecord};
 pub use wallets::WalletRecord;
 

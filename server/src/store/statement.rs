@@ -6,7 +6,7 @@ use sqlx::{Any, AssertSqlSafe, any::AnyArguments, query::Query};
 /// its parameters only.
 pub(super) struct Statement {
     text: String,
-    values: Vec<Value>,
+    pub(super) values: Vec<Value>,
 }
 
 pub(super) enum Value {

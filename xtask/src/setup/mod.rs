@@ -1,13 +1,14 @@
 //! Set-up: installs what a command needs and is not there, and says what, why and how far it is.
 //!
 //! A step asks first and installs only what is missing, so the second time costs less than a second. Nothing is
-//! installed into the checkout but `contracts/node_modules`.
+//! installed into the checkout but `contracts/node_modules` and `clients/typescript/node_modules`.
 
 mod apt;
 mod browser;
 mod cargo_tools;
 mod node;
 mod postgres;
+mod python;
 mod wasm;
 
 use std::{ffi::OsString, path::PathBuf, process::Command};
@@ -73,6 +74,8 @@ pub struct TestTools {
     pub browser: Browser,
     /// The folder with PostgreSQL's programs.
     pub postgres: PathBuf,
+    /// The program that tests the API against its description.
+    pub schemathesis: PathBuf,
 }
 
 /// For commands that build the page.
@@ -84,7 +87,7 @@ pub fn for_page(workspace: &Workspace) -> Result<PageTools> {
 pub fn for_demo(workspace: &Workspace) -> Result<PageTools> {
     let steps = &mut Steps::of(6);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
     Ok(page)
 }
 
@@ -92,7 +95,7 @@ pub fn for_demo(workspace: &Workspace) -> Result<PageTools> {
 pub fn for_browser(workspace: &Workspace) -> Result<BrowserTools> {
     let steps = &mut Steps::of(7);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     Ok(BrowserTools { page, browser })
 }
@@ -104,13 +107,15 @@ pub fn for_checks(workspace: &Workspace) -> Result<Deny> {
 
 /// For all tests.
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
-    let steps = &mut Steps::of(10);
+    let steps = &mut Steps::of(11);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
+    node::install_packages(workspace, &steps.next("TypeScript"), &node::CLIENT)?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     let postgres = postgres::find(&steps.next("PostgreSQL"))?;
-    Ok(TestTools { page, deny, browser, postgres })
+    let schemathesis = python::find(workspace, &steps.next("Schemathesis"))?;
+    Ok(TestTools { page, deny, browser, postgres, schemathesis })
 }
 
 fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {

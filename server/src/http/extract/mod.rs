@@ -18,6 +18,14 @@ use domain::{
 };
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ObjectBuilder, Required, SchemaFormat,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::Type,
+    },
+};
 
 use super::{
     error::{ApiError, invalid},
@@ -25,6 +33,7 @@ use super::{
 };
 use crate::{
     app::App,
+    events::Polled,
     invoicing::Case,
     session::{self, Session},
     store::InvoiceRecord,
@@ -50,19 +59,39 @@ impl FromRequestParts<App> for Payor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let (Some(token), Some(signature)) = (header("x-session-token"), header("x-signature")) else {
-            return Err(ApiError::SessionInvalid);
-        };
+        let (token, signature) = session_headers(parts)?;
         let session = session::open(app, token, signature).await?;
-        let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        // Some clients say which invoice they mean; the session alone decides.
-        if let Some(named) = parameters.get("invoice_id")
-            && named.parse() != Ok(session.invoice.id)
-        {
-            return Err(ApiError::ForeignInvoice);
-        }
+        check_named_invoice(parts, session.invoice.id)?;
         Ok(Self(session))
+    }
+}
+
+/// A payer who only asks how the invoice stands.
+#[derive(Clone, Copy, Debug)]
+pub struct PollingPayor(pub Polled);
+
+impl FromRequestParts<App> for PollingPayor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let (token, signature) = session_headers(parts)?;
+        let polled = session::poll(app, token, signature).await?;
+        check_named_invoice(parts, polled.invoice)?;
+        Ok(Self(polled))
+    }
+}
+
+fn session_headers(parts: &Parts) -> Result<(&str, &str), ApiError> {
+    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    header("x-session-token").zip(header("x-signature")).ok_or(ApiError::SessionInvalid)
+}
+
+/// Some clients say which invoice they mean; the session alone decides.
+fn check_named_invoice(parts: &Parts, invoice: InvoiceId) -> Result<(), ApiError> {
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    match parameters.get("invoice_id") {
+        Some(named) if named.parse() != Ok(invoice) => Err(ApiError::ForeignInvoice),
+        _ => Ok(()),
     }
 }
 
@@ -95,6 +124,49 @@ impl IdempotencyKey {
     }
 }
 
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![idempotency_key(Required::True)]
+    }
+}
+
+/// Describes an [`IdempotencyKey`] that need not be there.
+pub struct OptionalIdempotencyKey;
+
+impl IntoParams for OptionalIdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![idempotency_key(Required::False)]
+    }
+}
+
+fn idempotency_key(required: Required) -> Parameter {
+    let uuid = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some(
+            "Your name for this request, a version 4 UUID. The same request with the same key is done once, and \
+             answered alike for 30 days.",
+        ))
+        .schema(Some(uuid))
+        .build()
+}
+
+/// An id in a path, which is a UUID.
+pub fn path_uuid(name: &str, description: &str) -> Vec<Parameter> {
+    let uuid = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".to_owned())));
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(uuid));
+    vec![parameter.build()]
+}
+
 /// The merchant's name for this request, which it may do without if `invoices.require_idempotency_key` is off.
 #[derive(Clone, Copy, Debug)]
 pub struct CreationKey(pub Option<idempotency::IdempotencyKey>);
@@ -124,6 +196,22 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedInvoice {
     }
 }
 
+impl IntoParams for NamedInvoice {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        path_uuid("invoice_id", "The id of an invoice.")
+    }
+}
+
+/// What every call of a payer may have in its query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct SessionInvoice {
+    /// The invoice you think the session is for; the request is refused if it is for another.
+    #[param(format = "uuid")]
+    invoice_id: Option<String>,
+}
+
 async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
     let path: Result<Path<String>, _> = <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await;
     path.ok().map(|Path(text)| text)
@@ -132,6 +220,12 @@ async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<Strin
 /// The API key a path names by its id; what is no id at all is as absent as the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedApiKey(pub ApiKeyId);
+
+impl IntoParams for NamedApiKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        path_uuid("key_id", "The id of a key, not the key.")
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for NamedApiKey {
     type Rejection = ApiError;

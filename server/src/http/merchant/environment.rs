@@ -17,6 +17,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
+        error_codes::codes,
         extract::{
             JsonBody, Merchant, optional_json,
             rights::{ManageSettings, ReadInvoices},
@@ -25,6 +26,13 @@ use crate::{
 };
 
 /// Whether this server takes real money.
+#[utoipa::path(
+    get,
+    path = "/api/v1/user/mainnet-access/status",
+    tag = "Settings",
+    responses((status = 200, body = MainnetAccess)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []))
+)]
 pub async fn retrieve_mainnet_access(State(app): State<App>, _merchant: Merchant<ReadInvoices>) -> Json<MainnetAccess> {
     let current_environment = app.config.environment;
     let has_mainnet_access = current_environment == Environment::Mainnet;
@@ -32,6 +40,15 @@ pub async fn retrieve_mainnet_access(State(app): State<App>, _merchant: Merchant
 }
 
 /// Asks for real money; only the operator can say yes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/user/mainnet-access/activate",
+    tag = "Settings",
+    request_body = Option<ActivateMainnetRequest>,
+    responses((status = 200, body = MainnetActivated)),
+    security(("merchant_key" = ["settings"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![MAINNET_NOT_ENABLED])))
+)]
 pub async fn activate_mainnet_access(
     State(app): State<App>,
     _merchant: Merchant<ManageSettings>,
@@ -48,6 +65,15 @@ pub async fn activate_mainnet_access(
 }
 
 /// Asks for an environment; there is only the one.
+#[utoipa::path(
+    put,
+    path = "/api/v1/user/environment",
+    tag = "Settings",
+    request_body = ChooseEnvironmentRequest,
+    responses((status = 200, body = EnvironmentChosen)),
+    security(("merchant_key" = ["settings"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![MAINNET_NOT_ENABLED, ENVIRONMENT_FIXED])))
+)]
 pub async fn choose_environment(
     State(app): State<App>,
     _merchant: Merchant<ManageSettings>,

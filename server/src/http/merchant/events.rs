@@ -5,20 +5,51 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
 };
 use domain::id::{EventId, MerchantId};
+use utoipa::IntoParams;
 use wire::event::{Event, EventList, Wrapped};
 
-use super::filters::{self, AFTER, BEFORE, PageStart};
+use super::filters::{self, AFTER, BEFORE, PageParameters, PageStart};
 use crate::{
     app::App,
     events::to_wire,
     http::{
-        error::{ApiError, invalid},
+        error::ApiError,
+        error_codes::codes,
         extract::{Merchant, Parameters, rights::ReadInvoices},
     },
-    store::{EventFilter, EventPart, EventTypes, StoredEvent, Tx},
+    store::{EventFilter, EventPart, StoredEvent, Tx},
 };
 
+/// What [`filter`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+struct EventParameters {
+    /// A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`.
+    #[param(pattern = r"^([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)(,([a-z_]+(\.[a-z_]+)*(\.\*)?|\*))*$")]
+    r#type: Option<String>,
+    /// Only what happened to this invoice.
+    #[param(format = "uuid")]
+    invoice_id: Option<String>,
+    environment: Option<wire::Environment>,
+    /// From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`.
+    #[param(rename = "created[gte]")]
+    created_gte: Option<String>,
+    /// Up to this time and including it.
+    #[param(rename = "created[lte]")]
+    created_lte: Option<String>,
+}
+
 /// A merchant's events, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "Events",
+    params(PageParameters, EventParameters),
+    responses((status = 200, body = Wrapped<EventList>)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![INVALID_CURSOR])))
+)]
 pub async fn list_events(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -42,6 +73,15 @@ pub async fn list_events(
 }
 
 /// One event; what is no event's id at all is as absent as the rest.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{event_id}",
+    tag = "Events",
+    params(("event_id" = String, Path, description = "The id of an event.")),
+    responses((status = 200, body = Wrapped<Event>)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![EVENT_NOT_FOUND])))
+)]
 pub async fn retrieve_event(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -64,26 +104,11 @@ async fn cursor(tx: &mut Tx<'_>, merchant: MerchantId, field: &'static str, id: 
 }
 
 fn filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
-    let types = parameters.list("type").unwrap_or_default().into_iter().map(types).collect::<Option<Vec<_>>>();
-    let message = "type is a list of event types, as in invoice.updated, invoice.* or *";
-    let invoice = parameters.get("invoice_id").map(str::parse).transpose();
     Ok(EventFilter {
-        types: types.ok_or_else(|| invalid("type", message))?,
-        invoice: invoice.map_err(|_| invalid("invoice_id", "invoice_id must be a UUID"))?,
+        types: filters::event_types(parameters, "type")?,
+        invoice: filters::invoice_id(parameters)?,
         environment: filters::environment(parameters)?,
         created: filters::created_between(parameters, ["created[gte]", "created[lte]"])?,
+        ..EventFilter::default()
     })
-}
-
-/// Reads a type, or all types below one where it ends in a star.
-fn types(text: &str) -> Option<EventTypes> {
-    let is_name = |text: &str| {
-        text.split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
-    };
-    match text.strip_suffix('*') {
-        Some("") => Some(EventTypes::All),
-        Some(below) => is_name(below.strip_suffix('.')?).then(|| EventTypes::Below(below.to_owned())),
-        None => is_name(text).then(|| EventTypes::One(text.to_owned())),
-    }
 }

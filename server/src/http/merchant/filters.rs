@@ -2,9 +2,11 @@
 
 use alloy_primitives::Address;
 use domain::{
+    id::InvoiceId,
     invoice::InvoiceStatus,
     time::{UnixMillis, UnixSeconds},
 };
+use utoipa::IntoParams;
 use wire::{Environment, time::parse_epoch_seconds};
 
 use crate::{
@@ -12,12 +14,73 @@ use crate::{
         error::{ApiError, invalid},
         extract::Parameters,
     },
-    store::{CreatedBetween, InvoiceFilter},
+    store::{CreatedBetween, EventTypes, InvoiceFilter},
 };
 
 const DEFAULT_LIMIT: usize = 10;
 const MOST_ITEMS: usize = 100;
 const MOST_CHARACTERS: usize = 255;
+const MOST_EVENT_TYPES: usize = 32;
+
+/// Which part of a list is wanted.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct PageParameters {
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 100, default = 10)]
+    limit: Option<i32>,
+    /// The id of an item; the page begins with the next older one.
+    starting_after: Option<String>,
+    /// The id of an item; the page ends with the next newer one. Not together with `starting_after`.
+    ending_before: Option<String>,
+}
+
+/// The older way to ask for a part of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct PageNumberParameter {
+    /// The number of the page, from 1, instead of a cursor; the answer then has `items`, `total` and `page` too.
+    #[param(minimum = 1)]
+    page: Option<u32>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct CustomerParameter {
+    /// Your name for the customer.
+    #[param(min_length = 1, max_length = 255)]
+    customer_id: Option<String>,
+}
+
+/// What [`invoices`] reads, but for the customer.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct InvoiceParameters {
+    /// A list with commas of `unpaid`, `underpaid`, `paid`, `expired` and `canceled`, or `all`. The older `pending`
+    /// means the first two, `failed` the last two.
+    #[param(
+        pattern = "^(unpaid|underpaid|paid|expired|canceled|all|pending|failed)(,(unpaid|underpaid|paid|expired|canceled|all|pending|failed))*$"
+    )]
+    status: Option<String>,
+    /// A list with commas of `standard` and `commerce`; this server has no others than `standard`.
+    #[param(pattern = "^(standard|commerce)(,(standard|commerce))*$")]
+    invoice_type: Option<String>,
+    environment: Option<Environment>,
+    /// From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`.
+    created_gte: Option<String>,
+    /// Up to this time and including it.
+    created_lte: Option<String>,
+    /// Invoices that this wallet paid first.
+    #[param(min_length = 1, max_length = 255)]
+    payer_wallet_address: Option<String>,
+    /// The network of that payment, as in `base`.
+    #[param(min_length = 1, max_length = 255)]
+    payer_wallet_network: Option<String>,
+}
 
 /// How many items a page has.
 pub fn limit(parameters: &Parameters) -> Result<usize, ApiError> {
@@ -66,6 +129,36 @@ pub fn invoices(parameters: &Parameters) -> Result<Option<InvoiceFilter>, ApiErr
 /// A merchant's name for a customer.
 pub fn customer_id(id: &str) -> Result<String, ApiError> {
     checked("customer_id", id).map(str::to_owned)
+}
+
+/// The invoice, if only one is meant.
+pub fn invoice_id(parameters: &Parameters) -> Result<Option<InvoiceId>, ApiError> {
+    let invoice = parameters.get("invoice_id").map(str::parse).transpose();
+    invoice.map_err(|_| invalid("invoice_id", "invoice_id must be a UUID"))
+}
+
+/// Types of events, each by its name or by the names below which it stands.
+pub fn event_types(parameters: &Parameters, name: &'static str) -> Result<Vec<EventTypes>, ApiError> {
+    let types = parameters.list(name).unwrap_or_default();
+    if MOST_EVENT_TYPES < types.len() {
+        return Err(invalid(name, format!("{name} must not list more than {MOST_EVENT_TYPES} types")));
+    }
+    let types: Option<Vec<_>> = types.into_iter().map(event_type).collect();
+    types
+        .ok_or_else(|| invalid(name, format!("{name} is a list of event types, as in invoice.updated, invoice.* or *")))
+}
+
+/// Reads a type, or all types below one where it ends in a star.
+fn event_type(text: &str) -> Option<EventTypes> {
+    let is_name = |text: &str| {
+        text.split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+    };
+    match text.strip_suffix('*') {
+        Some("") => Some(EventTypes::All),
+        Some(below) => is_name(below.strip_suffix('.')?).then(|| EventTypes::Below(below.to_owned())),
+        None => is_name(text).then(|| EventTypes::One(text.to_owned())),
+    }
 }
 
 /// The environment, if only one is meant.
@@ -126,7 +219,7 @@ fn statuses(parameters: &Parameters) -> Result<Vec<InvoiceStatus>, ApiError> {
 }
 
 /// Whether invoices that are not part of commerce are meant; this server has no others.
-fn has_standard_invoices(parameters: &Parameters) -> Result<bool, ApiError> {
+pub fn has_standard_invoices(parameters: &Parameters) -> Result<bool, ApiError> {
     let Some(types) = parameters.list("invoice_type") else { return Ok(true) };
     if types.iter().any(|name| !matches!(*name, "standard" | "commerce")) {
         return Err(invalid("invoice_type", "invoice_type is a list of standard and commerce"));

@@ -8,6 +8,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
+        error_codes::codes,
         extract::{
             JsonBody, Merchant,
             rights::{ManageSettings, ReadInvoices},
@@ -25,6 +26,13 @@ pub fn is_known_network(app: &App, name: &str) -> bool {
 }
 
 /// The networks whose tokens the merchant takes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/merchant/networks",
+    tag = "Settings",
+    responses((status = 200, body = NetworkSelection)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []))
+)]
 pub async fn retrieve_networks(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -34,6 +42,15 @@ pub async fn retrieve_networks(
 }
 
 /// Takes tokens of these networks only.
+#[utoipa::path(
+    put,
+    path = "/api/v1/merchant/networks",
+    tag = "Settings",
+    request_body = SelectNetworksRequest,
+    responses((status = 200, body = NetworkSelection)),
+    security(("merchant_key" = ["settings"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![UNKNOWN_NETWORK])))
+)]
 pub async fn select_networks(
     State(app): State<App>,
     merchant: Merchant<ManageSettings>,

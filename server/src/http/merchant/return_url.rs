@@ -8,6 +8,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
+        error_codes::codes,
         extract::{
             JsonBody, Merchant,
             rights::{ManageSettings, ReadInvoices},
@@ -16,6 +17,14 @@ use crate::{
 };
 
 /// Where payers go afterwards, unless their invoice says something else.
+#[utoipa::path(
+    get,
+    path = "/api/v1/merchant/payment-return-url",
+    tag = "Settings",
+    responses((status = 200, body = ReturnUrl)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![MERCHANT_NOT_FOUND])))
+)]
 pub async fn retrieve_return_url(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -25,6 +34,15 @@ pub async fn retrieve_return_url(
 }
 
 /// Sets or clears it, for invoices that are created from now on.
+#[utoipa::path(
+    put,
+    path = "/api/v1/merchant/payment-return-url",
+    tag = "Settings",
+    request_body = ReturnUrlRequest,
+    responses((status = 200, body = ReturnUrl)),
+    security(("merchant_key" = ["settings"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![MERCHANT_NOT_FOUND])))
+)]
 pub async fn set_return_url(
     State(app): State<App>,
     merchant: Merchant<ManageSettings>,

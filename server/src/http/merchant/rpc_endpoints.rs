@@ -11,6 +11,7 @@ use crate::{
     app::App,
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::{JsonBody, Merchant, rights::OperateNetworks},
     },
     merchants,
@@ -18,6 +19,13 @@ use crate::{
 };
 
 /// The nodes this merchant added beside the operator's own.
+#[utoipa::path(
+    get,
+    path = "/api/v1/merchant/rpc",
+    tag = "Nodes",
+    responses((status = 200, body = RpcEndpointList)),
+    security(("merchant_key" = ["rpc"]))
+)]
 pub async fn list_rpc_endpoints(
     State(app): State<App>,
     merchant: Merchant<OperateNetworks>,
@@ -28,6 +36,15 @@ pub async fn list_rpc_endpoints(
 }
 
 /// Adds a node to a network, once it showed that it is on the same chain.
+#[utoipa::path(
+    post,
+    path = "/api/v1/merchant/rpc",
+    tag = "Nodes",
+    request_body = AddRpcEndpointRequest,
+    responses((status = 200, body = RpcEndpoint)),
+    security(("merchant_key" = ["rpc"])),
+    extensions(("x-error-codes" = json!(codes![UNKNOWN_NETWORK, RPC_ENDPOINT_UNFIT, RPC_ENDPOINT_EXISTS, RPC_ENDPOINT_LIMIT, NETWORK_UNREACHABLE])))
+)]
 pub async fn add_rpc_endpoint(
     State(app): State<App>,
     merchant: Merchant<OperateNetworks>,
@@ -38,6 +55,15 @@ pub async fn add_rpc_endpoint(
 }
 
 /// Removes a node again.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/merchant/rpc/{endpoint_id}",
+    tag = "Nodes",
+    params(("endpoint_id" = String, Path, format = Uuid, description = "The `id` of the node.")),
+    responses((status = 200, body = Removed)),
+    security(("merchant_key" = ["rpc"])),
+    extensions(("x-error-codes" = json!(codes![RPC_ENDPOINT_NOT_FOUND])))
+)]
 pub async fn remove_rpc_endpoint(
     State(app): State<App>,
     merchant: Merchant<OperateNetworks>,

@@ -17,6 +17,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::{Dashboard, JsonBody, Merchant, rights::ManageSettings},
     },
     store::SettlementChoice,
@@ -42,6 +43,14 @@ impl FromRequestParts<App> for Settler {
 }
 
 /// How the merchant would like to be paid out.
+#[utoipa::path(
+    get,
+    path = "/api/v1/merchant/settlement-preference",
+    tag = "Settings",
+    responses((status = 200, body = SettlementSettings)),
+    security(("dashboard" = []), ("merchant_key" = ["settings"])),
+    extensions(("x-error-codes" = json!(codes![MERCHANT_NOT_FOUND])))
+)]
 pub async fn retrieve_settlement_preference(
     State(app): State<App>,
     Settler(merchant): Settler,
@@ -79,6 +88,15 @@ pub async fn retrieve_settlement_preference(
 }
 
 /// Notes the token that the merchant would like best.
+#[utoipa::path(
+    put,
+    path = "/api/v1/merchant/settlement-token",
+    tag = "Settings",
+    request_body = ChooseSettlementRequest,
+    responses((status = 200, body = SettlementChosen)),
+    security(("dashboard" = []), ("merchant_key" = ["settings"])),
+    extensions(("x-error-codes" = json!(codes![MERCHANT_NOT_FOUND])))
+)]
 pub async fn choose_settlement_token(
     State(app): State<App>,
     Settler(merchant): Settler,

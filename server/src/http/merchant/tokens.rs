@@ -10,6 +10,7 @@ use axum::{
 use domain::{acceptance::Acceptance, id::TokenId};
 use futures_util::future::join_all;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 use wire::{
     Environment,
     money::PlainNumber,
@@ -23,6 +24,7 @@ use crate::{
     config::{NetworkConfig, PriceSource, TokenConfig},
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::{
             Merchant, Parameters, optional_json,
             rights::{ManageSettings, ReadInvoices},
@@ -37,7 +39,48 @@ const MOST_ITEMS: u64 = 200;
 /// A chain that does not answer must not hold up the list.
 const PRICES_TAKE_AT_MOST: Duration = Duration::from_secs(1);
 
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct EnvironmentParameter {
+    /// Tokens of this environment; without it, of the server's own. A server has those of its own only.
+    environment: Option<Environment>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct SearchParameters {
+    /// How many tokens at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u64>,
+    /// How many tokens to leave out at the beginning.
+    #[param(minimum = 0, default = 0)]
+    offset: Option<u64>,
+    /// Part of the symbol, name or address, in either case.
+    search: Option<String>,
+    /// Tokens of this network, as in `base`.
+    network: Option<String>,
+    /// `native`, `erc20`, `spl`, `ton` or `sui`.
+    #[param(pattern = "^(native|erc20|spl|ton|sui)$")]
+    token_type: Option<String>,
+    /// Tokens that the server takes, or those that it does not.
+    is_active: Option<bool>,
+    /// Tokens taken at one dollar, or the others.
+    supports_stable_settlement: Option<bool>,
+    /// Tokens that you block, or those that you take.
+    blocked: Option<bool>,
+}
+
 /// The tokens of this server, with what the merchant has set for each.
+#[utoipa::path(
+    get,
+    path = "/api/v1/merchant/tokens",
+    tag = "Settings",
+    params(EnvironmentParameter),
+    responses((status = 200, body = TokenList)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []))
+)]
 pub async fn list_tokens(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -53,6 +96,15 @@ pub async fn list_tokens(
 }
 
 /// Those of them that fit, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/merchant/tokens/search",
+    tag = "Settings",
+    params(EnvironmentParameter, SearchParameters),
+    responses((status = 200, body = TokenPage)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![UNKNOWN_NETWORK])))
+)]
 pub async fn search_tokens(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -83,6 +135,16 @@ pub async fn search_tokens(
 }
 
 /// Stops taking a token, or takes it again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/merchant/tokens/{token_id}/block",
+    tag = "Settings",
+    params(("token_id" = i64, Path, minimum = 1, description = "The `id` of a token in the list.")),
+    request_body = Option<BlockTokenRequest>,
+    responses((status = 200, body = TokenBlocked)),
+    security(("merchant_key" = ["settings"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![TOKEN_NOT_FOUND])))
+)]
 pub async fn block_token(
     State(app): State<App>,
     merchant: Merchant<ManageSettings>,

@@ -12,6 +12,7 @@ use crate::{
     http::{
         RequestId,
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::{
             JsonBody, Merchant,
             rights::{ManageWallets, ReadInvoices},
@@ -23,6 +24,13 @@ use crate::{
 };
 
 /// Where the merchant's money goes, and will go, on each network.
+#[utoipa::path(
+    get,
+    path = "/api/v1/merchant/wallets",
+    tag = "Wallets",
+    responses((status = 200, body = Vec<NetworkWallets>)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []))
+)]
 pub async fn list_wallets(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -45,6 +53,15 @@ pub async fn list_wallets(
 }
 
 /// Has the merchant's money go to another wallet, after a delay.
+#[utoipa::path(
+    post,
+    path = "/api/v1/merchant/wallets",
+    tag = "Wallets",
+    request_body = ChangeWalletRequest,
+    responses((status = 200, body = WalletChange)),
+    security(("merchant_key" = ["wallets"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![UNKNOWN_NETWORK, WALLET_CHANGE_PENDING, MERCHANT_NOT_FOUND])))
+)]
 pub async fn change_wallet(
     State(app): State<App>,
     merchant: Merchant<ManageWallets>,
@@ -60,6 +77,15 @@ pub async fn change_wallet(
 }
 
 /// Calls a scheduled change off.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/merchant/wallets/{wallet_id}",
+    tag = "Wallets",
+    params(("wallet_id" = String, Path, format = Uuid, description = "The `id` of the change.")),
+    responses((status = 200, body = WalletChange)),
+    security(("merchant_key" = ["wallets"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WALLET_NOT_FOUND, WALLET_CHANGE_TOO_LATE])))
+)]
 pub async fn cancel_wallet_change(
     State(app): State<App>,
     merchant: Merchant<ManageWallets>,

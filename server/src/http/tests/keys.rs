@@ -20,7 +20,7 @@ const KEYS: &str = "/api/v1/api-keys";
 const INVOICES: &str = "/api/v1/invoices";
 
 /// Every operation that takes a merchant's key, and the right it takes. `{invoice}` and `{event}` exist.
-const OPERATIONS: [(Method, &str, Right); 9] = [
+const OPERATIONS: [(Method, &str, Right); 10] = [
     (Method::POST, "/api/v1/invoices", Right::CreateInvoices),
     (Method::GET, "/api/v1/invoices", Right::ReadInvoices),
     (Method::GET, "/api/v1/invoices/customer/c-1", Right::ReadInvoices),
@@ -30,6 +30,7 @@ const OPERATIONS: [(Method, &str, Right); 9] = [
     (Method::POST, "/api/v1/invoices/{invoice}/cancel", Right::CancelInvoices),
     (Method::GET, "/api/v1/events", Right::ReadInvoices),
     (Method::GET, "/api/v1/events/{event}", Right::ReadInvoices),
+    (Method::POST, "/api/v1/ws/token", Right::ReadInvoices),
 ];
 
 /// Every operation of key management.
@@ -89,7 +90,11 @@ impl Server {
             let event = reader.tx().events_of_invoice(self.merchant, invoice.id, 0, 1).await.unwrap().remove(0).id;
             drop(reader);
             let path = path.replace("{invoice}", &invoice.id.to_string()).replace("{event}", &event.to_string());
-            let body = if right == Right::CreateInvoices { r#"{"amount_usd":20}"# } else { "" };
+            let body = match path.as_str() {
+                "/api/v1/invoices" if right == Right::CreateInvoices => r#"{"amount_usd":20}"#,
+                "/api/v1/ws/token" => r#"{"scope":"merchant"}"#,
+                _ => "",
+            };
             check(&self.call(&method, &path, credential, body).await, &path, right);
         }
     }

@@ -1,6 +1,7 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
 mod cancel;
+mod description;
 mod errors;
 mod events;
 mod invoice_lists;
@@ -8,11 +9,13 @@ mod invoice_totals;
 mod invoices;
 mod keys;
 mod limits;
+mod merchant_streams;
 mod networks;
 mod page;
 mod payments;
 mod rpc_endpoints;
 mod settings;
+mod sockets;
 mod streams;
 mod tokens;
 mod wallets;
@@ -151,10 +154,14 @@ impl Server {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        description::check(&method, &path, &answer);
+        answer
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -256,6 +263,13 @@ impl Server {
     /// Ends what is past its time, as the timer does; the clock of `ethereum` has been read until then.
     async fn end_due_invoices(&self) {
         invoicing::end_due_invoices(&self.app, &self.lease).await.unwrap();
+    }
+
+    async fn set_origins(&self, origins: &[&str]) {
+        let (merchant, origins) = (self.merchant, origins.iter().map(|&origin| origin.to_owned()).collect::<Vec<_>>());
+        let write =
+            self.app.store.write(move |tx| Box::pin(async move { tx.set_frame_origins(merchant, &origins).await }));
+        assert!(write.await.unwrap());
     }
 
     /// How many rows there are of everything a request could leave behind.
