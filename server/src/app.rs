@@ -70,15 +70,16 @@ impl App {
         let (store, writer) = Store::open(&config.storage.database_url).await?;
         let config = Arc::new(config);
         let log_began_at = store.reader().await?.tx().last_event_sequence().await?;
+        let living = Living::default();
         let app = Self {
             started_at: clock.now(),
             node: NodeId::random(),
-            living: Living::default(),
             log_began_at,
             outages: Arc::default(),
             added_endpoints: AddedEndpoints::default(),
             prices: Prices::new(&config, clock.clone()),
-            limits: Arc::new(RateLimits::new(&config.limits)),
+            limits: Arc::new(RateLimits::new(&config.limits, living.clone())),
+            living,
             config,
             clock,
             store,

@@ -95,12 +95,11 @@ pub async fn poll(app: &App, session_token: &str, signature: &str) -> Result<Pol
         lookup => {
             let mut reader = app.store.reader().await?;
             let mut tx = reader.tx();
-            let (merchant, invoice) = match lookup {
-                Lookup::Unread(merchant, invoice) => (merchant, invoice),
-                _ => {
-                    let invoice = tx.invoice_of_session(session).await?.ok_or(SessionError::Invalid)?;
-                    (invoice.merchant, invoice.id)
-                }
+            let (merchant, invoice) = if let Lookup::Unread(merchant, invoice) = lookup {
+                (merchant, invoice)
+            } else {
+                let invoice = tx.invoice_of_session(session).await?.ok_or(SessionError::Invalid)?;
+                (invoice.merchant, invoice.id)
             };
             // From here on a change is heard of, so that what is read now can be kept until then.
             let reading = standings.begin(invoice);

@@ -32,8 +32,8 @@ use self::streams::{
 };
 use super::{
     BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes,
-    IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part,
-    QuoteRecord, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice,
+    NewMerchant, Part, QuoteRecord, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -407,6 +407,26 @@ async fn a_standing_made_from_an_older_version_is_refused(store: Store) {
     assert_eq!(store.invoice_now(&invoice).await.version, 2);
 }
 
+async fn of_many_that_add_to_an_invoice_none_is_lost(store: Store) {
+    const WRITERS: u64 = 64;
+    let invoice = new_invoice(&store).await;
+    let additions = (0..WRITERS).map(|_| {
+        let (merchant, id) = (invoice.merchant, invoice.id);
+        store.does(move |tx| {
+            Box::pin(async move {
+                tx.lock_invoice(merchant, id).await?;
+                let old = tx.invoice(merchant, id).await?.unwrap();
+                let credit = UsdMillis::from_millis(old.standing.credit.as_millis() + 1);
+                let standing = Standing { credit, ..old.standing.clone() };
+                tx.save_standing(&old, &standing).await
+            })
+        })
+    });
+    assert!(join_all(additions).await.into_iter().all(|saved| saved));
+    let now = store.invoice_now(&invoice).await;
+    assert_eq!((now.standing.credit.as_millis(), now.version), (WRITERS, 1 + i64::try_from(WRITERS).unwrap()));
+}
+
 async fn a_watched_invoice_is_never_watched_for_less(store: Store) {
     let invoice = new_invoice(&store).await;
     for (until, expected) in [(100, 100), (50, 100), (200, 200)] {
@@ -585,6 +605,18 @@ async fn what_was_paid_is_listed_by_payer_and_network_for_as_long_as_it_counts(s
     assert_eq!(list(Some("0xAB"), Some("base"), Part::Newest).await, [2]);
     assert_eq!(list(Some("0xCD"), Some("ethereum"), Part::Newest).await, [0; 0]);
     assert_eq!(list(None, Some("solana"), Part::Newest).await, [0; 0]);
+
+    let mut paid = vec![store.invoice_now(&invoices[0]).await];
+    for (index, block) in [(1, 5), (3, 6)] {
+        let payment = from("", "base", index, block).payment;
+        let standing = Standing { locked_by: Some(payment), ..unpaid(UsdMillis::from_millis(20_000)) };
+        let invoice = invoices[index].clone();
+        store.does(move |tx| Box::pin(async move { tx.save_standing(&invoice, &standing).await })).await;
+        paid.push(store.invoice_now(&invoices[index]).await);
+    }
+    let payers = store.reader().await.unwrap().tx().first_payers(merchant, &paid).await.unwrap();
+    let expected = FirstPayer { address: "0xCd".into(), network: "base".into() };
+    assert_eq!(payers.into_iter().collect::<Vec<_>>(), [(invoices[1].id, expected)]);
 
     store.orphans("base", 4).await;
     assert_eq!(list(Some("0xcd"), None, Part::Newest).await, [0; 0]);
@@ -1502,6 +1534,7 @@ macro_rules! store_contract {
             an_invoice_reads_back_as_written,
             a_standing_reads_back_as_saved_and_raises_the_version,
             a_standing_made_from_an_older_version_is_refused,
+            of_many_that_add_to_an_invoice_none_is_lost,
             a_watched_invoice_is_never_watched_for_less,
             an_invoice_s_version_rises_with_its_quotes_and_its_standing,
             only_open_invoices_are_past_their_time,

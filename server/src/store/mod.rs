@@ -47,7 +47,7 @@ pub use chain::{BlockRef, WatchedDeposit};
 pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{DueDelivery, Endpoint};
 pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
-pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
+pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};
 pub use merchants::{MerchantRecord, NewMerchant, SettlementChoice};

@@ -20,6 +20,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<&'static str> for Value {
+    fn from(value: &'static str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::Text(value)
@@ -44,10 +50,10 @@ impl Statement {
     }
 
     /// Adds a list of parameters, in parentheses.
-    pub(super) fn bind_list(&mut self, values: impl Iterator<Item = &'static str>) {
+    pub(super) fn bind_list(&mut self, values: impl Iterator<Item = impl Into<Value>>) {
         for (index, value) in values.enumerate() {
             self.push(if index == 0 { "(" } else { ", " });
-            self.bind(value.to_owned());
+            self.bind(value);
         }
         self.push(")");
     }

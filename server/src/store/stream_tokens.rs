@@ -226,10 +226,10 @@ impl Tx<'_> {
             for row in statement.query().fetch_all(&mut *self.connection).await? {
                 let key = read_api_key(&row)?;
                 let is_good = key.status() == KeyStatus::Active && key.rights.has(Right::ReadInvoices);
-                let end = match key.life.is_expired(now) {
-                    _ if !is_good => Some(AccessEnd::Revoked),
-                    true => Some(AccessEnd::Expired),
-                    false => None,
+                let end = if is_good {
+                    key.life.is_expired(now).then_some(AccessEnd::Expired)
+                } else {
+                    Some(AccessEnd::Revoked)
                 };
                 ends.insert((key.merchant, Credential::ApiKey(key.id)), end);
             }

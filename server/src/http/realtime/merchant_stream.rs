@@ -70,12 +70,11 @@ pub async fn follow_merchant_events(State(app): State<App>, request: Request) ->
     let (mut parts, _) = request.into_parts();
     let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app).await;
-    let (merchant, credential) = match parameters.get("token") {
-        Some(token) => open_by_token(&app, token).await?,
-        None => {
-            let merchant = Merchant::<ReadInvoices>::from_request_parts(&mut parts, &app).await?;
-            (merchant.id, merchant.credential)
-        }
+    let (merchant, credential) = if let Some(token) = parameters.get("token") {
+        open_by_token(&app, token).await?
+    } else {
+        let merchant = Merchant::<ReadInvoices>::from_request_parts(&mut parts, &app).await?;
+        (merchant.id, merchant.credential)
     };
     check_origin(&app, &parts.headers, merchant).await?;
     let followed = MerchantStream { merchant, filter: filter(&parameters)? };

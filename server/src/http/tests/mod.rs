@@ -149,7 +149,8 @@ impl Server {
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
         let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
         let (merchant, key) = add_merchant(&app).await;
-        let lease = nodes::take(&app, "tests").await.unwrap().unwrap();
+        // One each, where there are several nodes.
+        let lease = nodes::take(&app, &format!("tests of merchant {merchant}")).await.unwrap().unwrap();
         Self { app, router, clock, merchant, key, lease, _database: database }
     }
 

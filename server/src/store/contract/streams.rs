@@ -1,9 +1,17 @@
 //! What streams and lists of events rely on.
 
-use domain::id::DashboardTokenId;
+use domain::{
+    id::{ApiKeyId, DashboardTokenId, EventId, MerchantId},
+    signature::CredentialHash,
+    time::UnixSeconds,
+};
+use wire::Environment;
 
-use super::*;
-use crate::store::{AccessEnd, Credential, DashboardTokenRecord, LogPart, MerchantStreamToken, Pruned};
+use super::{NOW, NOW_MS, api_key, at, event, id, insert, new_invoice, new_merchant, owe, plain};
+use crate::store::{
+    AccessEnd, CreatedBetween, Credential, DashboardTokenRecord, EventFilter, EventPart, EventTypes, InvoiceRecord,
+    LogPart, MerchantStreamToken, NewEvent, NewInvoice, Pruned, Store,
+};
 
 fn numbers_of(events: &[crate::store::StoredEvent]) -> Vec<i64> {
     events.iter().map(|event| event.id.sequence).collect()
@@ -206,6 +214,8 @@ pub(super) async fn a_merchant_s_stream_token_reads_back_until_it_is_forgotten(s
 }
 
 pub(super) async fn a_credential_opens_streams_until_it_is_revoked_suspended_or_over(store: Store) {
+    use AccessEnd::{Expired, Revoked};
+
     let (merchant, other) = (new_merchant(&store).await, new_merchant(&store).await);
     let key = |number: u64| ApiKeyId::from_random(id(number));
     let token = |number: u64| DashboardTokenId::from_random(id(number));
@@ -254,7 +264,6 @@ pub(super) async fn a_credential_opens_streams_until_it_is_revoked_suspended_or_
         let position = |holder| holders.iter().position(|asked| *asked == holder).unwrap() + 1;
         ended.into_iter().map(|(holder, end)| (position(holder), end)).collect::<Vec<_>>()
     };
-    use AccessEnd::{Expired, Revoked};
     let always = [(2, Revoked), (3, Revoked), (5, Revoked), (8, Expired), (9, Expired)];
     assert_eq!(ended(NOW.plus(9)).await, always);
     let later = [(2, Revoked), (3, Revoked), (4, Expired), (5, Revoked), (6, Expired), (8, Expired), (9, Expired)];
