@@ -43,13 +43,15 @@ impl FromRequestParts<App> for Settler {
 }
 
 /// How the merchant would like to be paid out.
+///
+/// Keys with the right `settings` can do this too where the operator has set `merchants.settlement_by_key`.
 #[utoipa::path(
     get,
     path = "/api/v1/merchant/settlement-preference",
     tag = "Settings",
     responses((status = 200, body = SettlementSettings)),
-    security(("dashboard" = []), ("merchant_key" = ["settings"])),
-    extensions(("x-error-codes" = json!(codes![MERCHANT_NOT_FOUND])))
+    security(("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![MERCHANT_NOT_FOUND, API_KEY_MISSING, RIGHT_REQUIRED])))
 )]
 pub async fn retrieve_settlement_preference(
     State(app): State<App>,
@@ -87,15 +89,17 @@ pub async fn retrieve_settlement_preference(
     }))
 }
 
-/// Notes the token that the merchant would like best.
+/// Notes the token that the merchant would like best. What is paid stays in the token it was paid in.
+///
+/// Keys with the right `settings` can do this too where the operator has set `merchants.settlement_by_key`.
 #[utoipa::path(
     put,
     path = "/api/v1/merchant/settlement-token",
     tag = "Settings",
     request_body = ChooseSettlementRequest,
     responses((status = 200, body = SettlementChosen)),
-    security(("dashboard" = []), ("merchant_key" = ["settings"])),
-    extensions(("x-error-codes" = json!(codes![MERCHANT_NOT_FOUND])))
+    security(("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![MERCHANT_NOT_FOUND, API_KEY_MISSING, RIGHT_REQUIRED])))
 )]
 pub async fn choose_settlement_token(
     State(app): State<App>,
