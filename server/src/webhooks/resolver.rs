@@ -39,7 +39,12 @@ pub struct Targets {
 
 impl Targets {
     pub fn new(config: &WebhooksConfig) -> Self {
-        Self { allowed: config.allow_private_networks.as_slice().into() }
+        Self::allowing(&config.allow_private_networks)
+    }
+
+    /// The same rule for somebody else who is told where to go: only these private networks are allowed.
+    pub(crate) fn allowing(private_networks: &[IpNet]) -> Self {
+        Self { allowed: private_networks.into() }
     }
 
     /// Checks what can be seen without resolving a name. For an address in place of a name, that is
@@ -76,7 +81,7 @@ impl Targets {
 
     /// A resolver that only gives addresses webhooks may go to; over plain http those are the allowed
     /// private ones.
-    pub(super) fn resolver(&self, is_plain: bool) -> Arc<dyn Resolve> {
+    pub(crate) fn resolver(&self, is_plain: bool) -> Arc<dyn Resolve> {
         Arc::new(FilteringResolver { targets: self.clone(), is_plain })
     }
 

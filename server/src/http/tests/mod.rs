@@ -10,10 +10,15 @@ mod invoices;
 mod keys;
 mod limits;
 mod merchant_streams;
+mod networks;
 mod page;
 mod payments;
+mod rpc_endpoints;
+mod settings;
 mod sockets;
 mod streams;
+mod tokens;
+mod wallets;
 
 use alloy_primitives::Address;
 use axum::{
