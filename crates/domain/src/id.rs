@@ -66,6 +66,12 @@ uuid_id!(
     "API key id"
 );
 
+uuid_id!(
+    /// Where a merchant hears of events.
+    EndpointId,
+    "webhook endpoint id"
+);
+
 impl PaymentId {
     /// The id of the `ordinal`-th transfer of one asset to one address within one transaction.
     ///

@@ -13,6 +13,7 @@ pub mod payment_uri;
 pub mod payor;
 pub mod snapshot;
 pub mod time;
+pub mod webhook;
 
 use serde::{Deserialize, Serialize};
 

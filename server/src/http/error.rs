@@ -16,6 +16,7 @@ use crate::{
     invoicing::{CancelError, CreateError, QuoteError},
     session::SessionError,
     store::StoreError,
+    webhooks::EndpointError,
 };
 
 /// Why a request was not done.
@@ -51,6 +52,13 @@ pub enum ApiError {
     },
     InvoiceNotFound,
     EventNotFound,
+    WebhookNotFound,
+    /// The event was never sent to this endpoint.
+    DeliveryNotFound,
+    /// The merchant has as many endpoints as it may have.
+    WebhookLimitReached(usize),
+    /// The endpoint is not active.
+    WebhookDisabled,
     SessionInvalid,
     SessionExpired,
     /// The session is for another invoice than the request names.
@@ -121,6 +129,10 @@ impl ApiError {
             Self::InvalidCursor { .. } => (StatusCode::BAD_REQUEST, "INVALID_CURSOR"),
             Self::InvoiceNotFound => (StatusCode::NOT_FOUND, "INVOICE_NOT_FOUND"),
             Self::EventNotFound => (StatusCode::NOT_FOUND, "EVENT_NOT_FOUND"),
+            Self::WebhookNotFound => (StatusCode::NOT_FOUND, "WEBHOOK_NOT_FOUND"),
+            Self::DeliveryNotFound => (StatusCode::NOT_FOUND, "DELIVERY_NOT_FOUND"),
+            Self::WebhookLimitReached(_) => (StatusCode::FORBIDDEN, "WEBHOOK_LIMIT_REACHED"),
+            Self::WebhookDisabled => (StatusCode::CONFLICT, "WEBHOOK_DISABLED"),
             Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
             Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
             Self::ForeignInvoice => (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN"),
@@ -166,6 +178,10 @@ impl ApiError {
             Self::InvalidCursor { field } => return format!("{field} must be the id of something in this list"),
             Self::InvoiceNotFound => "there is no such invoice",
             Self::EventNotFound => "there is no such event",
+            Self::WebhookNotFound => "there is no such webhook endpoint",
+            Self::DeliveryNotFound => "this event was never sent to this webhook endpoint",
+            Self::WebhookLimitReached(most) => return format!("there are {most} webhook endpoints already"),
+            Self::WebhookDisabled => "this webhook endpoint is not active; set is_active to true first",
             Self::SessionInvalid => "x-session-token and x-signature are required and must belong together",
             Self::SessionExpired => "this payment session has ended",
             Self::ForeignInvoice => "this session is for another invoice",
@@ -211,6 +227,10 @@ impl ApiError {
             | Self::BodyTooLarge
             | Self::InvoiceNotFound
             | Self::EventNotFound
+            | Self::WebhookNotFound
+            | Self::DeliveryNotFound
+            | Self::WebhookLimitReached(_)
+            | Self::WebhookDisabled
             | Self::SessionExpired
             | Self::UpgradeRequired
             | Self::InvoiceExpired
@@ -283,6 +303,18 @@ impl From<CancelError> for ApiError {
             CancelError::Ended(status) => Self::ended(status),
             CancelError::MoneyArrives => Self::InvoiceHasPayments,
             CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EndpointError> for ApiError {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::NoSuchEndpoint => Self::WebhookNotFound,
+            EndpointError::NoSuchDelivery => Self::DeliveryNotFound,
+            EndpointError::TooMany(most) => Self::WebhookLimitReached(most),
+            EndpointError::Inactive => Self::WebhookDisabled,
+            EndpointError::Store(error) => error.into(),
         }
     }
 }

@@ -187,6 +187,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
+/// A JSON body that may be left out, with its type's defaults then.
+#[derive(Clone, Debug)]
+pub struct OptionalJsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let has_json = is_json(request.headers());
+        let bytes = read_body(request, state).await?;
+        match () {
+            () if bytes.is_empty() => Ok(Self(T::default())),
+            () if has_json => Ok(Self(parse_json(&bytes)?)),
+            () => Err(ApiError::UnsupportedMediaType),
+        }
+    }
+}
+
 /// Reads a body of at most the configured size.
 pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state).await.map_err(|rejection| {

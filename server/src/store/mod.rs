@@ -7,6 +7,7 @@
 mod api_keys;
 mod chain;
 mod deliveries;
+mod endpoints;
 mod engine;
 mod events;
 mod invoice_lists;
@@ -16,12 +17,15 @@ mod quotes;
 mod row;
 mod statement;
 mod stream_tokens;
+mod subscriptions;
 mod transfers;
 
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod migration_tests;
+#[cfg(test)]
+mod webhook_contract;
 
 use std::{path::Path, sync::Arc};
 
@@ -34,13 +38,18 @@ use tokio::{
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
-pub use deliveries::{DueDelivery, Endpoint};
+pub use deliveries::{
+    Attempt, Claim, DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryRecord, DeliveryState, DueDelivery,
+    OwedEndpoint, Requeued, Settlement,
+};
+pub use endpoints::{Disabled, DisabledReason, Endpoint, EndpointRole, PreviousSecret};
 pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
 pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, NewInvoice};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;
 pub use stream_tokens::StreamSession;
+pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use transfers::{SweepRecord, TransferRecord};
 
 /// The store could not do what was asked.

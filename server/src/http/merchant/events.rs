@@ -64,19 +64,23 @@ async fn cursor(tx: &mut Tx<'_>, merchant: MerchantId, field: &'static str, id: 
 }
 
 fn filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
-    let types = parameters.list("type").unwrap_or_default().into_iter().map(types).collect::<Option<Vec<_>>>();
-    let message = "type is a list of event types, as in invoice.updated, invoice.* or *";
     let invoice = parameters.get("invoice_id").map(str::parse).transpose();
     Ok(EventFilter {
-        types: types.ok_or_else(|| invalid("type", message))?,
+        types: types(parameters)?,
         invoice: invoice.map_err(|_| invalid("invoice_id", "invoice_id must be a UUID"))?,
         environment: filters::environment(parameters)?,
         created: filters::created_between(parameters, ["created[gte]", "created[lte]"])?,
     })
 }
 
+/// The types of events that are meant.
+pub fn types(parameters: &Parameters) -> Result<Vec<EventTypes>, ApiError> {
+    let types = parameters.list("type").unwrap_or_default().into_iter().map(read_types).collect::<Option<_>>();
+    types.ok_or_else(|| invalid("type", "type is a list of event types, as in invoice.updated, invoice.* or *"))
+}
+
 /// Reads a type, or all types below one where it ends in a star.
-fn types(text: &str) -> Option<EventTypes> {
+fn read_types(text: &str) -> Option<EventTypes> {
     let is_name = |text: &str| {
         text.split('.')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))

@@ -8,6 +8,7 @@ mod invoice_status;
 mod invoice_totals;
 mod list_invoices;
 mod retrieve_invoice;
+mod webhooks;
 
 use axum::{
     Router,
@@ -18,6 +19,7 @@ use crate::app::App;
 
 pub fn routes() -> Router<App> {
     Router::new()
+        .merge(webhooks::routes())
         .route("/api/v1/events", get(events::list_events))
         .route("/api/v1/events/{event_id}", get(events::retrieve_event))
         .route("/api/v1/invoices", get(list_invoices::list_invoices).post(create_invoice::create_invoice))

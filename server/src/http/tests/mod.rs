@@ -9,6 +9,7 @@ mod invoices;
 mod page;
 mod payments;
 mod streams;
+mod webhooks;
 
 use alloy_primitives::Address;
 use axum::{

@@ -5,7 +5,7 @@ mod sqlite;
 
 use std::any::Any;
 
-use domain::id::{InvoiceId, MerchantId};
+use domain::id::{EndpointId, InvoiceId, MerchantId};
 use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::mpsc;
@@ -59,7 +59,7 @@ pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
 impl Tx<'_> {
     /// Whether other transactions write at the same time, so that what is read to be written has to be
     /// locked first. SQLite has one writer.
-    fn has_rivals(&self) -> bool {
+    pub(super) fn has_rivals(&self) -> bool {
         self.connection.backend_name() == postgres::NAME
     }
 
@@ -98,6 +98,24 @@ impl Tx<'_> {
                 .bind(merchant.0)
                 .fetch_optional(&mut *self.connection)
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps other writes of this webhook endpoint out until this one ends.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn lock_endpoint(&mut self, merchant: MerchantId, endpoint: EndpointId) -> Result<(), StoreError> {
+        if self.has_rivals() {
+            sqlx::query(
+                "SELECT 1 FROM webhook_endpoints WHERE merchant_id = $1 AND endpoint_id = $2 FOR NO KEY UPDATE",
+            )
+            .bind(merchant.0)
+            .bind(endpoint.to_string())
+            .fetch_optional(&mut *self.connection)
+            .await?;
         }
         Ok(())
     }

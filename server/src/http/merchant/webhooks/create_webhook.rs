@@ -1,0 +1,37 @@
+//! `POST /api/v1/webhooks`
+
+use axum::{Json, extract::State};
+use wire::webhook::{CreateWebhookRequest, WebhookEndpoint};
+
+use super::fields;
+use crate::{
+    app::App,
+    http::{
+        error::ApiError,
+        extract::{JsonBody, Merchant},
+    },
+    store::Subscription,
+    view,
+    webhooks::{self, NewEndpoint},
+};
+
+/// Makes an endpoint; its secret is shown in this answer only.
+pub async fn create_webhook(
+    State(app): State<App>,
+    merchant: Merchant,
+    JsonBody { value: request, .. }: JsonBody<CreateWebhookRequest>,
+) -> Result<Json<WebhookEndpoint>, ApiError> {
+    let version = request.api_version.unwrap_or_default();
+    let enabled_events = match request.enabled_events {
+        Some(events) => fields::enabled_events(version, events)?,
+        None => fields::default_events(version)?,
+    };
+    let new = NewEndpoint {
+        url: fields::url(&app, "url", &request.url)?,
+        subscription: Subscription { enabled_events, environment: request.environment, version },
+        description: request.description.map(fields::description).transpose()?,
+        is_active: request.is_active.unwrap_or(true),
+    };
+    let created = webhooks::create(&app, merchant.id, new).await?;
+    Ok(Json(view::webhook_endpoint(&created.endpoint, Some(created.secret))))
+}

@@ -1,0 +1,22 @@
+//! `POST /api/v1/webhooks/{webhook_id}/test`
+
+use axum::{Extension, Json, extract::State};
+use wire::webhook::{PING, WebhookTest};
+
+use super::NamedWebhook;
+use crate::{
+    app::App,
+    http::{RequestId, error::ApiError, extract::Merchant},
+    webhooks,
+};
+
+/// Queues a `test.ping` for this endpoint alone. What a body says is not read.
+pub async fn test_webhook(
+    State(app): State<App>,
+    merchant: Merchant,
+    NamedWebhook(id): NamedWebhook,
+    Extension(request): Extension<RequestId>,
+) -> Result<Json<WebhookTest>, ApiError> {
+    webhooks::ping(&app, merchant.id, id, Some(request.0)).await?;
+    Ok(Json(WebhookTest { success: true, event_type: PING.to_owned() }))
+}
