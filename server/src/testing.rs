@@ -1,11 +1,16 @@
 //! What tests of several modules need.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
+
+use tracing::{Level, subscriber::DefaultGuard};
 
 /// A folder of one test, gone with it.
 pub struct TempDir(PathBuf);
@@ -28,5 +33,40 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         // A folder that cannot be removed is no reason to fail the test that used it.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What is logged while it listens; its test must run on one thread.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn listen(&self) -> DefaultGuard {
+        self.listen_to(Level::INFO)
+    }
+
+    /// Listens to everything down to that level.
+    pub fn listen_to(&self, level: Level) -> DefaultGuard {
+        let log = self.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_max_level(level);
+        tracing::subscriber::set_default(lines.with_writer(move || log.clone()).finish())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    pub fn lines_with(&self, text: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(text)).count()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

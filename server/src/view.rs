@@ -1,6 +1,7 @@
 //! From the domain's values to what crosses the wire. Events and answers show the same objects.
 
 use domain::{
+    access::{KeyStatus, Right, Rights, Scope},
     id::{EndpointId, EventId},
     invoice::{InvoiceStatus, PaymentStatus},
     money::Rate,
@@ -9,12 +10,19 @@ use domain::{
     transfer::Valuation,
 };
 use serde_json::{Map, Value};
-use wire::{Environment, invoice as wire_invoice, money::three_decimals, webhook};
+use wire::{
+    Environment,
+    api_key::{ApiKey, ApiKeyScope, ApiKeyStatus, CreatedApiKey},
+    invoice as wire_invoice,
+    money::three_decimals,
+    webhook,
+};
 
 use crate::{
     config::Config,
     invoicing::Payment,
-    store::{DeliveryRecord, DeliveryState, Endpoint, InvoiceRecord, NewEvent},
+    keys::Issued,
+    store::{ApiKeyRecord, DeliveryRecord, DeliveryState, Endpoint, InvoiceRecord, NewEvent},
 };
 
 pub fn invoice_status(status: InvoiceStatus) -> wire_invoice::InvoiceStatus {
@@ -42,6 +50,54 @@ pub fn settlement_status(status: SettlementStatus) -> wire_invoice::SettlementSt
         SettlementStatus::Processing => wire_invoice::SettlementStatus::Processing,
         SettlementStatus::Manual => wire_invoice::SettlementStatus::Manual,
         SettlementStatus::Settled => wire_invoice::SettlementStatus::Settled,
+    }
+}
+
+fn api_key_scope(scope: Scope) -> ApiKeyScope {
+    match scope {
+        Scope::Merchant => ApiKeyScope::Merchant,
+        Scope::Commerce => ApiKeyScope::Commerce,
+    }
+}
+
+fn right_names(rights: Rights) -> Vec<String> {
+    rights.iter().map(Right::as_str).map(str::to_owned).collect()
+}
+
+/// A key in a list, without the key.
+pub fn api_key(key: &ApiKeyRecord) -> ApiKey {
+    ApiKey {
+        key_id: key.id.to_string(),
+        name: key.name.clone(),
+        scope: api_key_scope(key.scope),
+        status: match key.status() {
+            KeyStatus::Active => ApiKeyStatus::Active,
+            KeyStatus::Revoked => ApiKeyStatus::Revoked,
+            KeyStatus::Suspended => ApiKeyStatus::Suspended,
+        },
+        expires_at: key.life.expires_at.map(|time| time.0),
+        last_used_at: key.last_used_at.map(|time| time.0),
+        created_at: key.created_at.0,
+        revoked_at: key.life.revoked_at.map(|time| time.0),
+        revoked_reason: key.revoked_reason.clone(),
+        environment: key.environment,
+        rights: right_names(key.rights),
+        hint: key.hint.clone(),
+    }
+}
+
+/// A new key, with the key.
+pub fn created_api_key(issued: &Issued) -> CreatedApiKey {
+    let key = &issued.record;
+    CreatedApiKey {
+        key_id: key.id.to_string(),
+        name: key.name.clone(),
+        scope: api_key_scope(key.scope),
+        api_key: issued.api_key.clone(),
+        expires_at: key.life.expires_at.map(|time| time.0),
+        environment: key.environment,
+        rights: right_names(key.rights),
+        created_at: key.created_at.0,
     }
 }
 

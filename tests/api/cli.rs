@@ -48,15 +48,21 @@ async fn a_merchant_and_a_key_are_created_beside_the_running_server() {
 
     let key: Value = server.ask(&["key", "create", "--merchant", "1", "--name", "till"]);
     let (key_id, api_key) = (key["key_id"].as_str().unwrap(), key["api_key"].as_str().unwrap());
-    assert!(api_key.starts_with("pk_test_") && api_key.len() == 51, "{api_key}");
+    assert!(api_key.starts_with("pk_pepay_test_") && api_key.len() == 66, "{api_key}");
     let api = ApiClient::new(&server.url, api_key);
     let invoice = api.create_invoice("12.5").await;
     assert_eq!(api.invoice(&invoice.invoice_id).await.amount, 12_500);
 
     let keys: Value = server.ask(&["key", "list", "--merchant", "1"]);
     assert_eq!(keys[0]["key_id"], json!(key_id));
-    assert_eq!(keys[0]["hint"], json!(&api_key[47..]));
-    assert_eq!(keys[0]["revoked_at"], Value::Null);
+    assert_eq!(keys[0]["hint"], json!(&api_key[62..]));
+    assert_eq!(keys[0]["name"], json!("till"));
+    assert_eq!((&keys[0]["scope"], &keys[0]["status"]), (&json!("merchant"), &json!("active")));
+    assert_eq!(keys[0]["environment"], json!("devnet"));
+    assert_eq!(keys[0]["rights"], json!(["invoices:create", "invoices:read", "invoices:cancel", "settings"]));
+    for never in ["expires_at", "revoked_at", "revoked_reason"] {
+        assert_eq!(keys[0][never], Value::Null, "{never}");
+    }
     assert!(!keys.to_string().contains(api_key));
     let database = fs::read(server.path("pepay.db-wal")).unwrap();
     assert!(!database.windows(api_key.len()).any(|bytes| bytes == api_key.as_bytes()), "keys are stored hashed");
@@ -65,6 +71,73 @@ async fn a_merchant_and_a_key_are_created_beside_the_running_server() {
     check_refused(&server, &["key", "revoke", key_id], "no API key");
     let refused = api.try_create_invoice(Uuid::new_v4(), &json!({ "amount_usd": 1 })).await.unwrap();
     assert_eq!(refused.status, 401);
+}
+
+#[tokio::test]
+async fn the_operator_decides_what_a_key_opens_and_until_when() {
+    let mut server = ServerProcess::prepare(CONFIG);
+    server.start().await.unwrap();
+    let create = ["merchant", "create", "--name", "Shop", "--email", "a@b.example", "--wallet", WALLET];
+    server.run_good(&create);
+    let options = ["--right", "invoices:read", "--right", "rpc", "--expires-in-days", "30"];
+    let key: Value = server.ask(&[&["key", "create", "--merchant", "1"], &options[..]].concat());
+    assert_eq!(key["rights"], json!(["invoices:read", "rpc"]));
+    assert_eq!(key["expires_at"].as_i64().unwrap() - key["created_at"].as_i64().unwrap(), 30 * 86_400);
+    let commerce: Value = server.ask(&["key", "create", "--merchant", "1", "--scope", "commerce"]);
+    assert!(commerce["api_key"].as_str().unwrap().starts_with("ck_pepay_test_"));
+    assert_eq!((&commerce["scope"], &commerce["rights"]), (&json!("commerce"), &json!([])));
+
+    let (key_id, api_key) = (key["key_id"].as_str().unwrap(), key["api_key"].as_str().unwrap());
+    let api = ApiClient::new(&server.url, api_key);
+    assert_eq!(api.get("/api/v1/invoices").await.status, 200);
+    let refused = api.try_create_invoice(Uuid::new_v4(), &json!({ "amount_usd": 1 })).await.unwrap();
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (403, &json!("RIGHT_REQUIRED")));
+
+    server.run_good(&["key", "suspend", key_id]);
+    check_refused(&server, &["key", "suspend", key_id], "could be suspended");
+    let refused = api.get("/api/v1/invoices").await;
+    assert_eq!((refused.status.as_u16(), &refused.body["code"]), (403, &json!("API_KEY_SUSPENDED")));
+    server.run_good(&["key", "resume", key_id]);
+    check_refused(&server, &["key", "resume", key_id], "could be resumed");
+    assert_eq!(api.get("/api/v1/invoices").await.status, 200);
+    server.run_good(&["key", "revoke", key_id, "--reason", "left a laptop on a train"]);
+
+    let listed = server.run_good(&["key", "list", "--merchant", "1"]);
+    for part in [key_id, "revoked", "merchant", "devnet", "[invoices:read rpc]", "expires", "left a laptop", "commerce"]
+    {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    assert!(!listed.contains(api_key));
+}
+
+#[tokio::test]
+async fn a_dashboard_token_is_minted_listed_and_revoked_beside_the_running_server() {
+    let mut server = ServerProcess::prepare(CONFIG);
+    server.start().await.unwrap();
+    let create = ["merchant", "create", "--name", "Shop", "--email", "a@b.example", "--wallet", WALLET];
+    server.run_good(&create);
+    let minted: Value = server.ask(&["merchant", "token", "1", "--hours", "2"]);
+    let (token_id, token) = (minted["token_id"].as_str().unwrap(), minted["token"].as_str().unwrap());
+    assert!(token.starts_with("pd_pepay_test_") && token.len() == 66, "{token}");
+    let client = demo::http_client().unwrap();
+    let status = async || {
+        let call = client.get(format!("{}/api/v1/api-keys", server.url)).bearer_auth(token);
+        call.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status().await, 200);
+
+    let tokens: Value = server.ask(&["merchant", "tokens", "1"]);
+    assert_eq!((&tokens[0]["token_id"], &tokens[0]["revoked_at"]), (&json!(token_id), &Value::Null));
+    let life = tokens[0]["expires_at"].as_i64().unwrap() - tokens[0]["created_at"].as_i64().unwrap();
+    assert_eq!(life, 2 * 3_600);
+    assert!(!tokens.to_string().contains(token));
+    let database = fs::read(server.path("pepay.db-wal")).unwrap();
+    assert!(!database.windows(token.len()).any(|bytes| bytes == token.as_bytes()), "tokens are stored hashed");
+
+    server.run_good(&["merchant", "revoke-token", token_id]);
+    check_refused(&server, &["merchant", "revoke-token", token_id], "no dashboard token");
+    assert_eq!(status().await, 401);
+    assert!(server.run_good(&["merchant", "tokens", "1"]).contains("revoked"));
 }
 
 #[tokio::test]
@@ -95,8 +168,16 @@ fn bad_input_is_refused_by_name_and_leaves_no_trace() {
     check_refused(&server, &["key", "create", "--merchant", "1"], "no merchant 1");
     check_refused(&server, &["key", "list", "--merchant", "1"], "no merchant 1");
     check_refused(&server, &["key", "revoke", "x"], "API key id");
+    check_refused(&server, &["merchant", "token", "1"], "no merchant 1");
+    check_refused(&server, &["merchant", "revoke-token", "x"], "dashboard token id");
 
     server.run_good(&create("Shop", "a@b.example", WALLET));
+    let key = |options: &[&'static str]| [&["key", "create", "--merchant", "1"], options].concat();
+    check_refused(&server, &key(&["--right", "everything"]), "--right");
+    check_refused(&server, &key(&["--scope", "root"]), "--scope");
+    check_refused(&server, &key(&["--scope", "commerce", "--right", "settings"]), "--right");
+    check_refused(&server, &key(&["--expires-in-days", "0"]), "--expires-in-days");
+    check_refused(&server, &["merchant", "token", "1", "--hours", "0"], "--hours");
     check_refused(&server, &["merchant", "set-webhook", "1", "http://shop.example/"], "https");
     check_refused(&server, &["merchant", "set-webhook", "1", "https://127.0.0.1/"], "not a public address");
     check_refused(&server, &["merchant", "set-origins", "1", "https://shop.example/pay"], "ORIGIN");

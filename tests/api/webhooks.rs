@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{id::EndpointId, time::UnixMillis};
+use domain::{access::Rights, id::EndpointId, time::UnixMillis};
 use e2e::{Database, Merchant, Received, Reply, ServerProcess, TestApp, WebhookSink, eventually};
 use pepay::store::{Endpoint, NewEvent, StoreError};
 use reqwest::Method;
@@ -297,6 +297,13 @@ async fn a_server_that_stops_finishes_what_it_sends_and_goes_on_later(database: 
     nothing_is_owed(&app).await;
 }
 
+/// A merchant whose key may do all that the merchant may.
+async fn create_manager(app: &TestApp) -> Merchant {
+    let merchant = app.create_merchant().await;
+    let key = app.create_key(merchant.id, Rights::DASHBOARD).await;
+    Merchant { api: e2e::ApiClient::new(&app.url, &key), ..merchant }
+}
+
 /// An endpoint made through the API, with its secret.
 async fn create_webhook(merchant: &Merchant, sink: &WebhookSink, members: Value) -> (String, String) {
     let mut body = json!({ "url": sink.url, "enabled_events": ["*"] });
@@ -313,7 +320,7 @@ async fn webhook(merchant: &Merchant, id: &str) -> Value {
 async fn an_endpoint_that_is_gone_is_disabled_and_the_others_are_told(database: Database) {
     let app = TestApp::start_on(database, &[LOOPBACK]).await;
     let (gone, other) = (WebhookSink::start().await, WebhookSink::start().await);
-    let merchant = app.create_merchant().await;
+    let merchant = create_manager(&app).await;
     let (id, _) = create_webhook(&merchant, &gone, json!({})).await;
     create_webhook(&merchant, &other, json!({ "enabled_events": ["webhook_endpoint.*"] })).await;
     gone.reply([Reply::Status(410)]);
@@ -340,7 +347,7 @@ async fn an_endpoint_that_fails_for_days_is_disabled(database: Database) {
     let days = ("PEPAY__WEBHOOKS__DISABLE_AFTER_DAYS", "2");
     let app = TestApp::start_on(database, &[LOOPBACK, ONE_QUICK_RETRY, days]).await;
     let (failing, other) = (WebhookSink::start().await, WebhookSink::start().await);
-    let merchant = app.create_merchant().await;
+    let merchant = create_manager(&app).await;
     let (id, _) = create_webhook(&merchant, &failing, json!({})).await;
     create_webhook(&merchant, &other, json!({ "enabled_events": ["webhook_endpoint.disabled"] })).await;
     failing.always(Reply::Status(500));
@@ -364,7 +371,7 @@ async fn an_endpoint_that_fails_for_days_is_disabled(database: Database) {
 async fn a_success_ends_the_count_of_days(database: Database) {
     let days = ("PEPAY__WEBHOOKS__DISABLE_AFTER_DAYS", "1");
     let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, days]).await, WebhookSink::start().await);
-    let merchant = app.create_merchant().await;
+    let merchant = create_manager(&app).await;
     let (id, _) = create_webhook(&merchant, &sink, json!({})).await;
     for _ in 0..3 {
         sink.reply([Reply::Status(500)]);
@@ -434,7 +441,7 @@ fn line(webhook: &Received, header: &str, secret: &str) -> String {
 
 async fn both_secrets_sign_while_one_replaces_the_other(database: Database) {
     let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
-    let merchant = app.create_merchant().await;
+    let merchant = create_manager(&app).await;
     let (id, first) = create_webhook(&merchant, &sink, json!({})).await;
     merchant.api.create_invoice("1").await;
     sink.wait_for(1).await;
@@ -467,7 +474,7 @@ async fn both_secrets_sign_while_one_replaces_the_other(database: Database) {
 
 async fn secrets_that_an_earlier_version_kept_in_the_clear_are_sealed_at_the_start(database: Database) {
     let (mut app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
-    let merchant = app.create_merchant().await;
+    let merchant = create_manager(&app).await;
     let secret = "whsec_canary";
     let endpoint =
         Endpoint::new(merchant.id, EndpointId::from_random([7; 16]), &sink.url, secret, app.app().clock.now());
@@ -488,7 +495,7 @@ async fn secrets_that_an_earlier_version_kept_in_the_clear_are_sealed_at_the_sta
 
 async fn an_endpoint_of_the_older_version_gets_the_older_form(database: Database) {
     let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
-    let merchant = app.create_merchant().await;
+    let merchant = create_manager(&app).await;
     let set = json!({ "webhook_url": sink.url });
     let set: Value = merchant.api.call(Method::POST, "/api/v1/merchant/webhook", &set).await.good();
     let invoice = merchant.api.create_invoice("20.5").await;
@@ -527,7 +534,7 @@ async fn an_endpoint_of_the_older_version_gets_the_older_form(database: Database
 
 async fn a_ping_and_what_failed_can_be_sent_on_request(database: Database) {
     let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, ONE_QUICK_RETRY]).await, WebhookSink::start().await);
-    let merchant = app.create_merchant().await;
+    let merchant = create_manager(&app).await;
     let (id, _) = create_webhook(&merchant, &sink, json!({ "enabled_events": ["invoice.*"] })).await;
     sink.always(Reply::Status(500));
     let since = app.app().clock.now().0;
@@ -562,7 +569,7 @@ async fn a_receiver_that_often_fails_gets_everything(database: Database) {
     let waits =
         ("PEPAY__WEBHOOKS__RETRY_SECONDS", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]");
     let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, waits]).await, WebhookSink::start().await);
-    let merchant = app.create_merchant().await;
+    let merchant = create_manager(&app).await;
     app.set_webhook(&merchant, &sink.url).await;
     // The same in every run: a linear congruence says who is refused.
     let mut state = 1_u64;

@@ -4,16 +4,17 @@ use std::{ffi::OsString, path::PathBuf};
 
 use alloy_primitives::Address;
 use domain::{
-    id::{ApiKeyId, MerchantId},
-    signature::{CredentialHash, ServerSecret},
+    access::{Rights, Scope},
+    id::MerchantId,
+    signature::ServerSecret,
 };
 use pepay::{
     app::App,
     clock::{TestClock, random_bytes},
     config::Config,
-    credentials::random_credential,
+    keys::{self, IssueKey},
     serve::{self, Running},
-    store::{NewApiKey, NewMerchant, StoreError},
+    store::{NewMerchant, StoreError},
     webhooks::{self, Sealer},
 };
 
@@ -116,36 +117,44 @@ impl TestApp {
     pub async fn create_merchant(&self) -> Merchant {
         let wallet: Address = WALLET.parse().expect("the wallet is an address");
         let now = self.app().clock.now();
-        let api_key = random_credential("pk_test_");
-        let hash = CredentialHash::of(&api_key);
         let created: Result<_, StoreError> = self
             .app()
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let merchant = tx
-                        .insert_merchant(&NewMerchant {
-                            name: "Harbour Books".to_owned(),
-                            email: "help@harbour.example".to_owned(),
-                            evm_wallet: wallet,
-                            recovery_code: random_bytes(),
-                            created_at: now,
-                        })
-                        .await?;
-                    tx.insert_api_key(&NewApiKey {
-                        merchant,
-                        id: ApiKeyId::from_random(random_bytes()),
-                        name: "tests".to_owned(),
-                        hash,
-                        hint: "test".to_owned(),
+                    let merchant = NewMerchant {
+                        name: "Harbour Books".to_owned(),
+                        email: "help@harbour.example".to_owned(),
+                        evm_wallet: wallet,
+                        recovery_code: random_bytes(),
                         created_at: now,
-                    })
-                    .await?;
-                    Ok(merchant)
+                    };
+                    tx.insert_merchant(&merchant).await
                 })
             })
             .await;
-        Merchant { id: created.expect("the merchant is created"), api: ApiClient::new(&self.url, &api_key) }
+        let merchant = created.expect("the merchant is created");
+        let key = self.create_key(merchant, Rights::DEFAULT).await;
+        Merchant { id: merchant, api: ApiClient::new(&self.url, &key) }
+    }
+
+    /// Creates an API key with these rights.
+    ///
+    /// # Panics
+    ///
+    /// If the database refuses.
+    pub async fn create_key(&self, merchant: MerchantId, rights: Rights) -> String {
+        let wanted = IssueKey {
+            merchant,
+            name: "tests".to_owned(),
+            scope: Scope::Merchant,
+            rights,
+            expires_at: None,
+            request: None,
+        };
+        let app = self.app();
+        let issued = keys::issue(&app.store, &app.config, app.clock.now(), wanted).await;
+        issued.expect("the key is created").api_key
     }
 
     /// Sends a merchant's webhooks to `url`, whatever it is, and returns the secret.

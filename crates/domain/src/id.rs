@@ -71,6 +71,11 @@ uuid_id!(
     EndpointId,
     "webhook endpoint id"
 );
+uuid_id!(
+    /// A dashboard's bearer token, without its secret.
+    DashboardTokenId,
+    "dashboard token id"
+);
 
 impl PaymentId {
     /// The id of the `ordinal`-th transfer of one asset to one address within one transaction.

@@ -5,6 +5,7 @@ use std::fmt;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use crate::{id::InvoiceId, time::UnixMillis};
 
@@ -66,8 +67,17 @@ impl fmt::Debug for SessionToken {
 }
 
 /// The SHA-256 of a credential with at least 128 random bits; safe to store and to search by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct CredentialHash([u8; 32]);
+
+/// Takes the same time wherever they differ.
+impl PartialEq for CredentialHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for CredentialHash {}
 
 impl CredentialHash {
     pub fn of(credential: &str) -> Self {

@@ -4,6 +4,7 @@
 //! every side. The crate keeps out what only one end may decide: money rules live in `domain`, storage
 //! and signing in the server, drawing in the page.
 
+pub mod api_key;
 pub mod deposit_address;
 pub mod error;
 pub mod event;

@@ -1,5 +1,44 @@
 //! How callers may spell a point in time.
 
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A point in time in a body: a number of epoch seconds, or a text as [`parse_epoch_seconds`] reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    pub epoch_seconds: i64,
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = i64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a date-time as in 2026-01-31T12:00:00Z, or epoch seconds")
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<i64, E> {
+                Ok(seconds)
+            }
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<i64, E> {
+                i64::try_from(seconds).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(seconds), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<i64, E> {
+                parse_epoch_seconds(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+
+        let epoch_seconds = deserializer.deserialize_any(Visitor)?;
+        Ok(Self { epoch_seconds })
+    }
+}
+
 /// Epoch seconds from a query: a whole number of them, or an RFC 3339 date-time as in
 /// `2026-01-31T12:00:00Z`, whose fraction of a second is dropped. A space may stand where a query lost its
 /// plus sign. `None` for anything else.
@@ -101,6 +140,17 @@ mod tests {
         check("2000-03-01T00:00:00Z", Some(951_868_800));
         check("2016-12-31T23:59:60Z", Some(1_483_228_799));
         check("0000-01-01T00:00:00Z", Some(-62_167_219_200));
+    }
+
+    #[test]
+    fn a_body_may_hold_either_spelling() {
+        let read = |json: &str| serde_json::from_str::<Moment>(json).map(|moment| moment.epoch_seconds).ok();
+        assert_eq!(read("1800000000"), Some(1_800_000_000));
+        assert_eq!(read("-5"), Some(-5));
+        assert_eq!(read("\"2027-01-15T08:00:00Z\""), Some(1_800_000_000));
+        for json in ["1.5", "1e3", "true", "null", "[]", "{}", "\"soon\"", "\"\"", "18446744073709551615"] {
+            assert_eq!(read(json), None, "{json}");
+        }
     }
 
     #[test]

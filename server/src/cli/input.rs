@@ -1,10 +1,10 @@
 //! What people type, checked before it is kept.
 
-use alloy_primitives::{Address, address};
+use alloy_primitives::Address;
 use url::Url;
 use wire::Environment;
 
-use crate::{config::is_loopback, webhooks::Targets};
+use crate::{config::is_loopback, wallet::evm_wallet, webhooks::Targets};
 
 /// Text on the command line that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,48 +16,18 @@ pub struct InputError {
 }
 
 impl InputError {
-    fn new(what: &'static str, problem: impl Into<String>) -> Self {
+    pub(super) fn new(what: &'static str, problem: impl Into<String>) -> Self {
         Self { what, problem: problem.into() }
     }
 }
 
-/// Accounts whose keys everybody knows: those of local development chains.
-const PUBLIC_ACCOUNTS: [Address; 10] = [
-    address!("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"),
-    address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
-    address!("0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"),
-    address!("0x90F79bf6EB2c4f870365E785982E1f101E93b906"),
-    address!("0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"),
-    address!("0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"),
-    address!("0x976EA74026E726554dB657fA54763abd0C3a0aa9"),
-    address!("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"),
-    address!("0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f"),
-    address!("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720"),
-];
-
-/// Reads the wallet a merchant is paid to: an address with a good EIP-55 checksum, or one that is all
-/// in lower case and so has none.
+/// Reads the wallet a merchant is paid to; see [`evm_wallet`].
 ///
 /// # Errors
 ///
 /// If it is none, or one that money must not go to.
 pub fn wallet(text: &str, environment: Environment) -> Result<Address, InputError> {
-    let refused = |problem: &str| Err(InputError::new("--wallet", problem));
-    let is_address = text.strip_prefix("0x").is_some_and(|digits| digits.len() == 40);
-    let Some(address) = is_address.then(|| text.parse::<Address>().ok()).flatten() else {
-        return refused("must be 0x and 40 hex digits");
-    };
-    let has_no_checksum = text == text.to_ascii_lowercase();
-    if !has_no_checksum && address.to_checksum(None) != text {
-        return refused("the checksum is wrong, so a character is; copy the address again");
-    }
-    if address.is_zero() {
-        return refused("nobody holds the zero address");
-    }
-    if environment == Environment::Mainnet && PUBLIC_ACCOUNTS.contains(&address) {
-        return refused("this is a test account whose key everybody knows");
-    }
-    Ok(address)
+    evm_wallet(text, environment).map_err(|problem| InputError::new("--wallet", problem.to_string()))
 }
 
 /// Reads where webhooks go.
@@ -99,15 +69,24 @@ pub fn origin(text: &str) -> Result<String, InputError> {
     Ok(url.origin().ascii_serialization())
 }
 
-/// Reads a merchant's name.
+/// Reads a name of something.
 ///
 /// # Errors
 ///
 /// If it is empty, too long or not plain text.
 pub(super) fn name(text: &str) -> Result<String, InputError> {
+    line("--name", text)
+}
+
+/// Reads one line of text.
+///
+/// # Errors
+///
+/// If it is empty, too long or not plain text.
+pub(super) fn line(what: &'static str, text: &str) -> Result<String, InputError> {
     let text = text.trim();
     if text.is_empty() || 255 < text.len() || text.chars().any(char::is_control) {
-        return Err(InputError::new("--name", "must be 1 to 255 bytes of text on one line"));
+        return Err(InputError::new(what, "must be 1 to 255 bytes of text on one line"));
     }
     Ok(text.to_owned())
 }
@@ -127,32 +106,6 @@ pub(super) fn email(text: &str) -> Result<String, InputError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wallet_needs_a_good_checksum_or_none() {
-        let check = |text: &str, problem: Option<&str>| match (wallet(text, Environment::Mainnet), problem) {
-            (Ok(_), None) => {}
-            (Err(error), Some(problem)) => assert!(error.to_string().contains(problem), "{error}"),
-            (result, _) => panic!("{text}: {result:?}"),
-        };
-        check("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", None);
-        check("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed", None);
-        check("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1Beaed", Some("checksum"));
-        check("0x5AAEB6053F3E94C9B9A09F33669435E7EF1BEAED", Some("checksum"));
-        check("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAe", Some("40 hex digits"));
-        check("5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", Some("40 hex digits"));
-        check("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeg", Some("40 hex digits"));
-        check("", Some("40 hex digits"));
-        check("0x0000000000000000000000000000000000000000", Some("zero"));
-    }
-
-    #[test]
-    fn accounts_whose_keys_everybody_knows_are_for_devnet_only() {
-        for account in PUBLIC_ACCOUNTS {
-            assert!(wallet(&account.to_checksum(None), Environment::Mainnet).is_err());
-            assert_eq!(wallet(&account.to_checksum(None), Environment::Devnet), Ok(account));
-        }
-    }
 
     #[test]
     fn origins_are_spelt_as_browsers_do() {

@@ -1,13 +1,16 @@
 //! `pepay merchant`.
 
+use std::fmt::Write;
+
 use clap::Subcommand;
-use domain::id::MerchantId;
+use domain::id::{DashboardTokenId, MerchantId, ParseIdError};
 use serde_json::json;
 
 use super::{Answer, CliError, Session, input};
 use crate::{
     clock::random_bytes,
     config::load_secrets,
+    keys,
     store::NewMerchant,
     webhooks::{self, Sealer, Targets},
 };
@@ -35,6 +38,20 @@ pub(super) enum Command {
         #[arg(value_name = "ORIGIN")]
         origins: Vec<String>,
     },
+    /// Mint a bearer token for the dashboard, which is shown only now
+    Token {
+        merchant_id: i64,
+        /// How long it opens something
+        #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=8_760))]
+        hours: u32,
+    },
+    /// List a merchant's dashboard tokens, without the tokens themselves
+    Tokens { merchant_id: i64 },
+    /// Revoke a dashboard token for good
+    RevokeToken {
+        #[arg(value_parser = |text: &str| -> Result<DashboardTokenId, ParseIdError> { text.parse() })]
+        token_id: DashboardTokenId,
+    },
 }
 
 pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, CliError> {
@@ -42,6 +59,9 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, C
         Command::Create { name, email, wallet } => create(session, &name, &email, &wallet).await,
         Command::SetWebhook { merchant_id, url } => set_webhook(session, MerchantId(merchant_id), &url).await,
         Command::SetOrigins { merchant_id, origins } => set_origins(session, MerchantId(merchant_id), &origins).await,
+        Command::Token { merchant_id, hours } => mint_token(session, MerchantId(merchant_id), hours).await,
+        Command::Tokens { merchant_id } => list_tokens(session, MerchantId(merchant_id)).await,
+        Command::RevokeToken { token_id } => revoke_token(session, token_id).await,
     }
 }
 
@@ -99,4 +119,61 @@ async fn set_origins(session: &Session, merchant: MerchantId, origins: &[String]
         })
         .await?;
     if found { Ok(answer) } else { Err(CliError::NoSuchMerchant(merchant)) }
+}
+
+async fn mint_token(session: &Session, merchant: MerchantId, hours: u32) -> Result<Answer, CliError> {
+    session.check_merchant(merchant).await?;
+    let now = session.clock.now();
+    let (token, record) = keys::mint_dashboard_token(&session.store, &session.config, now, merchant, hours).await?;
+    Ok(Answer {
+        text: format!(
+            "dashboard token {} of merchant {merchant}, for {hours} hours\n{token}\nThe token is not shown again.\n",
+            record.id
+        ),
+        json: json!({ "token_id": record.id.to_string(), "token": token, "expires_at": record.expires_at.0 }),
+    })
+}
+
+async fn list_tokens(session: &Session, merchant: MerchantId) -> Result<Answer, CliError> {
+    session.check_merchant(merchant).await?;
+    let tokens = session.store.reader().await?.tx().dashboard_tokens(merchant).await?;
+    let now = session.clock.now();
+    let mut text = String::new();
+    for token in &tokens {
+        let state = match token.revoked_at {
+            Some(_) => "revoked",
+            None if token.expires_at <= now => "expired",
+            None => "in use",
+        };
+        // Writing to a string cannot fail.
+        let _infallible =
+            writeln!(text, "{}  {state}  created {}  expires {}", token.id, token.created_at.0, token.expires_at.0);
+    }
+    if tokens.is_empty() {
+        text = format!("merchant {merchant} has no dashboard tokens\n");
+    }
+    let json = tokens.iter().map(|token| {
+        json!({
+            "token_id": token.id.to_string(),
+            "created_at": token.created_at.0,
+            "expires_at": token.expires_at.0,
+            "revoked_at": token.revoked_at.map(|time| time.0),
+        })
+    });
+    Ok(Answer { text, json: json.collect() })
+}
+
+async fn revoke_token(session: &Session, id: DashboardTokenId) -> Result<Answer, CliError> {
+    let now = session.clock.now();
+    let revoked: bool = session
+        .store
+        .write(move |tx| Box::pin(async move { tx.revoke_dashboard_token(id, now).await.map_err(CliError::from) }))
+        .await?;
+    if !revoked {
+        return Err(CliError::NoSuchToken(id));
+    }
+    Ok(Answer {
+        text: format!("revoked dashboard token {id}\n"),
+        json: json!({ "token_id": id.to_string(), "revoked": true }),
+    })
 }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use domain::id::MerchantId;
+use domain::id::{ApiKeyId, DashboardTokenId, MerchantId};
 
 pub use input::{InputError, origin, wallet, webhook_url};
 
@@ -28,6 +28,7 @@ use crate::{
     app::App,
     clock::Clock,
     config::{Config, ConfigError, SecretsError, StorageConfig, load_secrets},
+    keys::IssueError,
     log::{self, LogStream},
     serve::ServeError,
     store::{Store, StoreError, WriterTask},
@@ -54,10 +55,10 @@ enum Command {
     Serve,
     /// Write a default configuration and a server secret unless they exist, and create the database
     Init,
-    /// Create merchants, and say where their webhooks go and who may embed their page
+    /// Create merchants, say where their webhooks go and who may embed their page, and let them at the dashboard
     #[command(subcommand)]
     Merchant(merchant::Command),
-    /// Create, list and revoke API keys
+    /// Create, list, suspend and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
     /// Send what deposit addresses hold to the merchants' wallets
@@ -83,8 +84,12 @@ enum CliError {
     Input(#[from] InputError),
     #[error("there is no merchant {0}")]
     NoSuchMerchant(MerchantId),
-    #[error("there is no API key {0} that could be revoked")]
-    NoSuchKey(domain::id::ApiKeyId),
+    #[error("there is no API key {id} that could be {done}")]
+    NoSuchKey { id: ApiKeyId, done: &'static str },
+    #[error("there is no dashboard token {0} that could be revoked")]
+    NoSuchToken(DashboardTokenId),
+    #[error(transparent)]
+    IssueKey(#[from] IssueError),
     #[error("{} cannot be written", path.display())]
     Write {
         path: PathBuf,

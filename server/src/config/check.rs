@@ -84,6 +84,7 @@ fn check_webhooks(webhooks: &WebhooksConfig) -> Checked {
 }
 
 fn check_limits(limits: &LimitsConfig) -> Checked {
+    ensure((1..=10_000).contains(&limits.active_keys_per_scope), "limits.active_keys_per_scope", "must be 1 to 10000")?;
     ensure((16..=1_000_000).contains(&limits.connections), "limits.connections", "must be 16 to 1000000")?;
     ensure((1..=100_000).contains(&limits.sockets_per_invoice), "limits.sockets_per_invoice", "must be 1 to 100000")?;
     ensure((4_096..=16 << 20).contains(&limits.body_bytes), "limits.body_bytes", "must be 4096 to 16777216")?;

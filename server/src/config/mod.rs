@@ -171,6 +171,8 @@ pub struct LimitsConfig {
     pub sockets_per_invoice: usize,
     /// How long a socket may take to accept what we send before it is closed.
     pub socket_send_timeout_ms: u64,
+    /// API keys of one scope that a merchant may have in force at once.
+    pub active_keys_per_scope: u32,
 }
 
 impl Default for LimitsConfig {
@@ -181,6 +183,7 @@ impl Default for LimitsConfig {
             socket_frame_bytes: 4_096,
             sockets_per_invoice: 64,
             socket_send_timeout_ms: 10_000,
+            active_keys_per_scope: 20,
         }
     }
 }

@@ -9,11 +9,12 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::invoice::InvoiceStatus;
-use wire::{error::ErrorBody, money::AmountError};
+use domain::{access::Right, id::ApiKeyId, invoice::InvoiceStatus};
+use wire::{Environment, error::ErrorBody, money::AmountError};
 
 use crate::{
     invoicing::{CancelError, CreateError, QuoteError},
+    keys::IssueError,
     session::SessionError,
     store::StoreError,
     webhooks::EndpointError,
@@ -30,8 +31,32 @@ pub enum ApiError {
     ApiKeyMissing,
     ApiKeyInvalid,
     ApiKeyRevoked,
-    /// The key may not set this field.
-    RightRequired(&'static str),
+    ApiKeySuspended,
+    ApiKeyExpired,
+    /// The key is for the other environment.
+    ForeignEnvironment {
+        server: Environment,
+    },
+    /// A key of commerce scope where one of merchant scope is needed.
+    CommerceKey,
+    /// The credential lacks a right, which the operation takes, or this field does.
+    RightRequired {
+        right: Right,
+        field: Option<String>,
+    },
+    DashboardTokenMissing,
+    DashboardTokenInvalid,
+    DashboardTokenRevoked,
+    DashboardTokenExpired,
+    /// Keys cannot do this, whatever their rights.
+    DashboardOnly,
+    ApiKeyNotFound,
+    /// There are as many active keys of the scope as may be.
+    ApiKeyLimit {
+        most: u32,
+    },
+    /// The request was done before, and a secret is shown once.
+    ApiKeyAlreadyCreated(ApiKeyId),
     IdempotencyKeyMissing,
     IdempotencyKeyInvalid,
     IdempotencyConflict,
@@ -116,7 +141,20 @@ impl ApiError {
             Self::ApiKeyMissing => (StatusCode::UNAUTHORIZED, "API_KEY_MISSING"),
             Self::ApiKeyInvalid => (StatusCode::UNAUTHORIZED, "API_KEY_INVALID"),
             Self::ApiKeyRevoked => (StatusCode::UNAUTHORIZED, "API_KEY_REVOKED"),
-            Self::RightRequired(_) => (StatusCode::FORBIDDEN, "RIGHT_REQUIRED"),
+            Self::ApiKeySuspended => (StatusCode::FORBIDDEN, "API_KEY_SUSPENDED"),
+            Self::ApiKeyExpired => (StatusCode::FORBIDDEN, "API_KEY_EXPIRED"),
+            Self::ForeignEnvironment { .. } => (StatusCode::FORBIDDEN, "ENVIRONMENT_FORBIDDEN"),
+            Self::CommerceKey | Self::DashboardOnly | Self::ForeignInvoice => {
+                (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN")
+            }
+            Self::RightRequired { .. } => (StatusCode::FORBIDDEN, "RIGHT_REQUIRED"),
+            Self::DashboardTokenMissing => (StatusCode::UNAUTHORIZED, "DASHBOARD_TOKEN_MISSING"),
+            Self::DashboardTokenInvalid => (StatusCode::UNAUTHORIZED, "DASHBOARD_TOKEN_INVALID"),
+            Self::DashboardTokenRevoked => (StatusCode::UNAUTHORIZED, "DASHBOARD_TOKEN_REVOKED"),
+            Self::DashboardTokenExpired => (StatusCode::UNAUTHORIZED, "DASHBOARD_TOKEN_EXPIRED"),
+            Self::ApiKeyNotFound => (StatusCode::NOT_FOUND, "API_KEY_NOT_FOUND"),
+            Self::ApiKeyLimit { .. } => (StatusCode::FORBIDDEN, "API_KEY_LIMIT"),
+            Self::ApiKeyAlreadyCreated(_) => (StatusCode::CONFLICT, "API_KEY_ALREADY_CREATED"),
             Self::IdempotencyKeyMissing => (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_MISSING"),
             Self::IdempotencyKeyInvalid => (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_INVALID"),
             Self::IdempotencyConflict => (StatusCode::CONFLICT, "IDEMPOTENCY_CONFLICT"),
@@ -135,7 +173,6 @@ impl ApiError {
             Self::WebhookDisabled => (StatusCode::CONFLICT, "WEBHOOK_DISABLED"),
             Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
             Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
-            Self::ForeignInvoice => (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN"),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED"),
             Self::TokenNotAvailable { .. } => (StatusCode::BAD_REQUEST, "TOKEN_NOT_AVAILABLE"),
             Self::NetworkLocked => (StatusCode::BAD_REQUEST, "NETWORK_LOCKED"),
@@ -159,7 +196,35 @@ impl ApiError {
             Self::ApiKeyMissing => "an API key is required, as header x-api-key or as bearer token",
             Self::ApiKeyInvalid => "x-api-key is not a valid API key",
             Self::ApiKeyRevoked => "this API key was revoked",
-            Self::RightRequired(field) => return format!("this API key does not have the right to set {field}"),
+            Self::ApiKeySuspended => "this API key is suspended",
+            Self::ApiKeyExpired => "this API key has expired",
+            Self::ForeignEnvironment { server } => {
+                return format!("this API key is not for {}, which this server is", server.as_str());
+            }
+            Self::CommerceKey => "this needs an API key of scope merchant; this one is of scope commerce",
+            Self::RightRequired { right, field: None } => {
+                return format!("this needs the right {right}, which this credential does not have");
+            }
+            Self::RightRequired { right, field: Some(field) } => {
+                return format!("{field} needs the right {right}, which this credential does not have");
+            }
+            Self::DashboardTokenMissing => "a dashboard token is required, as Authorization: Bearer",
+            Self::DashboardTokenInvalid => "the bearer is not a valid dashboard token",
+            Self::DashboardTokenRevoked => "this dashboard token was revoked",
+            Self::DashboardTokenExpired => "this dashboard token has expired",
+            Self::DashboardOnly => {
+                "this needs a dashboard token; API keys cannot do it, and a key decides before a bearer"
+            }
+            Self::ApiKeyNotFound => "there is no such API key",
+            Self::ApiKeyLimit { most } => {
+                return format!("there are {most} active keys of this scope, which is as many as there may be");
+            }
+            Self::ApiKeyAlreadyCreated(id) => {
+                return format!(
+                    "this request has created key {id}, whose secret was shown then and only then; \
+                     if it was lost, revoke that key and create another with a new Idempotency-Key"
+                );
+            }
             Self::IdempotencyKeyMissing => {
                 "header Idempotency-Key is required: a new version 4 UUID for each new request"
             }
@@ -204,13 +269,24 @@ impl ApiError {
 
     fn field(&self) -> Option<&str> {
         match self {
-            Self::ApiKeyMissing | Self::ApiKeyInvalid | Self::ApiKeyRevoked => Some("x-api-key"),
-            Self::IdempotencyKeyMissing | Self::IdempotencyKeyInvalid | Self::IdempotencyConflict => {
-                Some("Idempotency-Key")
-            }
-            Self::RightRequired(field) | Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => {
-                Some(field)
-            }
+            Self::ApiKeyMissing
+            | Self::ApiKeyInvalid
+            | Self::ApiKeyRevoked
+            | Self::ApiKeySuspended
+            | Self::ApiKeyExpired
+            | Self::ForeignEnvironment { .. }
+            | Self::CommerceKey => Some("x-api-key"),
+            Self::DashboardTokenMissing
+            | Self::DashboardTokenInvalid
+            | Self::DashboardTokenRevoked
+            | Self::DashboardTokenExpired
+            | Self::DashboardOnly => Some("Authorization"),
+            Self::IdempotencyKeyMissing
+            | Self::IdempotencyKeyInvalid
+            | Self::IdempotencyConflict
+            | Self::ApiKeyAlreadyCreated(_) => Some("Idempotency-Key"),
+            Self::RightRequired { field, .. } => field.as_deref(),
+            Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => Some(field),
             Self::Amount(_) => Some("amount_usd"),
             Self::Invalid { field, .. } => Some(field),
             Self::UnsupportedMediaType => Some("Content-Type"),
@@ -219,7 +295,9 @@ impl ApiError {
             Self::ForeignInvoice => Some("invoice_id"),
             Self::StreamTokenInvalid | Self::StreamTokenExpired => Some("token"),
             Self::NetworkLocked => Some("network"),
-            Self::NotFound
+            Self::ApiKeyNotFound
+            | Self::ApiKeyLimit { .. }
+            | Self::NotFound
             | Self::MethodNotAllowed
             | Self::NotImplemented
             | Self::Timeout
@@ -292,6 +370,18 @@ impl From<CreateError> for ApiError {
             CreateError::KeyReused => Self::IdempotencyConflict,
             CreateError::NoSuchMerchant(_) => Self::internal(error),
             CreateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<IssueError> for ApiError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::TooMany { most } => Self::ApiKeyLimit { most },
+            IssueError::Repeated(id) => Self::ApiKeyAlreadyCreated(id),
+            IssueError::NameReused => Self::IdempotencyConflict,
+            IssueError::NoSuchMerchant(_) => Self::internal(error),
+            IssueError::Store(error) => error.into(),
         }
     }
 }

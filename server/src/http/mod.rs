@@ -88,7 +88,14 @@ async fn around_every_request(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", method = method_name(request.method()), route, request_id = id.0);
+    let span = tracing::info_span!(
+        "request",
+        method = method_name(request.method()),
+        route,
+        request_id = id.0,
+        api_key.id = tracing::field::Empty,
+        dashboard_token.id = tracing::field::Empty,
+    );
 
     let answer = async move {
         let caught = tokio::time::timeout(TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind()).await;

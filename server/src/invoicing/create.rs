@@ -34,6 +34,8 @@ pub struct CreateInvoice {
     pub questions: Option<String>,
     pub return_url: Option<String>,
     pub return_url_enabled: bool,
+    /// Where the money goes, if not to the merchant's wallet.
+    pub receiver: Option<Address>,
 }
 
 /// Which request this is.
@@ -93,7 +95,7 @@ pub async fn create(
                 let id = InvoiceId::from_random(random_bytes());
                 let sequence = tx.take_invoice_sequence(merchant.id).await?;
                 let salt = deposit_address::salt(&merchant.recovery_code, sequence.unsigned_abs());
-                let receiver: Address = merchant.evm_wallet;
+                let receiver = request.receiver.unwrap_or(merchant.evm_wallet);
                 let new = NewInvoice {
                     merchant: merchant.id,
                     id,

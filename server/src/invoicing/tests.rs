@@ -1,10 +1,5 @@
 //! The verbs on a real database, with hand-made scans in place of a chain.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use alloy_primitives::Address;
 use domain::{
     id::{MerchantId, PaymentId, QuoteId, TokenId},
@@ -30,7 +25,7 @@ use crate::{
     clock::TestClock,
     config::Config,
     store::{BlockRef, InvoiceRecord, NewMerchant, QuoteRecord, StoreError},
-    testing::TempDir,
+    testing::{Log, TempDir},
 };
 
 const USDC: TokenId = TokenId(1);
@@ -222,6 +217,7 @@ fn order() -> CreateInvoice {
         questions: None,
         return_url: None,
         return_url_enabled: false,
+        receiver: None,
     }
 }
 
@@ -236,33 +232,6 @@ fn origin(number: u8, body: &[u8]) -> Origin {
 
 fn usd(millis: u64) -> UsdMillis {
     UsdMillis::from_millis(millis)
-}
-
-/// What is logged while it lives; its test must run on one thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn lines_with(&self, text: &str) -> usize {
-        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        log.lines().filter(|line| line.contains(text)).count()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 // Creating

@@ -5,7 +5,8 @@
 
 use alloy_primitives::{Address, B256};
 use domain::{
-    id::{ApiKeyId, EndpointId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
+    access::{KeyLife, KeyStatus, Right, Rights, Scope},
+    id::{ApiKeyId, DashboardTokenId, EndpointId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
     money::{Decimals, Rate, TokenAmount, UsdMillis},
@@ -21,9 +22,10 @@ use futures_util::{
 use wire::Environment;
 
 use super::{
-    Attempt, BlockRef, Claim, CreatedBetween, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes,
-    IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice, NewMerchant, Part,
-    QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    Attempt, BlockRef, Claim, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart,
+    EventTypes, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice,
+    NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession, SweepRecord,
+    TransferRecord, Tx,
 };
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -314,6 +316,22 @@ pub(super) async fn owe(store: &Store, invoice: &InvoiceRecord, count: usize) {
 
 pub(super) fn sequences(deliveries: &[DueDelivery]) -> Vec<i64> {
     deliveries.iter().map(|delivery| delivery.event.id.sequence).collect()
+}
+
+fn api_key(merchant: MerchantId, id: ApiKeyId, hash: CredentialHash) -> NewApiKey {
+    NewApiKey {
+        merchant,
+        id,
+        name: "shop".into(),
+        hash,
+        hint: "abcd".into(),
+        scope: Scope::Merchant,
+        environment: Environment::Devnet,
+        rights: Rights::DEFAULT,
+        expires_at: None,
+        request: None,
+        created_at: NOW,
+    }
 }
 
 fn block(number: u64) -> BlockRef {
@@ -1135,7 +1153,7 @@ async fn of_an_invoice_s_stream_tokens_the_newest_are_kept(store: Store) {
 async fn the_use_of_a_key_is_noted_once_in_a_while(store: Store) {
     let merchant = new_merchant(&store).await;
     let (hash, id) = (CredentialHash::of("pk_2"), ApiKeyId::from_random(id(2)));
-    let key = NewApiKey { merchant, id, name: "shop".into(), hash, hint: "abcd".into(), created_at: NOW };
+    let key = api_key(merchant, id, hash);
     store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
     for (after, expected) in [(0, 0), (59, 0), (60, 60), (61, 60)] {
         let now = NOW.plus(after);
@@ -1148,32 +1166,169 @@ async fn the_use_of_a_key_is_noted_once_in_a_while(store: Store) {
 async fn a_key_is_revoked_once_and_for_good(store: Store) {
     let merchant = new_merchant(&store).await;
     let (hash, id) = (CredentialHash::of("pk_1"), ApiKeyId::from_random(id(1)));
-    let key = NewApiKey { merchant, id, name: "shop".into(), hash, hint: "abcd".into(), created_at: NOW };
+    let key = api_key(merchant, id, hash);
     store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
     let read = async || store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap();
     let fresh = read().await;
     assert_eq!((fresh.merchant, fresh.id, fresh.name.as_str(), fresh.hint.as_str()), (merchant, id, "shop", "abcd"));
-    assert_eq!((fresh.created_at, fresh.last_used_at, fresh.revoked_at), (NOW, None, None));
+    assert_eq!((fresh.created_at, fresh.last_used_at, fresh.life), (NOW, None, KeyLife::default()));
 
-    for (now, expected) in [(NOW, true), (NOW.plus(5), false)] {
-        assert_eq!(store.does(move |tx| Box::pin(async move { tx.revoke_api_key(id, now).await })).await, expected);
-        assert_eq!(read().await.revoked_at, Some(NOW));
+    let other = new_merchant(&store).await;
+    for (owner, now, reason, expected) in
+        [(other, NOW, "not theirs", false), (merchant, NOW, "leaked", true), (merchant, NOW.plus(5), "again", false)]
+    {
+        let revoke =
+            store.does(move |tx| Box::pin(async move { tx.revoke_api_key(owner, id, Some(reason), now).await }));
+        assert_eq!(revoke.await, expected, "{reason}");
     }
+    let revoked = read().await;
+    assert_eq!((revoked.life.revoked_at, revoked.revoked_reason.as_deref()), (Some(NOW), Some("leaked")));
+    assert_eq!(revoked.status(), KeyStatus::Revoked);
     let mut reader = store.reader().await.unwrap();
     assert_eq!(reader.tx().api_keys(merchant).await.unwrap(), [read().await]);
     assert_eq!(reader.tx().api_key(CredentialHash::of("pk_2")).await.unwrap(), None);
 }
 
+async fn a_key_reads_back_with_what_it_opens(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let name = IdempotencyKey::parse("3f2504e0-4f89-41d3-9a0c-0305e82c3301").unwrap();
+    let request = (name, Fingerprint::of(&[b"body"]));
+    let (hash, id) = (CredentialHash::of("ck_1"), ApiKeyId::from_random(id(1)));
+    let key = NewApiKey {
+        scope: Scope::Commerce,
+        environment: Environment::Mainnet,
+        rights: Right::ALL.into_iter().collect(),
+        expires_at: Some(UnixSeconds(i64::MAX)),
+        request: Some(request),
+        ..api_key(merchant, id, hash)
+    };
+    store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
+    let mut reader = store.reader().await.unwrap();
+    let read = reader.tx().api_key(hash).await.unwrap().unwrap();
+    assert_eq!((read.hash, read.scope, read.environment), (hash, Scope::Commerce, Some(Environment::Mainnet)));
+    assert_eq!(read.rights, Right::ALL.into_iter().collect());
+    assert_eq!(read.life, KeyLife { expires_at: Some(UnixSeconds(i64::MAX)), ..KeyLife::default() });
+    assert_eq!(reader.tx().api_key_of(merchant, id).await.unwrap(), Some(read));
+    assert_eq!(reader.tx().merchant_of_api_key(id).await.unwrap(), Some(merchant));
+    assert_eq!(reader.tx().api_key_of_request(merchant, name).await.unwrap(), Some((id, request.1)));
+
+    let other = new_merchant(&store).await;
+    assert_eq!(reader.tx().api_key_of(other, id).await.unwrap(), None);
+    assert_eq!(reader.tx().api_key_of_request(other, name).await.unwrap(), None);
+    assert_eq!(reader.tx().merchant_of_api_key(ApiKeyId::from_random(self::id(2))).await.unwrap(), None);
+}
+
+async fn a_request_makes_one_key(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let name = IdempotencyKey::parse("3f2504e0-4f89-41d3-9a0c-0305e82c3301").unwrap();
+    let insert = async |merchant, number| {
+        let key = NewApiKey {
+            request: Some((name, Fingerprint::of(&[]))),
+            ..api_key(merchant, ApiKeyId::from_random(id(number)), CredentialHash::of(&number.to_string()))
+        };
+        store.write(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await
+    };
+    insert(merchant, 1).await.unwrap();
+    assert!(insert(merchant, 2).await.is_err());
+    insert(new_merchant(&store).await, 3).await.unwrap();
+}
+
+async fn a_suspended_key_can_be_resumed_and_a_revoked_one_cannot(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let other = new_merchant(&store).await;
+    let (hash, id) = (CredentialHash::of("pk_1"), ApiKeyId::from_random(id(1)));
+    let key = api_key(merchant, id, hash);
+    store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
+    let suspend =
+        async |owner| store.does(move |tx| Box::pin(async move { tx.suspend_api_key(owner, id, NOW).await })).await;
+    let resume = async |owner| store.does(move |tx| Box::pin(async move { tx.resume_api_key(owner, id).await })).await;
+    let status = async || store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap().status();
+    assert!(!suspend(other).await && !resume(merchant).await);
+    assert!(suspend(merchant).await && !suspend(merchant).await);
+    assert_eq!(status().await, KeyStatus::Suspended);
+    assert!(!resume(other).await && resume(merchant).await);
+    assert_eq!(status().await, KeyStatus::Active);
+    assert!(suspend(merchant).await);
+    assert!(store.does(move |tx| Box::pin(async move { tx.revoke_api_key(merchant, id, None, NOW).await })).await);
+    assert!(!resume(merchant).await && !suspend(merchant).await);
+    assert_eq!(status().await, KeyStatus::Revoked);
+}
+
+async fn only_keys_that_open_something_or_will_again_count(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let insert = async |number, merchant, scope, expires_at: Option<UnixSeconds>| {
+        let key = NewApiKey {
+            scope,
+            expires_at,
+            ..api_key(merchant, ApiKeyId::from_random(id(number)), CredentialHash::of(&number.to_string()))
+        };
+        store.does(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await;
+        ApiKeyId::from_random(id(number))
+    };
+    insert(1, merchant, Scope::Merchant, None).await;
+    insert(2, merchant, Scope::Merchant, Some(NOW.plus(1))).await;
+    insert(3, merchant, Scope::Merchant, Some(NOW)).await;
+    insert(4, merchant, Scope::Commerce, None).await;
+    insert(5, new_merchant(&store).await, Scope::Merchant, None).await;
+    let revoked = insert(6, merchant, Scope::Merchant, None).await;
+    let suspended = insert(7, merchant, Scope::Merchant, None).await;
+    store
+        .does(move |tx| {
+            Box::pin(async move {
+                tx.revoke_api_key(merchant, revoked, None, NOW).await?;
+                tx.suspend_api_key(merchant, suspended, NOW).await
+            })
+        })
+        .await;
+    let mut reader = store.reader().await.unwrap();
+    assert_eq!(reader.tx().count_api_keys_in_force(merchant, Scope::Merchant, NOW).await.unwrap(), 3);
+    assert_eq!(reader.tx().count_api_keys_in_force(merchant, Scope::Commerce, NOW).await.unwrap(), 1);
+}
+
+async fn a_dashboard_token_reads_back_until_it_is_forgotten(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let other = new_merchant(&store).await;
+    let token = |number, merchant, expires_at| DashboardTokenRecord {
+        merchant,
+        id: DashboardTokenId::from_random(id(number)),
+        hash: CredentialHash::of(&number.to_string()),
+        created_at: NOW.plus(i64::try_from(number).unwrap()),
+        expires_at,
+        revoked_at: None,
+    };
+    let tokens = [token(1, merchant, NOW), token(2, merchant, NOW.plus(1)), token(3, other, NOW)];
+    for token in tokens.clone() {
+        store.does(move |tx| Box::pin(async move { tx.insert_dashboard_token(&token).await })).await;
+    }
+    let read = async |token: &DashboardTokenRecord| {
+        store.reader().await.unwrap().tx().dashboard_token(token.hash).await.unwrap()
+    };
+    for token in &tokens {
+        assert_eq!(read(token).await.as_ref(), Some(token));
+    }
+    let listed = store.reader().await.unwrap().tx().dashboard_tokens(merchant).await.unwrap();
+    assert_eq!(listed, [tokens[1].clone(), tokens[0].clone()]);
+
+    let id = tokens[1].id;
+    let revoke =
+        async |now| store.does(move |tx| Box::pin(async move { tx.revoke_dashboard_token(id, now).await })).await;
+    assert!(revoke(NOW).await && !revoke(NOW.plus(5)).await);
+    assert_eq!(read(&tokens[1]).await.unwrap().revoked_at, Some(NOW));
+    assert_eq!(read(&tokens[2]).await.unwrap().revoked_at, None);
+
+    let before = NOW.plus(1);
+    let forgotten =
+        store.does(move |tx| Box::pin(async move { tx.forget_dashboard_tokens(merchant, before).await })).await;
+    assert_eq!(forgotten, 1);
+    assert_eq!(read(&tokens[0]).await, None);
+    assert!(read(&tokens[1]).await.is_some() && read(&tokens[2]).await.is_some());
+    let nobodys = token(4, MerchantId(999), NOW);
+    assert!(store.write(move |tx| Box::pin(async move { tx.insert_dashboard_token(&nobodys).await })).await.is_err());
+}
+
 async fn a_credential_belongs_to_a_merchant_that_exists(store: Store) {
     let nobody = MerchantId(999);
-    let key = NewApiKey {
-        merchant: nobody,
-        id: ApiKeyId::from_random(id(1)),
-        name: String::new(),
-        hash: CredentialHash::of("x"),
-        hint: String::new(),
-        created_at: NOW,
-    };
+    let key = api_key(nobody, ApiKeyId::from_random(id(1)), CredentialHash::of("x"));
     assert!(store.write(move |tx| Box::pin(async move { tx.insert_api_key(&key).await })).await.is_err());
     let new = plain(nobody, 1);
     assert!(store.write(move |tx| Box::pin(async move { tx.insert_invoice(&new).await })).await.is_err());
@@ -1252,6 +1407,11 @@ macro_rules! store_contract {
             of_an_invoice_s_stream_tokens_the_newest_are_kept,
             the_use_of_a_key_is_noted_once_in_a_while,
             a_key_is_revoked_once_and_for_good,
+            a_key_reads_back_with_what_it_opens,
+            a_request_makes_one_key,
+            a_suspended_key_can_be_resumed_and_a_revoked_one_cannot,
+            only_keys_that_open_something_or_will_again_count,
+            a_dashboard_token_reads_back_until_it_is_forgotten,
             a_credential_belongs_to_a_merchant_that_exists,
             a_row_that_makes_no_sense_names_its_table_and_column,
         );

@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod chain;
+mod dashboard_tokens;
 mod deliveries;
 mod endpoints;
 mod engine;
@@ -38,6 +39,7 @@ use tokio::{
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
+pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{
     Attempt, Claim, DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryRecord, DeliveryState, DueDelivery,
     OwedEndpoint, Requeued, Settlement,

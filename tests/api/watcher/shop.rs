@@ -153,6 +153,7 @@ impl Shop {
             questions: None,
             return_url: None,
             return_url_enabled: false,
+            receiver: None,
         };
         let key = uuid::Uuid::new_v4().to_string();
         let origin = Origin {

@@ -7,7 +7,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{Merchant, NamedInvoice},
+        extract::{Merchant, NamedInvoice, rights::CancelInvoices},
     },
     invoicing, view,
 };
@@ -15,7 +15,7 @@ use crate::{
 /// Calls off an invoice that nobody has paid any of. What a body says is not read.
 pub async fn cancel_invoice(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<CancelInvoices>,
     NamedInvoice(id): NamedInvoice,
 ) -> Result<Json<Invoice>, ApiError> {
     let case = invoicing::cancel(&app, merchant.id, id).await?;

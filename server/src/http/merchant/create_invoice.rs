@@ -1,14 +1,16 @@
 //! `POST /api/v1/invoices`
 
+use alloy_primitives::Address;
 use axum::{
     Json,
     extract::{Extension, State},
     http::HeaderMap,
 };
-use domain::{idempotency::Fingerprint, money::UsdMillis};
+use domain::{access::Right, idempotency::Fingerprint, money::UsdMillis};
 use serde_json::{Value, value::RawValue};
 use url::Url;
 use wire::{
+    Environment,
     invoice::{CreateInvoiceRequest, CreatedInvoice, InvoiceStatus},
     money::{AmountError, Dollars, parse_invoice_amount},
 };
@@ -19,10 +21,11 @@ use crate::{
         RequestId,
         canonical::canonical_json,
         error::{ApiError, invalid},
-        extract::{IdempotencyKey, JsonBody, Merchant},
+        extract::{IdempotencyKey, JsonBody, Merchant, rights::CreateInvoices},
     },
     invoicing::{self, CreateInvoice, Origin},
     session, view,
+    wallet::evm_wallet,
 };
 
 const ROUTE: &str = "/api/v1/invoices";
@@ -38,12 +41,13 @@ const DEFAULT_MILLIS: i64 = 43_200_000;
 /// Creates an invoice; the same idempotency key returns the same invoice.
 pub async fn create_invoice(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<CreateInvoices>,
     IdempotencyKey(key): IdempotencyKey,
     Extension(RequestId(request_id)): Extension<RequestId>,
     body: JsonBody<CreateInvoiceRequest>,
 ) -> Result<(HeaderMap, Json<CreatedInvoice>), ApiError> {
-    let request = checked(body.value)?;
+    let receiver = receiver(&body.value, app.config.environment, merchant.has(Right::OverrideReceiver))?;
+    let request = CreateInvoice { receiver, ..checked(body.value)? };
     let canonical = canonical_json(&body.bytes)?;
     let fingerprint = Fingerprint::of(&[b"POST", ROUTE.as_bytes(), canonical.as_bytes()]);
     let origin = Origin { route: ROUTE, key, fingerprint, request_id };
@@ -73,16 +77,39 @@ pub async fn create_invoice(
     Ok((headers, Json(answer)))
 }
 
-/// Checks every field of a request.
+/// Where this invoice's money goes instead of the merchant's wallet, if the request says so. Naming an address
+/// takes the right to do so, also where it is not to be used.
+fn receiver(
+    request: &CreateInvoiceRequest,
+    environment: Environment,
+    may_override: bool,
+) -> Result<Option<Address>, ApiError> {
+    const ENABLE: &str = "receiver_override_enable";
+    const ADDRESS: &str = "receiver_override_address";
+    let missing =
+        |field: &str| Err(ApiError::RightRequired { right: Right::OverrideReceiver, field: Some(field.to_owned()) });
+    match (&request.receiver_override_address, request.receiver_override_enable) {
+        (Some(_), _) if !may_override => missing(ADDRESS),
+        (None, Some(true)) if !may_override => missing(ENABLE),
+        (None, Some(true)) => Err(invalid(ADDRESS, format!("{ADDRESS} is required with {ENABLE}"))),
+        (None, _) => Ok(None),
+        // What money must not go to is refused in any case, so that switching it on later holds no surprise.
+        (Some(address), enable) => {
+            let address = evm_wallet(address, environment)
+                .map_err(|problem| invalid(ADDRESS, format!("{ADDRESS}: {problem}")))?;
+            match enable {
+                Some(true) => Ok(Some(address)),
+                Some(false) => Ok(None),
+                None => Err(invalid(ENABLE, format!("{ENABLE} must say whether {ADDRESS} is to be used"))),
+            }
+        }
+    }
+}
+
+/// Checks every other field of a request.
 fn checked(request: CreateInvoiceRequest) -> Result<CreateInvoice, ApiError> {
     let amount = request.amount_usd.as_deref().map(RawValue::get).ok_or(AmountError::Format)?;
     let due = UsdMillis::from_millis(parse_invoice_amount(amount)?);
-    if request.receiver_override_address.is_some() {
-        return Err(ApiError::RightRequired("receiver_override_address"));
-    }
-    if request.receiver_override_enable == Some(true) {
-        return Err(ApiError::RightRequired("receiver_override_enable"));
-    }
     let expires_in_ms = request.expires_in.unwrap_or(DEFAULT_MILLIS);
     if !(1..=MOST_MILLIS).contains(&expires_in_ms) {
         return Err(invalid("expires_in", format!("expires_in must lie between 1 and {MOST_MILLIS} milliseconds")));
@@ -99,6 +126,7 @@ fn checked(request: CreateInvoiceRequest) -> Result<CreateInvoice, ApiError> {
         questions: request.questions.filter(|value| !value.is_null()).map(|value| questions(&value)).transpose()?,
         return_url: request.payment_return_url.map(return_url).transpose()?,
         return_url_enabled: request.payment_return_url_enabled.unwrap_or(true),
+        receiver: None,
     })
 }
 
@@ -226,7 +254,6 @@ mod tests {
             format!(r#""payment_return_url":"{url}""#),
             r#""expires_in":1"#.to_owned(),
             r#""expires_in":2592000000"#.to_owned(),
-            r#""receiver_override_enable":false"#.to_owned(),
             r#""customer_email":"a.b+c@mail.shop.example""#.to_owned(),
             r#""questions":{"questions":[{"id":"1","question":"Mail?","type":"email","validation":{"required":true}}]}"#
                 .to_owned(),
@@ -288,15 +315,56 @@ mod tests {
         );
     }
 
+    fn receiver_of(members: &str, may_override: bool) -> Result<Option<Address>, ApiError> {
+        let request = serde_json::from_str(&format!(r#"{{"amount_usd":20{members}}}"#)).unwrap();
+        receiver(&request, Environment::Mainnet, may_override)
+    }
+
     #[test]
     fn a_default_key_sets_no_receiver() {
-        for (member, field) in [
-            (r#""receiver_override_enable":true"#, "receiver_override_enable"),
-            (r#""receiver_override_enable":true,"receiver_override_address":"0x1""#, "receiver_override_address"),
-            (r#""receiver_override_address":"0x1""#, "receiver_override_address"),
+        for (members, named) in [
+            (r#","receiver_override_enable":true"#, "receiver_override_enable"),
+            (r#","receiver_override_enable":true,"receiver_override_address":"0x1""#, "receiver_override_address"),
+            (r#","receiver_override_address":"0x1""#, "receiver_override_address"),
         ] {
-            let parsed = parse(&format!(r#"{{"amount_usd":20,{member}}}"#));
-            assert!(matches!(parsed, Err(ApiError::RightRequired(named)) if named == field), "{member}");
+            let refused = receiver_of(members, false);
+            let right = Right::OverrideReceiver;
+            assert!(
+                matches!(&refused, Err(ApiError::RightRequired { right: r, field: Some(f) }) if *r == right && f == named),
+                "{members}: {refused:?}"
+            );
+        }
+        for members in ["", r#","receiver_override_enable":false"#, r#","receiver_override_address":null"#] {
+            assert_eq!(receiver_of(members, false).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_receiver_is_an_address_that_was_clearly_asked_for() {
+        const GOOD: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        let with = |enable: &str, address: &str| {
+            receiver_of(
+                &format!(r#","receiver_override_enable":{enable},"receiver_override_address":"{address}""#),
+                true,
+            )
+        };
+        assert_eq!(with("true", GOOD).unwrap(), Some(GOOD.parse().unwrap()));
+        assert_eq!(with("false", GOOD).unwrap(), None);
+        let check = |refused: Result<Option<Address>, ApiError>, named: &str| {
+            assert!(matches!(&refused, Err(ApiError::Invalid { field, .. }) if field == named), "{named}: {refused:?}");
+        };
+        check(with("null", GOOD), "receiver_override_enable");
+        check(receiver_of(r#","receiver_override_enable":true"#, true), "receiver_override_address");
+        for address in [
+            "",
+            "0x1",
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1Beaed",
+            "0x0000000000000000000000000000000000000000",
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+            "4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T",
+        ] {
+            check(with("true", address), "receiver_override_address");
+            check(with("false", address), "receiver_override_address");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     events::to_wire,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     store::{EventFilter, EventPart, EventTypes, StoredEvent, Tx},
 };
@@ -21,7 +21,7 @@ use crate::{
 /// A merchant's events, newest first.
 pub async fn list_events(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     parameters: Parameters,
 ) -> Result<Json<Wrapped<EventList>>, ApiError> {
     let filter = filter(&parameters)?;
@@ -44,7 +44,7 @@ pub async fn list_events(
 /// One event; what is no event's id at all is as absent as the rest.
 pub async fn retrieve_event(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Wrapped<Event>>, ApiError> {
     let id = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or(ApiError::EventNotFound)?;

@@ -7,7 +7,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{Merchant, NamedInvoice},
+        extract::{Merchant, NamedInvoice, rights::ReadInvoices},
     },
     invoicing::Case,
     view,
@@ -16,7 +16,7 @@ use crate::{
 /// Where an invoice stands, with its newest payment.
 pub async fn retrieve_invoice_status(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     NamedInvoice(id): NamedInvoice,
 ) -> Result<Json<InvoiceStatusReport>, ApiError> {
     let case = Case::load(&mut app.store.reader().await?.tx(), &app.config, merchant.id, id).await?;

@@ -12,7 +12,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     store::StatusSum,
 };
@@ -20,7 +20,7 @@ use crate::{
 /// How many invoices there are in each status, and what they ask for.
 pub async fn retrieve_invoice_totals(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     parameters: Parameters,
 ) -> Result<Json<InvoiceTotals>, ApiError> {
     let sums = match filters::invoices(&parameters)? {

@@ -15,7 +15,7 @@ use crate::{
     app::App,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
     store::{self, InvoiceCursor, InvoiceFilter, InvoiceRecord, Part, Tx},
@@ -28,7 +28,7 @@ const MOST_SKIPPED: i64 = 100_000;
 /// A merchant's invoices, newest first.
 pub async fn list_invoices(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     parameters: Parameters,
 ) -> Result<Json<InvoiceList>, ApiError> {
     let filter = filters::invoices(&parameters)?;
@@ -38,7 +38,7 @@ pub async fn list_invoices(
 /// The invoices of one of the merchant's customers, newest first.
 pub async fn list_invoices_of_customer(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     customer: Result<Path<String>, axum::extract::rejection::PathRejection>,
     parameters: Parameters,
 ) -> Result<Json<InvoiceList>, ApiError> {

@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, NamedInvoice, Parameters},
+        extract::{Merchant, NamedInvoice, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
     view,
@@ -20,7 +20,7 @@ const MOST_PAYMENTS: usize = 100;
 /// An invoice, on request with its newest payment or payments.
 pub async fn retrieve_invoice(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     NamedInvoice(id): NamedInvoice,
     parameters: Parameters,
 ) -> Result<Json<Invoice>, ApiError> {

@@ -122,7 +122,7 @@ async fn a_missing_malformed_or_revoked_key_is_told_apart_and_leaves_no_trace() 
     let revoke = server.app.store.write(move |tx| {
         Box::pin(async move {
             let key = tx.api_keys(merchant).await?.remove(0);
-            tx.revoke_api_key(key.id, now).await
+            tx.revoke_api_key(merchant, key.id, None, now).await
         })
     });
     assert!(revoke.await.unwrap());

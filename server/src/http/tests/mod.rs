@@ -6,6 +6,7 @@ mod events;
 mod invoice_lists;
 mod invoice_totals;
 mod invoices;
+mod keys;
 mod page;
 mod payments;
 mod streams;
@@ -18,10 +19,11 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use domain::{
-    id::{ApiKeyId, InvoiceId, MerchantId, QuoteId, TokenId},
+    access::{Rights, Scope},
+    id::{InvoiceId, MerchantId, QuoteId, TokenId},
     money::{Decimals, Rate, TokenAmount, UsdMillis},
     quote::Quote,
-    signature::{CredentialHash, ServerSecret},
+    signature::ServerSecret,
 };
 use serde_json::{Value, json};
 use sqlx::Connection;
@@ -33,7 +35,8 @@ use crate::{
     clock::{TestClock, random_bytes},
     config::Config,
     invoicing::{self, Scan, SeenTransfer, record_scan},
-    store::{BlockRef, NewApiKey, NewMerchant, QuoteRecord},
+    keys::{self as issuing, IssueKey, Issued},
+    store::{BlockRef, NewMerchant, QuoteRecord},
     testing::TempDir,
 };
 
@@ -249,8 +252,7 @@ impl Server {
 
 /// A merchant with an API key.
 async fn add_merchant(app: &App) -> (MerchantId, String) {
-    let key = format!("pk_{}", hex::encode(random_bytes::<16>()));
-    let (hash, now) = (CredentialHash::of(&key), app.clock.now());
+    let now = app.clock.now();
     let new = NewMerchant {
         name: "Shop <&> \"Co\"".to_owned(),
         email: "shop@shop.example".to_owned(),
@@ -258,16 +260,24 @@ async fn add_merchant(app: &App) -> (MerchantId, String) {
         recovery_code: [9; 32],
         created_at: now,
     };
-    let write = app.store.write(move |tx| {
-        Box::pin(async move {
-            let merchant = tx.insert_merchant(&new).await?;
-            let id = ApiKeyId::from_random(random_bytes());
-            let key = NewApiKey { merchant, id, name: String::new(), hash, hint: String::new(), created_at: now };
-            tx.insert_api_key(&key).await?;
-            Ok::<_, crate::store::StoreError>(merchant)
-        })
-    });
-    (write.await.unwrap(), key)
+    let write = app.store.write(move |tx| Box::pin(async move { tx.insert_merchant(&new).await }));
+    let merchant = write.await.unwrap();
+    let key = add_key(app, merchant, |_| {}).await;
+    (merchant, key.api_key)
+}
+
+/// An API key with the default rights, or with what is changed.
+async fn add_key(app: &App, merchant: MerchantId, change: impl FnOnce(&mut IssueKey)) -> Issued {
+    let mut wanted = IssueKey {
+        merchant,
+        name: "till".to_owned(),
+        scope: Scope::Merchant,
+        rights: Rights::DEFAULT,
+        expires_at: None,
+        request: None,
+    };
+    change(&mut wanted);
+    issuing::issue(&app.store, &app.config, app.clock.now(), wanted).await.unwrap()
 }
 
 /// What a payer holds.

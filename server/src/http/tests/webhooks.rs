@@ -1,12 +1,17 @@
 //! What merchants do with their webhook endpoints. Nothing is sent here: that is the queue's.
 
 use axum::http::Method;
-use domain::{id::EndpointId, time::UnixMillis};
+use domain::{
+    access::Rights,
+    id::{EndpointId, MerchantId},
+    time::UnixMillis,
+};
 use serde_json::{Value, json};
 use sqlx::Connection;
 
-use super::{Answer, Server, add_merchant, new_key, request, usd};
+use super::{Answer, Server, add_key, add_merchant, new_key, request, usd};
 use crate::{
+    config::Config,
     store::{Attempt, Claim, DueDelivery, Settlement},
     webhooks::{self, Sealer},
 };
@@ -14,15 +19,26 @@ use crate::{
 const PATH: &str = "/api/v1/webhooks";
 const URL: &str = "https://shop.example/hook?x=1";
 
+/// A server whose merchant's key may do all that the merchant may.
+async fn start(change: impl FnOnce(&mut Config)) -> Server {
+    let mut server = Server::start_with(change).await;
+    server.key = key_of(&server, server.merchant, Rights::DASHBOARD).await;
+    server
+}
+
+async fn key_of(server: &Server, merchant: MerchantId, rights: Rights) -> String {
+    add_key(&server.app, merchant, |wanted| wanted.rights = rights).await.api_key
+}
+
 impl Server {
-    async fn call(&self, key: &str, method: Method, path: &str, body: &str) -> Answer {
+    async fn webhook_send(&self, key: &str, method: Method, path: &str, body: &str) -> Answer {
         let headers = [("x-api-key", key), ("content-type", "application/json")];
         self.send(request(method, path, &headers, body)).await
     }
 
     async fn webhook_call(&self, method: Method, path: &str, body: &Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.call(&self.key, method, path, &body).await
+        self.webhook_send(&self.key, method, path, &body).await
     }
 
     /// An endpoint that asks for everything, or what the members say.
@@ -111,7 +127,7 @@ fn path(webhook: &Value, rest: &str) -> String {
 
 #[tokio::test]
 async fn an_endpoint_shows_its_secret_once() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let created = server.webhook(json!({ "description": "Orders", "environment": "devnet" })).await;
     let secret = created["secret"].as_str().unwrap();
     assert!(secret.starts_with("whsec_") && secret.len() == 49, "{secret}");
@@ -133,7 +149,7 @@ async fn an_endpoint_shows_its_secret_once() {
 
 #[tokio::test]
 async fn an_endpoint_can_be_changed_field_by_field() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let created = server.webhook(json!({ "description": "Orders", "environment": "mainnet" })).await;
     for (change, field) in [
         (json!({ "url": "https://other.example/" }), "url"),
@@ -162,7 +178,7 @@ async fn an_endpoint_can_be_changed_field_by_field() {
 
 #[tokio::test]
 async fn an_endpoint_of_the_older_version_has_its_types() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let body = json!({ "url": URL, "api_version": "legacy" });
     let created = server.webhook_call(Method::POST, PATH, &body).await.json();
     let types = json!(["invoice.paid", "invoice.expired", "invoice.partial_payment", "invoice.overpaid", "test.ping"]);
@@ -177,7 +193,7 @@ async fn an_endpoint_of_the_older_version_has_its_types() {
 
 #[tokio::test]
 async fn what_an_endpoint_must_not_be_is_named_and_changes_nothing() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let kept = server.webhook(json!({})).await;
     let before = server.merchant_get(PATH).await.text;
     for (member, value, field) in [
@@ -219,15 +235,15 @@ async fn what_an_endpoint_must_not_be_is_named_and_changes_nothing() {
     }
     let plain = server.send(request(Method::POST, PATH, &[("x-api-key", &server.key)], "{}")).await;
     plain.is_error(415, "UNSUPPORTED_MEDIA_TYPE", Some("Content-Type"));
-    server.call(&server.key, Method::POST, PATH, "{").await.is_error(400, "VALIDATION_ERROR", None);
+    server.webhook_send(&server.key, Method::POST, PATH, "{").await.is_error(400, "VALIDATION_ERROR", None);
     let large = format!("{{\"url\":\"{}\"}}", "x".repeat(40_000));
-    server.call(&server.key, Method::POST, PATH, &large).await.is_error(413, "BODY_TOO_LARGE", None);
+    server.webhook_send(&server.key, Method::POST, PATH, &large).await.is_error(413, "BODY_TOO_LARGE", None);
     assert_eq!(server.merchant_get(PATH).await.text, before);
 }
 
 #[tokio::test]
 async fn a_merchant_has_room_for_so_many_endpoints() {
-    let server = Server::start_with(|config| config.webhooks.endpoints_per_merchant = 2).await;
+    let server = start(|config| config.webhooks.endpoints_per_merchant = 2).await;
     let first = server.webhook(json!({})).await;
     server.webhook(json!({})).await;
     let body = json!({ "url": URL, "enabled_events": ["*"] });
@@ -256,37 +272,49 @@ fn operations(webhook: &Value) -> Vec<(Method, String, Value)> {
 
 #[tokio::test]
 async fn what_is_foreign_is_as_absent_as_what_never_was() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let webhook = server.webhook(json!({})).await;
-    let before = server.stored_text().await;
-    let (_, other) = add_merchant(&server.app).await;
+    let (stranger, _) = add_merchant(&server.app).await;
+    let other = key_of(&server, stranger, Rights::DASHBOARD).await;
+    let reader = key_of(&server, server.merchant, Rights::DEFAULT).await;
     let absent = [json!({ "id": new_key() }), json!({ "id": "x" }), json!({ "id": "%FF" })];
     let foreign = operations(&webhook);
     for (index, (method, path, body)) in foreign.iter().enumerate() {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = server.call(&other, method.clone(), path, &body).await;
+        let answer = server.webhook_send(&other, method.clone(), path, &body).await;
         answer.is_error(404, "WEBHOOK_NOT_FOUND", None);
         for absent in &absent {
             let (method, path, _) = &operations(absent)[index];
-            assert_eq!(server.call(&server.key, method.clone(), path, &body).await.text, answer.text, "{path}");
+            assert_eq!(server.webhook_send(&server.key, method.clone(), path, &body).await.text, answer.text, "{path}");
         }
         let no_key = server.send(request(method.clone(), path, &[("content-type", "application/json")], &body)).await;
         no_key.is_error(401, "API_KEY_MISSING", Some("x-api-key"));
-        let bad_key = server.call("pk_wrong", method.clone(), path, &body).await;
+        let bad_key = server.webhook_send("pk_wrong", method.clone(), path, &body).await;
         bad_key.is_error(401, "API_KEY_INVALID", Some("x-api-key"));
+        if method != Method::GET {
+            let no_right = server.webhook_send(&reader, method.clone(), path, &body).await;
+            no_right.is_error(403, "RIGHT_REQUIRED", None);
+        }
     }
     assert_eq!(server.get(PATH, &[("x-api-key", &other)]).await.json()["data"], json!([]));
+    for path in [PATH.to_owned(), path(&webhook, ""), path(&webhook, "/deliveries")] {
+        assert_eq!(server.get(&path, &[("x-api-key", &reader)]).await.status, 200);
+    }
+    for path in [PATH, "/api/v1/merchant/webhook"] {
+        server.webhook_send(&reader, Method::POST, path, "{}").await.is_error(403, "RIGHT_REQUIRED", None);
+    }
     server.get(PATH, &[]).await.is_error(401, "API_KEY_MISSING", Some("x-api-key"));
-    // A key of its own was all that was written.
-    let after = server.stored_text().await;
-    assert!(after.contains("webhook") || !before.is_empty());
     assert_eq!(server.merchant_get(&path(&webhook, "")).await.json()["updated_at"], webhook["updated_at"]);
-    server.call(&server.key, Method::POST, &path(&webhook, ""), "{}").await.is_error(405, "METHOD_NOT_ALLOWED", None);
+    server.webhook_send(&server.key, Method::POST, &path(&webhook, ""), "{}").await.is_error(
+        405,
+        "METHOD_NOT_ALLOWED",
+        None,
+    );
 }
 
 #[tokio::test]
 async fn a_deleted_endpoint_is_gone_with_all_that_was_owed_to_it() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let webhook = server.webhook(json!({})).await;
     server.invoice(json!({})).await;
     let deleted = server.webhook_call(Method::DELETE, &path(&webhook, ""), &Value::Null).await;
@@ -304,7 +332,7 @@ async fn a_deleted_endpoint_is_gone_with_all_that_was_owed_to_it() {
 
 #[tokio::test]
 async fn a_new_secret_leaves_the_old_one_for_a_while() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let webhook = server.webhook(json!({})).await;
     let rotate = path(&webhook, "/rotate-secret");
     let now = server.app.clock.now().0;
@@ -334,7 +362,7 @@ async fn a_new_secret_leaves_the_old_one_for_a_while() {
 
 #[tokio::test]
 async fn a_ping_is_queued_for_one_endpoint_and_stands_in_the_log() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let webhook = server.webhook(json!({ "enabled_events": ["invoice.created"] })).await;
     let other = server.webhook(json!({})).await;
     let answer = server.webhook_call(Method::POST, &path(&webhook, "/test"), &Value::Null).await;
@@ -354,7 +382,7 @@ async fn a_ping_is_queued_for_one_endpoint_and_stands_in_the_log() {
 
 #[tokio::test]
 async fn deliveries_are_followed_with_their_tries() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let webhook = server.webhook(json!({})).await;
     for _ in 0..3 {
         server.invoice(json!({})).await;
@@ -429,7 +457,7 @@ async fn deliveries_are_followed_with_their_tries() {
 
 #[tokio::test]
 async fn one_event_can_be_sent_again() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let (webhook, other) = (server.webhook(json!({})).await, server.webhook(json!({})).await);
     server.invoice(json!({})).await;
     server.webhook_call(Method::POST, &path(&webhook, "/test"), &Value::Null).await;
@@ -464,7 +492,7 @@ async fn one_event_can_be_sent_again() {
 
 #[tokio::test]
 async fn what_failed_or_a_whole_range_can_be_sent_again() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let first = server.app.clock.now().0;
     server.invoice(json!({})).await;
     let webhook = server.webhook(json!({ "enabled_events": ["invoice.*"] })).await;
@@ -510,7 +538,7 @@ async fn what_failed_or_a_whole_range_can_be_sent_again() {
 
 #[tokio::test]
 async fn a_long_range_is_sent_again_in_parts() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let webhook = server.webhook(json!({})).await;
     let from = server.app.clock.now().0;
     let most = usize::try_from(webhooks::REDELIVERED_AT_ONCE).unwrap();
@@ -548,7 +576,7 @@ async fn a_long_range_is_sent_again_in_parts() {
 
 #[tokio::test]
 async fn what_happens_while_an_endpoint_is_idle_is_not_kept_for_it() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let webhook = server.webhook(json!({})).await;
     server.invoice(json!({})).await;
     server.change(&webhook, json!({ "is_active": false })).await;
@@ -568,8 +596,8 @@ async fn what_happens_while_an_endpoint_is_idle_is_not_kept_for_it() {
 
 #[tokio::test]
 async fn the_oldest_route_has_one_endpoint_of_the_older_types() {
-    let server = Server::start().await;
-    let set = async |body: &str| server.call(&server.key, Method::POST, "/api/v1/merchant/webhook", body).await;
+    let server = start(|_| {}).await;
+    let set = async |body: &str| server.webhook_send(&server.key, Method::POST, "/api/v1/merchant/webhook", body).await;
     let first = set(r#"{"webhook_url":"https://shop.example/1"}"#).await.json();
     assert!(first["secret"].as_str().unwrap().starts_with("whsec_"));
     assert_eq!(first["api_version"], "legacy");
@@ -588,7 +616,7 @@ async fn the_oldest_route_has_one_endpoint_of_the_older_types() {
 
 #[tokio::test]
 async fn the_operators_endpoint_is_one_of_the_merchants() {
-    let server = Server::start().await;
+    let server = start(|_| {}).await;
     let (sealer, now) = (Sealer::new(&server.app.secrets), server.app.clock.now());
     let set = async |url| webhooks::set_main(&server.app.store, &sealer, now, server.merchant, url).await.unwrap();
     let (first, second) = (set("https://shop.example/1").await, set("https://shop.example/2").await);

@@ -8,7 +8,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{JsonBody, Merchant},
+        extract::{JsonBody, Merchant, rights::ManageWebhooks},
     },
     store::Subscription,
     view,
@@ -18,7 +18,7 @@ use crate::{
 /// Makes an endpoint; its secret is shown in this answer only.
 pub async fn create_webhook(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     JsonBody { value: request, .. }: JsonBody<CreateWebhookRequest>,
 ) -> Result<Json<WebhookEndpoint>, ApiError> {
     let version = request.api_version.unwrap_or_default();

@@ -6,14 +6,17 @@ use wire::webhook::WebhookDeleted;
 use super::NamedWebhook;
 use crate::{
     app::App,
-    http::{error::ApiError, extract::Merchant},
+    http::{
+        error::ApiError,
+        extract::{Merchant, rights::ManageWebhooks},
+    },
     webhooks,
 };
 
 /// Takes an endpoint away; what was still owed to it is not sent.
 pub async fn delete_webhook(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     NamedWebhook(id): NamedWebhook,
 ) -> Result<Json<WebhookDeleted>, ApiError> {
     webhooks::delete(&app, merchant.id, id).await?;

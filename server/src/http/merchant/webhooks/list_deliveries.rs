@@ -9,7 +9,7 @@ use crate::{
     app::App,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, Parameters},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
         merchant::{
             events,
             filters::{self, AFTER, BEFORE, PageStart},
@@ -22,7 +22,7 @@ use crate::{
 /// What was and is to be sent to an endpoint, newest first, with every try.
 pub async fn list_webhook_deliveries(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ReadInvoices>,
     NamedWebhook(id): NamedWebhook,
     parameters: Parameters,
 ) -> Result<Json<WebhookDeliveryList>, ApiError> {

@@ -5,12 +5,18 @@ use wire::webhook::WebhookEndpointList;
 
 use crate::{
     app::App,
-    http::{error::ApiError, extract::Merchant},
+    http::{
+        error::ApiError,
+        extract::{Merchant, rights::ReadInvoices},
+    },
     view,
 };
 
 /// All of a merchant's endpoints, newest first.
-pub async fn list_webhooks(State(app): State<App>, merchant: Merchant) -> Result<Json<WebhookEndpointList>, ApiError> {
+pub async fn list_webhooks(
+    State(app): State<App>,
+    merchant: Merchant<ReadInvoices>,
+) -> Result<Json<WebhookEndpointList>, ApiError> {
     let endpoints = app.store.reader().await?.tx().endpoints(merchant.id).await?;
     let data = endpoints.iter().map(|endpoint| view::webhook_endpoint(endpoint, None)).collect();
     Ok(Json(WebhookEndpointList { object: "list".to_owned(), data, has_more: false }))

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     http::{
         error::{ApiError, invalid},
-        extract::{JsonBody, Merchant},
+        extract::{JsonBody, Merchant, rights::ManageWebhooks},
     },
     store::Requeued,
     view, webhooks,
@@ -28,7 +28,7 @@ pub struct DeliveryPath {
 /// Queues one event again, by the id that it was sent with. One that is still on its way is left alone.
 pub async fn redeliver_webhook(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     NamedWebhook(id): NamedWebhook,
     path: Result<Path<DeliveryPath>, PathRejection>,
 ) -> Result<Json<Redelivery>, ApiError> {
@@ -42,7 +42,7 @@ pub async fn redeliver_webhook(
 /// its way is left alone.
 pub async fn redeliver_webhooks(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     NamedWebhook(id): NamedWebhook,
     JsonBody { value: request, .. }: JsonBody<RedeliverRequest>,
 ) -> Result<Json<Redelivery>, ApiError> {

@@ -1,6 +1,9 @@
 //! `POST /api/v1/webhooks/{webhook_id}/rotate-secret`
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Request, State},
+};
 use wire::webhook::{RotateSecretRequest, WebhookEndpoint};
 
 use super::NamedWebhook;
@@ -8,7 +11,7 @@ use crate::{
     app::App,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, OptionalJsonBody},
+        extract::{Merchant, optional_json, rights::ManageWebhooks},
     },
     view, webhooks,
 };
@@ -20,10 +23,11 @@ const MOST_SECONDS: i64 = 7 * 86_400;
 /// while, so that nothing is refused until the receiver knows the new one.
 pub async fn rotate_webhook_secret(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     NamedWebhook(id): NamedWebhook,
-    OptionalJsonBody(request): OptionalJsonBody<RotateSecretRequest>,
+    request: Request,
 ) -> Result<Json<WebhookEndpoint>, ApiError> {
+    let request: RotateSecretRequest = optional_json(request, &app).await?.unwrap_or_default();
     let seconds = request.previous_valid_seconds.unwrap_or(DEFAULT_SECONDS);
     if !(0..=MOST_SECONDS).contains(&seconds) {
         let message = format!("previous_valid_seconds must lie between 0 and {MOST_SECONDS}");

@@ -8,7 +8,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{JsonBody, Merchant},
+        extract::{JsonBody, Merchant, rights::ManageWebhooks},
     },
     view, webhooks,
 };
@@ -16,7 +16,7 @@ use crate::{
 /// Makes or moves one endpoint that is sent the older types in the older form. Its secret is shown when it is made.
 pub async fn set_webhook(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     JsonBody { value: request, .. }: JsonBody<SetWebhookRequest>,
 ) -> Result<Json<WebhookEndpoint>, ApiError> {
     let url = fields::url(&app, "webhook_url", &request.webhook_url)?;

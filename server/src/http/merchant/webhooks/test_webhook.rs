@@ -6,14 +6,18 @@ use wire::webhook::{PING, WebhookTest};
 use super::NamedWebhook;
 use crate::{
     app::App,
-    http::{RequestId, error::ApiError, extract::Merchant},
+    http::{
+        RequestId,
+        error::ApiError,
+        extract::{Merchant, rights::ManageWebhooks},
+    },
     webhooks,
 };
 
 /// Queues a `test.ping` for this endpoint alone. What a body says is not read.
 pub async fn test_webhook(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     NamedWebhook(id): NamedWebhook,
     Extension(request): Extension<RequestId>,
 ) -> Result<Json<WebhookTest>, ApiError> {

@@ -8,7 +8,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{JsonBody, Merchant},
+        extract::{JsonBody, Merchant, rights::ManageWebhooks},
     },
     store::Endpoint,
     view, webhooks,
@@ -17,7 +17,7 @@ use crate::{
 /// Changes what the request names. Events that happen while an endpoint is not active are not queued for it.
 pub async fn update_webhook(
     State(app): State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     NamedWebhook(id): NamedWebhook,
     JsonBody { value: request, .. }: JsonBody<UpdateWebhookRequest>,
 ) -> Result<Json<WebhookEndpoint>, ApiError> {
@@ -34,7 +34,7 @@ pub async fn update_webhook(
 /// The same as [`update_webhook`]: what is left out stays as it is.
 pub async fn replace_webhook(
     app: State<App>,
-    merchant: Merchant,
+    merchant: Merchant<ManageWebhooks>,
     webhook: NamedWebhook,
     body: JsonBody<UpdateWebhookRequest>,
 ) -> Result<Json<WebhookEndpoint>, ApiError> {

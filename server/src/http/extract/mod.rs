@@ -1,17 +1,20 @@
-//! Who is calling and what they sent, as argument types: whoever holds a [`Merchant`] or a [`Payor`] was
-//! let in, and a body was read within its limit and names the field that does not fit.
+//! Who is calling and what they sent, as argument types: whoever holds a [`Merchant`], a [`Dashboard`] or a
+//! [`Payor`] was let in, and a body was read within its limit and names the field that does not fit.
+
+mod caller;
+pub mod rights;
 
 use std::{convert::Infallible, fmt::Write as _};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request},
     http::{HeaderMap, header, request::Parts},
 };
+pub use caller::{Dashboard, Merchant};
 use domain::{
-    id::{InvoiceId, MerchantId},
+    id::{ApiKeyId, InvoiceId},
     idempotency,
-    signature::CredentialHash,
 };
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
@@ -21,59 +24,8 @@ use crate::{
     app::App,
     invoicing::Case,
     session::{self, Session},
-    store::{ApiKeyRecord, InvoiceRecord},
+    store::InvoiceRecord,
 };
-
-/// How often the use of a key is noted.
-const NOTE_USE_EVERY_SECONDS: i64 = 60;
-
-/// A merchant, by a key that is in force.
-#[derive(Clone, Copy, Debug)]
-pub struct Merchant {
-    pub id: MerchantId,
-}
-
-impl FromRequestParts<App> for Merchant {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let key = api_key(&parts.headers)?;
-        let record = app.store.reader().await?.tx().api_key(CredentialHash::of(key)).await?;
-        let record = record.ok_or(ApiError::ApiKeyInvalid)?;
-        if record.revoked_at.is_some() {
-            return Err(ApiError::ApiKeyRevoked);
-        }
-        note_use(app, &record);
-        Ok(Self { id: record.merchant })
-    }
-}
-
-/// Notes that a key was used. The request does not wait for that, nor fail with it.
-fn note_use(app: &App, key: &ApiKeyRecord) {
-    let now = app.clock.now();
-    if key.last_used_at.is_some_and(|used| now < used.plus(NOTE_USE_EVERY_SECONDS)) {
-        return;
-    }
-    let (merchant, id, store) = (key.merchant, key.id, app.store.clone());
-    app.spawn(async move {
-        let noted = store.write(move |tx| {
-            Box::pin(async move { tx.note_api_key_use(merchant, id, now, NOTE_USE_EVERY_SECONDS).await })
-        });
-        if let Err(error) = noted.await {
-            tracing::warn!(error = %error, "the use of an API key could not be noted");
-        }
-    });
-}
-
-fn api_key(headers: &HeaderMap) -> Result<&str, ApiError> {
-    if let Some(key) = headers.get("x-api-key") {
-        return key.to_str().map_err(|_| ApiError::ApiKeyInvalid);
-    }
-    let authorization = headers.get(header::AUTHORIZATION).ok_or(ApiError::ApiKeyMissing)?;
-    let (scheme, key) =
-        authorization.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(ApiError::ApiKeyMissing)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(ApiError::ApiKeyMissing) }
-}
 
 /// A payer, by the session of one invoice.
 #[derive(Clone, Debug)]
@@ -119,9 +71,24 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let header = parts.headers.get("idempotency-key").ok_or(ApiError::IdempotencyKeyMissing)?;
+        Self::of(&parts.headers)?.ok_or(ApiError::IdempotencyKeyMissing)
+    }
+}
+
+/// Where a request need not have a name.
+impl<S: Sync> OptionalFromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, ApiError> {
+        Self::of(&parts.headers)
+    }
+}
+
+impl IdempotencyKey {
+    fn of(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
+        let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
         let key = header.to_str().ok().and_then(|text| idempotency::IdempotencyKey::parse(text).ok());
-        key.map(Self).ok_or(ApiError::IdempotencyKeyInvalid)
+        key.map(|key| Some(Self(key))).ok_or(ApiError::IdempotencyKeyInvalid)
     }
 }
 
@@ -133,8 +100,26 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedInvoice {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
+        let id = path_text(parts, state).await.and_then(|text| text.parse().ok());
         id.map(Self).ok_or_else(|| invalid("invoice_id", "invoice_id must be a UUID"))
+    }
+}
+
+async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
+    let path: Result<Path<String>, _> = <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await;
+    path.ok().map(|Path(text)| text)
+}
+
+/// The API key a path names by its id; what is no id at all is as absent as the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedApiKey(pub ApiKeyId);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedApiKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id = path_text(parts, state).await.and_then(|text| text.parse().ok());
+        id.map(Self).ok_or(ApiError::ApiKeyNotFound)
     }
 }
 
@@ -187,22 +172,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// A JSON body that may be left out, with its type's defaults then.
-#[derive(Clone, Debug)]
-pub struct OptionalJsonBody<T>(pub T);
-
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJsonBody<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let has_json = is_json(request.headers());
-        let bytes = read_body(request, state).await?;
-        match () {
-            () if bytes.is_empty() => Ok(Self(T::default())),
-            () if has_json => Ok(Self(parse_json(&bytes)?)),
-            () => Err(ApiError::UnsupportedMediaType),
-        }
+/// Reads a JSON body where there may be none.
+pub async fn optional_json<S: Send + Sync, T: DeserializeOwned>(
+    request: Request,
+    state: &S,
+) -> Result<Option<T>, ApiError> {
+    let is_json = is_json(request.headers());
+    let bytes = read_body(request, state).await?;
+    if bytes.is_empty() {
+        return Ok(None);
     }
+    if is_json { parse_json(&bytes).map(Some) } else { Err(ApiError::UnsupportedMediaType) }
 }
 
 /// Reads a body of at most the configured size.
@@ -313,20 +293,6 @@ mod tests {
             let parsed = parse_json::<CreateInvoiceRequest>(text.as_bytes());
             assert!(matches!(&parsed, Err(ApiError::Invalid { field, .. }) if field == "body"), "{text}: {parsed:?}");
         }
-    }
-
-    #[test]
-    fn keys_come_in_their_own_header_or_as_bearer() {
-        let key = |name: &'static str, value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_static(value));
-            api_key(&headers).map(str::to_owned).ok()
-        };
-        assert_eq!(key("x-api-key", "pk_1").as_deref(), Some("pk_1"));
-        assert_eq!(key("authorization", "Bearer pk_1").as_deref(), Some("pk_1"));
-        assert_eq!(key("authorization", "bearer pk_1").as_deref(), Some("pk_1"));
-        assert_eq!(key("authorization", "Basic cGs="), None);
-        assert_eq!(key("authorization", "pk_1"), None);
     }
 
     #[test]

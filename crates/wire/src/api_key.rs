@@ -1,0 +1,95 @@
+//! API keys as the dashboard sees them. The key itself is in the answer that creates it, and nowhere else.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Environment, time::Moment};
+
+/// Which half of the API a key is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApiKeyScope {
+    #[default]
+    Merchant,
+    Commerce,
+}
+
+/// What became of a key. One that has expired stays `active`; `expires_at` says that it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApiKeyStatus {
+    Active,
+    Revoked,
+    Suspended,
+}
+
+/// The body of `POST /api/v1/api-keys`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CreateApiKeyRequest {
+    /// What it is for, in 1 to 255 characters.
+    pub name: String,
+    #[serde(default)]
+    pub scope: Option<ApiKeyScope>,
+    /// As a date-time or in epoch seconds; without it, the key never expires.
+    #[serde(default)]
+    pub expires_at: Option<Moment>,
+    /// What the key can do; without it, create, read and cancel invoices and manage settings.
+    #[serde(default)]
+    pub rights: Option<Vec<String>>,
+}
+
+/// The answer to `POST /api/v1/api-keys`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedApiKey {
+    pub key_id: String,
+    pub name: String,
+    pub scope: ApiKeyScope,
+    /// The key. It is shown in this answer only.
+    pub api_key: String,
+    /// Epoch seconds.
+    pub expires_at: Option<i64>,
+    pub environment: Option<Environment>,
+    pub rights: Vec<String>,
+    /// Epoch seconds.
+    pub created_at: i64,
+}
+
+impl fmt::Debug for CreatedApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedApiKey").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
+/// One entry of `GET /api/v1/api-keys`, which answers with a list of them, newest first. Times are epoch seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    pub key_id: String,
+    pub name: String,
+    pub scope: ApiKeyScope,
+    pub status: ApiKeyStatus,
+    pub expires_at: Option<i64>,
+    pub last_used_at: Option<i64>,
+    pub created_at: i64,
+    pub revoked_at: Option<i64>,
+    pub revoked_reason: Option<String>,
+    /// `None` for a key from before keys had one: it serves whichever the server has.
+    pub environment: Option<Environment>,
+    pub rights: Vec<String>,
+    /// The key's last four characters, to tell keys apart.
+    pub hint: String,
+}
+
+/// The body of `POST /api/v1/api-keys/{keyId}/revoke`, which may be left out.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct RevokeApiKeyRequest {
+    /// Why, in at most 255 characters, for whoever reads the list later.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// An answer that says what was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub message: String,
+}
