@@ -31,6 +31,8 @@ const SENT_AT_ONCE: usize = 256;
 const SENT_AT_ONCE_IN_TROUBLE: usize = 64;
 /// Sent at once to one receiver, so that one that hangs leaves room for the others.
 const SENT_AT_ONCE_TO_ONE: usize = 4;
+/// That many, one more with each that arrives, once a receiver has shown that it can take it.
+const SENT_AT_ONCE_TO_ONE_AT_MOST: usize = 16;
 /// Nothing but failures for so long is trouble.
 const TROUBLE_AFTER_MS: i64 = 10_000;
 /// Endpoints looked at in one round.
@@ -134,8 +136,7 @@ impl Queue {
                     let lane = lanes.take(delivery.endpoint.id, trouble, free.clone());
                     let queue = self.clone();
                     self.app.spawn(async move {
-                        queue.deliver(delivery).await;
-                        drop(lane);
+                        lane.end(queue.deliver(delivery).await);
                     });
                 }
             }
@@ -196,8 +197,8 @@ impl Queue {
     }
 
     /// Makes one try and records how it went. If the process dies in between, the claim runs out and the
-    /// event is sent again.
-    async fn deliver(&self, delivery: DueDelivery) {
+    /// event is sent again. Returns whether it arrived.
+    async fn deliver(&self, delivery: DueDelivery) -> bool {
         let (began, timer) = (self.app.clock.now_ms(), Instant::now());
         let outcome = match message::of(&self.app, &self.sealer, &delivery, began).await {
             Ok(message) => {
@@ -209,14 +210,16 @@ impl Queue {
             Err(message::MessageError::Secret(error)) => Outcome::Failed(error.into()),
             Err(message::MessageError::Store(error)) => {
                 tracing::error!(error = %error, "a webhook could not be put together; it is tried again when its claim ends");
-                return;
+                return false;
             }
         };
+        let has_arrived = matches!(outcome, Outcome::Delivered(_));
         let duration_ms = i64::try_from(timer.elapsed().as_millis()).unwrap_or(i64::MAX);
         if let Err(error) = self.settle(delivery, outcome, began, duration_ms).await {
             tracing::error!(error = %error, "a webhook's outcome could not be recorded; it will be sent again");
         }
         failpoint::pass("webhooks.after_settle");
+        has_arrived
     }
 
     async fn settle(
@@ -321,6 +324,8 @@ struct Lanes {
     /// Counts turns; an endpoint's last one is in `served`.
     turn: u64,
     served: HashMap<EndpointId, u64>,
+    /// What each endpoint may be sent at once, where that is not the usual.
+    allowed: HashMap<EndpointId, usize>,
 }
 
 impl Lanes {
@@ -328,6 +333,7 @@ impl Lanes {
     fn plan(&mut self, owed: Vec<OwedEndpoint>, now: UnixMillis) -> Vec<Planned> {
         let is_owed: std::collections::HashSet<_> = owed.iter().map(|owed| owed.id).collect();
         self.served.retain(|id, _| is_owed.contains(id));
+        self.allowed.retain(|id, _| is_owed.contains(id) || self.by_endpoint.contains_key(id));
         let is_in_trouble = |owed: &OwedEndpoint| {
             owed.failing_since.is_some_and(|since| TROUBLE_AFTER_MS <= now.0.saturating_sub(since.0))
         };
@@ -339,7 +345,8 @@ impl Lanes {
         let mut planned = Vec::new();
         for (is_in_trouble, endpoint) in order {
             let taken = self.by_endpoint.get(&endpoint.id).copied().unwrap_or(0);
-            let most = if is_in_trouble { room_in_trouble.min(1) } else { SENT_AT_ONCE_TO_ONE };
+            let allowed = self.allowed.get(&endpoint.id).copied().unwrap_or(SENT_AT_ONCE_TO_ONE);
+            let most = if is_in_trouble { room_in_trouble.min(1) } else { allowed };
             let part = most.saturating_sub(taken).min(room);
             if part == 0 {
                 continue;
@@ -359,10 +366,15 @@ impl Lanes {
         *self.by_endpoint.entry(endpoint).or_default() += 1;
         self.taken += 1;
         self.taken_in_trouble += usize::from(is_in_trouble);
-        LaneGuard { lane: Lane { endpoint, is_in_trouble }, free }
+        LaneGuard { lane: Lane { endpoint, is_in_trouble, has_arrived: false }, free }
     }
 
-    fn free(&mut self, Lane { endpoint, is_in_trouble }: Lane) {
+    fn free(&mut self, Lane { endpoint, is_in_trouble, has_arrived }: Lane) {
+        let allowed = self.allowed.entry(endpoint).or_insert(SENT_AT_ONCE_TO_ONE);
+        *allowed = match has_arrived {
+            true => (*allowed + 1).min(SENT_AT_ONCE_TO_ONE_AT_MOST),
+            false => (*allowed / 2).max(SENT_AT_ONCE_TO_ONE),
+        };
         self.taken -= 1;
         self.taken_in_trouble -= usize::from(is_in_trouble);
         if let Some(taken) = self.by_endpoint.get_mut(&endpoint) {
@@ -379,12 +391,19 @@ impl Lanes {
 struct Lane {
     endpoint: EndpointId,
     is_in_trouble: bool,
+    has_arrived: bool,
 }
 
 /// Gives the room back when dropped, also by a panic.
 struct LaneGuard {
     lane: Lane,
     free: mpsc::UnboundedSender<Lane>,
+}
+
+impl LaneGuard {
+    fn end(mut self, has_arrived: bool) {
+        self.lane.has_arrived = has_arrived;
+    }
 }
 
 impl Drop for LaneGuard {
@@ -427,6 +446,24 @@ mod tests {
         assert_eq!(rooms(&lanes.plan(vec![first.clone()], NOW)), []);
         lanes.free(held[0].lane);
         assert_eq!(rooms(&lanes.plan(vec![first], NOW)), [(1, 1)]);
+    }
+
+    #[test]
+    fn a_receiver_that_takes_much_gets_more() {
+        let mut lanes = Lanes::default();
+        let (free, mut freed) = mpsc::unbounded_channel();
+        let endpoint = owed(1, None);
+        let room = |lanes: &mut Lanes| lanes.plan(vec![endpoint.clone()], NOW)[0].room;
+        for (has_arrived, expected) in [(true, 5), (true, 6), (false, 4), (false, 4)] {
+            lanes.take(endpoint.id, false, free.clone()).end(has_arrived);
+            lanes.free(freed.try_recv().unwrap());
+            assert_eq!(room(&mut lanes), expected);
+        }
+        for _ in 0..40 {
+            lanes.take(endpoint.id, false, free.clone()).end(true);
+            lanes.free(freed.try_recv().unwrap());
+        }
+        assert_eq!(room(&mut lanes), SENT_AT_ONCE_TO_ONE_AT_MOST);
     }
 
     #[test]
