@@ -358,6 +358,13 @@ file = "pepay.secret"
 [webhooks]
 # The demo shop is on this machine, where webhooks otherwise may not go.
 allow_private_networks = ["127.0.0.0/8"]
+
+[limits]
+# Shop, payers and tests are all on this machine, and in a hurry.
+requests_per_minute_per_key = 6000
+requests_per_minute_per_session = 6000
+requests_per_minute_per_address = 6000
+failed_credentials_per_minute = 6000
 "#
     );
     for network in networks {

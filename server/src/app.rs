@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     config::Config,
     events::Hub,
+    limits::RateLimits,
     rates::Prices,
     store::{Store, StoreError, WriterTask},
 };
@@ -30,6 +31,8 @@ pub struct App {
     pub prices: Prices,
     /// Who follows which invoice on this node.
     pub hub: Arc<Hub>,
+    /// How many requests callers may make, and have made.
+    pub limits: Arc<RateLimits>,
     /// What payment URLs start with, without a slash at the end.
     pub public_url: Arc<str>,
     /// Canceled when the server shuts down.
@@ -58,6 +61,7 @@ impl App {
             started_at: clock.now(),
             outages: Arc::default(),
             prices: Prices::new(&config, clock.clone()),
+            limits: Arc::new(RateLimits::new(&config.limits)),
             config,
             clock,
             store,

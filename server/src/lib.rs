@@ -12,6 +12,7 @@ pub mod failpoint;
 pub mod http;
 pub mod invoicing;
 pub mod keys;
+pub mod limits;
 pub mod log;
 pub mod rates;
 pub mod serve;

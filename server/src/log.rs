@@ -2,7 +2,10 @@
 
 use std::io;
 
-use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, fmt::format::FmtSpan, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -31,9 +34,21 @@ pub fn start(config: &LogConfig, stream: LogStream) {
         .with_ansi(false)
         .with_span_events(FmtSpan::NONE);
     let _already_started = match config.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Text => lines.finish().with(filter_fn(is_discreet)).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            lines.finish().with(filter_fn(is_discreet)).try_init()
+        }
     };
+}
+
+/// Libraries that write down at their finest levels what they carry: frames of sockets, bodies that do not fit.
+const INDISCREET: [&str; 3] = ["tungstenite", "tokio_tungstenite", "axum::rejection"];
+
+/// Whether a record is fit for the log, whatever the filter asks for.
+fn is_discreet(record: &Metadata<'_>) -> bool {
+    let is_coarse = *record.level() <= Level::INFO;
+    is_coarse || !INDISCREET.iter().any(|library| record.target().starts_with(library))
 }
 
 /// Writes each record as one line: text that came from elsewhere cannot make up records of its own.
@@ -69,6 +84,23 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::testing::Log;
+
+    #[test]
+    fn what_libraries_carry_is_not_logged_at_any_level() {
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_max_level(Level::TRACE);
+        let lines = lines.with_writer(move || writer.clone()).finish().with(filter_fn(is_discreet));
+        tracing::subscriber::with_default(lines, || {
+            tracing::trace!(target: "tungstenite::protocol", "received message canary");
+            tracing::debug!(target: "tokio_tungstenite", "canary");
+            tracing::trace!(target: "axum::rejection", body = "canary", "rejecting request");
+            tracing::warn!(target: "tungstenite::protocol", "a warning");
+            tracing::trace!(target: "hyper::proto", "a trace");
+        });
+        assert_eq!((log.lines_with("canary"), log.lines_with("a warning"), log.lines_with("a trace")), (0, 1, 1));
+    }
 
     #[test]
     fn a_record_is_one_line_whatever_is_in_it() {

@@ -26,6 +26,7 @@ macro_rules! on_each_database {
     };
 }
 
+mod canaries;
 mod cli;
 mod crash;
 mod sweep;

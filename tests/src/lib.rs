@@ -32,6 +32,14 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A wallet that no test chain has an account for.
 pub const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
+/// Settings that are 0 wherever a test asks more often than a good client does.
+const WITHOUT_RATE_LIMITS: [&str; 4] = [
+    "requests_per_minute_per_key",
+    "requests_per_minute_per_session",
+    "requests_per_minute_per_address",
+    "failed_credentials_per_minute",
+];
+
 /// Asks again and again until there is an answer; `what` names it if there never is one.
 ///
 /// # Panics

@@ -9,7 +9,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::{ApiClient, TestFolder, WALLET, eventually};
+use crate::{ApiClient, TestFolder, WALLET, WITHOUT_RATE_LIMITS, eventually};
 
 /// A folder with a configuration, and the server that runs on it, if it does.
 pub struct ServerProcess {
@@ -55,12 +55,10 @@ impl ServerProcess {
     pub fn prepare(config: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let server = Self {
-            url: format!("http://{address}"),
-            child: None,
-            variables: vec![("PEPAY__SERVER__LISTEN".to_owned(), address.to_string())],
-            folder: TestFolder::new(),
-        };
+        let unlimited = |name: &str| (format!("PEPAY__LIMITS__{}", name.to_uppercase()), "0".to_owned());
+        let mut variables = vec![("PEPAY__SERVER__LISTEN".to_owned(), address.to_string())];
+        variables.extend(WITHOUT_RATE_LIMITS.map(unlimited));
+        let server = Self { url: format!("http://{address}"), child: None, variables, folder: TestFolder::new() };
         fs::write(server.path("pepay.toml"), config).expect("the folder can be written");
         server.run_good(&["init"]);
         server

@@ -18,7 +18,7 @@ use pepay::{
     webhooks::{self, Sealer},
 };
 
-use crate::{ApiClient, TestFolder, WALLET};
+use crate::{ApiClient, TestFolder, WALLET, WITHOUT_RATE_LIMITS};
 
 /// A server on a free port, with a database of its own and a clock that tests move.
 pub struct TestApp {
@@ -170,9 +170,12 @@ impl TestApp {
     }
 
     async fn begin(&mut self) {
-        let text = "environment = \"devnet\"\n[server]\nlisten = \"127.0.0.1:0\"\nshutdown_grace_seconds = 60\n";
+        let text = format!(
+            "environment = \"devnet\"\n[server]\nlisten = \"127.0.0.1:0\"\nshutdown_grace_seconds = 60\n[limits]\n{}\n",
+            WITHOUT_RATE_LIMITS.map(|name| format!("{name} = 0")).join("\n")
+        );
         let path = self.folder.path().join("pepay.toml");
-        let config = Config::read(text, &path, self.variables.clone()).expect("the settings are good");
+        let config = Config::read(&text, &path, self.variables.clone()).expect("the settings are good");
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let running = serve::start(config, secrets, self.clock.clock()).await.expect("the server starts");
         self.url = format!("http://{}", running.address);

@@ -1,6 +1,9 @@
 //! Session tokens, session signatures and webhook signatures: HMAC-SHA256 throughout.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -78,6 +81,12 @@ impl PartialEq for CredentialHash {
 }
 
 impl Eq for CredentialHash {}
+
+impl Hash for CredentialHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl CredentialHash {
     pub fn of(credential: &str) -> Self {

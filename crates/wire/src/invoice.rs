@@ -151,6 +151,35 @@ pub struct Invoice {
     pub payments: Option<Vec<InvoicePayment>>,
 }
 
+/// The answer to `GET /api/v1/invoices/{id}`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RetrievedInvoice {
+    #[serde(flatten)]
+    pub invoice: Invoice,
+    /// Only where a customer's id was asked for, as in an older version of this API.
+    #[serde(flatten)]
+    pub older: Option<OlderInvoice>,
+}
+
+/// What an invoice had in an older version of this API, but for what it has under the same name still.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OlderInvoice {
+    pub amount_usd: Dollars,
+    pub payment_url: String,
+    /// Once it is paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment_details: Option<PaymentDetails>,
+}
+
+/// The payment that decided where the rest was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PaymentDetails {
+    pub network: String,
+    pub transaction_hash: String,
+    /// All that was credited.
+    pub amount_paid: Dollars,
+}
+
 /// One transfer that arrived for an invoice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InvoicePayment {

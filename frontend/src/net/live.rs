@@ -23,6 +23,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// Between polls beside a socket that is up, and while there is none.
 const SLOW_POLL_MS: i64 = 15_000;
 const FAST_POLL_MS: i64 = 3_000;
+/// Between fetches, however fast blocks come: one session may make 60 requests a minute, and may have two pages.
+const LEAST_GAP_MS: i64 = 1_500;
 /// Longer than any good answer takes; a phone that slept may wait for a lost one forever.
 const PATIENCE_MS: i64 = 10_000;
 /// Between two tries to renew a lapsed quote.
@@ -78,7 +80,7 @@ struct Live {
     connecting: RefCell<Option<Running>>,
     fetching: RefCell<Option<Running>>,
     fetched_at_ms: Cell<i64>,
-    /// Something changed while a fetch was running, which may not have seen it.
+    /// Something changed that the last fetch may not have seen.
     must_fetch_again: Cell<bool>,
     failed_fetches: Cell<u32>,
     renew_at_ms: Cell<i64>,
@@ -137,7 +139,7 @@ impl Live {
         }
         let is_urgent = !self.is_connected.get() && !untrack(|| self.session.stage()).is_final();
         let poll_ms = if is_urgent { FAST_POLL_MS } else { SLOW_POLL_MS };
-        if poll_ms <= page_ms - self.fetched_at_ms.get() {
+        if self.must_fetch_again.get() || poll_ms <= page_ms - self.fetched_at_ms.get() {
             self.refresh();
         }
         let has_socket = self.socket.borrow().is_some() || self.connecting.borrow().is_some();
@@ -159,11 +161,14 @@ impl Live {
     }
 
     fn refresh(self: &Rc<Self>) {
-        if self.fetching.borrow().is_some() {
+        // Where it has to wait, the timer comes back to it.
+        let is_too_soon = dom::page_ms() - self.fetched_at_ms.get() < LEAST_GAP_MS;
+        if is_too_soon || self.fetching.borrow().is_some() {
             self.must_fetch_again.set(true);
             return;
         }
         let Some(running) = Running::start() else { return };
+        self.must_fetch_again.set(false);
         let signal = running.controller.signal();
         self.fetched_at_ms.set(running.since_ms);
         *self.fetching.borrow_mut() = Some(running);
@@ -182,7 +187,7 @@ impl Live {
             if let Some(arrived) = arrived {
                 live.session.receive(arrived, dom::page_ms());
             }
-            if live.must_fetch_again.take() {
+            if live.must_fetch_again.get() {
                 live.refresh();
             }
         });

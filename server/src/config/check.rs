@@ -8,6 +8,7 @@ use url::{Host, Url};
 use wire::Environment;
 
 use super::{Config, LimitsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig};
+use crate::limits::MOST_PER_MINUTE;
 
 /// Chain ids of local development chains; coins there are worth nothing.
 const LOCAL_CHAIN_IDS: [u64; 3] = [1337, 31_337, 31_338];
@@ -84,10 +85,22 @@ fn check_webhooks(webhooks: &WebhooksConfig) -> Checked {
 }
 
 fn check_limits(limits: &LimitsConfig) -> Checked {
+    for (key, requests) in [
+        ("limits.requests_per_minute_per_key", limits.requests_per_minute_per_key),
+        ("limits.requests_per_minute_per_session", limits.requests_per_minute_per_session),
+        ("limits.requests_per_minute_per_address", limits.requests_per_minute_per_address),
+        ("limits.failed_credentials_per_minute", limits.failed_credentials_per_minute),
+    ] {
+        ensure(requests <= MOST_PER_MINUTE, key, format!("must be 0, for no limit, to {MOST_PER_MINUTE}"))?;
+    }
     ensure((1..=10_000).contains(&limits.active_keys_per_scope), "limits.active_keys_per_scope", "must be 1 to 10000")?;
     ensure((16..=1_000_000).contains(&limits.connections), "limits.connections", "must be 16 to 1000000")?;
     ensure((1..=100_000).contains(&limits.sockets_per_invoice), "limits.sockets_per_invoice", "must be 1 to 100000")?;
     ensure((4_096..=16 << 20).contains(&limits.body_bytes), "limits.body_bytes", "must be 4096 to 16777216")?;
+    ensure((100..=25_000).contains(&limits.body_timeout_ms), "limits.body_timeout_ms", "must be 100 to 25000")?;
+    ensure((1_024..=65_536).contains(&limits.url_bytes), "limits.url_bytes", "must be 1024 to 65536")?;
+    ensure((1_024..=1 << 20).contains(&limits.header_bytes), "limits.header_bytes", "must be 1024 to 1048576")?;
+    ensure((16..=100).contains(&limits.headers), "limits.headers", "must be 16 to 100")?;
     ensure(
         (256..=1 << 20).contains(&limits.socket_frame_bytes),
         "limits.socket_frame_bytes",

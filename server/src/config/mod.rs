@@ -60,11 +60,29 @@ pub struct ServerConfig {
     pub public_url: Option<Url>,
     /// How long a shutdown waits for requests and tasks.
     pub shutdown_grace_seconds: u64,
+    /// Proxies whose word on where a request came from is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The one header that all of them write, whatever the caller sent.
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// A header in which proxies say where a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    XForwardedFor,
+    Forwarded,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 8080).into(), public_url: None, shutdown_grace_seconds: 20 }
+        Self {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            public_url: None,
+            shutdown_grace_seconds: 20,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::XForwardedFor,
+        }
     }
 }
 
@@ -122,11 +140,15 @@ pub struct InvoicesConfig {
     /// How long the address of an ended invoice is still watched for late money; one that holds some is
     /// watched until that is swept.
     pub watch_ended_days: i64,
+    /// Whether an invoice is created only by a request with an idempotency key.
+    pub require_idempotency_key: bool,
+    /// Whether `GET /api/v1/invoices/{id}` also takes a customer's id, and answers with the newest invoice.
+    pub customer_id_in_path: bool,
 }
 
 impl Default for InvoicesConfig {
     fn default() -> Self {
-        Self { quote_seconds: 300, watch_ended_days: 30 }
+        Self { quote_seconds: 300, watch_ended_days: 30, require_idempotency_key: true, customer_id_in_path: false }
     }
 }
 
@@ -160,11 +182,27 @@ impl Default for WebhooksConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
+    /// For an API key or a dashboard's token. Here and below, 0 stands for no limit.
+    pub requests_per_minute_per_key: u32,
+    /// For the payer of one invoice.
+    pub requests_per_minute_per_session: u32,
+    /// For whoever has neither, or nothing that is good.
+    pub requests_per_minute_per_address: u32,
+    /// Keys, sessions and tokens from one address that turn out to be bad.
+    pub failed_credentials_per_minute: u32,
     /// Connections of clients open at once, sockets included; who comes then waits. The process must be
     /// allowed some more open files.
     pub connections: usize,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
+    /// For a client to send a whole body.
+    pub body_timeout_ms: u64,
+    /// The longest path and query, in bytes.
+    pub url_bytes: usize,
+    /// Names and values of all headers of a request, in bytes.
+    pub header_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
     /// The largest frame a socket may send us, in bytes.
     pub socket_frame_bytes: usize,
     /// Sockets that follow one invoice at once.
@@ -178,8 +216,16 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
+            requests_per_minute_per_key: 100,
+            requests_per_minute_per_session: 60,
+            requests_per_minute_per_address: 240,
+            failed_credentials_per_minute: 20,
             connections: 16_384,
             body_bytes: 32_768,
+            body_timeout_ms: 10_000,
+            url_bytes: 8_192,
+            header_bytes: 16_384,
+            headers: 64,
             socket_frame_bytes: 4_096,
             sockets_per_invoice: 64,
             socket_send_timeout_ms: 10_000,

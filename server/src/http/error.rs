@@ -15,6 +15,7 @@ use wire::{Environment, error::ErrorBody, money::AmountError};
 use crate::{
     invoicing::{CancelError, CreateError, QuoteError},
     keys::IssueError,
+    limits::Policy,
     session::SessionError,
     store::StoreError,
     webhooks::EndpointError,
@@ -70,6 +71,10 @@ pub enum ApiError {
     BrokenJson(String),
     UnsupportedMediaType,
     BodyTooLarge,
+    /// The client took too long to send it.
+    BodyTimeout,
+    UrlTooLong,
+    HeadersTooLarge,
     InvalidExpand(String),
     /// The id to start a page at is none of this list.
     InvalidCursor {
@@ -106,6 +111,11 @@ pub enum ApiError {
     RateLimited {
         retry_after_seconds: i64,
     },
+    /// More requests than a limit allows.
+    TooManyRequests {
+        limit: Policy,
+        retry_after_seconds: i64,
+    },
     Internal(Box<dyn Error + Send + Sync>),
 }
 
@@ -125,6 +135,16 @@ impl ApiError {
             InvoiceStatus::Paid => Self::InvoiceAlreadyPaid,
             InvoiceStatus::Canceled => Self::InvoiceCanceled,
             InvoiceStatus::Expired | InvoiceStatus::Unpaid | InvoiceStatus::Underpaid => Self::InvoiceExpired,
+        }
+    }
+
+    /// When to try again, if that is the whole trouble.
+    pub fn retry_after_seconds(&self) -> Option<i64> {
+        match self {
+            Self::RateLimited { retry_after_seconds } | Self::TooManyRequests { retry_after_seconds, .. } => {
+                Some(*retry_after_seconds)
+            }
+            _ => None,
         }
     }
 
@@ -163,6 +183,9 @@ impl ApiError {
             Self::Invalid { .. } | Self::BrokenJson(_) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
+            Self::UrlTooLong => (StatusCode::URI_TOO_LONG, "URL_TOO_LONG"),
+            Self::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE"),
             Self::InvalidExpand(_) => (StatusCode::BAD_REQUEST, "INVALID_EXPAND"),
             Self::InvalidCursor { .. } => (StatusCode::BAD_REQUEST, "INVALID_CURSOR"),
             Self::InvoiceNotFound => (StatusCode::NOT_FOUND, "INVOICE_NOT_FOUND"),
@@ -180,7 +203,7 @@ impl ApiError {
             Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
             Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
             Self::InvoiceHasPayments => (StatusCode::CONFLICT, "INVOICE_HAS_PAYMENTS"),
-            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
+            Self::RateLimited { .. } | Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
         }
     }
@@ -237,6 +260,9 @@ impl ApiError {
             Self::BrokenJson(cause) => return format!("the body is not valid JSON: {cause}"),
             Self::UnsupportedMediaType => "the body must be sent as Content-Type: application/json",
             Self::BodyTooLarge => "the body is larger than this server accepts",
+            Self::BodyTimeout => "the body took too long to arrive",
+            Self::UrlTooLong => "the path and query are longer than this server accepts",
+            Self::HeadersTooLarge => "the headers are more or larger than this server accepts",
             Self::InvalidExpand(name) => {
                 return format!("expand cannot be {name:?}; it takes latest_payment and payments");
             }
@@ -261,6 +287,15 @@ impl ApiError {
             Self::InvoiceHasPayments => "money for this invoice has arrived or is arriving",
             Self::RateLimited { retry_after_seconds } => {
                 return format!("too many requests for this invoice; try again in {retry_after_seconds} seconds");
+            }
+            Self::TooManyRequests { limit, retry_after_seconds } => {
+                let what = match limit {
+                    Policy::Key => "too many requests with this key",
+                    Policy::Session => "too many requests for this invoice",
+                    Policy::Address => "too many requests from this address",
+                    Policy::FailedCredentials => "too many bad credentials from this address",
+                };
+                return format!("{what}; try again in {retry_after_seconds} seconds");
             }
             Self::Internal(_) => "something went wrong on our side; it is safe to try again",
         };
@@ -303,6 +338,9 @@ impl ApiError {
             | Self::Timeout
             | Self::BrokenJson(_)
             | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::UrlTooLong
+            | Self::HeadersTooLarge
             | Self::InvoiceNotFound
             | Self::EventNotFound
             | Self::WebhookNotFound
@@ -316,6 +354,7 @@ impl ApiError {
             | Self::InvoiceCanceled
             | Self::InvoiceHasPayments
             | Self::RateLimited { .. }
+            | Self::TooManyRequests { .. }
             | Self::Internal(_) => None,
         }
     }
@@ -328,11 +367,9 @@ impl IntoResponse for ApiError {
         }
         let (status, code) = self.status_and_code();
         let body = Json(ErrorBody::new(code, &self.message(), self.field()));
-        match self {
-            Self::RateLimited { retry_after_seconds } => {
-                (status, [(header::RETRY_AFTER, retry_after_seconds.to_string())], body).into_response()
-            }
-            _ => (status, body).into_response(),
+        match self.retry_after_seconds() {
+            Some(seconds) => (status, [(header::RETRY_AFTER, seconds.to_string())], body).into_response(),
+            None => (status, body).into_response(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod canonical;
 mod error;
 mod extract;
 mod health;
+mod limit;
 mod merchant;
 mod page;
 mod payor;
@@ -63,6 +64,7 @@ fn router_with(app: App, pages: Pages) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(app.config.limits.body_bytes))
+        .layer(middleware::from_fn_with_state(app.clone(), limit::limit_requests))
         .layer(middleware::from_fn(around_every_request))
         .with_state(app)
 }

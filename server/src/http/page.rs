@@ -35,10 +35,13 @@ const BROTLI_LEVEL: i32 = 4;
 /// How often a page without script looks again while something may still happen.
 const REFRESH_SECONDS: u32 = 5;
 
+pub const PATH: &str = "/pay";
+const CHOICE_PATH: &str = "/pay/choose";
+
 pub fn routes(pages: Pages) -> Router<App> {
     let html = Router::new()
-        .route("/pay", get(draw_page))
-        .route("/pay/choose", post(choose))
+        .route(PATH, get(draw_page))
+        .route(CHOICE_PATH, post(choose))
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(BROTLI_LEVEL)));
     Router::new().merge(html).route("/pay/snapshot", get(retrieve_snapshot)).layer(Extension(pages))
 }
@@ -116,13 +119,38 @@ fn chosen(form: &Parameters) -> Result<Option<(&str, TokenId)>, ApiError> {
 #[derive(Clone, Copy)]
 struct WantsJson(bool);
 
+impl WantsJson {
+    fn of(headers: &HeaderMap) -> Self {
+        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        Self(accept.is_some_and(|accept| accept.contains("application/json")))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for WantsJson {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        Ok(Self(accept.is_some_and(|accept| accept.contains("application/json"))))
+        Ok(Self::of(&parts.headers))
     }
+}
+
+/// Whether whoever asks for this will look at the answer.
+pub fn is_for_people(path: &str, headers: &HeaderMap) -> bool {
+    path == PATH || (path == CHOICE_PATH && !WantsJson::of(headers).0)
+}
+
+/// Says on a page why there is no other. One that can be asked for again does so when that may help.
+pub fn refuse(error: ApiError, can_reload: bool) -> Response {
+    let retry_after_seconds = error.retry_after_seconds();
+    let mut response = PageError::from(error).into_response();
+    if let Some(seconds) = retry_after_seconds {
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, seconds.into());
+        if can_reload {
+            headers.insert("refresh", seconds.into());
+        }
+    }
+    response
 }
 
 /// Takes the payer's choice. A script gets the snapshot; a form is sent on to the page, or shown why not.
@@ -135,7 +163,7 @@ async fn choose(
     let answer = match answer_choice(&app, request).await {
         Ok(answer) => answer,
         Err(error) if wants_json => return error.into_response(),
-        Err(error) => return PageError::from(error).into_response(),
+        Err(error) => return refuse(error, false),
     };
     match (answer, pages.template.clone()) {
         (answer, _) if wants_json => Json(answer.shown.snapshot).into_response(),
@@ -260,6 +288,11 @@ impl IntoResponse for PageError {
                 StatusCode::UNAUTHORIZED,
                 "This payment link is no longer valid",
                 "Its invoice ended more than thirty days ago. Please ask the shop for a new one.",
+            ),
+            Self::Api(error) if error.retry_after_seconds().is_some() => (
+                error.status(),
+                "That was a bit too fast",
+                "This page was asked for too often. Nothing is lost: please wait a little and open it again.",
             ),
             Self::Api(error) => {
                 let status = error.status();

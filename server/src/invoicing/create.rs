@@ -42,7 +42,8 @@ pub struct CreateInvoice {
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub route: &'static str,
-    pub key: IdempotencyKey,
+    /// Without one, every request is a new one.
+    pub key: Option<IdempotencyKey>,
     pub fingerprint: Fingerprint,
     pub request_id: String,
 }
@@ -83,7 +84,11 @@ pub async fn create(
             Box::pin(async move {
                 // The same request twice at once: the second waits here and then finds the first one's record.
                 tx.lock_merchant(merchant).await?;
-                if let Some(record) = tx.idempotency_record(merchant, origin.route, origin.key).await? {
+                let record = match origin.key {
+                    Some(key) => tx.idempotency_record(merchant, origin.route, key).await?,
+                    None => None,
+                };
+                if let Some(record) = record {
                     if record.fingerprint != origin.fingerprint {
                         return Err(CreateError::KeyReused);
                     }
@@ -125,8 +130,10 @@ pub async fn create(
                 };
                 tx.insert_invoice(&new).await?;
                 failpoint::pass("create.after_invoice");
-                let record = IdempotencyRecord { fingerprint: origin.fingerprint, invoice: id };
-                tx.insert_idempotency_record(merchant.id, origin.route, origin.key, &record, now.as_seconds()).await?;
+                if let Some(key) = origin.key {
+                    let record = IdempotencyRecord { fingerprint: origin.fingerprint, invoice: id };
+                    tx.insert_idempotency_record(merchant.id, origin.route, key, &record, now.as_seconds()).await?;
+                }
 
                 let invoice = tx.invoice(merchant.id, id).await?.ok_or(StoreError::NotCommitted)?;
                 tx.append_event(&NewEvent {
@@ -137,7 +144,7 @@ pub async fn create(
                     object: serde_json::to_string(&view::invoice(&invoice, &[])).unwrap_or_default(),
                     previous_attributes: None,
                     request_id: Some(origin.request_id),
-                    idempotency_key: Some(origin.key.to_string()),
+                    idempotency_key: origin.key.map(|key| key.to_string()),
                     created: now,
                 })
                 .await?;

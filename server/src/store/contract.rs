@@ -489,6 +489,98 @@ async fn an_idempotency_key_can_be_used_once(store: Store) {
     take(other, "create").await.unwrap();
 }
 
+async fn the_oldest_idempotency_keys_are_pruned_and_no_others(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let (merchant, other) = (invoice.merchant, new_merchant(&store).await);
+    let record = IdempotencyRecord { fingerprint: Fingerprint::of(&[b"body"]), invoice: invoice.id };
+    let key = |number: i64| IdempotencyKey::parse(&format!("3f2504e0-4f89-41d3-9a0c-0305e82c330{number}")).unwrap();
+    for (merchant, number, seconds) in
+        [(merchant, 1, 10), (merchant, 2, 30), (other, 2, 20), (merchant, 3, 40), (other, 3, 50)]
+    {
+        let (record, now) = (record.clone(), NOW.plus(seconds));
+        store
+            .does(move |tx| {
+                Box::pin(
+                    async move { tx.insert_idempotency_record(merchant, "create", key(number), &record, now).await },
+                )
+            })
+            .await;
+    }
+    let left = async || {
+        let mut left = Vec::new();
+        let mut reader = store.reader().await.unwrap();
+        for (merchant, number) in [(merchant, 1), (other, 2), (merchant, 2), (merchant, 3), (other, 3)] {
+            left.push(reader.tx().idempotency_record(merchant, "create", key(number)).await.unwrap().is_some());
+        }
+        left
+    };
+    let prune = async |before: i64, limit| {
+        store.does(move |tx| Box::pin(async move { tx.prune_idempotency_keys(NOW.plus(before), limit).await })).await
+    };
+    assert_eq!(prune(10, 100).await, 0);
+    assert_eq!((prune(40, 2).await, left().await), (2, vec![false, false, true, true, true]));
+    assert_eq!((prune(40, 2).await, left().await), (1, vec![false, false, false, true, true]));
+    assert_eq!(prune(40, 2).await, 0);
+}
+
+async fn what_was_paid_is_listed_by_payer_and_network_for_as_long_as_it_counts(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let mut invoices = Vec::new();
+    for number in 1..=4 {
+        let created = at(i64::try_from(number).unwrap());
+        invoices.push(insert(&store, NewInvoice { created, ..plain(merchant, number) }).await);
+    }
+    let from = |payer: &str, network: &str, index: usize, block| TransferRecord {
+        payer: Some(payer.into()),
+        network: network.into(),
+        ..transfer(&invoices[index], block, 0)
+    };
+    store.record(&from("0xAb", "ethereum", 0, 1)).await;
+    store.record(&from("0xAb", "ethereum", 1, 2)).await;
+    store.record(&from("0xAb", "ethereum", 1, 3)).await;
+    store.record(&from("0xAb", "base", 2, 4)).await;
+    store.record(&from("0xCd", "base", 1, 5)).await;
+    store.record(&TransferRecord { payer: None, ..from("", "base", 3, 6) }).await;
+
+    let places = |found: &[InvoiceRecord]| {
+        let place = |it: &InvoiceRecord| invoices.iter().position(|invoice| invoice.id == it.id).unwrap();
+        found.iter().map(place).collect::<Vec<_>>()
+    };
+    let list = async |payer: Option<&str>, payer_network: Option<&str>, part| {
+        let filter = InvoiceFilter {
+            payer: payer.map(str::to_owned),
+            payer_network: payer_network.map(str::to_owned),
+            ..InvoiceFilter::default()
+        };
+        let mut reader = store.reader().await.unwrap();
+        let list = reader.tx().invoice_list(merchant, &filter, part, 10).await.unwrap();
+        let count = reader.tx().count_invoices(merchant, &filter).await.unwrap();
+        let sums = reader.tx().invoice_sums(merchant, &filter).await.unwrap();
+        assert_eq!(sums.iter().map(|sum| sum.count).sum::<u64>(), count);
+        if part == Part::Newest {
+            assert_eq!(count, u64::try_from(list.invoices.len()).unwrap());
+        }
+        places(&list.invoices)
+    };
+    let after = Part::OlderThan(InvoiceCursor::of(&invoices[2]));
+    assert_eq!(list(Some("0xaB"), None, Part::Newest).await, [2, 1, 0]);
+    assert_eq!(list(Some("0xab"), None, after).await, [1, 0]);
+    assert_eq!(list(Some("0xcd"), None, Part::Newest).await, [1]);
+    assert_eq!(list(None, Some("base"), Part::Newest).await, [3, 2, 1]);
+    assert_eq!(list(None, Some("base"), after).await, [1]);
+    assert_eq!(list(None, Some("ethereum"), Part::Newest).await, [1, 0]);
+    assert_eq!(list(Some("0xAB"), Some("base"), Part::Newest).await, [2]);
+    assert_eq!(list(Some("0xCD"), Some("ethereum"), Part::Newest).await, [0; 0]);
+    assert_eq!(list(None, Some("solana"), Part::Newest).await, [0; 0]);
+
+    store.orphans("base", 4).await;
+    assert_eq!(list(Some("0xcd"), None, Part::Newest).await, [0; 0]);
+    assert_eq!(list(None, Some("base"), Part::Newest).await, [2]);
+    // The block comes back.
+    store.record(&from("0xCd", "base", 1, 5)).await;
+    assert_eq!(list(Some("0xcd"), Some("base"), Part::Newest).await, [1]);
+}
+
 async fn invoice_numbers_are_never_given_twice(store: Store) {
     let merchant = new_merchant(&store).await;
     let take = || store.does(move |tx| Box::pin(async move { tx.take_invoice_sequence(merchant).await }));
@@ -1374,6 +1466,8 @@ macro_rules! store_contract {
             a_watched_invoice_is_never_watched_for_less,
             only_open_invoices_are_past_their_time,
             an_idempotency_key_can_be_used_once,
+            the_oldest_idempotency_keys_are_pruned_and_no_others,
+            what_was_paid_is_listed_by_payer_and_network_for_as_long_as_it_counts,
             invoice_numbers_are_never_given_twice,
             a_failed_write_leaves_nothing,
             writes_of_one_group_are_independent,

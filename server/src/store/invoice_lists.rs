@@ -118,8 +118,8 @@ impl Tx<'_> {
     ///
     /// If the database refuses.
     pub async fn count_invoices(&mut self, merchant: MerchantId, filter: &InvoiceFilter) -> Result<u64, StoreError> {
-        let mut statement = Statement::of("SELECT COUNT(*) AS invoices FROM invoices WHERE ");
-        statement.restrict(merchant, filter, &environments(filter), "created_ms");
+        let mut statement = Statement::of("SELECT COUNT(*) AS invoices");
+        statement.restrict(merchant, filter, &environments(filter));
         let row = statement.query().fetch_one(&mut *self.connection).await?;
         Columns::of(&row, "invoices").number("invoices")
     }
@@ -150,9 +150,8 @@ impl Tx<'_> {
 
 fn sums_statement(merchant: MerchantId, filter: &InvoiceFilter) -> Statement {
     // A sum of big integers is of a wider type where there is one.
-    let mut statement =
-        Statement::of("SELECT status, COUNT(*) AS invoices, CAST(SUM(due) AS BIGINT) AS due FROM invoices WHERE ");
-    statement.restrict(merchant, filter, &environments(filter), "created_ms");
+    let mut statement = Statement::of("SELECT status, COUNT(*) AS invoices, CAST(SUM(due) AS BIGINT) AS due");
+    statement.restrict(merchant, filter, &environments(filter));
     statement.push(" GROUP BY status");
     statement
 }
@@ -164,61 +163,98 @@ fn environments(filter: &InvoiceFilter) -> Vec<Environment> {
 /// The queries that together find a part of a list and one invoice more.
 fn list_statements(merchant: MerchantId, filter: &InvoiceFilter, part: Part, limit: usize) -> Vec<Statement> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    // A payer has few invoices: those are looked up one by one, and sorted. The sum keeps the database
-    // from walking the whole list in order instead.
-    let created = if filter.payer.is_some() { "created_ms + 0" } else { "created_ms" };
     let environments = environments(filter);
+    let (created, id) = Source::of(filter).order();
     if let Part::Skip(skip) = part {
         // Parts of a merged list cannot be skipped one by one.
-        let mut statement = Statement::of("SELECT * FROM invoices WHERE ");
-        statement.restrict(merchant, filter, &environments, created);
-        statement.push(&format!(" ORDER BY {created} DESC, invoice_id DESC LIMIT "));
+        let mut statement = Statement::of("SELECT invoices.*");
+        statement.restrict(merchant, filter, &environments);
+        statement.push(&format!(" ORDER BY {created} DESC, {id} DESC LIMIT "));
         statement.bind(limit);
         statement.push(" OFFSET ");
         statement.bind(skip);
         return vec![statement];
     }
-    let mut filters: Vec<_> = filter.statuses.iter().map(|status| vec![*status]).collect();
-    if filters.is_empty() {
-        filters.push(Vec::new());
-    }
     let mut statements = Vec::new();
-    for environment in environments {
-        for statuses in &filters {
-            let filter = InvoiceFilter { statuses: statuses.clone(), ..filter.clone() };
-            let mut statement = Statement::of("SELECT * FROM invoices WHERE ");
-            statement.restrict(merchant, &filter, &[environment], created);
-            let (cursor, comparison, order) = match part {
-                Part::OlderThan(cursor) => (Some(cursor), "<", "DESC"),
-                Part::NewerThan(cursor) => (Some(cursor), ">", "ASC"),
-                Part::Newest | Part::Skip(_) => (None, "", "DESC"),
-            };
-            if let Some(cursor) = cursor {
-                statement.push(&format!(" AND ({created}, invoice_id) {comparison} ("));
-                statement.bind(cursor.created.0);
-                statement.push(", ");
-                statement.bind(cursor.id.to_string());
-                statement.push(")");
-            }
-            statement.push(&format!(" ORDER BY {created} {order}, invoice_id {order} LIMIT "));
-            statement.bind(limit);
-            statements.push(statement);
+    for (environments, filter) in orderly_parts(filter, environments) {
+        let mut statement = Statement::of("SELECT invoices.*");
+        statement.restrict(merchant, &filter, &environments);
+        let (cursor, comparison, order) = match part {
+            Part::OlderThan(cursor) => (Some(cursor), "<", "DESC"),
+            Part::NewerThan(cursor) => (Some(cursor), ">", "ASC"),
+            Part::Newest | Part::Skip(_) => (None, "", "DESC"),
+        };
+        if let Some(cursor) = cursor {
+            statement.push(&format!(" AND ({created}, {id}) {comparison} ("));
+            statement.bind(cursor.created.0);
+            statement.push(", ");
+            statement.bind(cursor.id.to_string());
+            statement.push(")");
         }
+        statement.push(&format!(" ORDER BY {created} {order}, {id} {order} LIMIT "));
+        statement.bind(limit);
+        statements.push(statement);
     }
     statements
 }
 
+/// What an index holds in order: each environment and status, or all of a payer's or a network's.
+fn orderly_parts(filter: &InvoiceFilter, environments: Vec<Environment>) -> Vec<(Vec<Environment>, InvoiceFilter)> {
+    if Source::of(filter) != Source::Invoices {
+        return vec![(environments, filter.clone())];
+    }
+    let mut statuses: Vec<_> = filter.statuses.iter().map(|status| vec![*status]).collect();
+    if statuses.is_empty() {
+        statuses.push(Vec::new());
+    }
+    let with_statuses = |statuses: &Vec<_>| InvoiceFilter { statuses: statuses.clone(), ..filter.clone() };
+    let parts = environments.into_iter().map(|environment| statuses.iter().map(move |it| (vec![environment], it)));
+    parts.flatten().map(|(environment, statuses)| (environment, with_statuses(statuses))).collect()
+}
+
+/// SQLite reads tables that are joined like this in this order.
+const JOINED: &str = "AS found CROSS JOIN invoices WHERE invoices.merchant_id = found.merchant_id
+     AND invoices.invoice_id = found.invoice_id AND found.merchant_id = ";
+
+/// Where invoices are found in the order of lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Invoices,
+    Payers,
+    Networks,
+}
+
+impl Source {
+    fn of(filter: &InvoiceFilter) -> Self {
+        match filter {
+            InvoiceFilter { payer: Some(_), .. } => Self::Payers,
+            InvoiceFilter { payer_network: Some(_), .. } => Self::Networks,
+            _ => Self::Invoices,
+        }
+    }
+
+    /// How the time of creation and the id are spelled, by which lists are ordered.
+    fn order(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Invoices => ("created_ms", "invoice_id"),
+            Self::Payers | Self::Networks => ("found.created_ms", "found.invoice_id"),
+        }
+    }
+}
+
 impl Statement {
-    /// Adds the conditions of a filter; `created` is how the time of creation is spelled.
-    fn restrict(
-        &mut self,
-        merchant: MerchantId,
-        filter: &InvoiceFilter,
-        environments: &[Environment],
-        created: &'static str,
-    ) {
-        self.push("merchant_id = ");
+    /// Adds where invoices are read from, and the conditions of a filter.
+    fn restrict(&mut self, merchant: MerchantId, filter: &InvoiceFilter, environments: &[Environment]) {
+        let source = Source::of(filter);
+        match source {
+            Source::Invoices => self.push(" FROM invoices WHERE invoices.merchant_id = "),
+            Source::Payers => self.push(&format!(" FROM invoice_payers {JOINED}")),
+            Source::Networks => self.push(&format!(" FROM invoice_networks {JOINED}")),
+        }
         self.bind(merchant.0);
+        if source != Source::Invoices {
+            self.restrict_payer(filter);
+        }
         self.push(" AND environment IN ");
         self.bind_list(environments.iter().map(|environment| environment.as_str()));
         if !filter.statuses.is_empty() {
@@ -229,6 +265,7 @@ impl Statement {
             self.push(" AND customer_id = ");
             self.bind(customer.clone());
         }
+        let (created, _) = source.order();
         if let Some(from) = filter.created.from {
             self.push(&format!(" AND {created} >= "));
             self.bind(from.0);
@@ -237,14 +274,29 @@ impl Statement {
             self.push(&format!(" AND {created} <= "));
             self.bind(to.0);
         }
-        if filter.payer.is_none() && filter.payer_network.is_none() {
-            return;
+    }
+
+    /// Of what was found, keeps what a transfer that still counts speaks for.
+    fn restrict_payer(&mut self, filter: &InvoiceFilter) {
+        let payer = filter.payer.as_ref().map(|payer| payer.to_lowercase());
+        match (&payer, &filter.payer_network) {
+            (Some(payer), _) => {
+                self.push(" AND found.payer = ");
+                self.bind(payer.clone());
+            }
+            (None, Some(network)) => {
+                self.push(" AND found.network = ");
+                self.bind(network.clone());
+            }
+            (None, None) => return,
         }
-        self.push(" AND invoice_id IN (SELECT invoice_id FROM transfers WHERE canonical = 1 AND merchant_id = ");
-        self.bind(merchant.0);
-        if let Some(payer) = &filter.payer {
+        self.push(
+            " AND EXISTS (SELECT 1 FROM transfers WHERE transfers.merchant_id = found.merchant_id
+                 AND transfers.invoice_id = found.invoice_id AND canonical = 1",
+        );
+        if let Some(payer) = payer {
             self.push(" AND LOWER(payer) = ");
-            self.bind(payer.to_lowercase());
+            self.bind(payer);
         }
         if let Some(network) = &filter.payer_network {
             self.push(" AND network = ");
@@ -322,18 +374,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_payer_is_looked_up_before_the_invoices() {
-        let filter = InvoiceFilter {
-            payer: Some("0xAA".to_owned()),
-            environment: Some(Environment::Devnet),
-            ..InvoiceFilter::default()
-        };
-        for part in parts() {
-            let plans = plans(&filter, part).await;
-            let [plan] = plans.as_slice() else { panic!("{plans:?}") };
-            assert!(plan.contains("transfers_by_payer (merchant_id=? AND <expr>=?)"), "{plan}");
-            assert!(plan.contains("(merchant_id=? AND invoice_id=?)"), "{plan}");
-            assert!(!plan.contains("SCAN"), "{plan}");
+    async fn what_somebody_paid_and_what_a_network_carried_is_read_in_its_order() {
+        let created = CreatedBetween { from: Some(UnixMillis(1)), to: Some(UnixMillis(2)) };
+        let (payer, network) = (Some("0xAA".to_owned()), Some("base".to_owned()));
+        for (payer, payer_network, lookup) in [
+            (payer.clone(), None, "SEARCH found USING PRIMARY KEY (merchant_id=? AND payer=?"),
+            (payer, network.clone(), "SEARCH found USING PRIMARY KEY (merchant_id=? AND payer=?"),
+            (None, network, "SEARCH found USING PRIMARY KEY (merchant_id=? AND network=?"),
+        ] {
+            let filter = InvoiceFilter { payer, payer_network, ..InvoiceFilter::default() };
+            let narrower = InvoiceFilter {
+                statuses: vec![InvoiceStatus::Paid, InvoiceStatus::Expired],
+                customer_id: Some("c-1".to_owned()),
+                environment: Some(Environment::Devnet),
+                created,
+                ..filter.clone()
+            };
+            for (filter, part) in parts().map(|part| [(&filter, part), (&narrower, part)]).as_flattened() {
+                let plans = plans(filter, *part).await;
+                let [plan] = plans.as_slice() else { panic!("{plans:?}") };
+                assert!(plan.starts_with(lookup), "{plan}");
+                assert!(plan.contains("SEARCH invoices USING INDEX"), "{plan}");
+                assert!(plan.contains("(merchant_id=? AND invoice_id=?)"), "{plan}");
+                assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+            }
         }
     }
 }

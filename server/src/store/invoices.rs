@@ -130,6 +130,24 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Removes at most `limit` records made before `before`; says how many.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn prune_idempotency_keys(&mut self, before: UnixSeconds, limit: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "DELETE FROM idempotency_keys WHERE (merchant_id, route, idempotency_key) IN (
+                SELECT merchant_id, route, idempotency_key FROM idempotency_keys
+                WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+        )
+        .bind(before.0)
+        .bind(limit)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// # Errors
     ///
     /// If the database refuses.

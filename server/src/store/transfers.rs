@@ -136,7 +136,39 @@ impl Tx<'_> {
         .bind(now.0)
         .execute(&mut *self.connection)
         .await?;
-        Ok(done.rows_affected() == 1)
+        let is_new = done.rows_affected() == 1;
+        if is_new {
+            self.list_invoice_as_paid(transfer).await?;
+        }
+        Ok(is_new)
+    }
+
+    /// Puts the invoice where lists by payer and by network look for it.
+    async fn list_invoice_as_paid(&mut self, transfer: &TransferRecord) -> Result<(), StoreError> {
+        let payer = transfer.payer.as_ref().map(|payer| payer.to_lowercase());
+        for (insert, value) in [
+            (
+                "INSERT INTO invoice_networks (network, merchant_id, created_ms, invoice_id)
+                 SELECT $3, merchant_id, created_ms, invoice_id FROM invoices WHERE merchant_id = $1 AND invoice_id = $2
+                 ON CONFLICT DO NOTHING",
+                Some(&transfer.network),
+            ),
+            (
+                "INSERT INTO invoice_payers (payer, merchant_id, created_ms, invoice_id)
+                 SELECT $3, merchant_id, created_ms, invoice_id FROM invoices WHERE merchant_id = $1 AND invoice_id = $2
+                 ON CONFLICT DO NOTHING",
+                payer.as_ref(),
+            ),
+        ] {
+            let Some(value) = value else { continue };
+            sqlx::query(insert)
+                .bind(transfer.merchant.0)
+                .bind(transfer.invoice.to_string())
+                .bind(value)
+                .execute(&mut *self.connection)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Remembers what an event said of a payment, on every fact that is the same payment.

@@ -158,7 +158,7 @@ impl Shop {
         let key = uuid::Uuid::new_v4().to_string();
         let origin = Origin {
             route: "invoices",
-            key: IdempotencyKey::parse(&key).unwrap(),
+            key: IdempotencyKey::parse(&key).ok(),
             fingerprint: Fingerprint::of(&[key.as_bytes()]),
             request_id: key,
         };

@@ -20,7 +20,7 @@ use domain::{
 use super::rights::Right;
 use crate::{
     app::App,
-    http::error::ApiError,
+    http::{error::ApiError, limit},
     store::{ApiKeyRecord, DashboardTokenRecord},
 };
 
@@ -52,14 +52,14 @@ impl<R: Right> FromRequestParts<App> for Merchant<R> {
         };
         let (id, rights) = match caller {
             Caller::Key(key) => {
-                admit(app, &key)?;
+                admit(parts, app, &key)?;
                 if key.scope != Scope::Merchant {
                     return Err(ApiError::CommerceKey);
                 }
                 (key.merchant, key.rights)
             }
             Caller::Dashboard(token) => {
-                check_token(app, &token)?;
+                check_token(parts, app, &token)?;
                 (token.merchant, Dashboard::RIGHTS)
             }
         };
@@ -86,11 +86,11 @@ impl FromRequestParts<App> for Dashboard {
         };
         match caller {
             Caller::Dashboard(token) => {
-                check_token(app, &token)?;
+                check_token(parts, app, &token)?;
                 Ok(Self { merchant: token.merchant })
             }
             Caller::Key(key) => {
-                admit(app, &key)?;
+                admit(parts, app, &key)?;
                 Err(ApiError::DashboardOnly)
             }
         }
@@ -146,7 +146,7 @@ async fn bearer(app: &App, text: &str) -> Result<Option<Caller>, ApiError> {
 }
 
 /// Lets a key in that is in force here, and notes that it was used.
-fn admit(app: &App, key: &ApiKeyRecord) -> Result<(), ApiError> {
+fn admit(parts: &Parts, app: &App, key: &ApiKeyRecord) -> Result<(), ApiError> {
     match key.status() {
         KeyStatus::Revoked => return Err(ApiError::ApiKeyRevoked),
         KeyStatus::Suspended => return Err(ApiError::ApiKeySuspended),
@@ -158,18 +158,20 @@ fn admit(app: &App, key: &ApiKeyRecord) -> Result<(), ApiError> {
     if key.environment.is_some_and(|environment| environment != app.config.environment) {
         return Err(ApiError::ForeignEnvironment { server: app.config.environment });
     }
+    limit::recognise(parts, app, key.hash)?;
     tracing::Span::current().record("api_key.id", tracing::field::display(key.id));
     note_use(app, key);
     Ok(())
 }
 
-fn check_token(app: &App, token: &DashboardTokenRecord) -> Result<(), ApiError> {
+fn check_token(parts: &Parts, app: &App, token: &DashboardTokenRecord) -> Result<(), ApiError> {
     if token.revoked_at.is_some() {
         return Err(ApiError::DashboardTokenRevoked);
     }
     if token.expires_at <= app.clock.now() {
         return Err(ApiError::DashboardTokenExpired);
     }
+    limit::recognise(parts, app, token.hash)?;
     tracing::Span::current().record("dashboard_token.id", tracing::field::display(token.id));
     Ok(())
 }

@@ -4,7 +4,7 @@
 mod caller;
 pub mod rights;
 
-use std::{convert::Infallible, fmt::Write as _};
+use std::{convert::Infallible, fmt::Write as _, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -19,7 +19,10 @@ use domain::{
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use super::error::{ApiError, invalid};
+use super::{
+    error::{ApiError, invalid},
+    limit::BodyPatience,
+};
 use crate::{
     app::App,
     invoicing::Case,
@@ -89,6 +92,22 @@ impl IdempotencyKey {
         let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
         let key = header.to_str().ok().and_then(|text| idempotency::IdempotencyKey::parse(text).ok());
         key.map(|key| Some(Self(key))).ok_or(ApiError::IdempotencyKeyInvalid)
+    }
+}
+
+/// The merchant's name for this request, which it may do without if `invoices.require_idempotency_key` is off.
+#[derive(Clone, Copy, Debug)]
+pub struct CreationKey(pub Option<idempotency::IdempotencyKey>);
+
+impl FromRequestParts<App> for CreationKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match IdempotencyKey::of(&parts.headers)? {
+            Some(IdempotencyKey(key)) => Ok(Self(Some(key))),
+            None if app.config.invoices.require_idempotency_key => Err(ApiError::IdempotencyKeyMissing),
+            None => Ok(Self(None)),
+        }
     }
 }
 
@@ -185,9 +204,12 @@ pub async fn optional_json<S: Send + Sync, T: DeserializeOwned>(
     if is_json { parse_json(&bytes).map(Some) } else { Err(ApiError::UnsupportedMediaType) }
 }
 
-/// Reads a body of at most the configured size.
+/// Reads a body of at most the configured size, for at most the configured time.
 pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
+    let patience = request.extensions().get::<BodyPatience>().map_or(Duration::MAX, |&BodyPatience(patience)| patience);
+    let read = tokio::time::timeout(patience, Bytes::from_request(request, state));
+    let read = read.await.map_err(|_elapsed| ApiError::BodyTimeout)?;
+    read.map_err(|rejection| {
         if rejection.status() == ApiError::BodyTooLarge.status() {
             ApiError::BodyTooLarge
         } else {

@@ -21,7 +21,7 @@ use crate::{
         RequestId,
         canonical::canonical_json,
         error::{ApiError, invalid},
-        extract::{IdempotencyKey, JsonBody, Merchant, rights::CreateInvoices},
+        extract::{CreationKey, JsonBody, Merchant, rights::CreateInvoices},
     },
     invoicing::{self, CreateInvoice, Origin},
     session, view,
@@ -42,7 +42,7 @@ const DEFAULT_MILLIS: i64 = 43_200_000;
 pub async fn create_invoice(
     State(app): State<App>,
     merchant: Merchant<CreateInvoices>,
-    IdempotencyKey(key): IdempotencyKey,
+    CreationKey(key): CreationKey,
     Extension(RequestId(request_id)): Extension<RequestId>,
     body: JsonBody<CreateInvoiceRequest>,
 ) -> Result<(HeaderMap, Json<CreatedInvoice>), ApiError> {

@@ -1,16 +1,26 @@
 //! `GET /api/v1/invoices/{invoice_id}`
 
-use axum::{Json, extract::State};
-use wire::invoice::Invoice;
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use domain::{id::InvoiceId, invoice::InvoiceStatus};
+use wire::{
+    invoice::{Invoice, OlderInvoice, PaymentDetails, RetrievedInvoice},
+    money::Dollars,
+};
 
+use super::filters;
 use crate::{
     app::App,
     config::Config,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, NamedInvoice, Parameters, rights::ReadInvoices},
+        extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
+    session,
+    store::{InvoiceFilter, Part},
     view,
 };
 
@@ -18,16 +28,51 @@ const DEFAULT_PAYMENTS: usize = 10;
 const MOST_PAYMENTS: usize = 100;
 
 /// An invoice, on request with its newest payment or payments.
+///
+/// An older version of this API took a customer's id here. Where that is switched on, it is answered with the
+/// customer's newest invoice and the members invoices had then.
 pub async fn retrieve_invoice(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
-    NamedInvoice(id): NamedInvoice,
+    name: Result<Path<String>, axum::extract::rejection::PathRejection>,
     parameters: Parameters,
-) -> Result<Json<Invoice>, ApiError> {
+) -> Result<Json<RetrievedInvoice>, ApiError> {
+    let name = name.map_or_else(|_| Err(invalid_name()), |Path(name)| Ok(name))?;
+    let customer = filters::customer_id(&name).map_err(|_| invalid_name())?;
     let expand = Expand::parse(&parameters)?;
-    let case = Case::load(&mut app.store.reader().await?.tx(), &app.config, merchant.id, id).await?;
-    let case = case.ok_or(ApiError::InvoiceNotFound)?;
-    Ok(Json(expand.show(&case, &app.config)))
+    let mut reader = app.store.reader().await?;
+    let mut tx = reader.tx();
+    if let Ok(id) = name.parse::<InvoiceId>()
+        && let Some(case) = Case::load(&mut tx, &app.config, merchant.id, id).await?
+    {
+        return Ok(Json(RetrievedInvoice { invoice: expand.show(&case, &app.config), older: None }));
+    }
+    if !app.config.invoices.customer_id_in_path {
+        return Err(ApiError::InvoiceNotFound);
+    }
+    let filter = InvoiceFilter { customer_id: Some(customer), ..InvoiceFilter::default() };
+    let newest = tx.invoice_list(merchant.id, &filter, Part::Newest, 1).await?.invoices.pop();
+    let case = Case::of(&mut tx, &app.config, newest.ok_or(ApiError::InvoiceNotFound)?).await?;
+    Ok(Json(RetrievedInvoice { invoice: expand.show(&case, &app.config), older: Some(older(&app, &case)) }))
+}
+
+fn invalid_name() -> ApiError {
+    invalid("invoice_id", "invoice_id must be a UUID")
+}
+
+fn older(app: &App, case: &Case) -> OlderInvoice {
+    let invoice = &case.invoice;
+    let standing = &invoice.standing;
+    let first = case.payments.iter().find(|payment| Some(payment.record.payment) == standing.locked_by);
+    OlderInvoice {
+        amount_usd: Dollars { millis: invoice.terms.due.as_millis() },
+        payment_url: session::payment_url(app, &session::credentials(app, invoice)),
+        payment_details: first.filter(|_| standing.status == InvoiceStatus::Paid).map(|payment| PaymentDetails {
+            network: payment.record.network.clone(),
+            transaction_hash: payment.record.tx_id.clone(),
+            amount_paid: Dollars { millis: standing.credit.as_millis() },
+        }),
+    }
 }
 
 /// What to show beside the invoice itself.

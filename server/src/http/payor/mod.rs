@@ -12,15 +12,21 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    http::{HeaderName, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     routing::{get, post},
 };
 use tower_http::cors::{Any, CorsLayer};
 
-use super::method_not_allowed;
+use super::{
+    limit::{RATE_LIMIT, RATE_LIMIT_POLICY},
+    method_not_allowed,
+};
 use crate::app::App;
 
 const PREFLIGHT_HOLDS: Duration = Duration::from_hours(1);
+/// Of an answer's headers, those that a page of another origin may read.
+const EXPOSED: [HeaderName; 4] =
+    [HeaderName::from_static("x-request-id"), header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY];
 
 pub fn routes() -> Router<App> {
     // Any page may ask, because the session's headers, not cookies, are what opens it.
@@ -32,7 +38,7 @@ pub fn routes() -> Router<App> {
             HeaderName::from_static("x-session-token"),
             HeaderName::from_static("x-signature"),
         ])
-        .expose_headers([HeaderName::from_static("x-request-id")])
+        .expose_headers(EXPOSED)
         .max_age(PREFLIGHT_HOLDS);
     Router::new()
         .route("/api/v1/payments/session-details", get(session_details::retrieve_session_details))
@@ -43,4 +49,18 @@ pub fn routes() -> Router<App> {
         // Before the layer, which must see what no handler takes: preflights are such.
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors)
+}
+
+/// Whether pages of any origin ask for this.
+pub fn is_path(path: &str) -> bool {
+    path.starts_with("/api/v1/payments/")
+}
+
+/// For an answer that is given before a request gets here.
+pub fn let_any_origin_read(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let exposed = EXPOSED.map(|name| name.to_string()).join(",");
+    if let Ok(exposed) = HeaderValue::from_str(&exposed) {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
 }

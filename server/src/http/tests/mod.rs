@@ -7,6 +7,7 @@ mod invoice_lists;
 mod invoice_totals;
 mod invoices;
 mod keys;
+mod limits;
 mod page;
 mod payments;
 mod streams;
@@ -42,6 +43,13 @@ use crate::{
 
 const CONFIG: &str = r#"
 environment = "devnet"
+
+# Most tests ask as often as they like; `limits` switches these on again.
+[limits]
+requests_per_minute_per_key = 0
+requests_per_minute_per_session = 0
+requests_per_minute_per_address = 0
+failed_credentials_per_minute = 0
 
 [[networks]]
 name = "ethereum"
@@ -109,6 +117,16 @@ struct Server {
 impl Server {
     async fn start() -> Self {
         Self::start_with(|_| {}).await
+    }
+
+    /// Several nodes on one PostgreSQL database, with a merchant each.
+    async fn start_nodes(count: usize) -> Vec<Self> {
+        let url = postgres_cluster::new_database();
+        let mut nodes = Vec::new();
+        for _ in 0..count {
+            nodes.push(Self::start_with(|config| config.storage.database_url.clone_from(&url)).await);
+        }
+        nodes
     }
 
     async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
