@@ -437,7 +437,11 @@ fn verify_independently(lines: &[String]) -> [usize; 3] {
 }
 
 fn line(webhook: &Received, header: &str, secret: &str) -> String {
-    let body: String = webhook.body.iter().map(|byte| format!("{byte:02x}")).collect();
+    use std::fmt::Write as _;
+    let mut body = String::new();
+    for byte in &webhook.body {
+        write!(body, "{byte:02x}").unwrap();
+    }
     format!("{secret} {} {} {body}", webhook.header("x-pepay-timestamp"), webhook.header(header))
 }
 

@@ -84,6 +84,7 @@ pub struct UpdateWebhookRequest {
 }
 
 /// Tells a member that is `null` from one that is not there.
+#[expect(clippy::option_option, reason = "the two have different meanings")]
 fn present<'d, D: Deserializer<'d>, T: Deserialize<'d>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
 }

@@ -116,8 +116,8 @@ pub struct Requeued {
     pub already_pending: u64,
 }
 
-/// One delivery, among all.
-struct Key<'k> {
+/// Which delivery.
+struct Place<'k> {
     merchant: MerchantId,
     endpoint: EndpointId,
     event_key: i64,
@@ -125,8 +125,8 @@ struct Key<'k> {
 }
 
 impl DueDelivery {
-    fn key(&self) -> Key<'_> {
-        Key {
+    fn key(&self) -> Place<'_> {
+        Place {
             merchant: self.endpoint.merchant,
             endpoint: self.endpoint.id,
             event_key: self.event_key,
@@ -154,7 +154,7 @@ impl Tx<'_> {
         for row in &rows {
             let endpoint = Columns::of(row, "webhook_endpoints").parsed("endpoint_id")?;
             for sent_as in read_subscription(row)?.sent_as(event.into()) {
-                let key = Key { merchant: event.merchant, endpoint, event_key, sent_as };
+                let key = Place { merchant: event.merchant, endpoint, event_key, sent_as };
                 self.queue_delivery(&key, event.invoice, event.created, event.created).await?;
             }
         }
@@ -168,7 +168,7 @@ impl Tx<'_> {
         event: &NewEvent,
         event_key: i64,
     ) -> Result<(), StoreError> {
-        let key = Key { merchant: event.merchant, endpoint, event_key, sent_as: event.event_type };
+        let key = Place { merchant: event.merchant, endpoint, event_key, sent_as: event.event_type };
         self.queue_delivery(&key, event.invoice, event.created, event.created).await?;
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Tx<'_> {
     /// `false` if it is there already.
     async fn queue_delivery(
         &mut self,
-        key: &Key<'_>,
+        key: &Place<'_>,
         invoice: Option<InvoiceId>,
         created: UnixMillis,
         due: UnixMillis,
@@ -266,7 +266,7 @@ impl Tx<'_> {
     }
 
     /// Takes a delivery that was due at `was_due`; `false` if somebody else was quicker.
-    async fn lease_delivery(&mut self, key: &Key<'_>, was_due: i64, claim: &Claim) -> Result<bool, StoreError> {
+    async fn lease_delivery(&mut self, key: &Place<'_>, was_due: i64, claim: &Claim) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "UPDATE deliveries SET state = 'sending', due_ms = $6, claimed_by = $8,
                 first_tried_ms = COALESCE(first_tried_ms, $7)
@@ -552,11 +552,11 @@ impl Tx<'_> {
         of: &DeliveryCursor,
         now: UnixMillis,
     ) -> Result<Requeued, StoreError> {
-        let key = Key { merchant, endpoint, event_key: of.event_key, sent_as: &of.sent_as };
+        let key = Place { merchant, endpoint, event_key: of.event_key, sent_as: &of.sent_as };
         self.requeue(&key, now).await
     }
 
-    async fn requeue(&mut self, key: &Key<'_>, now: UnixMillis) -> Result<Requeued, StoreError> {
+    async fn requeue(&mut self, key: &Place<'_>, now: UnixMillis) -> Result<Requeued, StoreError> {
         let done = sqlx::query(
             "UPDATE deliveries SET state = 'pending', due_ms = $5, first_tried_ms = NULL, attempts = 0,
                 earlier_attempts = earlier_attempts + attempts
@@ -638,7 +638,7 @@ impl Tx<'_> {
             let event = read_event(row)?;
             let event_key = Columns::of(row, "events").integer("event_key")?;
             for sent_as in endpoint.subscription.sent_as((&event).into()) {
-                let key = Key { merchant: endpoint.merchant, endpoint: endpoint.id, event_key, sent_as };
+                let key = Place { merchant: endpoint.merchant, endpoint: endpoint.id, event_key, sent_as };
                 if self.queue_delivery(&key, event.invoice, event.id.created, now).await? {
                     all.queued += 1;
                 } else {

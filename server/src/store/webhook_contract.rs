@@ -429,7 +429,7 @@ async fn a_secret_is_sealed_again_unless_it_was_replaced(store: Store) {
     let merchant = new_merchant(&store).await;
     let old = listen(&store, merchant).await;
     let found = async || store.reader().await.unwrap().tx().endpoints_sealed_otherwise("sealed1.").await.unwrap();
-    assert_eq!(found().await, [old.clone()]);
+    assert_eq!(found().await, std::slice::from_ref(&old));
     let reseal = async |was: &Endpoint| {
         let was = was.clone();
         store.does(move |tx| Box::pin(async move { tx.reseal_endpoint(&was, "sealed1.x", None).await })).await;

@@ -80,8 +80,8 @@ async fn check_room(tx: &mut Tx<'_>, merchant: MerchantId, most: usize) -> Resul
 fn make(sealer: &Sealer, merchant: MerchantId, url: &str, now: UnixSeconds) -> (String, Endpoint) {
     let id = EndpointId::from_random(random_bytes());
     let secret = random_credential("whsec_");
-    let sealed = sealer.seal(merchant, id, &secret);
-    (secret, Endpoint::new(merchant, id, url, &sealed, now))
+    let stored = sealer.seal(merchant, id, &secret);
+    (secret, Endpoint::new(merchant, id, url, &stored, now))
 }
 
 /// Changes an endpoint as `change` says. One that is not active any more is owed nothing; one that is active again

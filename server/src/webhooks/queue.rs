@@ -43,7 +43,7 @@ const ENDPOINTS_AT_ONCE: usize = 32;
 const LEASE_MS: i64 = 60_000;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often what deleted endpoints left is cleared away, and how much at once.
-const CLEAR_EVERY: Duration = Duration::from_secs(60);
+const CLEAR_EVERY: Duration = Duration::from_mins(1);
 const CLEARED_AT_ONCE: i64 = 500;
 /// A write may be under way that saw an endpoint before it was deleted.
 const CLEAR_AFTER_SECONDS: i64 = 3_600;
@@ -371,9 +371,10 @@ impl Lanes {
 
     fn free(&mut self, Lane { endpoint, is_in_trouble, has_arrived }: Lane) {
         let allowed = self.allowed.entry(endpoint).or_insert(SENT_AT_ONCE_TO_ONE);
-        *allowed = match has_arrived {
-            true => (*allowed + 1).min(SENT_AT_ONCE_TO_ONE_AT_MOST),
-            false => (*allowed / 2).max(SENT_AT_ONCE_TO_ONE),
+        *allowed = if has_arrived {
+            (*allowed + 1).min(SENT_AT_ONCE_TO_ONE_AT_MOST)
+        } else {
+            (*allowed / 2).max(SENT_AT_ONCE_TO_ONE)
         };
         self.taken -= 1;
         self.taken_in_trouble -= usize::from(is_in_trouble);

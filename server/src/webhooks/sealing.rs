@@ -161,26 +161,26 @@ mod tests {
 
     #[test]
     fn a_sealed_secret_opens_for_its_endpoint_alone() {
-        let (sealer, merchant) = (sealer(&[1]), MerchantId(1));
-        let sealed = sealer.seal(merchant, endpoint(1), SECRET);
-        assert!(!sealed.contains("canary") && sealed != sealer.seal(merchant, endpoint(1), SECRET));
-        assert_eq!(sealer.open(merchant, endpoint(1), &sealed).as_deref(), Ok(SECRET));
-        assert_eq!(sealer.open(merchant, endpoint(2), &sealed), Err(Unopenable));
-        assert_eq!(sealer.open(MerchantId(2), endpoint(1), &sealed), Err(Unopenable));
+        let (ours, merchant) = (sealer(&[1]), MerchantId(1));
+        let sealed = ours.seal(merchant, endpoint(1), SECRET);
+        assert!(!sealed.contains("canary") && sealed != ours.seal(merchant, endpoint(1), SECRET));
+        assert_eq!(ours.open(merchant, endpoint(1), &sealed).as_deref(), Ok(SECRET));
+        assert_eq!(ours.open(merchant, endpoint(2), &sealed), Err(Unopenable));
+        assert_eq!(ours.open(MerchantId(2), endpoint(1), &sealed), Err(Unopenable));
     }
 
     #[test]
     fn a_sealed_secret_that_was_altered_does_not_open() {
-        let (sealer, merchant) = (sealer(&[1]), MerchantId(1));
-        let sealed = sealer.seal(merchant, endpoint(1), SECRET);
+        let (ours, merchant) = (sealer(&[1]), MerchantId(1));
+        let sealed = ours.seal(merchant, endpoint(1), SECRET);
         for at in 0..sealed.len() {
             let mut altered = sealed.clone().into_bytes();
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
             let altered = String::from_utf8(altered).unwrap();
-            assert_eq!(sealer.open(merchant, endpoint(1), &altered), Err(Unopenable), "{altered}");
+            assert_eq!(ours.open(merchant, endpoint(1), &altered), Err(Unopenable), "{altered}");
         }
         for cut in ["", "sealed1.", &sealed[..20], &sealed[..sealed.len() - 1]] {
-            assert_eq!(sealer.open(merchant, endpoint(1), cut), Err(Unopenable), "{cut}");
+            assert_eq!(ours.open(merchant, endpoint(1), cut), Err(Unopenable), "{cut}");
         }
     }
 
