@@ -11,8 +11,9 @@ use crate::{
     config::Config,
     events::Hub,
     limits::RateLimits,
+    nodes::Living,
     rates::Prices,
-    store::{Store, StoreError, WriterTask},
+    store::{NodeId, Store, StoreError, WriterTask},
 };
 
 /// What every part of the server shares. Cheap to clone.
@@ -21,6 +22,12 @@ pub struct App {
     pub config: Arc<Config>,
     pub clock: Clock,
     pub store: Store,
+    /// Which of the processes on the database this is.
+    pub node: NodeId,
+    /// How many there are.
+    pub living: Living,
+    /// The newest event when this process opened the database.
+    pub log_began_at: i64,
     /// The current server secret, and the one before it while that is being replaced.
     pub secrets: Arc<[ServerSecret]>,
     /// When this process began to watch chains and end invoices.
@@ -57,8 +64,12 @@ impl App {
     ) -> Result<(Self, WriterTask), StoreError> {
         let (store, writer) = Store::open(&config.storage.database_url).await?;
         let config = Arc::new(config);
+        let log_began_at = store.reader().await?.tx().last_event_sequence().await?;
         let app = Self {
             started_at: clock.now(),
+            node: NodeId::random(),
+            living: Living::default(),
+            log_began_at,
             outages: Arc::default(),
             prices: Prices::new(&config, clock.clone()),
             limits: Arc::new(RateLimits::new(&config.limits)),

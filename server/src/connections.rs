@@ -174,7 +174,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{clock::TestClock, testing::TempDir};
+    use crate::{clock::TestClock, testing::TestDatabase};
 
     /// Far more than anything here takes; a test that needs it has failed.
     const LONG: Duration = Duration::from_secs(20);
@@ -184,30 +184,30 @@ mod tests {
     struct Server {
         app: App,
         address: SocketAddr,
-        _dir: TempDir,
+        _database: TestDatabase,
     }
 
     async fn serve(connections: usize, patience: Patience, router: Router) -> Server {
-        let (app, dir) = app(connections, |_| {}).await;
-        listen(patience, app, dir, router).await
+        let (app, database) = app(connections, |_| {}).await;
+        listen(patience, app, database, router).await
     }
 
-    async fn app(connections: usize, change: impl FnOnce(&mut crate::config::LimitsConfig)) -> (App, TempDir) {
-        let dir = TempDir::new();
+    async fn app(connections: usize, change: impl FnOnce(&mut crate::config::LimitsConfig)) -> (App, TestDatabase) {
+        let database = TestDatabase::new();
         let mut config: crate::config::Config = toml::from_str("environment = \"devnet\"").unwrap();
-        config.storage.database_url = format!("sqlite:{}", dir.path().join("pepay.db").display());
+        config.storage.database_url = database.url.clone();
         config.limits.connections = connections;
         change(&mut config.limits);
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, TestClock::default().clock(), "").await.unwrap();
-        (app, dir)
+        (app, database)
     }
 
-    async fn listen(patience: Patience, app: App, dir: TempDir, router: Router) -> Server {
+    async fn listen(patience: Patience, app: App, database: TestDatabase, router: Router) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         app.spawn(accept_with(patience, app.clone(), listener, router));
-        Server { app, address, _dir: dir }
+        Server { app, address, _database: database }
     }
 
     fn hello() -> Router {
@@ -286,9 +286,9 @@ mod tests {
 
     /// The whole server's routes, with settings as they are by default but for what `change` changes.
     async fn serve_api(patience: Patience, change: impl FnOnce(&mut crate::config::LimitsConfig)) -> Server {
-        let (app, dir) = app(16, change).await;
+        let (app, database) = app(16, change).await;
         let router = crate::http::router(app.clone());
-        listen(patience, app, dir, router).await
+        listen(patience, app, database, router).await
     }
 
     const PATIENT: Patience = Patience { head: LONG, write: LONG };

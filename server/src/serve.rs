@@ -20,9 +20,9 @@ use crate::{
     app::App,
     chains,
     clock::Clock,
-    config::{Config, StorageConfig},
-    connections, events, http, invoicing, rates,
-    store::{ServerLock, StoreError, WriterTask},
+    config::Config,
+    connections, events, http, invoicing, nodes, rates,
+    store::{StoreError, WriterTask},
     tls, webhooks,
 };
 
@@ -37,8 +37,6 @@ pub enum ServeError {
     },
     #[error("storage.database_url: another server runs on this database ({} is locked)", .0.display())]
     InUse(PathBuf),
-    #[error("storage.database_url: another server runs on this database")]
-    InUseByAnother,
     #[error("storage.database_url: the file cannot be created")]
     Create(#[source] io::Error),
     #[error("{} cannot be locked", path.display())]
@@ -62,17 +60,8 @@ pub struct Running {
     pub app: App,
     writer: WriterTask,
     broken: mpsc::Receiver<&'static str>,
-    lock: Lock,
-}
-
-/// Keeps a second server off the database for as long as this one runs.
-enum Lock {
-    File {
-        _open: File,
-    },
-    Database(ServerLock),
-    /// A database in memory is nobody else's.
-    Memory,
+    /// Keeps a second server off a database file for as long as this one runs.
+    _lock: Option<File>,
 }
 
 /// Starts everything and returns once requests are answered. `secrets` holds the current one first.
@@ -82,7 +71,7 @@ enum Lock {
 /// If the address or the database is taken, or the database cannot be opened safely.
 pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> Result<Running, ServeError> {
     tls::install();
-    let lock = lock(&config.storage).await?;
+    let lock = config.storage.file().map(|database| lock_file(&database)).transpose()?;
     config.storage.create_file().map_err(ServeError::Create)?;
     let listen = config.server.listen;
     let bind_failed = |source| ServeError::Bind { address: listen, source };
@@ -93,17 +82,30 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
 
     let (broke, broken) = mpsc::channel(1);
     let duties = Duties { app: app.clone(), broke };
+    // Whatever this node begins is by somebody that is known.
+    nodes::join(&app).await?;
+    duties.start("node", nodes::run(app.clone()));
+    duties.start("word between nodes", carry_hints(app.clone()));
+    duties.start("event follower", events::run_follower(app.clone()));
     duties.start("event sequencer", events::run_sequencer(app.clone()));
     duties.start("expiry", invoicing::run_expiry(app.clone()));
     duties.start("prices", rates::run(app.clone()));
     duties.start("webhooks", webhooks::run(app.clone()));
     for network in &app.config.networks {
-        duties.watch(chains::run(app.clone(), network.clone()));
+        // A watcher may give up its network, and says so itself; the others go on.
+        duties.start("chain watcher", chains::run(app.clone(), network.clone()));
     }
     duties.start("HTTP", connections::accept(app.clone(), listener, http::router(app.clone())));
 
-    tracing::info!(%address, "listening");
-    Ok(Running { address, app, writer, broken, lock })
+    tracing::info!(%address, node.id = %app.node, "listening");
+    Ok(Running { address, app, writer, broken, _lock: lock })
+}
+
+async fn carry_hints(app: App) {
+    tokio::select! {
+        () = app.shutdown.cancelled() => {}
+        () = app.store.carry_hints() => {}
+    }
 }
 
 impl Running {
@@ -119,20 +121,18 @@ impl Running {
     /// Stops accepting requests, lets what runs come to its end, and returns when everything is
     /// written, or when `server.shutdown_grace_seconds` are over.
     pub async fn stop(self) {
-        let Self { app, writer, lock, .. } = self;
+        let Self { app, writer, _lock, .. } = self;
         let grace = Duration::from_secs(app.config.server.shutdown_grace_seconds);
         app.shutdown.cancel();
         app.tasks.close();
         let everything_ends = async move {
             app.tasks.wait().await;
+            nodes::leave(&app).await;
             app.store.close_readers().await;
             // The writer ends with the last handle to the store.
             drop(app);
             // A panic in the writer was logged when it happened.
             let _panicked = writer.await;
-            if let Lock::Database(lock) = lock {
-                lock.give_back().await;
-            }
         };
         if timeout(grace, everything_ends).await.is_err() {
             tracing::warn!(grace_seconds = grace.as_secs(), "stopped although something was still running");
@@ -157,34 +157,12 @@ impl Duties {
             }
         });
     }
-
-    /// Starts watching a chain. A watcher may give up its network, and says so itself; the others go on.
-    fn watch(&self, watcher: impl Future<Output = ()> + Send + 'static) {
-        let broke = self.broke.clone();
-        self.app.spawn(async move {
-            if AssertUnwindSafe(watcher).catch_unwind().await.is_err() {
-                tell(&broke, "chain watcher", true);
-            }
-        });
-    }
 }
 
 fn tell(broke: &mpsc::Sender<&'static str>, name: &'static str, panicked: bool) {
     tracing::error!(task = name, panicked, "a task broke");
     // One broken duty is enough to end the server; further ones are in the log.
     let _is_told = broke.try_send(name);
-}
-
-/// Takes the lock that keeps a second server off the database.
-async fn lock(storage: &StorageConfig) -> Result<Lock, ServeError> {
-    match storage.file() {
-        Some(database) => Ok(Lock::File { _open: lock_file(&database)? }),
-        None if storage.is_sqlite() => Ok(Lock::Memory),
-        None => {
-            let lock = ServerLock::take(&storage.database_url).await?;
-            lock.map(Lock::Database).ok_or(ServeError::InUseByAnother)
-        }
-    }
 }
 
 fn lock_file(database: &Path) -> Result<File, ServeError> {

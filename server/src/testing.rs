@@ -12,6 +12,27 @@ use std::{
 
 use tracing::{Level, subscriber::DefaultGuard};
 
+/// An empty database of one test: a file, or on PostgreSQL if `PEPAY_TEST_DATABASE` says so.
+///
+/// Tests that are about what the server does, and not about how an engine does it, open theirs with this, so
+/// that `cargo xtask test` can run them on both.
+pub struct TestDatabase {
+    pub url: String,
+    _dir: TempDir,
+}
+
+impl TestDatabase {
+    pub fn new() -> Self {
+        let dir = TempDir::new();
+        let url = match env::var("PEPAY_TEST_DATABASE").as_deref() {
+            Err(_) | Ok("" | "sqlite") => format!("sqlite:{}", dir.path().join("pepay.db").display()),
+            Ok("postgres") => postgres_cluster::new_database(),
+            Ok(other) => panic!("PEPAY_TEST_DATABASE is sqlite or postgres, not {other}"),
+        };
+        Self { url, _dir: dir }
+    }
+}
+
 /// A folder of one test, gone with it.
 pub struct TempDir(PathBuf);
 

@@ -8,7 +8,7 @@ use std::{
 
 use alloy_primitives::U256;
 use domain::id::MerchantId;
-use e2e::{ApiClient, Reply, SentPayment, ServerProcess, TestChain, USDC, WALLET, WebhookSink, eventually};
+use e2e::{ApiClient, Database, Reply, SentPayment, ServerProcess, TestChain, USDC, WALLET, WebhookSink, eventually};
 use pepay::store::Store;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,17 +18,22 @@ use wire::{
     payor::PaymentAddress,
 };
 
+/// Unless `PEPAY_CRASH_KILLS` says otherwise.
 const KILLS: usize = 20;
 const SEED: u64 = 2;
 /// A place that is not passed in so many steps is not passed at all.
 const MOST_STEPS: usize = 600;
 
 /// Every named place, and how often at most it is passed before the kill.
-const PLACES: [(&str, u64); 14] = [
+const PLACES: [(&str, u64); 18] = [
     ("create.after_invoice", 3),
+    ("create.after_event", 3),
+    ("create.before_answer", 3),
+    ("lease.after_take", 2),
     ("store.before_commit", 30),
     ("store.after_commit", 30),
     ("sequencer.before_numbering", 5),
+    ("sequencer.after_update", 5),
     ("sequencer.after_numbering", 5),
     ("webhooks.before_send", 5),
     ("webhooks.after_send", 5),
@@ -84,10 +89,12 @@ struct World {
     random: SplitMix,
 }
 
-#[tokio::test]
-async fn kills_at_every_named_place_lose_nothing_and_double_nothing() {
-    let mut world = World::begin().await;
-    for kill in 0..KILLS {
+on_each_database!(kills_at_every_named_place_lose_nothing_and_double_nothing);
+
+async fn kills_at_every_named_place_lose_nothing_and_double_nothing(database: Database) {
+    let kills = std::env::var("PEPAY_CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let mut world = World::begin(database).await;
+    for kill in 0..kills {
         let (place, most) = match PLACES.get(kill) {
             Some(place) => *place,
             None => PLACES[world.random.below(PLACES.len())],
@@ -104,19 +111,20 @@ async fn kills_at_every_named_place_lose_nothing_and_double_nothing() {
     world.finish().await;
     let payments: usize = world.orders.iter().map(|order| order.payments.len()).sum();
     println!("{} orders, {payments} payments, {} webhooks", world.orders.len(), world.sink.received().len());
-    assert!(KILLS < payments && KILLS < world.orders.len(), "there was work between the kills");
+    assert!(kills < payments && kills < world.orders.len(), "there was work between the kills");
     world.check_invoices().await;
     world.check_events().await;
     world.check_sweep().await;
 }
 
 impl World {
-    async fn begin() -> Self {
+    async fn begin(database: Database) -> Self {
         let (test, sink) = (TestChain::start().await, WebhookSink::start().await);
-        let head = "environment = \"devnet\"\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n\
+        // On PostgreSQL nobody knows of a death before the lease is over.
+        let head = "environment = \"devnet\"\n[nodes]\nlease_ms = 1000\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n\
                     retry_seconds = [1, 1, 1, 1, 1, 1, 1, 1]\n";
         let config = [head, &test.network(), &test.sweep_account(), &test.token()].concat();
-        let server = ServerProcess::prepare(&config);
+        let server = ServerProcess::prepare_on(database, &config);
         let (api, webhook_secret) = server.create_merchant(&sink.url);
         Self { test, sink, server, api, webhook_secret, orders: Vec::new(), random: SplitMix(SEED) }
     }
@@ -233,7 +241,7 @@ impl World {
             })
             .await;
         }
-        let (store, _writer) = Store::open_file(&self.server.path("pepay.db")).await.unwrap();
+        let (store, _writer) = Store::open(&self.server.database_url()).await.unwrap();
         eventually("all events to be told", async || {
             let mut reader = store.reader().await.unwrap();
             let is_numbered = !reader.tx().has_unnumbered_events().await.unwrap();
@@ -245,7 +253,7 @@ impl World {
 
     /// Every acknowledged invoice is there once, and holds each payment once.
     async fn check_invoices(&self) {
-        let (store, _writer) = Store::open_file(&self.server.path("pepay.db")).await.unwrap();
+        let (store, _writer) = Store::open(&self.server.database_url()).await.unwrap();
         let mut reader = store.reader().await.unwrap();
         let ids: BTreeSet<_> =
             self.orders.iter().filter_map(|order| order.created.as_ref()).map(|created| &created.invoice_id).collect();
@@ -276,7 +284,7 @@ impl World {
 
     /// The log has no gap, and the shop heard of every event in it, each time the same.
     async fn check_events(&self) {
-        let (store, _writer) = Store::open_file(&self.server.path("pepay.db")).await.unwrap();
+        let (store, _writer) = Store::open(&self.server.database_url()).await.unwrap();
         let last = store.reader().await.unwrap().tx().last_event_sequence().await.unwrap();
         let mut heard: BTreeMap<i64, Event> = BTreeMap::new();
         let mut newest: HashMap<String, (i64, Value)> = HashMap::new();

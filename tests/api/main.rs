@@ -29,6 +29,8 @@ macro_rules! on_each_database {
 mod canaries;
 mod cli;
 mod crash;
+mod hang_ups;
 mod sweep;
+mod two_nodes;
 mod watcher;
 mod webhooks;

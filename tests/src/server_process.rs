@@ -9,7 +9,9 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::{ApiClient, TestFolder, WALLET, WITHOUT_RATE_LIMITS, eventually};
+use crate::{ApiClient, Database, TestFolder, WALLET, WITHOUT_RATE_LIMITS, eventually};
+
+const DATABASE_URL: &str = "PEPAY__STORAGE__DATABASE_URL";
 
 /// A folder with a configuration, and the server that runs on it, if it does.
 pub struct ServerProcess {
@@ -53,15 +55,52 @@ impl ServerProcess {
     ///
     /// If `pepay init` fails.
     pub fn prepare(config: &str) -> Self {
+        Self::prepare_on(Database::Sqlite, config)
+    }
+
+    /// The same, on an empty database of that kind.
+    ///
+    /// # Panics
+    ///
+    /// If `pepay init` fails.
+    pub fn prepare_on(database: Database, config: &str) -> Self {
+        let mut server = Self::on_a_free_port();
+        if let Some(url) = database.new_url() {
+            server.set_variable(DATABASE_URL, &url);
+        }
+        fs::write(server.path("pepay.toml"), config).expect("the folder can be written");
+        server.run_good(&["init"]);
+        server
+    }
+
+    /// Another node on the same database, with the same configuration and secret.
+    ///
+    /// # Panics
+    ///
+    /// If the files cannot be copied.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let mut server = Self::on_a_free_port();
+        server.set_variable(DATABASE_URL, &self.database_url());
+        for name in ["pepay.toml", "pepay.secret"] {
+            fs::copy(self.path(name), server.path(name)).expect("the folder can be written");
+        }
+        server
+    }
+
+    fn on_a_free_port() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let unlimited = |name: &str| (format!("PEPAY__LIMITS__{}", name.to_uppercase()), "0".to_owned());
         let mut variables = vec![("PEPAY__SERVER__LISTEN".to_owned(), address.to_string())];
         variables.extend(WITHOUT_RATE_LIMITS.map(unlimited));
-        let server = Self { url: format!("http://{address}"), child: None, variables, folder: TestFolder::new() };
-        fs::write(server.path("pepay.toml"), config).expect("the folder can be written");
-        server.run_good(&["init"]);
-        server
+        Self { url: format!("http://{address}"), child: None, variables, folder: TestFolder::new() }
+    }
+
+    /// What `storage.database_url` says.
+    pub fn database_url(&self) -> String {
+        let set = self.variables.iter().find(|(name, _)| name == DATABASE_URL);
+        set.map_or_else(|| format!("sqlite:{}", self.path("pepay.db").display()), |(_, url)| url.clone())
     }
 
     /// A file in the server's folder.
@@ -190,10 +229,43 @@ impl ServerProcess {
     ///
     /// If it does not run, or does not end.
     pub async fn stop(&mut self) -> ExitStatus {
-        let id = self.child.as_ref().expect("the server runs").id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status().expect("there is a kill command");
-        assert!(asked.success());
+        self.signal("-TERM");
         self.wait_for_end().await
+    }
+
+    /// Lets the server fall asleep wherever it is, as a machine that is out of memory or moved does.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().expect("the server runs").id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().expect("there is a kill command");
+        assert!(sent.success());
+    }
+
+    /// What the running server calls itself on its database.
+    ///
+    /// # Panics
+    ///
+    /// If it has not said so.
+    pub fn node(&self) -> String {
+        let log = self.log();
+        let said = log.rsplit("node.id=").next().expect("there is a log");
+        said.split_whitespace().next().expect("it says more").to_owned()
     }
 
     /// What the server logged so far.

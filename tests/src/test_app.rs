@@ -1,6 +1,6 @@
 //! The real server in this process.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::ffi::OsString;
 
 use alloy_primitives::Address;
 use domain::{
@@ -38,6 +38,29 @@ pub enum Database {
     Postgres,
 }
 
+impl Database {
+    /// What tests run on that run on either: `PEPAY_TEST_DATABASE`, which is `sqlite` or `postgres`, else SQLite.
+    ///
+    /// # Panics
+    ///
+    /// If it names something else.
+    pub fn of_tests() -> Self {
+        match std::env::var("PEPAY_TEST_DATABASE").as_deref() {
+            Err(_) | Ok("" | "sqlite") => Self::Sqlite,
+            Ok("postgres") => Self::Postgres,
+            Ok(other) => panic!("PEPAY_TEST_DATABASE is sqlite or postgres, not {other}"),
+        }
+    }
+
+    /// The URL of an empty database; `None` for the file that a server makes by itself.
+    pub fn new_url(self) -> Option<String> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(postgres_cluster::new_database()),
+        }
+    }
+}
+
 /// A merchant with an API key.
 pub struct Merchant {
     pub id: MerchantId,
@@ -51,21 +74,13 @@ impl TestApp {
     }
 
     /// Starts a devnet server whose settings are overridden as by variables, such as
-    /// `("PEPAY__WEBHOOKS__TIMEOUT_MS", "500")`.
+    /// `("PEPAY__WEBHOOKS__TIMEOUT_MS", "500")`, on [`Database::of_tests`].
     ///
     /// # Panics
     ///
     /// If it does not start.
     pub async fn start_with(variables: &[(&str, &str)]) -> Self {
-        let mut app = Self {
-            url: String::new(),
-            clock: TestClock::default(),
-            running: None,
-            variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            folder: TestFolder::new(),
-        };
-        app.begin().await;
-        app
+        Self::start_on(Database::of_tests(), variables).await
     }
 
     /// As [`TestApp::start_with`], on an empty database of that kind.
@@ -74,13 +89,18 @@ impl TestApp {
     ///
     /// If it does not start.
     pub async fn start_on(database: Database, variables: &[(&str, &str)]) -> Self {
-        match database {
-            Database::Sqlite => Self::start_with(variables).await,
-            Database::Postgres => {
-                let url = postgres_cluster::new_database();
-                Self::start_with(&[variables, &[("PEPAY__STORAGE__DATABASE_URL", &url)]].concat()).await
-            }
-        }
+        let url = database.new_url();
+        let storage = url.as_deref().map(|url| ("PEPAY__STORAGE__DATABASE_URL", url));
+        let variables = variables.iter().copied().chain(storage);
+        let mut app = Self {
+            url: String::new(),
+            clock: TestClock::default(),
+            running: None,
+            variables: variables.map(|(name, value)| (name.into(), value.into())).collect(),
+            folder: TestFolder::new(),
+        };
+        app.begin().await;
+        app
     }
 
     /// Stops the server and starts it again on the same database, on another port.
@@ -103,10 +123,6 @@ impl TestApp {
     /// If it was stopped.
     pub fn app(&self) -> &App {
         &self.running.as_ref().expect("the server runs").app
-    }
-
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("pepay.db")
     }
 
     /// Creates a merchant with an API key.

@@ -10,6 +10,7 @@ mod demo;
 mod dependencies;
 mod fingerprint;
 mod lock;
+mod openapi;
 mod page;
 mod screenshots;
 mod setup;
@@ -32,6 +33,7 @@ Usage: cargo xtask COMMAND
   demo --check   Makes one payment and one sweep through the same parts, then exits.
   test           Everything that proves the project, from formatting to the browser. This is what CI runs.
   check          The quick part of it: formatting, lints, documentation, dependencies.
+  openapi        Renews docs/openapi.json, the copy of the API's description.
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
   bench          Times payments from their block to the payer's page.
@@ -66,6 +68,7 @@ fn run(arguments: &[&str]) -> Result {
         ["demo", "--check"] => demo::check(&workspace),
         ["test"] => test::run(&workspace),
         ["check"] => check::run(&workspace),
+        ["openapi"] => openapi::run(&workspace),
         ["page"] => page::run(&workspace),
         ["size"] => size::run(&workspace),
         ["bench"] => bench::run(&workspace),

@@ -44,6 +44,16 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
         command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))
     })?;
     stages.run("unit tests", || command::run(cargo_test(workspace, &tools).args(["--lib", "--bins"])))?;
+    // Tests of an engine are part of the above; these are about the server, which has to do the same on either.
+    let on_postgres = || {
+        let mut command = cargo_test(workspace, &tools);
+        command.env("PEPAY_TEST_DATABASE", "postgres");
+        command
+    };
+    stages.run("unit tests on PostgreSQL", || {
+        let modules = ["http::", "invoicing::", "connections::"];
+        command::run(on_postgres().args(["--lib", "--"]).args(modules).args(EITHER_ENGINE))
+    })?;
     stages.run("documentation examples", || command::run(cargo_test(workspace, &tools).arg("--doc")))?;
 
     // Each by itself, for its time; asked for rather than listed here, so that a new one cannot be forgotten.
@@ -51,8 +61,16 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
         stages
             .run(&format!("tests in {name}"), || command::run(cargo_test(workspace, &tools).args(["--test", &name])))?;
     }
+    stages.run("tests in api on PostgreSQL", || {
+        command::run(on_postgres().args(["--test", "api", "--"]).args(API_ON_POSTGRES).args(EITHER_ENGINE))
+    })?;
     Ok(())
 }
+
+/// Modules of the `api` tests whose tests run on either database. Those of the command line are about files.
+const API_ON_POSTGRES: [&str; 1] = ["watcher::"];
+/// Leaves out what runs on both databases anyway, or is about one of them.
+const EITHER_ENGINE: [&str; 4] = ["--skip", "sqlite", "--skip", "postgres"];
 
 /// The names of all integration tests of the workspace.
 fn integration_tests(workspace: &Workspace) -> Result<BTreeSet<String>> {
@@ -76,7 +94,7 @@ fn test_names(metadata: &str) -> BTreeSet<String> {
 fn cargo_test(workspace: &Workspace, tools: &TestTools) -> Command {
     let mut command = command::cargo(workspace);
     command.args(["test", "--locked", "--workspace"]).env("PEPAY_BIN", workspace.built_program("pepay"));
-    command.env("POSTGRES_BIN", &tools.postgres);
+    command.env("POSTGRES_BIN", &tools.postgres).env("SCHEMATHESIS", &tools.schemathesis);
     tools.browser.show_to(&mut command);
     command
 }

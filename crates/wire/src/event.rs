@@ -8,39 +8,50 @@ pub const API_VERSION: &str = "2025-12-16";
 
 /// Something that happened, as webhooks and sockets tell it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Event {
     /// `evt_<created ms>-<sequence>`.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(pattern = "^evt_[0-9]+-[0-9]+$"))]
     pub id: String,
     /// Always `event`.
     pub object: String,
     pub api_version: String,
     /// Epoch seconds.
     pub created: i64,
+    /// As in `invoice.updated`.
     #[serde(rename = "type")]
     pub event_type: String,
     /// Whether real money is meant.
     pub livemode: bool,
+    /// How many deliveries of it are still owed.
     pub pending_webhooks: u32,
+    /// The API call that caused it.
     pub request: EventRequest,
     pub data: EventData,
 }
 
 /// The API call that caused an event, if one did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct EventRequest {
     pub id: Option<String>,
     pub idempotency_key: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct EventData {
+    /// The invoice, payment or whatever else it happened to, as it was then.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Object))]
     pub object: Value,
     /// The fields an update changed, with the values they had.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<Object>))]
     pub previous_attributes: Option<Value>,
 }
 
 /// The answer to `GET /api/v1/events`, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct EventList {
     /// Always `list`.
     pub object: String,
@@ -51,7 +62,9 @@ pub struct EventList {
 
 /// The envelope of some answers: `{"success":true,"data":…}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Wrapped<T> {
+    /// Always `true`.
     pub success: bool,
     pub data: T,
 }
@@ -64,6 +77,7 @@ impl<T> Wrapped<T> {
 
 /// A frame that steers a stream instead of reporting an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Control {
     /// Always `ws_control`.
     pub object: String,
@@ -75,6 +89,7 @@ pub struct Control {
 
 /// The last frame before a stream is closed for a reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct StreamError {
     /// Always `ws_error`.
     pub object: String,

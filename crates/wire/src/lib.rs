@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which networks an invoice can be paid on: test networks or real ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     Devnet,

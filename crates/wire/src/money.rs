@@ -118,6 +118,20 @@ impl Serialize for Dollars {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+impl utoipa::PartialSchema for Dollars {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let number = utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::Number)
+            .description(Some("Dollars, with at most three decimals."))
+            .minimum(Some(0));
+        number.build().into()
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl utoipa::ToSchema for Dollars {}
+
 impl<'de> Deserialize<'de> for Dollars {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;

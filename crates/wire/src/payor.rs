@@ -8,7 +8,9 @@ use crate::{Environment, invoice::InvoiceStatus, money::Dollars};
 
 /// The answer to `GET /api/v1/payments/session-details`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct SessionDetails {
+    #[cfg_attr(not(target_arch = "wasm32"), schema(format = "uuid"))]
     pub invoice_id: String,
     pub amount_usd: Dollars,
     pub amount_remaining_usd: Dollars,
@@ -34,6 +36,7 @@ pub struct SessionDetails {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum TokenType {
     Native,
@@ -41,6 +44,7 @@ pub enum TokenType {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AvailabilityStatus {
     Available,
@@ -50,6 +54,7 @@ pub enum AvailabilityStatus {
 
 /// One entry of `GET /api/v1/payments/available-tokens`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct AvailableToken {
     pub id: i64,
     pub token_symbol: String,
@@ -67,22 +72,29 @@ pub struct AvailableToken {
     pub unavailable_reason: Option<String>,
     /// Absent on devnet, as are the fields below.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(nullable = false))]
     pub has_settlement_route: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(nullable = false))]
     pub supports_stable_settlement: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(nullable = false))]
     pub is_same_token_settlement: Option<bool>,
 }
 
 /// The body of `POST /api/v1/payments/payment-addresses`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct PaymentAddressRequest {
+    /// As in `base`, from the list of available tokens.
     pub network: String,
+    /// The token's `id` in the list of available tokens.
     #[serde(rename = "tokenId")]
     pub token_id: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum QuoteStatus {
     Available,
@@ -93,19 +105,25 @@ pub enum QuoteStatus {
 /// The answer to `POST /api/v1/payments/payment-addresses`; without a price it says so and has neither
 /// address nor amount.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct PaymentAddress {
+    /// Always `true`; whether there is a quote is told by `quote_status`.
     pub success: bool,
     pub quote_status: QuoteStatus,
+    /// `ok` or `quote_unavailable`.
     pub status_code: String,
     pub message: Option<String>,
+    /// Where to send the tokens.
     pub temp_address: Option<String>,
     pub network: String,
     pub supported_token_id: i64,
+    /// Whole tokens, as a plain decimal.
     pub estimated_token_amount: Option<String>,
     /// Dollars for one whole token, as a decimal.
     pub exchange_rate: Option<String>,
     pub usd_amount: Dollars,
     pub quote_last_updated_at: Option<i64>,
+    /// Epoch seconds, as other times here.
     pub quote_valid_until: Option<i64>,
     pub quote_expires_in_seconds: Option<i64>,
     pub retryable: Option<bool>,
@@ -116,6 +134,7 @@ pub struct PaymentAddress {
 
 /// What a payer is to send now, as the stream tells it; amounts are thousandths of a dollar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct PaymentQuote {
     /// Always `payment_quote`.
     pub object: String,
@@ -139,9 +158,13 @@ pub struct PaymentQuote {
 
 /// Where a payer's page follows its invoice.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct StreamConnection {
+    /// Opens the stream, as the query's `token`.
     pub token: String,
+    /// Always `/ws/payment`.
     pub endpoint: String,
+    /// Always `event_v1`.
     pub format: String,
     pub ws_url: String,
 }
@@ -154,6 +177,7 @@ impl fmt::Debug for StreamConnection {
 
 /// The answer to `GET /api/v1/payments/payment-status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct PaymentStatusReport {
     pub status: InvoiceStatus,
     pub paid_at: Option<i64>,

@@ -10,6 +10,21 @@ pub struct Moment {
     pub epoch_seconds: i64,
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+impl utoipa::PartialSchema for Moment {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, schema::Type};
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer);
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+        OneOfBuilder::new().item(seconds).item(text).description(Some("Epoch seconds, or a date-time.")).into()
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl utoipa::ToSchema for Moment {}
+
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;

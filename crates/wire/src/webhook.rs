@@ -28,6 +28,7 @@ pub const PING: &str = "test.ping";
 
 /// The form of what an endpoint is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub enum WebhookVersion {
     /// Whole events.
     #[default]
@@ -57,13 +58,19 @@ impl std::str::FromStr for WebhookVersion {
 
 /// The body of `POST /api/v1/webhooks`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct CreateWebhookRequest {
+    /// Where events go, by https.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(format = "uri", max_length = 2048))]
     pub url: String,
     /// Types such as `invoice.updated`, all below one such as `invoice.*`, or `*`. Required, but for the older version,
     /// where it is all four types unless said otherwise.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(min_items = 1, max_items = 64))]
     pub enabled_events: Option<Vec<String>>,
     /// Events of both, unless it is set.
     pub environment: Option<Environment>,
+    /// For the merchant's own use.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(max_length = 255))]
     pub description: Option<String>,
     pub api_version: Option<WebhookVersion>,
     pub is_active: Option<bool>,
@@ -71,13 +78,18 @@ pub struct CreateWebhookRequest {
 
 /// The body of `PATCH /api/v1/webhooks/{id}`; what is left out stays as it is.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct UpdateWebhookRequest {
+    #[cfg_attr(not(target_arch = "wasm32"), schema(format = "uri", max_length = 2048))]
     pub url: Option<String>,
+    #[cfg_attr(not(target_arch = "wasm32"), schema(min_items = 1, max_items = 64))]
     pub enabled_events: Option<Vec<String>>,
     /// `null` means both.
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<Environment>))]
     pub environment: Option<Option<Environment>>,
     #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(value_type = Option<String>, max_length = 255))]
     pub description: Option<Option<String>>,
     pub api_version: Option<WebhookVersion>,
     pub is_active: Option<bool>,
@@ -91,19 +103,24 @@ fn present<'d, D: Deserializer<'d>, T: Deserialize<'d>>(deserializer: D) -> Resu
 
 /// The body of `POST /api/v1/webhooks/{id}/rotate-secret`.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct RotateSecretRequest {
     /// How long the secret before the new one signs as well.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 0, maximum = 604_800, default = 86_400))]
     pub previous_valid_seconds: Option<i64>,
 }
 
 /// The body of `POST /api/v1/merchant/webhook`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct SetWebhookRequest {
+    #[cfg_attr(not(target_arch = "wasm32"), schema(format = "uri", max_length = 2048))]
     pub webhook_url: String,
 }
 
 /// Where a merchant hears of events.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct WebhookEndpoint {
     /// Always `webhook_endpoint`.
     pub object: String,
@@ -126,6 +143,7 @@ pub struct WebhookEndpoint {
     pub updated_at: i64,
     /// Only in the answer that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(nullable = false))]
     pub secret: Option<String>,
 }
 
@@ -137,6 +155,7 @@ impl fmt::Debug for WebhookEndpoint {
 
 /// The answer to `GET /api/v1/webhooks`, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct WebhookEndpointList {
     /// Always `list`.
     pub object: String,
@@ -147,6 +166,7 @@ pub struct WebhookEndpointList {
 
 /// The answer to `DELETE /api/v1/webhooks/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct WebhookDeleted {
     /// Always `true`.
     pub success: bool,
@@ -154,6 +174,7 @@ pub struct WebhookDeleted {
 
 /// The answer to `POST /api/v1/webhooks/{id}/test`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct WebhookTest {
     /// Always `true`.
     pub success: bool,
@@ -163,6 +184,7 @@ pub struct WebhookTest {
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
     /// Tries are still made.
@@ -174,6 +196,7 @@ pub enum DeliveryState {
 
 /// An event on its way to one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct WebhookDelivery {
     /// Always `webhook_delivery`.
     pub object: String,
@@ -194,6 +217,7 @@ pub struct WebhookDelivery {
 
 /// One try.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct WebhookAttempt {
     /// Counted from 1.
     pub attempt: i64,
@@ -208,6 +232,7 @@ pub struct WebhookAttempt {
 
 /// The answer to `GET /api/v1/webhooks/{id}/deliveries`, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct WebhookDeliveryList {
     /// Always `list`.
     pub object: String,
@@ -218,12 +243,16 @@ pub struct WebhookDeliveryList {
 /// The body of `POST /api/v1/webhooks/{id}/deliveries/redeliver`: either what was given up since a time, or every event
 /// of a range of time, whether it was sent or not.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct RedeliverRequest {
     /// Epoch seconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 0, maximum = 253_402_300_799_i64))]
     pub failed_since: Option<i64>,
     /// Epoch seconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 0, maximum = 253_402_300_799_i64))]
     pub from: Option<i64>,
     /// Epoch seconds; now, unless it is set.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 0, maximum = 253_402_300_799_i64))]
     pub to: Option<i64>,
     /// `next` of the answer before.
     pub starting_after: Option<String>,
@@ -231,6 +260,7 @@ pub struct RedeliverRequest {
 
 /// What was queued again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct Redelivery {
     /// Always `webhook_redelivery`.
     pub object: String,

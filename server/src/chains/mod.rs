@@ -10,26 +10,26 @@ use std::{sync::Arc, time::Duration};
 
 use self::evm::{Fitness, Step, StepError, Watcher};
 pub use self::outages::Outages;
-use crate::{app::App, config::NetworkConfig};
+use crate::{app::App, config::NetworkConfig, nodes, store::Lease};
 
 /// The longest pause between two tries while a network cannot be read.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// Watches a network until shutdown, or until going on could lose money.
+/// Watches a network whenever this node holds the lease for it, until shutdown.
 pub async fn run(app: App, network: NetworkConfig) {
-    let shutdown = app.shutdown.clone();
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = watch(app, network) => {}
-    }
+    let lease = format!("{}{}", nodes::WATCH, network.name);
+    nodes::hold(&app, &lease, |lease| watch(app.clone(), network.clone(), lease)).await;
 }
 
-async fn watch(app: App, network: NetworkConfig) {
+/// Ends when the lease is lost. If going on could lose money, it goes on no more, but keeps the lease: any other
+/// node would come to the same end.
+async fn watch(app: App, network: NetworkConfig, lease: Lease) {
     let name = network.name.clone();
     let poll = Duration::from_millis(network.poll_ms);
     let outages = Arc::clone(&app.outages);
     let mut pause = Pause::new(poll, Arc::clone(&outages));
-    let mut watcher = Watcher::new(app, network);
+    let _watch = outages.watch(&name);
+    let mut watcher = Watcher::new(app, network, lease);
     let mut told = None;
     loop {
         match watcher.check_fitness().await {
@@ -58,6 +58,10 @@ async fn watch(app: App, network: NetworkConfig) {
             Err(error @ StepError::TooDeep { .. }) => {
                 outages.stopped(&name);
                 tracing::error!(payment.network = name, error = %error, "ALARM: the network is no longer watched");
+                return std::future::pending().await;
+            }
+            Err(error) if error.is_lease_lost() => {
+                tracing::warn!(payment.network = name, error = %error, "what was read is not recorded");
                 return;
             }
             Err(error) => pause.after_error(&name, &error).await,

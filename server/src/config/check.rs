@@ -51,6 +51,7 @@ pub(super) fn check(config: &Config) -> Checked {
         "storage.database_url",
         "must be a file on mainnet: what is in memory only is lost",
     )?;
+    ensure((500..=300_000).contains(&config.nodes.lease_ms), "nodes.lease_ms", "must be 500 to 300000")?;
     if let Err(error) = EnvFilter::try_new(&config.log.filter) {
         return ensure(false, "log.filter", format!("is not a log filter: {error}"));
     }

@@ -37,6 +37,8 @@ pub struct Config {
     #[serde(default)]
     pub storage: StorageConfig,
     #[serde(default)]
+    pub nodes: NodesConfig,
+    #[serde(default)]
     pub secrets: SecretsConfig,
     #[serde(default)]
     pub log: LogConfig,
@@ -95,6 +97,20 @@ pub struct StorageConfig {
 impl Default for StorageConfig {
     fn default() -> Self {
         Self { database_url: "sqlite:pepay.db".to_owned() }
+    }
+}
+
+/// Several nodes on one database.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodesConfig {
+    /// For how long a node that says nothing more keeps what it was doing.
+    pub lease_ms: u64,
+}
+
+impl Default for NodesConfig {
+    fn default() -> Self {
+        Self { lease_ms: 10_000 }
     }
 }
 

@@ -95,6 +95,7 @@ fn the_default_file_mentions_every_key() {
         fields::<Config>(),
         fields::<ServerConfig>(),
         fields::<StorageConfig>(),
+        fields::<NodesConfig>(),
         fields::<SecretsConfig>(),
         fields::<LogConfig>(),
         fields::<InvoicesConfig>(),

@@ -33,7 +33,7 @@ pub struct Seen {
 /// What can be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Topic {
-    Invoice(InvoiceId),
+    Invoice(MerchantId, InvoiceId),
     /// Every event of a merchant.
     Merchant(MerchantId),
 }
@@ -58,13 +58,18 @@ pub struct Subscription {
 
 impl Hub {
     /// Follows an invoice. Subscribe before reading the log, so that nothing falls in between.
-    pub fn follow_invoice(self: &Arc<Self>, invoice: InvoiceId) -> Subscription {
-        self.follow(&mut self.lock(), Topic::Invoice(invoice))
+    pub fn follow_invoice(self: &Arc<Self>, merchant: MerchantId, invoice: InvoiceId) -> Subscription {
+        self.follow(&mut self.lock(), Topic::Invoice(merchant, invoice))
     }
 
     /// Follows an invoice that fewer than `most` follow yet.
-    pub fn follow_invoice_within(self: &Arc<Self>, invoice: InvoiceId, most: usize) -> Option<Subscription> {
-        self.follow_within(Topic::Invoice(invoice), most)
+    pub fn follow_invoice_within(
+        self: &Arc<Self>,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+        most: usize,
+    ) -> Option<Subscription> {
+        self.follow_within(Topic::Invoice(merchant, invoice), most)
     }
 
     /// Follows every event of a merchant. Subscribe before reading the log, so that nothing falls in between.
@@ -95,8 +100,8 @@ impl Hub {
     pub fn announce(&self, merchant: MerchantId, invoice: Option<InvoiceId>, change: Change) {
         let is_event = matches!(change, Change::Event { .. });
         let followers = self.lock();
-        for topic in [invoice.map(Topic::Invoice), is_event.then_some(Topic::Merchant(merchant))].into_iter().flatten()
-        {
+        let invoice = invoice.map(|invoice| Topic::Invoice(merchant, invoice));
+        for topic in [invoice, is_event.then_some(Topic::Merchant(merchant))].into_iter().flatten() {
             let Some(sender) = followers.get(&topic) else { continue };
             sender.send_modify(|seen| match change {
                 Change::Event { sequence } => seen.last_sequence = seen.last_sequence.max(sequence),
@@ -114,6 +119,15 @@ impl Hub {
     /// Waits for [`Hub::log_grew`]; may wake without it.
     pub async fn log_growth(&self) {
         self.log_grew.notified().await;
+    }
+
+    /// The invoices that are followed.
+    pub fn followed_invoices(&self) -> Vec<(MerchantId, InvoiceId)> {
+        let invoice = |topic: &Topic| match *topic {
+            Topic::Invoice(merchant, invoice) => Some((merchant, invoice)),
+            Topic::Merchant(_) => None,
+        };
+        self.lock().keys().filter_map(invoice).collect()
     }
 
     /// How many invoices and merchants are followed.
@@ -173,7 +187,7 @@ mod tests {
     async fn a_change_between_subscribing_and_waiting_is_not_missed() {
         let hub = Arc::new(Hub::default());
         let invoice = InvoiceId::from_random([1; 16]);
-        let mut subscription = hub.follow_invoice(invoice);
+        let mut subscription = hub.follow_invoice(SHOP, invoice);
         hub.announce(SHOP, Some(invoice), Change::Event { sequence: 7 });
         hub.announce(SHOP, Some(invoice), Change::Snapshot);
         assert_eq!(subscription.changed().await, Seen { last_sequence: 7, quotes: 0, snapshots: 1 });
@@ -197,12 +211,12 @@ mod tests {
     fn an_invoice_and_a_merchant_have_room_for_so_many_followers() {
         let hub = Arc::new(Hub::default());
         let (invoice, other) = (InvoiceId::from_random([1; 16]), InvoiceId::from_random([2; 16]));
-        let first = hub.follow_invoice_within(invoice, 2);
-        let second = hub.follow_invoice_within(invoice, 2);
-        assert!(first.is_some() && second.is_some() && hub.follow_invoice_within(invoice, 2).is_none());
-        assert!(hub.follow_invoice_within(other, 2).is_some());
+        let first = hub.follow_invoice_within(SHOP, invoice, 2);
+        let second = hub.follow_invoice_within(SHOP, invoice, 2);
+        assert!(first.is_some() && second.is_some() && hub.follow_invoice_within(SHOP, invoice, 2).is_none());
+        assert!(hub.follow_invoice_within(SHOP, other, 2).is_some());
         drop(first);
-        assert!(hub.follow_invoice_within(invoice, 2).is_some());
+        assert!(hub.follow_invoice_within(SHOP, invoice, 2).is_some());
 
         let only = hub.follow_merchant_within(SHOP, 1);
         assert!(only.is_some() && hub.follow_merchant_within(SHOP, 1).is_none());
@@ -213,10 +227,10 @@ mod tests {
     fn what_nobody_follows_any_more_is_forgotten() {
         let hub = Arc::new(Hub::default());
         let invoice = InvoiceId::from_random([1; 16]);
-        let (first, second) = (hub.follow_invoice(invoice), hub.follow_invoice(invoice));
+        let (first, second) = (hub.follow_invoice(SHOP, invoice), hub.follow_invoice(SHOP, invoice));
         let third = hub.follow_merchant(SHOP);
         drop(first);
-        assert_eq!(hub.followed(), 2);
+        assert_eq!((hub.followed(), hub.followed_invoices()), (2, vec![(SHOP, invoice)]));
         drop(second);
         drop(third);
         assert_eq!(hub.followed(), 0);

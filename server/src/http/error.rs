@@ -12,6 +12,7 @@ use axum::{
 use domain::{access::Right, id::ApiKeyId, invoice::InvoiceStatus};
 use wire::{Environment, error::ErrorBody, money::AmountError};
 
+use super::error_codes::{ErrorCode, code};
 use crate::{
     invoicing::{CancelError, CreateError, QuoteError},
     keys::IssueError,
@@ -149,62 +150,60 @@ impl ApiError {
     }
 
     pub fn status(&self) -> StatusCode {
-        self.status_and_code().0
+        self.code().status
     }
 
-    fn status_and_code(&self) -> (StatusCode, &'static str) {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
-            Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
-            Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "TIMEOUT"),
-            Self::ApiKeyMissing => (StatusCode::UNAUTHORIZED, "API_KEY_MISSING"),
-            Self::ApiKeyInvalid => (StatusCode::UNAUTHORIZED, "API_KEY_INVALID"),
-            Self::ApiKeyRevoked => (StatusCode::UNAUTHORIZED, "API_KEY_REVOKED"),
-            Self::ApiKeySuspended => (StatusCode::FORBIDDEN, "API_KEY_SUSPENDED"),
-            Self::ApiKeyExpired => (StatusCode::FORBIDDEN, "API_KEY_EXPIRED"),
-            Self::ForeignEnvironment { .. } => (StatusCode::FORBIDDEN, "ENVIRONMENT_FORBIDDEN"),
-            Self::CommerceKey | Self::DashboardOnly | Self::ForeignInvoice => {
-                (StatusCode::FORBIDDEN, "SCOPE_FORBIDDEN")
-            }
-            Self::RightRequired { .. } => (StatusCode::FORBIDDEN, "RIGHT_REQUIRED"),
-            Self::DashboardTokenMissing => (StatusCode::UNAUTHORIZED, "DASHBOARD_TOKEN_MISSING"),
-            Self::DashboardTokenInvalid => (StatusCode::UNAUTHORIZED, "DASHBOARD_TOKEN_INVALID"),
-            Self::DashboardTokenRevoked => (StatusCode::UNAUTHORIZED, "DASHBOARD_TOKEN_REVOKED"),
-            Self::DashboardTokenExpired => (StatusCode::UNAUTHORIZED, "DASHBOARD_TOKEN_EXPIRED"),
-            Self::ApiKeyNotFound => (StatusCode::NOT_FOUND, "API_KEY_NOT_FOUND"),
-            Self::ApiKeyLimit { .. } => (StatusCode::FORBIDDEN, "API_KEY_LIMIT"),
-            Self::ApiKeyAlreadyCreated(_) => (StatusCode::CONFLICT, "API_KEY_ALREADY_CREATED"),
-            Self::IdempotencyKeyMissing => (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_MISSING"),
-            Self::IdempotencyKeyInvalid => (StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_INVALID"),
-            Self::IdempotencyConflict => (StatusCode::CONFLICT, "IDEMPOTENCY_CONFLICT"),
-            Self::Amount(AmountError::Format) => (StatusCode::BAD_REQUEST, "INVALID_AMOUNT_FORMAT"),
-            Self::Amount(AmountError::Range) => (StatusCode::BAD_REQUEST, "INVALID_AMOUNT_RANGE"),
-            Self::Invalid { .. } | Self::BrokenJson(_) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
-            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
-            Self::UrlTooLong => (StatusCode::URI_TOO_LONG, "URL_TOO_LONG"),
-            Self::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE"),
-            Self::InvalidExpand(_) => (StatusCode::BAD_REQUEST, "INVALID_EXPAND"),
-            Self::InvalidCursor { .. } => (StatusCode::BAD_REQUEST, "INVALID_CURSOR"),
-            Self::InvoiceNotFound => (StatusCode::NOT_FOUND, "INVOICE_NOT_FOUND"),
-            Self::EventNotFound => (StatusCode::NOT_FOUND, "EVENT_NOT_FOUND"),
-            Self::WebhookNotFound => (StatusCode::NOT_FOUND, "WEBHOOK_NOT_FOUND"),
-            Self::DeliveryNotFound => (StatusCode::NOT_FOUND, "DELIVERY_NOT_FOUND"),
-            Self::WebhookLimitReached(_) => (StatusCode::FORBIDDEN, "WEBHOOK_LIMIT_REACHED"),
-            Self::WebhookDisabled => (StatusCode::CONFLICT, "WEBHOOK_DISABLED"),
-            Self::SessionInvalid | Self::StreamTokenInvalid => (StatusCode::UNAUTHORIZED, "SESSION_INVALID"),
-            Self::SessionExpired | Self::StreamTokenExpired => (StatusCode::UNAUTHORIZED, "SESSION_EXPIRED"),
-            Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "UPGRADE_REQUIRED"),
-            Self::TokenNotAvailable { .. } => (StatusCode::BAD_REQUEST, "TOKEN_NOT_AVAILABLE"),
-            Self::NetworkLocked => (StatusCode::BAD_REQUEST, "NETWORK_LOCKED"),
-            Self::InvoiceExpired => (StatusCode::GONE, "INVOICE_EXPIRED"),
-            Self::InvoiceAlreadyPaid => (StatusCode::BAD_REQUEST, "INVOICE_ALREADY_PAID"),
-            Self::InvoiceCanceled => (StatusCode::BAD_REQUEST, "INVOICE_CANCELED"),
-            Self::InvoiceHasPayments => (StatusCode::CONFLICT, "INVOICE_HAS_PAYMENTS"),
-            Self::RateLimited { .. } | Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR"),
+            Self::NotFound => code::NOT_FOUND,
+            Self::MethodNotAllowed => code::METHOD_NOT_ALLOWED,
+            Self::NotImplemented => code::NOT_IMPLEMENTED,
+            Self::Timeout => code::TIMEOUT,
+            Self::ApiKeyMissing => code::API_KEY_MISSING,
+            Self::ApiKeyInvalid => code::API_KEY_INVALID,
+            Self::ApiKeyRevoked => code::API_KEY_REVOKED,
+            Self::ApiKeySuspended => code::API_KEY_SUSPENDED,
+            Self::ApiKeyExpired => code::API_KEY_EXPIRED,
+            Self::ForeignEnvironment { .. } => code::ENVIRONMENT_FORBIDDEN,
+            Self::CommerceKey | Self::DashboardOnly | Self::ForeignInvoice => code::SCOPE_FORBIDDEN,
+            Self::RightRequired { .. } => code::RIGHT_REQUIRED,
+            Self::DashboardTokenMissing => code::DASHBOARD_TOKEN_MISSING,
+            Self::DashboardTokenInvalid => code::DASHBOARD_TOKEN_INVALID,
+            Self::DashboardTokenRevoked => code::DASHBOARD_TOKEN_REVOKED,
+            Self::DashboardTokenExpired => code::DASHBOARD_TOKEN_EXPIRED,
+            Self::ApiKeyNotFound => code::API_KEY_NOT_FOUND,
+            Self::ApiKeyLimit { .. } => code::API_KEY_LIMIT,
+            Self::ApiKeyAlreadyCreated(_) => code::API_KEY_ALREADY_CREATED,
+            Self::IdempotencyKeyMissing => code::IDEMPOTENCY_KEY_MISSING,
+            Self::IdempotencyKeyInvalid => code::IDEMPOTENCY_KEY_INVALID,
+            Self::IdempotencyConflict => code::IDEMPOTENCY_CONFLICT,
+            Self::Amount(AmountError::Format) => code::INVALID_AMOUNT_FORMAT,
+            Self::Amount(AmountError::Range) => code::INVALID_AMOUNT_RANGE,
+            Self::Invalid { .. } | Self::BrokenJson(_) => code::VALIDATION_ERROR,
+            Self::UnsupportedMediaType => code::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge => code::BODY_TOO_LARGE,
+            Self::BodyTimeout => code::REQUEST_TIMEOUT,
+            Self::UrlTooLong => code::URL_TOO_LONG,
+            Self::HeadersTooLarge => code::HEADERS_TOO_LARGE,
+            Self::InvalidExpand(_) => code::INVALID_EXPAND,
+            Self::InvalidCursor { .. } => code::INVALID_CURSOR,
+            Self::InvoiceNotFound => code::INVOICE_NOT_FOUND,
+            Self::EventNotFound => code::EVENT_NOT_FOUND,
+            Self::WebhookNotFound => code::WEBHOOK_NOT_FOUND,
+            Self::DeliveryNotFound => code::DELIVERY_NOT_FOUND,
+            Self::WebhookLimitReached(_) => code::WEBHOOK_LIMIT_REACHED,
+            Self::WebhookDisabled => code::WEBHOOK_DISABLED,
+            Self::SessionInvalid | Self::StreamTokenInvalid => code::SESSION_INVALID,
+            Self::SessionExpired | Self::StreamTokenExpired => code::SESSION_EXPIRED,
+            Self::UpgradeRequired => code::UPGRADE_REQUIRED,
+            Self::TokenNotAvailable { .. } => code::TOKEN_NOT_AVAILABLE,
+            Self::NetworkLocked => code::NETWORK_LOCKED,
+            Self::InvoiceExpired => code::INVOICE_EXPIRED,
+            Self::InvoiceAlreadyPaid => code::INVOICE_ALREADY_PAID,
+            Self::InvoiceCanceled => code::INVOICE_CANCELED,
+            Self::InvoiceHasPayments => code::INVOICE_HAS_PAYMENTS,
+            Self::RateLimited { .. } | Self::TooManyRequests { .. } => code::RATE_LIMITED,
+            Self::Internal(_) => code::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -365,8 +364,8 @@ impl IntoResponse for ApiError {
         if let Self::Internal(cause) = &self {
             log_cause(cause.as_ref());
         }
-        let (status, code) = self.status_and_code();
-        let body = Json(ErrorBody::new(code, &self.message(), self.field()));
+        let ErrorCode { status, name, .. } = self.code();
+        let body = Json(ErrorBody::new(name, &self.message(), self.field()));
         match self.retry_after_seconds() {
             Some(seconds) => (status, [(header::RETRY_AFTER, seconds.to_string())], body).into_response(),
             None => (status, body).into_response(),

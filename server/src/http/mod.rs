@@ -6,10 +6,12 @@
 mod assets;
 mod canonical;
 mod error;
+mod error_codes;
 mod extract;
 mod health;
 mod limit;
 mod merchant;
+mod openapi;
 mod page;
 mod payor;
 mod realtime;
@@ -34,6 +36,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use tracing::Instrument;
+use utoipa_axum::router::OpenApiRouter;
 
 use self::{error::ApiError, page::Pages};
 use crate::{app::App, clock::random_bytes};
@@ -49,11 +52,16 @@ pub fn router(app: App) -> Router {
     router_with(app, pages)
 }
 
+/// The routes of the API. Each is registered together with its description.
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(merchant::routes()).merge(payor::routes()).merge(realtime::routes())
+}
+
 fn router_with(app: App, pages: Pages) -> Router {
+    let (api, description) = api().split_for_parts();
     Router::new()
-        .merge(merchant::routes())
-        .merge(payor::routes())
-        .merge(realtime::routes())
+        .merge(api)
+        .merge(openapi::routes(&description, &app.public_url))
         .merge(page::routes(pages))
         .route("/assets/{*path}", get(assets::serve_asset))
         .route("/health/live", get(health::live))

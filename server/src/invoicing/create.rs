@@ -79,7 +79,7 @@ pub async fn create(
 ) -> Result<Created, CreateError> {
     let app = app.clone();
     let store = app.store.clone();
-    store
+    let created = store
         .write(move |tx| {
             Box::pin(async move {
                 // The same request twice at once: the second waits here and then finds the first one's record.
@@ -148,8 +148,11 @@ pub async fn create(
                     created: now,
                 })
                 .await?;
+                failpoint::pass("create.after_event");
                 Ok(Created { invoice, is_replay: false })
             })
         })
-        .await
+        .await;
+    failpoint::pass("create.before_answer");
+    created
 }

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     events::Change,
     failpoint,
-    store::{BlockRef, StoreError, SweepRecord, TransferRecord},
+    store::{BlockRef, Lease, StoreError, SweepRecord, TransferRecord},
 };
 
 /// A stretch of one chain, read and verified.
@@ -78,12 +78,14 @@ pub enum RecordError {
 /// # Errors
 ///
 /// [`RecordError::CursorMoved`] if another watcher was quicker; the scan must be made again.
-pub async fn record_scan(app: &App, scan: Scan) -> Result<(), RecordError> {
-    let task = app.clone();
+/// [`StoreError::LeaseLost`] if it is for another node to watch the network.
+pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), RecordError> {
+    let (task, lease) = (app.clone(), lease.clone());
     let touched = app
         .store
         .write(move |tx| {
             Box::pin(async move {
+                tx.check_lease(&lease).await?;
                 let network = scan.network.as_str();
                 tx.lock_network(network).await?;
                 if tx.cursor(network).await? != scan.from {

@@ -24,8 +24,9 @@ use crate::{
     app::App,
     clock::TestClock,
     config::Config,
-    store::{BlockRef, InvoiceRecord, NewMerchant, QuoteRecord, StoreError},
-    testing::{Log, TempDir},
+    nodes,
+    store::{BlockRef, InvoiceRecord, Lease, NewMerchant, QuoteRecord, StoreError},
+    testing::{Log, TestDatabase},
 };
 
 const USDC: TokenId = TokenId(1);
@@ -40,17 +41,19 @@ struct World {
     start: UnixSeconds,
     /// Events seen by [`World::news`].
     seen: i64,
-    _dir: TempDir,
+    /// For all that only one node may do.
+    lease: Lease,
+    _database: TestDatabase,
 }
 
 impl World {
     async fn new() -> Self {
-        let dir = TempDir::new();
+        let database = TestDatabase::new();
         let config: Config = toml::from_str(&format!(
             r#"
             environment = "devnet"
             [storage]
-            database_url = "sqlite:{}"
+            database_url = "{}"
             [[networks]]
             name = "ethereum"
             title = "Ethereum"
@@ -65,7 +68,7 @@ impl World {
                    price = {{ feed = "0x00000000000000000000000000000000000000fe", heartbeat_seconds = 3600 }} }},
             ]
             "#,
-            dir.path().join("test.db").display()
+            database.url
         ))
         .unwrap();
         let clock = TestClock::still();
@@ -89,7 +92,8 @@ impl World {
             .await
             .unwrap_or_else(|error: StoreError| panic!("{error}"));
         let invoice = create(&app, merchant, order(), origin(1, b"body")).await.unwrap().invoice;
-        Self { start: app.clock.now(), app, clock, invoice, seen: 0, _dir: dir }
+        let lease = nodes::take(&app, "tests").await.unwrap().unwrap();
+        Self { start: app.clock.now(), app, clock, invoice, seen: 0, lease, _database: database }
     }
 
     fn block(&self, number: u64) -> BlockRef {
@@ -163,13 +167,13 @@ impl World {
     }
 
     async fn reads(&self, head: BlockRef, transfers: Vec<SeenTransfer>) {
-        record_scan(&self.app, self.scan(head, transfers).await).await.unwrap();
+        record_scan(&self.app, &self.lease, self.scan(head, transfers).await).await.unwrap();
     }
 
     /// Blocks above `fork` are replaced by a chain that ends in `head`.
     async fn forks(&self, fork: BlockRef, head: BlockRef, transfers: Vec<SeenTransfer>) {
         let scan = Scan { forked_at: Some(fork), ..self.scan(head, transfers).await };
-        record_scan(&self.app, scan).await.unwrap();
+        record_scan(&self.app, &self.lease, scan).await.unwrap();
     }
 
     async fn case(&self) -> Case {
@@ -479,7 +483,7 @@ async fn a_scan_from_where_the_cursor_no_longer_stands_is_refused_whole() {
     let stale = world.scan(world.block(12), vec![world.usdc("0x1", &world.block(10), 20_000_000)]).await;
     world.reads(world.block(11), vec![]).await;
     world.news().await;
-    let refused = record_scan(&world.app, stale).await;
+    let refused = record_scan(&world.app, &world.lease, stale).await;
     assert!(matches!(refused, Err(RecordError::CursorMoved(network)) if network == "ethereum"));
     assert_eq!(world.cursor().await, Some(world.block(11)));
     assert!(world.case().await.payments.is_empty());
@@ -494,7 +498,7 @@ async fn a_sweep_settles_a_payment_once_it_is_final() {
     world.news().await;
     let swept = world.swept("0xs", &world.block(13));
     let scan = Scan { sweeps: vec![swept], ..world.scan(world.block(13), vec![]).await };
-    record_scan(&world.app, scan).await.unwrap();
+    record_scan(&world.app, &world.lease, scan).await.unwrap();
     assert_eq!(world.case().await.payments[0].settlement, SettlementStatus::Processing);
     world.reads(world.block(18), vec![]).await;
     let payment = &world.case().await.payments[0];
@@ -513,10 +517,10 @@ async fn a_sweep_settles_a_payment_once_it_is_final() {
 async fn an_invoice_nobody_was_quoted_ends_on_time() {
     let mut world = World::new().await;
     world.clock.advance_seconds(1790);
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     assert_eq!(world.status().await, InvoiceStatus::Unpaid);
     world.clock.advance_seconds(20);
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     assert_eq!(world.status().await, InvoiceStatus::Expired);
     assert_eq!(world.news_types().await, ["invoice.created", "invoice.updated"]);
 }
@@ -527,14 +531,14 @@ async fn an_invoice_waits_with_its_end_for_the_chain_it_was_quoted_on() {
     world.quote(1, USDC, Rate::PAR, 0).await;
     world.reads(world.block_at(10, 1700), vec![]).await;
     world.clock.advance_seconds(1900);
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     let waiting = world.case().await.invoice;
     assert_eq!((waiting.standing.status, waiting.standing.is_checking), (InvoiceStatus::Unpaid, true));
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     assert_eq!(world.case().await.invoice.version, waiting.version, "waiting writes nothing");
 
     world.reads(world.block_at(11, 1850), vec![]).await;
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     let ended = world.case().await.invoice.standing;
     assert_eq!((ended.status, ended.is_checking, ended.ended_unverified), (InvoiceStatus::Expired, false, false));
     assert_eq!(world.news_types().await, ["invoice.created", "invoice.updated"]);
@@ -547,10 +551,10 @@ async fn an_invoice_waits_an_hour_at_most_for_a_chain_that_is_down() {
     let world = World::new().await;
     world.quote(1, USDC, Rate::PAR, 0).await;
     world.clock.advance_seconds(1800 + 3590);
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     assert_eq!(world.status().await, InvoiceStatus::Unpaid);
     world.clock.advance_seconds(20);
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     let ended = world.case().await.invoice.standing;
     assert_eq!((ended.status, ended.ended_unverified), (InvoiceStatus::Expired, true));
     assert_eq!(log.lines_with("could not be read for an hour"), 1);
@@ -560,15 +564,14 @@ async fn an_invoice_waits_an_hour_at_most_for_a_chain_that_is_down() {
 async fn an_invoice_that_cannot_be_read_keeps_no_other_from_ending() {
     let world = World::new().await;
     let broken = create(&world.app, world.invoice.merchant, order(), origin(2, b"body")).await.unwrap().invoice;
-    let file = world.app.config.storage.file().unwrap();
-    let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    let mut connection = sqlx::AnyConnection::connect(&world.app.config.storage.database_url).await.unwrap();
     sqlx::query("UPDATE invoices SET environment = '', expires_at = expires_at - 1 WHERE invoice_id = $1")
         .bind(broken.id.to_string())
         .execute(&mut connection)
         .await
         .unwrap();
     world.clock.advance_seconds(1810);
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     assert_eq!(world.status().await, InvoiceStatus::Expired);
 }
 
@@ -579,7 +582,7 @@ async fn money_that_came_in_time_holds_the_end_until_it_is_deep_enough() {
     let in_time = world.block_at(10, 1799);
     world.reads(world.block_at(11, 1810), vec![world.usdc("0x1", &in_time, 20_000_000)]).await;
     world.clock.advance_seconds(1900);
-    end_due_invoices(&world.app).await.unwrap();
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
     let waiting = world.case().await.invoice.standing;
     assert_eq!((waiting.status, waiting.is_checking), (InvoiceStatus::Unpaid, true));
     world.reads(world.block_at(12, 1820), vec![]).await;

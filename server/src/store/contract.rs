@@ -441,6 +441,36 @@ async fn a_watched_invoice_is_never_watched_for_less(store: Store) {
     assert_eq!(reader.tx().watched_deposits(UnixSeconds(200)).await.unwrap(), []);
 }
 
+async fn an_invoice_s_version_rises_with_its_quotes_and_its_standing(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let other = insert(&store, plain(new_merchant(&store).await, 2)).await;
+    let keys = [(invoice.merchant, invoice.id), (other.merchant, other.id), (other.merchant, invoice.id)];
+    let versions = async || {
+        let mut versions = store.reader().await.unwrap().tx().invoice_versions(&keys).await.unwrap();
+        versions.sort_by_key(|(key, _)| keys.iter().position(|other| other == key));
+        versions
+    };
+    let first = versions().await;
+    assert_eq!(first.iter().map(|(key, _)| *key).collect::<Vec<_>>(), keys[..2]);
+    assert!(first.iter().all(|(_, version)| version.last_quote.is_none()));
+    let (merchant, id, end) = (invoice.merchant, invoice.id, NOW.plus(600));
+    let due = UsdMillis::from_millis(5);
+    let quote =
+        Quote::new(QuoteId::from_random([1; 16]), TokenId(1), Decimals::new(6).unwrap(), Rate::PAR, due, NOW, 300);
+    let record = QuoteRecord { network: "ethereum".into(), quote };
+    store
+        .does(move |tx| {
+            Box::pin(async move {
+                tx.insert_quote(merchant, id, &record).await?;
+                tx.watch_invoice(merchant, id, end).await
+            })
+        })
+        .await;
+    let second = versions().await;
+    assert!(first[0].1.version < second[0].1.version && second[0].1.last_quote.is_some());
+    assert_eq!(first[1], second[1]);
+}
+
 async fn only_open_invoices_are_past_their_time(store: Store) {
     let merchant = new_merchant(&store).await;
     let mut ids = Vec::new();
@@ -1464,6 +1494,7 @@ macro_rules! store_contract {
             a_standing_reads_back_as_saved_and_raises_the_version,
             a_standing_made_from_an_older_version_is_refused,
             a_watched_invoice_is_never_watched_for_less,
+            an_invoice_s_version_rises_with_its_quotes_and_its_standing,
             only_open_invoices_are_past_their_time,
             an_idempotency_key_can_be_used_once,
             the_oldest_idempotency_keys_are_pruned_and_no_others,

@@ -285,23 +285,24 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Makes deliveries due now that this node claimed in an earlier life, or that any did where there can be only
-    /// one. What another node claimed may be on its way; if that is dead, the lease runs out.
+    /// Makes deliveries due now that were claimed by nodes that live no more. What another node claimed that lives may be
+    /// on its way.
     ///
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn release_deliveries(&mut self, now: UnixMillis, node: &str) -> Result<u64, StoreError> {
-        let is_shared = self.has_rivals();
-        let done = sqlx::query(
-            "UPDATE deliveries SET state = 'pending', due_ms = $1, claimed_by = NULL
-             WHERE state = 'sending' AND due_ms IS NOT NULL AND (claimed_by = $2 OR $3 = 0)",
-        )
-        .bind(now.0)
-        .bind(node)
-        .bind(i64::from(is_shared))
-        .execute(&mut *self.connection)
-        .await?;
+    pub async fn release_deliveries(&mut self, now: UnixMillis) -> Result<u64, StoreError> {
+        // Where there is one node at a time, whoever claimed something before is dead.
+        let living = if self.has_rivals() { self.living_nodes().await? } else { Vec::new() };
+        let mut statement = Statement::of("UPDATE deliveries SET state = 'pending', claimed_by = NULL, due_ms = ");
+        statement.bind(now.0);
+        statement.push(" WHERE state = 'sending' AND due_ms > ");
+        statement.bind(now.0);
+        for node in living {
+            statement.push(" AND claimed_by <> ");
+            statement.bind(node.as_str().to_owned());
+        }
+        let done = statement.query().execute(&mut *self.connection).await?;
         Ok(done.rows_affected())
     }
 

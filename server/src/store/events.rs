@@ -159,6 +159,27 @@ impl Tx<'_> {
         Ok(numbered)
     }
 
+    /// The merchants, invoices and numbers of events above `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn numbered_events(
+        &mut self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<(MerchantId, Option<InvoiceId>, i64)>, StoreError> {
+        let sql = "SELECT merchant_id, invoice_id, sequence FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+        let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&mut *self.connection).await?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns::of(row, "events");
+                let merchant = MerchantId(columns.integer("merchant_id")?);
+                Ok((merchant, columns.optional_parsed("invoice_id")?, columns.integer("sequence")?))
+            })
+            .collect()
+    }
+
     /// Events of one invoice with a number above `after`, in order, at most `limit`.
     ///
     /// # Errors

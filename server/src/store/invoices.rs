@@ -12,7 +12,7 @@ use domain::{
 use sqlx::any::AnyRow;
 use wire::Environment;
 
-use super::{StoreError, Tx, row::Columns};
+use super::{StoreError, Tx, row::Columns, statement::Statement};
 
 /// An invoice as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,19 @@ pub struct NewInvoice {
     pub deposit_salt: B256,
     pub deposit_address: Address,
     pub created: UnixMillis,
+}
+
+/// What rises when what is shown of an invoice changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvoiceVersion {
+    pub version: i64,
+    /// The ordinal of its newest quote; `None` before the first.
+    pub last_quote: Option<i64>,
+}
+
+impl InvoiceVersion {
+    /// How many are asked for at once.
+    pub const MOST_AT_ONCE: usize = 200;
 }
 
 /// What an idempotency key was used for.
@@ -338,6 +351,41 @@ impl Tx<'_> {
         .fetch_all(&mut *self.connection)
         .await?;
         rows.iter().map(|row| read_key(row, "invoices")).collect()
+    }
+
+    /// The versions of those invoices that exist; at most [`InvoiceVersion::MOST_AT_ONCE`].
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoice_versions(
+        &mut self,
+        invoices: &[(MerchantId, InvoiceId)],
+    ) -> Result<Vec<((MerchantId, InvoiceId), InvoiceVersion)>, StoreError> {
+        let mut statement = Statement::of(
+            "SELECT merchant_id, invoice_id, version, (SELECT MAX(ordinal) FROM quotes
+                WHERE quotes.merchant_id = invoices.merchant_id AND quotes.invoice_id = invoices.invoice_id) AS last_quote
+             FROM invoices WHERE (merchant_id, invoice_id) IN (VALUES ",
+        );
+        for (index, (merchant, invoice)) in invoices.iter().enumerate() {
+            statement.push(if index == 0 { "(" } else { ", (" });
+            statement.bind(merchant.0);
+            statement.push(", ");
+            statement.bind(invoice.to_string());
+            statement.push(")");
+        }
+        statement.push(")");
+        let rows = statement.query().fetch_all(&mut *self.connection).await?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns::of(row, "invoices");
+                let version = InvoiceVersion {
+                    version: columns.integer("version")?,
+                    last_quote: columns.optional_integer("last_quote")?,
+                };
+                Ok((read_key(row, "invoices")?, version))
+            })
+            .collect()
     }
 }
 

@@ -1,19 +1,24 @@
 //! Databases that an earlier version has filled.
 
 use domain::{
+    access::{KeyLife, Rights, Scope},
     id::{EventId, InvoiceId, MerchantId},
-    time::UnixMillis,
+    signature::CredentialHash,
+    time::{UnixMillis, UnixSeconds},
 };
 use sqlx::{AnyConnection, Connection, Executor, Row, migrate::Migrator};
 
-use super::{Claim, NewEvent, Store};
+use super::{ApiKeyRecord, Claim, NewEvent, Store};
 use crate::testing::TempDir;
 
-/// What the first version wrote: a merchant with an endpoint, an event that is owed to it, one that arrived, one
+/// What the first version wrote: a merchant with an API key and an endpoint, an event that is owed to it, one that arrived, one
 /// without a number, and one that is gone.
 const ROWS: &str = "
     INSERT INTO merchants (name, email, evm_wallet, recovery_code, frame_origins, next_invoice_sequence, created_at)
         VALUES ('Shop', 'a@b.example', '0x1111111111111111111111111111111111111111', 'aa', '[]', 1, 5);
+    INSERT INTO api_keys (merchant_id, key_id, name, hash, hint, created_at, last_used_at, revoked_at) VALUES
+        (1, '22222222-2222-4222-8222-222222222222', 'till',
+            '0101010101010101010101010101010101010101010101010101010101010101', 'abcd', 6, 8, NULL);
     INSERT INTO webhook_endpoints (merchant_id, endpoint_id, url, secret, created_at)
         VALUES (1, '11111111-1111-4111-8111-111111111111', 'https://shop.example/hook', 'whsec_old', 7);
     INSERT INTO events (merchant_id, invoice_id, event_type, environment, object, previous_attributes, request_id,
@@ -86,6 +91,26 @@ async fn everything_is_still_there(store: &Store, indexes: &'static str) {
     assert_eq!((claimed[0].event.invoice, claimed[1].event.invoice), (None, Some(invoice)));
 }
 
+async fn its_key_opens_what_it_opened(store: &Store) {
+    let hash = CredentialHash::from_hex(&"01".repeat(32)).unwrap();
+    let key = store.reader().await.unwrap().tx().api_key(hash).await.unwrap().unwrap();
+    let expected = ApiKeyRecord {
+        merchant: MerchantId(1),
+        id: "22222222-2222-4222-8222-222222222222".parse().unwrap(),
+        name: "till".to_owned(),
+        hash,
+        hint: "abcd".to_owned(),
+        scope: Scope::Merchant,
+        environment: None,
+        rights: Rights::DEFAULT,
+        life: KeyLife::default(),
+        revoked_reason: None,
+        created_at: UnixSeconds(6),
+        last_used_at: Some(UnixSeconds(8)),
+    };
+    assert_eq!(key, expected);
+}
+
 const INDEXES: &str = "('events_by_sequence', 'events_unnumbered', 'events_by_invoice', 'events_by_merchant',
     'deliveries_due', 'deliveries_in_order', 'deliveries_owed', 'deliveries_exhausted', 'deliveries_settled',
     'webhook_endpoints_by_role', 'webhook_endpoints_by_id', 'webhook_endpoints_deleted')";
@@ -98,6 +123,7 @@ async fn a_file_of_the_first_version_keeps_all_it_holds() {
     let (store, _writer) = Store::open(&url).await.unwrap();
     let indexes = format!("SELECT COUNT(*) FROM sqlite_master WHERE type = 'index' AND name IN {INDEXES}");
     everything_is_still_there(&store, indexes.leak()).await;
+    its_key_opens_what_it_opened(&store).await;
 }
 
 #[tokio::test]
@@ -107,4 +133,5 @@ async fn a_postgres_database_of_the_first_version_keeps_all_it_holds() {
     let (store, _writer) = Store::open(&url).await.unwrap();
     let indexes = format!("SELECT COUNT(*) FROM pg_indexes WHERE indexname IN {INDEXES}");
     everything_is_still_there(&store, indexes.leak()).await;
+    its_key_opens_what_it_opened(&store).await;
 }

@@ -13,6 +13,7 @@ mod engine;
 mod events;
 mod invoice_lists;
 mod invoices;
+mod leases;
 mod merchants;
 mod quotes;
 mod row;
@@ -22,7 +23,10 @@ mod subscriptions;
 mod transfers;
 
 #[cfg(test)]
+#[macro_use]
 mod contract;
+#[cfg(test)]
+mod lease_contract;
 #[cfg(test)]
 mod migration_tests;
 #[cfg(test)]
@@ -31,7 +35,7 @@ mod webhook_contract;
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use sqlx::{Any, AnyConnection, AnyPool, Connection, pool::PoolConnection};
+use sqlx::{Any, AnyConnection, AnyPool, pool::PoolConnection};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
@@ -47,7 +51,8 @@ pub use deliveries::{
 pub use endpoints::{Disabled, DisabledReason, Endpoint, EndpointRole, PreviousSecret};
 pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
 pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
-pub use invoices::{IdempotencyRecord, InvoiceRecord, NewInvoice};
+pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
+pub use leases::{Impairment, Lease, LeaseState, NodeId};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;
 pub use stream_tokens::StreamSession;
@@ -69,6 +74,8 @@ pub enum StoreError {
     Corrupt { table: &'static str, column: &'static str, value: String },
     #[error("the write could not be committed")]
     NotCommitted,
+    #[error("the lease {name} of term {term} is not held any more")]
+    LeaseLost { name: String, term: i64 },
     #[error("a database URL starts with sqlite: or postgres:, not {0}:")]
     UnknownEngine(String),
 }
@@ -84,28 +91,21 @@ impl From<sqlx::Error> for StoreError {
 pub struct Store {
     readers: AnyPool,
     writer: mpsc::Sender<engine::Job>,
-    /// Told after each commit that added events, so that they get their numbers at once.
-    events_added: Arc<Notify>,
+    wakes: Arc<Wakes>,
+    hints: Arc<engine::Hints>,
 }
 
-/// What keeps a second server off a PostgreSQL database.
-pub struct ServerLock(AnyConnection);
-
-impl ServerLock {
-    /// Takes it; `None` if another server runs on the database.
-    ///
-    /// # Errors
-    ///
-    /// If the database cannot be reached.
-    pub async fn take(database_url: &str) -> Result<Option<Self>, StoreError> {
-        Ok(engine::hold(database_url).await?.map(Self))
-    }
-
-    /// Lets the next server in.
-    pub async fn give_back(self) {
-        // A connection that breaks gives it back too.
-        let _closed = self.0.close().await;
-    }
+/// What may be worth another look.
+#[derive(Default)]
+struct Wakes {
+    /// A commit added events, which want their numbers.
+    events_added: Notify,
+    /// Events got their numbers.
+    log_grew: Notify,
+    /// Somebody may have given a lease back.
+    leases: Notify,
+    /// Other nodes are to be told.
+    outgoing: Notify,
 }
 
 /// The task that writes; ends once every write is done and every [`Store`] is gone.
@@ -120,7 +120,7 @@ impl Store {
     pub async fn open(database_url: &str) -> Result<(Self, WriterTask), StoreError> {
         let (writer, jobs) = mpsc::channel(1024);
         let (readers, task) = engine::open(database_url, jobs).await?;
-        Ok((Self { readers, writer, events_added: Arc::default() }, task))
+        Ok((Self { readers, writer, wakes: Arc::default(), hints: Arc::new(engine::Hints::of(database_url)) }, task))
     }
 
     /// Opens a database file; see [`Store::open`].
@@ -149,7 +149,7 @@ impl Store {
         F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let events_added = Arc::clone(&self.events_added);
+        let wakes = Arc::clone(&self.wakes);
         let job: engine::Job = Box::new(move |connection| {
             Box::pin(async move {
                 let mut tx = Tx { connection, has_new_events: false };
@@ -158,7 +158,9 @@ impl Store {
                 let keep = result.is_ok();
                 let then: Box<dyn FnOnce() + Send> = Box::new(move || {
                     if keep && has_new_events {
-                        events_added.notify_one();
+                        wakes.events_added.notify_one();
+                        // Another node may be the one that numbers them.
+                        wakes.outgoing.notify_one();
                     }
                     // Nobody may be waiting any more; the work is done all the same.
                     let _hung_up = answer.send(result);
@@ -185,9 +187,47 @@ impl Store {
         self.readers.close().await;
     }
 
-    /// Waits until a commit adds events; may wake without one.
+    /// Whether other nodes may work on the same database.
+    pub fn is_shared(&self) -> bool {
+        self.hints.are_shared()
+    }
+
+    /// Waits until a commit adds events, here or on another node; may wake without one.
     pub async fn events_added(&self) {
-        self.events_added.notified().await;
+        self.wakes.events_added.notified().await;
+    }
+
+    /// Says that events got their numbers.
+    pub fn log_grew(&self) {
+        self.wakes.log_grew.notify_one();
+        self.wakes.outgoing.notify_one();
+    }
+
+    /// Waits for [`Store::log_grew`], here or on another node; may wake without it.
+    pub async fn log_growth(&self) {
+        self.wakes.log_grew.notified().await;
+    }
+
+    /// Tells other nodes at once that a lease is free.
+    pub async fn lease_freed(&self) {
+        self.wakes.leases.notify_waiters();
+        self.hints.send(&self.readers).await;
+    }
+
+    /// Waits until somebody may have given a lease back; may wake without that, and may miss it.
+    pub async fn lease_freeing(&self) {
+        self.wakes.leases.notified().await;
+    }
+
+    /// Carries word between the nodes on this database until it is dropped. They look by themselves each second, so
+    /// nothing depends on it but how soon.
+    pub async fn carry_hints(&self) {
+        let heard = || {
+            self.wakes.events_added.notify_one();
+            self.wakes.log_grew.notify_one();
+            self.wakes.leases.notify_waiters();
+        };
+        self.hints.carry(&self.readers, &self.wakes.outgoing, heard).await;
     }
 }
 

@@ -42,6 +42,8 @@ const ENDPOINTS_AT_ONCE: usize = 32;
 /// A claim lasts longer than any try; when it ends, the process that made it is taken for dead.
 const LEASE_MS: i64 = 60_000;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often it is asked whether another node has died with something claimed.
+const RELEASE_EVERY: Duration = Duration::from_secs(5);
 /// How often what deleted endpoints left is cleared away, and how much at once.
 const CLEAR_EVERY: Duration = Duration::from_mins(1);
 const CLEARED_AT_ONCE: i64 = 500;
@@ -54,8 +56,6 @@ struct Queue {
     app: App,
     sender: Arc<Sender>,
     sealer: Arc<Sealer>,
-    /// Who claims.
-    node: Arc<str>,
 }
 
 /// Runs until shutdown, and then until what is being sent has been sent.
@@ -68,11 +68,12 @@ pub async fn run(app: App) {
         }
     };
     let sealer = Arc::new(Sealer::new(&app.secrets));
-    let queue = Queue { sender, sealer, node: hex::encode(random_bytes::<8>()).into(), app };
+    let queue = Queue { sender, sealer, app };
     queue.prepare().await;
     let (free, mut freed) = mpsc::unbounded_channel();
     let mut lanes = Lanes::default();
     let mut cleared = None;
+    let mut released = Instant::now();
     loop {
         let wait = match queue.start_due(&mut lanes, &free).await {
             Ok(wait) => wait,
@@ -83,6 +84,10 @@ pub async fn run(app: App) {
         };
         if cleared.is_none_or(|at: Instant| CLEAR_EVERY < at.elapsed()) {
             cleared = queue.clear_deleted().await.then(Instant::now);
+        }
+        if queue.app.store.is_shared() && RELEASE_EVERY < released.elapsed() {
+            queue.release_claims().await;
+            released = Instant::now();
         }
         tokio::select! {
             () = queue.app.shutdown.cancelled() => return,
@@ -106,17 +111,19 @@ impl Queue {
             Ok(sealed) => tracing::info!(sealed, "webhook secrets were sealed with the current server secret"),
             Err(error) => tracing::error!(error = %error, "webhook secrets could not be sealed"),
         }
-        match self.release_claims().await {
-            Ok(0) => {}
-            Ok(released) => tracing::info!(released, "webhooks of an earlier run are sent again"),
-            // They run out by themselves.
-            Err(error) => tracing::warn!(error = %error, "webhooks of an earlier run stay claimed for a minute"),
-        }
+        self.release_claims().await;
     }
 
-    async fn release_claims(&self) -> Result<u64, StoreError> {
-        let (now, node) = (self.app.clock.now_ms(), Arc::clone(&self.node));
-        self.app.store.write(move |tx| Box::pin(async move { tx.release_deliveries(now, &node).await })).await
+    async fn release_claims(&self) {
+        let now = self.app.clock.now_ms();
+        let release: Result<_, StoreError> =
+            self.app.store.write(move |tx| Box::pin(async move { tx.release_deliveries(now).await })).await;
+        match release {
+            Ok(0) => {}
+            Ok(released) => tracing::info!(released, "webhooks that a dead server was sending are sent again"),
+            // They run out by themselves.
+            Err(error) => tracing::warn!(error = %error, "webhooks of a dead server stay claimed for a minute"),
+        }
     }
 
     /// Starts sending all that is due and has room; returns how long to wait before looking again.
@@ -149,7 +156,7 @@ impl Queue {
     }
 
     async fn claim(&self, part: Vec<Planned>, now: UnixMillis) -> Result<Vec<(bool, DueDelivery)>, StoreError> {
-        let claim = Claim { now, leased_until: UnixMillis(now.0 + LEASE_MS), node: self.node.to_string() };
+        let claim = Claim { now, leased_until: UnixMillis(now.0 + LEASE_MS), node: self.app.node.as_str().to_owned() };
         self.app
             .store
             .write(move |tx| {

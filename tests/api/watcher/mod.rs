@@ -11,6 +11,7 @@ use domain::{
     settlement::SettlementStatus,
     transfer::Valuation,
 };
+use e2e::eventually;
 use pepay::{
     chains::{
         evm::{Fitness, Look, Step, StepError},
@@ -265,17 +266,20 @@ async fn a_network_that_is_no_longer_watched_is_not_quoted() {
     shop.chain.mine(20).await.unwrap();
     shop.catch_up().await;
     shop.chain.reorg(10).await.unwrap();
-    pepay::chains::run(shop.app.clone(), shop.app.config.networks[0].clone()).await;
+    let task = shop.run().await;
+    eventually("the watcher to give up", async || (!shop.app.outages.is_offered("ethereum")).then_some(())).await;
     let refused = pepay::invoicing::choose(&shop.app, shop.merchant, order.id, "ethereum", USDC).await;
     assert!(matches!(refused, Err(pepay::invoicing::QuoteError::NotOffered(USDC))), "{refused:?}");
+    shop.app.shutdown.cancel();
+    task.await.unwrap();
 }
 
 #[tokio::test]
 async fn the_task_watches_by_itself_until_the_server_ends() {
     let shop = Shop::open_with(|network, _| network["poll_ms"] = json!(20)).await;
     let order = shop.order(20_000, USDC).await;
-    let mut changes = shop.app.hub.follow_invoice(order.id);
-    let task = shop.app.spawn(pepay::chains::run(shop.app.clone(), shop.app.config.networks[0].clone()));
+    let mut changes = shop.app.hub.follow_invoice(shop.merchant, order.id);
+    let task = shop.run().await;
     shop.pay(order, 20_000).await;
     while shop.case(order).await.payments.is_empty() {
         changes.changed().await;

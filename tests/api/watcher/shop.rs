@@ -11,15 +11,18 @@ use domain::{
     money::{TokenAmount, UsdMillis},
     signature::ServerSecret,
 };
+use e2e::Database;
 use pepay::{
     app::App,
     chains::evm::{Step, StepError, Watcher},
     clock::TestClock,
     config::Config,
     invoicing::{self, Case, CreateInvoice, Origin},
-    store::{NewMerchant, StoreError, WriterTask},
+    nodes,
+    store::{Lease, NewMerchant, StoreError, WriterTask},
 };
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 /// A dollar token of six decimals, at par.
 pub const USDC: TokenId = TokenId(1);
@@ -40,6 +43,7 @@ pub struct Shop {
     pub clock: TestClock,
     pub app: App,
     pub watcher: Watcher,
+    lease: Lease,
     pub merchant: MerchantId,
     writer: WriterTask,
     config: Config,
@@ -92,9 +96,10 @@ impl Shop {
             ],
         });
         change(&mut network, &chain);
+        let file = || format!("sqlite:{}", folder.0.join("pepay.db").display());
         let config: Config = serde_json::from_value(json!({
             "environment": "devnet",
-            "storage": { "database_url": format!("sqlite:{}", folder.0.join("pepay.db").display()) },
+            "storage": { "database_url": Database::of_tests().new_url().unwrap_or_else(file) },
             "networks": [network],
         }))
         .unwrap();
@@ -113,8 +118,8 @@ impl Shop {
             .write::<_, StoreError, _>(move |tx| Box::pin(async move { tx.insert_merchant(&new).await }))
             .await
             .unwrap();
-        let watcher = Watcher::new(app.clone(), app.config.networks[0].clone());
-        Self { chain, usdc, eurx, feed, clock, app, watcher, merchant, writer, config, folder }
+        let (watcher, lease) = new_watcher(&app).await;
+        Self { chain, usdc, eurx, feed, clock, app, watcher, lease, merchant, writer, config, folder }
     }
 
     /// Ends everything in memory, as a crash would, and starts again from what was stored.
@@ -128,15 +133,23 @@ impl Shop {
     }
 
     async fn restart_with_endpoints(self, url: Option<&str>) -> Self {
-        let Self { chain, usdc, eurx, feed, clock, app, watcher, merchant, writer, mut config, folder } = self;
+        let Self { chain, usdc, eurx, feed, clock, app, watcher, lease, merchant, writer, mut config, folder } = self;
         if let Some(url) = url {
             config.networks[0].rpc = vec![url.parse().unwrap()];
         }
+        // As if its node had been dead for long.
+        give_back(&app, lease).await;
         drop((app, watcher));
         writer.await.unwrap();
         let (app, writer) = open_app(&config, &clock).await;
-        let watcher = Watcher::new(app.clone(), app.config.networks[0].clone());
-        Self { chain, usdc, eurx, feed, clock, app, watcher, merchant, writer, config, folder }
+        let (watcher, lease) = new_watcher(&app).await;
+        Self { chain, usdc, eurx, feed, clock, app, watcher, lease, merchant, writer, config, folder }
+    }
+
+    /// Leaves the watching to the server's own task.
+    pub async fn run(&self) -> JoinHandle<()> {
+        give_back(&self.app, self.lease.clone()).await;
+        self.app.spawn(pepay::chains::run(self.app.clone(), self.app.config.networks[0].clone()))
     }
 
     /// An invoice that was quoted in a token, so that its address is watched.
@@ -264,6 +277,20 @@ pub fn check(case: &Case, status: InvoiceStatus, credit_millis: u64) {
 async fn open_app(config: &Config, clock: &TestClock) -> (App, WriterTask) {
     let secrets = vec![ServerSecret::from_bytes([5; 32])];
     App::open(config.clone(), secrets, clock.clock(), "http://127.0.0.1").await.unwrap()
+}
+
+/// A watcher with the lease for its network.
+async fn new_watcher(app: &App) -> (Watcher, Lease) {
+    let network = app.config.networks[0].clone();
+    let lease = nodes::take(app, &format!("{}{}", nodes::WATCH, network.name)).await.unwrap();
+    let lease = lease.expect("nobody else watches");
+    (Watcher::new(app.clone(), network, lease.clone()), lease)
+}
+
+async fn give_back(app: &App, lease: Lease) {
+    let released: Result<_, StoreError> =
+        app.store.write(move |tx| Box::pin(async move { tx.release_lease(&lease).await })).await;
+    released.unwrap();
 }
 
 fn payer(chain: &LocalChain) -> Address {

@@ -85,7 +85,7 @@ pub fn find_components(workspace: &Workspace, step: &Step) -> Result {
 }
 
 /// Where tools are kept for all checkouts, so that a new one does not build them again.
-fn tools_folder() -> Result<PathBuf> {
+pub(super) fn tools_folder() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("PEPAY_TOOLS_DIR")
         .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("pepay/tools")))

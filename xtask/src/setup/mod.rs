@@ -8,6 +8,7 @@ mod browser;
 mod cargo_tools;
 mod node;
 mod postgres;
+mod python;
 mod wasm;
 
 use std::{ffi::OsString, path::PathBuf, process::Command};
@@ -73,6 +74,8 @@ pub struct TestTools {
     pub browser: Browser,
     /// The folder with PostgreSQL's programs.
     pub postgres: PathBuf,
+    /// The program that tests the API against its description.
+    pub schemathesis: PathBuf,
 }
 
 /// For commands that build the page.
@@ -104,13 +107,14 @@ pub fn for_checks(workspace: &Workspace) -> Result<Deny> {
 
 /// For all tests.
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
-    let steps = &mut Steps::of(10);
+    let steps = &mut Steps::of(11);
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     let postgres = postgres::find(&steps.next("PostgreSQL"))?;
-    Ok(TestTools { page, deny, browser, postgres })
+    let schemathesis = python::find(workspace, &steps.next("Schemathesis"))?;
+    Ok(TestTools { page, deny, browser, postgres, schemathesis })
 }
 
 fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {

@@ -30,7 +30,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     failpoint,
     invoicing::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan},
-    store::{BlockRef, StoreError, WatchedDeposit},
+    store::{BlockRef, Lease, StoreError, WatchedDeposit},
 };
 
 pub(crate) use node::Node;
@@ -56,6 +56,7 @@ const FORK_STRIDE: usize = 32;
 pub struct Watcher {
     app: App,
     network: NetworkConfig,
+    lease: Lease,
     node: Node,
     /// Blocks in one `eth_getLogs`; shrinks when refused and grows again.
     range: usize,
@@ -107,6 +108,13 @@ pub enum StepError {
     Store(#[from] StoreError),
 }
 
+impl StepError {
+    /// Whether it is another node that watches the network now.
+    pub fn is_lease_lost(&self) -> bool {
+        matches!(self, Self::Record(RecordError::Store(StoreError::LeaseLost { .. })))
+    }
+}
+
 /// A stretch that was read, not recorded yet.
 #[derive(Debug)]
 pub struct Reading {
@@ -130,7 +138,8 @@ struct Holdings {
 }
 
 impl Watcher {
-    pub fn new(app: App, network: NetworkConfig) -> Self {
+    /// Knows nothing yet but what the database does, whoever held the lease before.
+    pub fn new(app: App, network: NetworkConfig, lease: Lease) -> Self {
         Self {
             node: Node::new(&network),
             range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
@@ -142,6 +151,7 @@ impl Watcher {
             lower_heads: 0,
             app,
             network,
+            lease,
         }
     }
 
@@ -244,7 +254,7 @@ impl Watcher {
             _ if checks_ended => scan.blocks.last().cloned(),
             checked => checked,
         };
-        match record_scan(&self.app, scan).await {
+        match record_scan(&self.app, &self.lease, scan).await {
             Ok(()) => {
                 failpoint::pass("watcher.after_record");
                 self.holdings = holdings;

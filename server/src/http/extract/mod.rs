@@ -18,6 +18,14 @@ use domain::{
 };
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ObjectBuilder, Required, SchemaFormat,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::Type,
+    },
+};
 
 use super::{
     error::{ApiError, invalid},
@@ -95,6 +103,49 @@ impl IdempotencyKey {
     }
 }
 
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![idempotency_key(Required::True)]
+    }
+}
+
+/// Describes an [`IdempotencyKey`] that need not be there.
+pub struct OptionalIdempotencyKey;
+
+impl IntoParams for OptionalIdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![idempotency_key(Required::False)]
+    }
+}
+
+fn idempotency_key(required: Required) -> Parameter {
+    let uuid = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some(
+            "Your name for this request, a version 4 UUID. The same request with the same key is done once, and \
+             answered alike for 30 days.",
+        ))
+        .schema(Some(uuid))
+        .build()
+}
+
+/// An id in a path, which is a UUID.
+pub fn path_uuid(name: &str, description: &str) -> Vec<Parameter> {
+    let uuid = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".to_owned())));
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(uuid));
+    vec![parameter.build()]
+}
+
 /// The merchant's name for this request, which it may do without if `invoices.require_idempotency_key` is off.
 #[derive(Clone, Copy, Debug)]
 pub struct CreationKey(pub Option<idempotency::IdempotencyKey>);
@@ -124,6 +175,22 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedInvoice {
     }
 }
 
+impl IntoParams for NamedInvoice {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        path_uuid("invoice_id", "The id of an invoice.")
+    }
+}
+
+/// What every call of a payer may have in its query.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct SessionInvoice {
+    /// The invoice you think the session is for; the request is refused if it is for another.
+    #[param(format = "uuid")]
+    invoice_id: Option<String>,
+}
+
 async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
     let path: Result<Path<String>, _> = <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await;
     path.ok().map(|Path(text)| text)
@@ -132,6 +199,12 @@ async fn path_text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<Strin
 /// The API key a path names by its id; what is no id at all is as absent as the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedApiKey(pub ApiKeyId);
+
+impl IntoParams for NamedApiKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        path_uuid("key_id", "The id of a key, not the key.")
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for NamedApiKey {
     type Rejection = ApiError;

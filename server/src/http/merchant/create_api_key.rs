@@ -13,7 +13,8 @@ use crate::{
     http::{
         canonical::canonical_json,
         error::{ApiError, invalid},
-        extract::{Dashboard, IdempotencyKey, JsonBody},
+        error_codes::codes,
+        extract::{Dashboard, IdempotencyKey, JsonBody, OptionalIdempotencyKey},
     },
     keys::{self, IssueKey},
     view,
@@ -28,6 +29,22 @@ const LATEST: UnixSeconds = UnixSeconds(253_402_300_799);
 ///
 /// An `Idempotency-Key` is not required. With one, the request is done once: repeated, it creates no second key, and
 /// since a secret is not shown twice either, it answers 409 with the id of the key it created.
+#[utoipa::path(
+    post,
+    path = "/api/v1/api-keys",
+    tag = "Keys",
+    params(OptionalIdempotencyKey),
+    request_body = CreateApiKeyRequest,
+    responses((status = 200, body = CreatedApiKey)),
+    security(("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![
+        RIGHT_REQUIRED,
+        API_KEY_LIMIT,
+        API_KEY_ALREADY_CREATED,
+        IDEMPOTENCY_KEY_INVALID,
+        IDEMPOTENCY_CONFLICT
+    ])))
+)]
 pub async fn create_api_key(
     State(app): State<App>,
     dashboard: Dashboard,

@@ -21,7 +21,8 @@ use crate::{
         RequestId,
         canonical::canonical_json,
         error::{ApiError, invalid},
-        extract::{CreationKey, JsonBody, Merchant, rights::CreateInvoices},
+        error_codes::codes,
+        extract::{CreationKey, IdempotencyKey, JsonBody, Merchant, rights::CreateInvoices},
     },
     invoicing::{self, CreateInvoice, Origin},
     session, view,
@@ -39,6 +40,20 @@ const MOST_MILLIS: i64 = 2_592_000_000;
 const DEFAULT_MILLIS: i64 = 43_200_000;
 
 /// Creates an invoice; the same idempotency key returns the same invoice.
+#[utoipa::path(
+    post,
+    path = "/api/v1/invoices",
+    tag = "Invoices",
+    params(IdempotencyKey),
+    request_body = CreateInvoiceRequest,
+    responses((
+        status = 200,
+        body = CreatedInvoice,
+        headers(("Idempotent-Replayed" = String, description = "`true` if this answer was given before."))
+    )),
+    security(("merchant_key" = ["invoices:create"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_CONFLICT, INVALID_AMOUNT_FORMAT, INVALID_AMOUNT_RANGE, RIGHT_REQUIRED])))
+)]
 pub async fn create_invoice(
     State(app): State<App>,
     merchant: Merchant<CreateInvoices>,

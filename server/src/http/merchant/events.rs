@@ -5,20 +5,51 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
 };
 use domain::id::{EventId, MerchantId};
+use utoipa::IntoParams;
 use wire::event::{Event, EventList, Wrapped};
 
-use super::filters::{self, AFTER, BEFORE, PageStart};
+use super::filters::{self, AFTER, BEFORE, PageParameters, PageStart};
 use crate::{
     app::App,
     events::to_wire,
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     store::{EventFilter, EventPart, EventTypes, StoredEvent, Tx},
 };
 
+/// What [`filter`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+struct EventParameters {
+    /// A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`.
+    #[param(pattern = r"^([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)(,([a-z_]+(\.[a-z_]+)*(\.\*)?|\*))*$")]
+    r#type: Option<String>,
+    /// Only what happened to this invoice.
+    #[param(format = "uuid")]
+    invoice_id: Option<String>,
+    environment: Option<wire::Environment>,
+    /// From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`.
+    #[param(rename = "created[gte]")]
+    created_gte: Option<String>,
+    /// Up to this time and including it.
+    #[param(rename = "created[lte]")]
+    created_lte: Option<String>,
+}
+
 /// A merchant's events, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "Events",
+    params(PageParameters, EventParameters),
+    responses((status = 200, body = Wrapped<EventList>)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![INVALID_CURSOR])))
+)]
 pub async fn list_events(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -42,6 +73,15 @@ pub async fn list_events(
 }
 
 /// One event; what is no event's id at all is as absent as the rest.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{event_id}",
+    tag = "Events",
+    params(("event_id" = String, Path, description = "The id of an event.")),
+    responses((status = 200, body = Wrapped<Event>)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![EVENT_NOT_FOUND])))
+)]
 pub async fn retrieve_event(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,

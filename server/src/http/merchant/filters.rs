@@ -5,6 +5,7 @@ use domain::{
     invoice::InvoiceStatus,
     time::{UnixMillis, UnixSeconds},
 };
+use utoipa::IntoParams;
 use wire::{Environment, time::parse_epoch_seconds};
 
 use crate::{
@@ -18,6 +19,66 @@ use crate::{
 const DEFAULT_LIMIT: usize = 10;
 const MOST_ITEMS: usize = 100;
 const MOST_CHARACTERS: usize = 255;
+
+/// Which part of a list is wanted.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct PageParameters {
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 100, default = 10)]
+    limit: Option<i32>,
+    /// The id of an item; the page begins with the next older one.
+    starting_after: Option<String>,
+    /// The id of an item; the page ends with the next newer one. Not together with `starting_after`.
+    ending_before: Option<String>,
+}
+
+/// The older way to ask for a part of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct PageNumberParameter {
+    /// The number of the page, from 1, instead of a cursor; the answer then has `items`, `total` and `page` too.
+    #[param(minimum = 1)]
+    page: Option<u32>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct CustomerParameter {
+    /// Your name for the customer.
+    #[param(min_length = 1, max_length = 255)]
+    customer_id: Option<String>,
+}
+
+/// What [`invoices`] reads, but for the customer.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub struct InvoiceParameters {
+    /// A list with commas of `unpaid`, `underpaid`, `paid`, `expired` and `canceled`, or `all`. The older `pending`
+    /// means the first two, `failed` the last two.
+    #[param(
+        pattern = "^(unpaid|underpaid|paid|expired|canceled|all|pending|failed)(,(unpaid|underpaid|paid|expired|canceled|all|pending|failed))*$"
+    )]
+    status: Option<String>,
+    /// A list with commas of `standard` and `commerce`; this server has no others than `standard`.
+    #[param(pattern = "^(standard|commerce)(,(standard|commerce))*$")]
+    invoice_type: Option<String>,
+    environment: Option<Environment>,
+    /// From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`.
+    created_gte: Option<String>,
+    /// Up to this time and including it.
+    created_lte: Option<String>,
+    /// Invoices that this wallet paid first.
+    #[param(min_length = 1, max_length = 255)]
+    payer_wallet_address: Option<String>,
+    /// The network of that payment, as in `base`.
+    #[param(min_length = 1, max_length = 255)]
+    payer_wallet_network: Option<String>,
+}
 
 /// How many items a page has.
 pub fn limit(parameters: &Parameters) -> Result<usize, ApiError> {

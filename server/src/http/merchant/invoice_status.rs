@@ -7,6 +7,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
+        error_codes::codes,
         extract::{Merchant, NamedInvoice, rights::ReadInvoices},
     },
     invoicing::Case,
@@ -14,6 +15,15 @@ use crate::{
 };
 
 /// Where an invoice stands, with its newest payment.
+#[utoipa::path(
+    get,
+    path = "/api/v1/invoices/{invoice_id}/status",
+    tag = "Invoices",
+    params(NamedInvoice),
+    responses((status = 200, body = InvoiceStatusReport)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND])))
+)]
 pub async fn retrieve_invoice_status(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,

@@ -7,7 +7,7 @@ use wire::{
     money::{Dollars, three_decimals},
 };
 
-use super::filters;
+use super::filters::{self, CustomerParameter, InvoiceParameters};
 use crate::{
     app::App,
     http::{
@@ -18,6 +18,14 @@ use crate::{
 };
 
 /// How many invoices there are in each status, and what they ask for.
+#[utoipa::path(
+    get,
+    path = "/api/v1/invoices/totals",
+    tag = "Invoices",
+    params(CustomerParameter, InvoiceParameters),
+    responses((status = 200, body = InvoiceTotals)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+)]
 pub async fn retrieve_invoice_totals(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,

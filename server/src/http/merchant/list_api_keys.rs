@@ -1,7 +1,7 @@
 //! `GET /api/v1/api-keys`
 
 use axum::{Json, extract::State};
-use wire::api_key::ApiKey;
+use wire::api_key::{ApiKey, ApiKeyScope};
 
 use crate::{
     app::App,
@@ -13,6 +13,14 @@ use crate::{
 };
 
 /// A merchant's keys, newest first: revoked ones too, never the keys themselves.
+#[utoipa::path(
+    get,
+    path = "/api/v1/api-keys",
+    tag = "Keys",
+    params(("scope" = Option<ApiKeyScope>, Query, description = "Only keys of this scope.")),
+    responses((status = 200, body = Vec<ApiKey>)),
+    security(("dashboard" = []))
+)]
 pub async fn list_api_keys(
     State(app): State<App>,
     dashboard: Dashboard,

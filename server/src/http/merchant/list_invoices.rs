@@ -5,16 +5,19 @@ use axum::{
     extract::{Path, State},
 };
 use domain::id::MerchantId;
-use wire::invoice::{InvoiceList, InvoicePage};
+use wire::invoice::InvoiceList;
 
 use super::{
-    filters::{self, AFTER, BEFORE, PageStart},
-    retrieve_invoice::Expand,
+    filters::{
+        self, AFTER, BEFORE, CustomerParameter, InvoiceParameters, PageNumberParameter, PageParameters, PageStart,
+    },
+    retrieve_invoice::{Expand, ExpandParameters},
 };
 use crate::{
     app::App,
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::{Merchant, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
@@ -26,6 +29,15 @@ use crate::{
 const MOST_SKIPPED: i64 = 100_000;
 
 /// A merchant's invoices, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/invoices",
+    tag = "Invoices",
+    params(PageParameters, PageNumberParameter, CustomerParameter, InvoiceParameters, ExpandParameters),
+    responses((status = 200, body = InvoiceList)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![INVALID_CURSOR, INVALID_EXPAND])))
+)]
 pub async fn list_invoices(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -36,6 +48,21 @@ pub async fn list_invoices(
 }
 
 /// The invoices of one of the merchant's customers, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/invoices/customer/{customer_id}",
+    tag = "Invoices",
+    params(
+        ("customer_id" = String, Path, min_length = 1, max_length = 255, description = "Your name for the customer."),
+        PageParameters,
+        PageNumberParameter,
+        InvoiceParameters,
+        ExpandParameters
+    ),
+    responses((status = 200, body = InvoiceList)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![INVALID_CURSOR, INVALID_EXPAND])))
+)]
 pub async fn list_invoices_of_customer(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -75,17 +102,19 @@ async fn list(
     for invoice in found.invoices {
         data.push(show(&mut tx, app, expand, invoice).await?);
     }
-    let page = match (page, &filter) {
+    let total = match (page, &filter) {
         (None, _) => None,
-        (Some(page), filter) => {
-            let total = match filter {
-                Some(filter) => tx.count_invoices(merchant, filter).await?,
-                None => 0,
-            };
-            Some(InvoicePage { items: data.clone(), total, page: page.number })
-        }
+        (Some(_), None) => Some(0),
+        (Some(_), Some(filter)) => Some(tx.count_invoices(merchant, filter).await?),
     };
-    Ok(InvoiceList { object: "list".to_owned(), data, has_more: found.has_more, page })
+    Ok(InvoiceList {
+        object: "list".to_owned(),
+        items: page.map(|_| data.clone()),
+        data,
+        has_more: found.has_more,
+        total,
+        page: page.map(|page| page.number),
+    })
 }
 
 /// Most invoices of most lists were never paid, and need nothing read beside them.

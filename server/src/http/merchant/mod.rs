@@ -13,31 +13,32 @@ mod retrieve_invoice;
 mod revoke_api_key;
 mod webhooks;
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::openapi::also_at;
 use crate::app::App;
 
-pub fn routes() -> Router<App> {
-    let keys = || get(list_api_keys::list_api_keys).post(create_api_key::create_api_key);
-    let revoke = || post(revoke_api_key::revoke_api_key);
-    Router::new()
+/// Method and path of each stand at its handler, with the rest of its description.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .merge(webhooks::routes())
-        .route("/api/v1/api-keys", keys())
-        .route("/api/v1/api-keys/{key_id}", delete(revoke_api_key::delete_api_key))
-        .route("/api/v1/api-keys/{key_id}/revoke", revoke())
+        .routes(routes!(list_api_keys::list_api_keys, create_api_key::create_api_key))
+        .routes(routes!(revoke_api_key::delete_api_key))
+        .routes(routes!(revoke_api_key::revoke_api_key))
         // Where they were before.
-        .route("/api/v1/merchant-api-keys/{key_id}/revoke", revoke())
-        .route("/api/merchant-api-keys", keys())
-        .route("/api/merchant-api-keys/{key_id}/revoke", revoke())
-        .route("/api/v1/events", get(events::list_events))
-        .route("/api/v1/events/{event_id}", get(events::retrieve_event))
-        .route("/api/v1/invoices", get(list_invoices::list_invoices).post(create_invoice::create_invoice))
-        .route("/api/v1/invoices/customer/{customer_id}", get(list_invoices::list_invoices_of_customer))
-        .route("/api/v1/invoices/totals", get(invoice_totals::retrieve_invoice_totals))
-        .route("/api/v1/invoices/{invoice_id}/cancel", post(cancel_invoice::cancel_invoice))
-        .route("/api/v1/invoices/{invoice_id}", get(retrieve_invoice::retrieve_invoice))
-        .route("/api/v1/invoices/{invoice_id}/status", get(invoice_status::retrieve_invoice_status))
+        .routes(also_at("/api/v1/merchant-api-keys/{key_id}/revoke", "before", routes!(revoke_api_key::revoke_api_key)))
+        .routes(also_at(
+            "/api/merchant-api-keys",
+            "first",
+            routes!(list_api_keys::list_api_keys, create_api_key::create_api_key),
+        ))
+        .routes(also_at("/api/merchant-api-keys/{key_id}/revoke", "first", routes!(revoke_api_key::revoke_api_key)))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::retrieve_event))
+        .routes(routes!(list_invoices::list_invoices, create_invoice::create_invoice))
+        .routes(routes!(list_invoices::list_invoices_of_customer))
+        .routes(routes!(invoice_totals::retrieve_invoice_totals))
+        .routes(routes!(cancel_invoice::cancel_invoice))
+        .routes(routes!(retrieve_invoice::retrieve_invoice))
+        .routes(routes!(invoice_status::retrieve_invoice_status))
 }

@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 use domain::{id::InvoiceId, invoice::InvoiceStatus};
+use utoipa::IntoParams;
 use wire::{
     invoice::{Invoice, OlderInvoice, PaymentDetails, RetrievedInvoice},
     money::Dollars,
@@ -16,7 +17,8 @@ use crate::{
     config::Config,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, Parameters, rights::ReadInvoices},
+        error_codes::codes,
+        extract::{Merchant, NamedInvoice, Parameters, rights::ReadInvoices},
     },
     invoicing::Case,
     session,
@@ -31,6 +33,15 @@ const MOST_PAYMENTS: usize = 100;
 ///
 /// An older version of this API took a customer's id here. Where that is switched on, it is answered with the
 /// customer's newest invoice and the members invoices had then.
+#[utoipa::path(
+    get,
+    path = "/api/v1/invoices/{invoice_id}",
+    tag = "Invoices",
+    params(NamedInvoice, ExpandParameters),
+    responses((status = 200, body = Invoice)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND, INVALID_EXPAND])))
+)]
 pub async fn retrieve_invoice(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
@@ -73,6 +84,19 @@ fn older(app: &App, case: &Case) -> OlderInvoice {
             amount_paid: Dollars { millis: standing.credit.as_millis() },
         }),
     }
+}
+
+/// What [`Expand`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+pub(super) struct ExpandParameters {
+    /// A list with commas of `latest_payment` and `payments`, which are shown with the invoice.
+    #[param(pattern = "^(latest_payment|payments)(,(latest_payment|payments))*$")]
+    expand: Option<String>,
+    /// How many of the newest payments are shown.
+    #[param(minimum = 1, maximum = 100, default = 10)]
+    payments_limit: Option<i32>,
 }
 
 /// What to show beside the invoice itself.

@@ -11,6 +11,7 @@ use crate::{
     app::App,
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::{Dashboard, NamedApiKey, optional_json},
     },
     store::StoreError,
@@ -19,6 +20,16 @@ use crate::{
 const MOST_REASON_CHARACTERS: usize = 255;
 
 /// Revokes a key for good, from the next request on. A key that was revoked before stays as it was then.
+#[utoipa::path(
+    post,
+    path = "/api/v1/api-keys/{key_id}/revoke",
+    tag = "Keys",
+    params(NamedApiKey),
+    request_body = Option<RevokeApiKeyRequest>,
+    responses((status = 200, body = Message)),
+    security(("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![API_KEY_NOT_FOUND])))
+)]
 pub async fn revoke_api_key(
     State(app): State<App>,
     dashboard: Dashboard,
@@ -29,7 +40,16 @@ pub async fn revoke_api_key(
     revoke(&app, dashboard.merchant, id, reason(request.unwrap_or_default())?).await
 }
 
-/// As [`revoke_api_key`], without a reason.
+/// Revokes a key for good, without a reason.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/api-keys/{key_id}",
+    tag = "Keys",
+    params(NamedApiKey),
+    responses((status = 200, body = Message)),
+    security(("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![API_KEY_NOT_FOUND])))
+)]
 pub async fn delete_api_key(
     State(app): State<App>,
     dashboard: Dashboard,

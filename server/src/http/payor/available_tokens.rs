@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use domain::time::UnixSeconds;
 use futures_util::future::join_all;
+use utoipa::IntoParams;
 use wire::{
     Environment,
     payor::{AvailabilityStatus, AvailableToken, TokenType},
@@ -15,7 +16,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     http::{
         error::{ApiError, invalid},
-        extract::{Parameters, Payor},
+        extract::{Parameters, Payor, SessionInvoice},
     },
     invoicing::Case,
 };
@@ -23,7 +24,28 @@ use crate::{
 /// A chain that does not answer must not hold up the page for the other tokens.
 const PRICES_TAKE_AT_MOST: Duration = Duration::from_secs(1);
 
+/// Which tokens are wanted.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+struct TokenParameters {
+    /// `network` makes the parameter of that name required; any other mode lists all.
+    mode: Option<String>,
+    /// Only tokens of this network, as in `base`.
+    network: Option<String>,
+    /// Only tokens that can be paid with now: `true` or `1`.
+    available_only: Option<String>,
+}
+
 /// What the invoice can be paid with; after the first payment only what is locked.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payments/available-tokens",
+    tag = "Payors",
+    params(SessionInvoice, TokenParameters),
+    responses((status = 200, body = Vec<AvailableToken>)),
+    security(("session_token" = [], "session_signature" = [])),
+)]
 pub async fn list_available_tokens(
     State(app): State<App>,
     payor: Payor,

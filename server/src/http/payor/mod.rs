@@ -10,16 +10,13 @@ pub use available_tokens::{offers, priced, token_type};
 
 use std::time::Duration;
 
-use axum::{
-    Router,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
-    routing::{get, post},
-};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{Any, CorsLayer};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     limit::{RATE_LIMIT, RATE_LIMIT_POLICY},
-    method_not_allowed,
+    method_not_allowed, openapi,
 };
 use crate::app::App;
 
@@ -28,7 +25,7 @@ const PREFLIGHT_HOLDS: Duration = Duration::from_hours(1);
 const EXPOSED: [HeaderName; 4] =
     [HeaderName::from_static("x-request-id"), header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY];
 
-pub fn routes() -> Router<App> {
+pub fn routes() -> OpenApiRouter<App> {
     // Any page may ask, because the session's headers, not cookies, are what opens it.
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -40,15 +37,14 @@ pub fn routes() -> Router<App> {
         ])
         .expose_headers(EXPOSED)
         .max_age(PREFLIGHT_HOLDS);
-    Router::new()
-        .route("/api/v1/payments/session-details", get(session_details::retrieve_session_details))
-        .route("/api/v1/payments/available-tokens", get(available_tokens::list_available_tokens))
-        .route("/api/v1/payments/payment-addresses", post(payment_address::allocate_payment_address))
-        .route("/api/v1/payments/payment-status", get(payment_status::retrieve_payment_status))
-        .route("/api/v1/payments/stream-token", get(stream_token::create_stream_token))
-        // Before the layer, which must see what no handler takes: preflights are such.
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(cors)
+    let routes = OpenApiRouter::new()
+        .routes(routes!(session_details::retrieve_session_details))
+        .routes(routes!(available_tokens::list_available_tokens))
+        .routes(routes!(payment_address::allocate_payment_address))
+        .routes(routes!(payment_status::retrieve_payment_status))
+        .routes(routes!(stream_token::create_stream_token));
+    // Before the layer, which must see what no handler takes: preflights are such.
+    openapi::wrapped(routes, |router| router.method_not_allowed_fallback(method_not_allowed).layer(cors))
 }
 
 /// Whether pages of any origin ask for this.

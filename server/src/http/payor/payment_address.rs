@@ -12,7 +12,8 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{JsonBody, Payor},
+        error_codes::codes,
+        extract::{JsonBody, Payor, SessionInvoice},
     },
     invoicing::{self, QuoteError},
     store::{InvoiceRecord, QuoteRecord},
@@ -23,6 +24,16 @@ use crate::{
 const RETRY_AFTER_SECONDS: i64 = 15;
 
 /// Says what to send where; asking again gives a new quote for the same address.
+#[utoipa::path(
+    post,
+    path = "/api/v1/payments/payment-addresses",
+    tag = "Payors",
+    params(SessionInvoice),
+    request_body = PaymentAddressRequest,
+    responses((status = 200, body = PaymentAddress)),
+    security(("session_token" = [], "session_signature" = [])),
+    extensions(("x-error-codes" = json!(codes![TOKEN_NOT_AVAILABLE, NETWORK_LOCKED, INVOICE_ALREADY_PAID, INVOICE_CANCELED, INVOICE_EXPIRED])))
+)]
 pub async fn allocate_payment_address(
     State(app): State<App>,
     payor: Payor,

@@ -6,11 +6,22 @@ use wire::{money::Dollars, payor::SessionDetails};
 
 use crate::{
     app::App,
-    http::{error::ApiError, extract::Payor},
+    http::{
+        error::ApiError,
+        extract::{Payor, SessionInvoice},
+    },
     view,
 };
 
 /// What the payer is to pay, to whom and until when.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payments/session-details",
+    tag = "Payors",
+    params(SessionInvoice),
+    responses((status = 200, body = SessionDetails)),
+    security(("session_token" = [], "session_signature" = [])),
+)]
 pub async fn retrieve_session_details(State(app): State<App>, payor: Payor) -> Result<Json<SessionDetails>, ApiError> {
     let case = payor.case(&app).await?;
     let invoice = &case.invoice;

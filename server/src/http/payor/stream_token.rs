@@ -7,7 +7,10 @@ use wire::payor::StreamConnection;
 use crate::{
     app::App,
     credentials::random_credential,
-    http::{error::ApiError, extract::Payor},
+    http::{
+        error::ApiError,
+        extract::{Payor, SessionInvoice},
+    },
     session,
     store::{InvoiceRecord, StoreError, StreamSession},
 };
@@ -17,6 +20,14 @@ use crate::{
 const TOKENS_PER_INVOICE: i64 = 128;
 
 /// A fresh credential for the invoice's stream, without a new quote.
+#[utoipa::path(
+    get,
+    path = "/api/v1/payments/stream-token",
+    tag = "Payors",
+    params(SessionInvoice),
+    responses((status = 200, body = StreamConnection)),
+    security(("session_token" = [], "session_signature" = [])),
+)]
 pub async fn create_stream_token(State(app): State<App>, payor: Payor) -> Result<Json<StreamConnection>, ApiError> {
     Ok(Json(stream_connection(&app, payor.invoice()).await?))
 }

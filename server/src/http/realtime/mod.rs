@@ -3,10 +3,10 @@
 mod payor_events;
 mod socket;
 
-use axum::{Router, routing::get};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
-pub fn routes() -> Router<App> {
-    Router::new().route("/ws/payment", get(socket::follow_payment))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(socket::follow_payment))
 }

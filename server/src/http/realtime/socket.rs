@@ -13,7 +13,10 @@ use axum::{
     },
     response::Response,
 };
-use domain::{id::EventId, signature::CredentialHash};
+use domain::{
+    id::{EventId, QuoteId},
+    signature::CredentialHash,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -25,9 +28,10 @@ use crate::{
     events::{Seen, Subscription},
     http::{
         error::{ApiError, invalid},
+        error_codes::codes,
         extract::Parameters,
     },
-    store::{StoreError, StreamSession},
+    store::{InvoiceRecord, QuoteRecord, StoreError, StreamSession},
 };
 
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -45,6 +49,19 @@ const EVENTS_AT_ONCE: i64 = 100;
 const TOKEN_EXPIRED: u16 = 4401;
 
 /// Follows the invoice that the query's token opens, from the event `since` names, or from now.
+#[utoipa::path(
+    get,
+    path = "/ws/payment",
+    tag = "Streams",
+    params(
+        ("since" = Option<String>, Query, pattern = "^evt_[0-9]+-[0-9]+$",
+            description = "The id of the last event you have; what came after it is sent first."),
+        ("format" = Option<String>, Query, pattern = "^event_v1$", description = "Always `event_v1`.")
+    ),
+    responses((status = 101, description = "The connection is a WebSocket from here on.")),
+    security(("stream_token" = [])),
+    extensions(("x-error-codes" = json!(codes![UPGRADE_REQUIRED])))
+)]
 pub async fn follow_payment(
     State(app): State<App>,
     parameters: Parameters,
@@ -56,7 +73,8 @@ pub async fn follow_payment(
         return Err(invalid("format", "format must be event_v1"));
     }
     let upgrade = upgrade.map_err(|_| ApiError::UpgradeRequired)?;
-    let subscription = app.hub.follow_invoice_within(session.invoice, app.config.limits.sockets_per_invoice);
+    let most_sockets = app.config.limits.sockets_per_invoice;
+    let subscription = app.hub.follow_invoice_within(session.merchant, session.invoice, most_sockets);
     let subscription = subscription.ok_or(ApiError::RateLimited { retry_after_seconds: RETRY_AFTER_SECONDS })?;
     let most_bytes = app.config.limits.socket_frame_bytes;
     let task = app.tasks.clone();
@@ -111,7 +129,16 @@ struct Connection {
     sent: i64,
     /// What the client was told of, or was before it.
     seen: Seen,
+    /// The invoice as the client has it: what changed on another node is noticed later, and must not be told twice.
+    told: Told,
     heard_at: Instant,
+}
+
+/// What a client knows of its invoice beside the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    version: Option<i64>,
+    quote: Option<QuoteId>,
 }
 
 impl Connection {
@@ -123,7 +150,8 @@ impl Connection {
         since: Option<EventId>,
     ) {
         let seen = subscription.begun_at;
-        let mut connection = Self { app, socket, session, sent: 0, seen, heard_at: Instant::now() };
+        let mut connection =
+            Self { app, socket, session, sent: 0, seen, told: Told::default(), heard_at: Instant::now() };
         let end = match connection.follow(&mut subscription, since).await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -138,6 +166,7 @@ impl Connection {
         since: Option<EventId>,
     ) -> Result<std::convert::Infallible, End> {
         let invoice = self.session.invoice.to_string();
+        self.told = self.look().await?.0;
         self.send_control("connected", json!({ "invoice_id": invoice })).await?;
         match since {
             Some(since) => self.replay(since).await?,
@@ -189,21 +218,34 @@ impl Connection {
             self.send_events().await?;
         }
         let before = std::mem::replace(&mut self.seen, seen);
-        let (merchant, invoice) = (self.session.merchant, self.session.invoice);
-        if before.quotes != seen.quotes {
-            let mut reader = self.app.store.reader().await?;
-            let invoice_now = reader.tx().invoice(merchant, invoice).await?;
-            let quote = reader.tx().quotes(merchant, invoice).await?.pop();
-            drop(reader);
-            if let (Some(invoice), Some(quote)) = (invoice_now, quote) {
-                self.send(&quote_event(&invoice, &quote, self.sent, self.app.clock.now_ms())).await?;
-            }
+        if (before.quotes, before.snapshots) == (seen.quotes, seen.snapshots) {
+            return Ok(());
         }
-        if before.snapshots != seen.snapshots {
-            let version = self.app.store.reader().await?.tx().invoice(merchant, invoice).await?.map(|it| it.version);
-            self.send_control("snapshot.changed", json!({ "version": version })).await?;
+        let (now, invoice, quote) = self.look().await?;
+        if let (Some(invoice), Some(quote)) = (invoice, quote)
+            && self.told.quote != now.quote
+        {
+            self.send(&quote_event(&invoice, &quote, self.sent, self.app.clock.now_ms())).await?;
+            self.told.quote = now.quote;
+        }
+        if before.snapshots != seen.snapshots && self.told.version != now.version {
+            self.send_control("snapshot.changed", json!({ "version": now.version })).await?;
+            self.told.version = now.version;
         }
         Ok(())
+    }
+
+    /// How the invoice stands, and what is to be paid for it.
+    async fn look(&mut self) -> Result<(Told, Option<InvoiceRecord>, Option<QuoteRecord>), End> {
+        let (merchant, invoice) = (self.session.merchant, self.session.invoice);
+        let mut reader = self.app.store.reader().await?;
+        let record = reader.tx().invoice(merchant, invoice).await?;
+        let quote = reader.tx().quotes(merchant, invoice).await?.pop();
+        let told = Told {
+            version: record.as_ref().map(|invoice| invoice.version),
+            quote: quote.as_ref().map(|record| record.quote.id),
+        };
+        Ok((told, record, quote))
     }
 
     async fn ping(&mut self) -> Result<(), End> {

@@ -1,6 +1,7 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
 mod cancel;
+mod description;
 mod errors;
 mod events;
 mod invoice_lists;
@@ -37,8 +38,9 @@ use crate::{
     config::Config,
     invoicing::{self, Scan, SeenTransfer, record_scan},
     keys::{self as issuing, IssueKey, Issued},
-    store::{BlockRef, NewMerchant, QuoteRecord},
-    testing::TempDir,
+    nodes,
+    store::{BlockRef, Lease, NewMerchant, QuoteRecord},
+    testing::TestDatabase,
 };
 
 const CONFIG: &str = r#"
@@ -111,7 +113,9 @@ struct Server {
     merchant: MerchantId,
     /// The merchant's API key.
     key: String,
-    _dir: TempDir,
+    /// For all that only one node may do.
+    lease: Lease,
+    _database: TestDatabase,
 }
 
 impl Server {
@@ -130,23 +134,28 @@ impl Server {
     }
 
     async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let dir = TempDir::new();
+        let database = TestDatabase::new();
         let mut config: Config = toml::from_str(CONFIG).unwrap();
-        config.storage.database_url = format!("sqlite:{}", dir.path().join("pepay.db").display());
+        config.storage.database_url = database.url.clone();
         change(&mut config);
         let clock = TestClock::still();
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
         let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
         let (merchant, key) = add_merchant(&app).await;
-        Self { app, router, clock, merchant, key, _dir: dir }
+        let lease = nodes::take(&app, "tests").await.unwrap().unwrap();
+        Self { app, router, clock, merchant, key, lease, _database: database }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        description::check(&method, &path, &answer);
+        answer
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -242,12 +251,12 @@ impl Server {
             transfers: if is_payment { vec![transfer] } else { Vec::new() },
             sweeps: Vec::new(),
         };
-        record_scan(&self.app, scan).await.unwrap();
+        record_scan(&self.app, &self.lease, scan).await.unwrap();
     }
 
     /// Ends what is past its time, as the timer does; the clock of `ethereum` has been read until then.
     async fn end_due_invoices(&self) {
-        invoicing::end_due_invoices(&self.app).await.unwrap();
+        invoicing::end_due_invoices(&self.app, &self.lease).await.unwrap();
     }
 
     /// How many rows there are of everything a request could leave behind.

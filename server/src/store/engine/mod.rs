@@ -8,7 +8,7 @@ use std::any::Any;
 use domain::id::{EndpointId, InvoiceId, MerchantId};
 use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{StoreError, Tx, WriterTask};
 
@@ -27,12 +27,12 @@ pub(super) enum Outcome {
 #[expect(clippy::disallowed_methods, reason = "shutdown waits for the writer by its handle")]
 pub(super) async fn open(url: &str, jobs: mpsc::Receiver<Job>) -> Result<(AnyPool, WriterTask), StoreError> {
     sqlx::any::install_default_drivers();
-    match url.split(':').next().unwrap_or_default() {
+    match scheme(url) {
         "sqlite" => {
             let (readers, connection) = sqlite::open(url).await?;
             Ok((readers, tokio::spawn(sqlite::run_writer(connection, jobs))))
         }
-        "postgres" | "postgresql" => {
+        _ if is_shared(url) => {
             let (readers, writers) = postgres::open(url).await?;
             Ok((readers, tokio::spawn(postgres::run_writers(writers, jobs))))
         }
@@ -40,20 +40,60 @@ pub(super) async fn open(url: &str, jobs: mpsc::Receiver<Job>) -> Result<(AnyPoo
     }
 }
 
-/// Keeps a second server off a database that is not a file, for as long as what it returns is kept.
-pub(super) async fn hold(url: &str) -> Result<Option<AnyConnection>, StoreError> {
-    sqlx::any::install_default_drivers();
-    postgres::hold(url).await
+/// Tells and hears of what is new on a database that nodes share. What they tell each other is only that it may be
+/// worth looking: losing it costs a second.
+pub(super) struct Hints {
+    url: Option<String>,
+}
+
+impl Hints {
+    /// For the database of a URL.
+    pub(super) fn of(url: &str) -> Self {
+        Self { url: is_shared(url).then(|| url.to_owned()) }
+    }
+
+    /// Whether there may be others to tell.
+    pub(super) fn are_shared(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// Tells the others now.
+    pub(super) async fn send(&self, connections: &AnyPool) {
+        if self.are_shared() {
+            postgres::send_hint(connections).await;
+        }
+    }
+
+    /// Tells the others each time `outgoing` is told, but not too often, and calls `heard` when they tell us. Goes on
+    /// until it is dropped.
+    pub(super) async fn carry(&self, connections: &AnyPool, outgoing: &Notify, heard: impl FnMut()) {
+        match &self.url {
+            Some(url) => {
+                tokio::join!(postgres::send_hints(connections, outgoing), postgres::hear_hints(url, heard));
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Whether several nodes may work on the database of a URL.
+fn is_shared(url: &str) -> bool {
+    matches!(scheme(url), "postgres" | "postgresql")
+}
+
+fn scheme(url: &str) -> &str {
+    url.split(':').next().unwrap_or_default()
 }
 
 /// Whether the database gave up a transaction because of another one, so that it can simply be tried again.
 pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
     const SERIALIZATION_FAILURE: &str = "40001";
     const DEADLOCK: &str = "40P01";
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
     error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK)
+        .is_some_and(|code| [SERIALIZATION_FAILURE, DEADLOCK, LOCK_NOT_AVAILABLE].contains(&code.as_ref()))
 }
 
 impl Tx<'_> {
@@ -61,6 +101,15 @@ impl Tx<'_> {
     /// locked first. SQLite has one writer.
     pub(super) fn has_rivals(&self) -> bool {
         self.connection.backend_name() == postgres::NAME
+    }
+
+    /// The database's own clock in milliseconds, as SQL: the clocks of nodes may differ.
+    pub(super) fn now_ms(&self) -> &'static str {
+        if self.has_rivals() {
+            "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT"
+        } else {
+            "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+        }
     }
 
     /// Ends a query for rows that this transaction is about to take: on to the next ones, if somebody else

@@ -3,14 +3,18 @@
 //! The server itself puts commits together that come at the same time. Jobs run in tasks that nobody can
 //! cancel; should a transaction be left open all the same, it ends before its connection is used again.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use sqlx::{
     AnyConnection, AnyPool, Connection, Executor, Row,
     any::{AnyConnectOptions, AnyPoolOptions},
+    postgres::PgListener,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
 
 use super::{Job, Outcome, panic_text};
 use crate::{failpoint, store::StoreError};
@@ -22,6 +26,12 @@ pub(super) const NAME: &str = "PostgreSQL";
 const OLDEST: u32 = 140_000;
 pub(super) const READERS: u32 = 8;
 pub(super) const WRITERS: u32 = 16;
+
+/// Twenty a second: telling costs the database something, and the others have to look each time.
+const BETWEEN_HINTS: Duration = Duration::from_millis(50);
+/// Between two tries to hear the others.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// No statement of ours takes long: a lost one must not hold its locks for ever.
 const LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
@@ -42,20 +52,6 @@ pub(super) async fn open(url: &str) -> Result<(AnyPool, AnyPool), StoreError> {
     let writers = guarded(WRITERS, "SET default_transaction_isolation = 'read committed'");
     let writers = writers.connect_with(options).await.map_err(StoreError::Open)?;
     Ok((readers, writers))
-}
-
-/// Keeps a second server off the database for as long as the connection is open; `None` if one runs already.
-///
-/// Waits a little: the database notices only some time after its end that a server is gone.
-pub(super) async fn hold(url: &str) -> Result<Option<AnyConnection>, StoreError> {
-    const LOCK_NOT_AVAILABLE: &str = "55P03";
-    let mut connection = AnyConnection::connect(url).await.map_err(StoreError::Open)?;
-    connection.execute("SET lock_timeout = '3s'").await.map_err(StoreError::Open)?;
-    match connection.execute("SELECT pg_advisory_lock(1885693029, 0)").await {
-        Ok(_) => Ok(Some(connection)),
-        Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == LOCK_NOT_AVAILABLE) => Ok(None),
-        Err(error) => Err(StoreError::Open(error)),
-    }
 }
 
 /// Connections that carry no transaction from one user to the next.
@@ -83,6 +79,54 @@ async fn leave_transaction(connection: &mut AnyConnection) -> Result<bool, sqlx:
         Err(sqlx::Error::Database(_)) => Ok(connection.execute("ROLLBACK").await.is_ok()),
         Err(_) => Ok(false),
     }
+}
+
+/// Tells the other nodes to look. It has no transaction of ours around it: the database lets only one commit at a
+/// time tell something, and every write would wait for that.
+pub(super) async fn send_hint(connections: &AnyPool) {
+    if let Err(error) = connections.execute("NOTIFY pepay, 'look'").await {
+        tracing::debug!(error = %error, "the other nodes were not told; they look by themselves");
+    }
+}
+
+/// Tells the other nodes to look whenever `outgoing` is told, but only so often.
+pub(super) async fn send_hints(connections: &AnyPool, outgoing: &Notify) {
+    loop {
+        outgoing.notified().await;
+        send_hint(connections).await;
+        tokio::time::sleep(BETWEEN_HINTS).await;
+    }
+}
+
+/// Calls `heard` whenever a node says that there may be something new, and whenever one may have said so unheard.
+pub(super) async fn hear_hints(url: &str, mut heard: impl FnMut()) {
+    let mut pause = SHORTEST_PAUSE;
+    let mut is_told = false;
+    loop {
+        match listen(url).await {
+            Ok(mut listener) => {
+                pause = SHORTEST_PAUSE;
+                is_told = false;
+                heard();
+                while let Ok(Some(_)) = listener.try_recv().await {
+                    heard();
+                }
+            }
+            Err(error) if is_told => tracing::debug!(error = %error, "the other nodes still cannot be heard"),
+            Err(error) => {
+                tracing::warn!(error = %error, "the other nodes cannot be heard; what they do is seen later");
+                is_told = true;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+async fn listen(url: &str) -> Result<PgListener, sqlx::Error> {
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen("pepay").await?;
+    Ok(listener)
 }
 
 /// Refuses a server that is too old, keeps other text than ours, or forgets what it has acknowledged.
@@ -165,3 +209,7 @@ async fn commit(pool: &AnyPool, job: Job) -> Result<(), sqlx::Error> {
 #[cfg(test)]
 #[path = "postgres_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "postgres_node_tests.rs"]
+mod node_tests;

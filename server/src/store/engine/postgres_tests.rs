@@ -2,7 +2,7 @@ use futures_util::{FutureExt, future::join_all};
 use postgres_cluster::{Cluster, new_database};
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
-use super::{READERS, WRITERS, guarded, hold, open};
+use super::{READERS, WRITERS, guarded, open};
 use crate::store::{Store, StoreError};
 
 /// Connections of somebody else to a database.
@@ -146,18 +146,6 @@ async fn a_write_that_hid_a_failure_is_not_reported_as_kept() {
     });
     assert!(matches!(hiding.await, Err(StoreError::NotCommitted)));
     assert_eq!(number(&mut stranger(&url).await, ADDED).await, 0);
-}
-
-#[tokio::test]
-async fn one_server_runs_on_a_database_at_a_time() {
-    let url = new_database();
-    sqlx::any::install_default_drivers();
-    let first = hold(&url).await.unwrap().expect("nobody else runs");
-    assert!(hold(&url).await.unwrap().is_none());
-    let other = hold(&new_database()).await.unwrap();
-    assert!(other.is_some(), "databases do not get in each other's way");
-    first.close().await.unwrap();
-    assert!(hold(&url).await.unwrap().is_some());
 }
 
 /// Two writes that each take what the other one wants next.

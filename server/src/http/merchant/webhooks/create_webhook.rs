@@ -6,6 +6,7 @@ use wire::webhook::{CreateWebhookRequest, WebhookEndpoint};
 use super::fields;
 use crate::{
     app::App,
+    http::error_codes::codes,
     http::{
         error::ApiError,
         extract::{JsonBody, Merchant, rights::ManageWebhooks},
@@ -16,6 +17,15 @@ use crate::{
 };
 
 /// Makes an endpoint; its secret is shown in this answer only.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks",
+    tag = "Webhooks",
+    request_body = CreateWebhookRequest,
+    responses((status = 200, body = WebhookEndpoint)),
+    security(("merchant_key" = ["webhooks"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_LIMIT_REACHED])))
+)]
 pub async fn create_webhook(
     State(app): State<App>,
     merchant: Merchant<ManageWebhooks>,

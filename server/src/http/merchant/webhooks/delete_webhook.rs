@@ -6,6 +6,7 @@ use wire::webhook::WebhookDeleted;
 use super::NamedWebhook;
 use crate::{
     app::App,
+    http::error_codes::codes,
     http::{
         error::ApiError,
         extract::{Merchant, rights::ManageWebhooks},
@@ -14,6 +15,15 @@ use crate::{
 };
 
 /// Takes an endpoint away; what was still owed to it is not sent.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/webhooks/{webhook_id}",
+    tag = "Webhooks",
+    params(NamedWebhook),
+    responses((status = 200, body = WebhookDeleted)),
+    security(("merchant_key" = ["webhooks"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND])))
+)]
 pub async fn delete_webhook(
     State(app): State<App>,
     merchant: Merchant<ManageWebhooks>,

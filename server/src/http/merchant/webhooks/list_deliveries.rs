@@ -7,19 +7,42 @@ use wire::webhook::WebhookDeliveryList;
 use super::NamedWebhook;
 use crate::{
     app::App,
+    http::error_codes::codes,
     http::{
         error::{ApiError, invalid},
         extract::{Merchant, Parameters, rights::ReadInvoices},
         merchant::{
             events,
-            filters::{self, AFTER, BEFORE, PageStart},
+            filters::{self, AFTER, BEFORE, PageParameters, PageStart},
         },
     },
     store::{DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryState, Tx},
     view,
 };
 
+/// What [`states`] and the types are read from.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is read by name")]
+struct DeliveryParameters {
+    /// A list with commas of `pending`, `delivered` and `exhausted`.
+    #[param(pattern = "^(pending|delivered|exhausted)(,(pending|delivered|exhausted))*$")]
+    state: Option<String>,
+    /// A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`.
+    #[param(pattern = r"^([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)(,([a-z_]+(\.[a-z_]+)*(\.\*)?|\*))*$")]
+    r#type: Option<String>,
+}
+
 /// What was and is to be sent to an endpoint, newest first, with every try.
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/{webhook_id}/deliveries",
+    tag = "Webhooks",
+    params(NamedWebhook, PageParameters, DeliveryParameters),
+    responses((status = 200, body = WebhookDeliveryList)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND, INVALID_CURSOR])))
+)]
 pub async fn list_webhook_deliveries(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,

@@ -13,6 +13,13 @@ use crate::{
 };
 
 /// All of a merchant's endpoints, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks",
+    tag = "Webhooks",
+    responses((status = 200, body = WebhookEndpointList)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []))
+)]
 pub async fn list_webhooks(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,

@@ -13,40 +13,49 @@ mod test_webhook;
 mod update_webhook;
 
 use axum::{
-    Router,
     extract::{FromRequestParts, Path},
     http::request::Parts,
-    routing::{get, post},
 };
 use domain::id::EndpointId;
 use serde::Deserialize;
+use utoipa::{
+    IntoParams,
+    openapi::path::{Parameter, ParameterIn},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, http::error::ApiError};
+use crate::{
+    app::App,
+    http::{error::ApiError, extract::path_uuid},
+};
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/v1/webhooks", get(list_webhooks::list_webhooks).post(create_webhook::create_webhook))
-        .route(
-            "/api/v1/webhooks/{webhook_id}",
-            get(retrieve_webhook::retrieve_webhook)
-                .patch(update_webhook::update_webhook)
-                .put(update_webhook::replace_webhook)
-                .delete(delete_webhook::delete_webhook),
-        )
-        .route("/api/v1/webhooks/{webhook_id}/rotate-secret", post(rotate_webhook_secret::rotate_webhook_secret))
-        .route("/api/v1/webhooks/{webhook_id}/test", post(test_webhook::test_webhook))
-        .route("/api/v1/webhooks/{webhook_id}/deliveries", get(list_deliveries::list_webhook_deliveries))
-        .route("/api/v1/webhooks/{webhook_id}/deliveries/redeliver", post(redeliver_webhooks::redeliver_webhooks))
-        .route(
-            "/api/v1/webhooks/{webhook_id}/deliveries/{event_id}/redeliver",
-            post(redeliver_webhooks::redeliver_webhook),
-        )
-        .route("/api/v1/merchant/webhook", post(set_webhook::set_webhook))
+/// Method and path of each stand at its handler, with the rest of its description.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_webhooks::list_webhooks, create_webhook::create_webhook))
+        .routes(routes!(
+            retrieve_webhook::retrieve_webhook,
+            update_webhook::update_webhook,
+            update_webhook::replace_webhook,
+            delete_webhook::delete_webhook
+        ))
+        .routes(routes!(rotate_webhook_secret::rotate_webhook_secret))
+        .routes(routes!(test_webhook::test_webhook))
+        .routes(routes!(list_deliveries::list_webhook_deliveries))
+        .routes(routes!(redeliver_webhooks::redeliver_webhooks))
+        .routes(routes!(redeliver_webhooks::redeliver_webhook))
+        .routes(routes!(set_webhook::set_webhook))
 }
 
 /// The endpoint a path names. What is no id at all is as absent as the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedWebhook(pub EndpointId);
+
+impl IntoParams for NamedWebhook {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        path_uuid("webhook_id", "The id of a webhook endpoint.")
+    }
+}
 
 #[derive(Deserialize)]
 struct WebhookPath {

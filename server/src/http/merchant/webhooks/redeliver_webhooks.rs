@@ -12,6 +12,7 @@ use wire::webhook::{RedeliverRequest, Redelivery};
 use super::NamedWebhook;
 use crate::{
     app::App,
+    http::error_codes::codes,
     http::{
         error::{ApiError, invalid},
         extract::{JsonBody, Merchant, rights::ManageWebhooks},
@@ -26,6 +27,15 @@ pub struct DeliveryPath {
 }
 
 /// Queues one event again, by the id that it was sent with. One that is still on its way is left alone.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{webhook_id}/deliveries/{event_id}/redeliver",
+    tag = "Webhooks",
+    params(NamedWebhook, ("event_id" = String, Path, description = "The id an event was sent with.")),
+    responses((status = 200, body = Redelivery)),
+    security(("merchant_key" = ["webhooks"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, WEBHOOK_DISABLED])))
+)]
 pub async fn redeliver_webhook(
     State(app): State<App>,
     merchant: Merchant<ManageWebhooks>,
@@ -40,6 +50,16 @@ pub async fn redeliver_webhook(
 
 /// Queues again what was given up since a time, or every event of a range of time, a part at a time. What is still on
 /// its way is left alone.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{webhook_id}/deliveries/redeliver",
+    tag = "Webhooks",
+    params(NamedWebhook),
+    request_body = RedeliverRequest,
+    responses((status = 200, body = Redelivery)),
+    security(("merchant_key" = ["webhooks"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND, WEBHOOK_DISABLED, INVALID_CURSOR])))
+)]
 pub async fn redeliver_webhooks(
     State(app): State<App>,
     merchant: Merchant<ManageWebhooks>,

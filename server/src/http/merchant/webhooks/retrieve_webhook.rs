@@ -6,6 +6,7 @@ use wire::webhook::WebhookEndpoint;
 use super::NamedWebhook;
 use crate::{
     app::App,
+    http::error_codes::codes,
     http::{
         error::ApiError,
         extract::{Merchant, rights::ReadInvoices},
@@ -14,6 +15,15 @@ use crate::{
 };
 
 /// One endpoint, without its secret.
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/{webhook_id}",
+    tag = "Webhooks",
+    params(NamedWebhook),
+    responses((status = 200, body = WebhookEndpoint)),
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND])))
+)]
 pub async fn retrieve_webhook(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,

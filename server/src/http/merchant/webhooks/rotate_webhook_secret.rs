@@ -9,6 +9,7 @@ use wire::webhook::{RotateSecretRequest, WebhookEndpoint};
 use super::NamedWebhook;
 use crate::{
     app::App,
+    http::error_codes::codes,
     http::{
         error::{ApiError, invalid},
         extract::{Merchant, optional_json, rights::ManageWebhooks},
@@ -21,6 +22,16 @@ const MOST_SECONDS: i64 = 7 * 86_400;
 
 /// Gives an endpoint a new secret, shown in this answer only. What is sent is signed with the one before as well for a
 /// while, so that nothing is refused until the receiver knows the new one.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{webhook_id}/rotate-secret",
+    tag = "Webhooks",
+    params(NamedWebhook),
+    request_body = Option<RotateSecretRequest>,
+    responses((status = 200, body = WebhookEndpoint)),
+    security(("merchant_key" = ["webhooks"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND])))
+)]
 pub async fn rotate_webhook_secret(
     State(app): State<App>,
     merchant: Merchant<ManageWebhooks>,

