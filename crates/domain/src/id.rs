@@ -90,6 +90,11 @@ impl WalletId {
 }
 
 uuid_id!(
+    /// Where a merchant hears of events.
+    EndpointId,
+    "webhook endpoint id"
+);
+uuid_id!(
     /// A dashboard's bearer token, without its secret.
     DashboardTokenId,
     "dashboard token id"

@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     clock::random_bytes,
-    credentials::random_credential,
+    config::load_secrets,
     keys,
     merchants::{self, WalletError},
-    store::{Endpoint, NewMerchant},
-    webhooks::Targets,
+    store::NewMerchant,
+    webhooks::{self, Sealer, Targets},
 };
 
 #[derive(Debug, Subcommand)]
@@ -122,18 +122,9 @@ async fn set_wallet(session: &Session, merchant: MerchantId, wallet: &str) -> Re
 async fn set_webhook(session: &Session, merchant: MerchantId, url: &str) -> Result<Answer, CliError> {
     let url = input::webhook_url(url, &Targets::new(&session.config.webhooks))?;
     session.check_merchant(merchant).await?;
-    let secret = random_credential("whsec_");
-    let endpoint = Endpoint {
-        merchant,
-        id: uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string(),
-        url: url.to_string(),
-        secret: secret.clone(),
-    };
-    let now = session.clock.now();
-    session
-        .store
-        .write(move |tx| Box::pin(async move { tx.set_endpoint(&endpoint, now).await.map_err(CliError::from) }))
-        .await?;
+    let sealer = Sealer::new(&load_secrets(&session.config, std::env::vars_os())?);
+    let set = webhooks::set_main(&session.store, &sealer, session.clock.now(), merchant, url.as_str()).await?;
+    let secret = set.secret;
     Ok(Answer {
         text: format!("webhooks of merchant {merchant} go to {url}\nsecret {secret}\nThe secret is not shown again.\n"),
         json: json!({ "url": url, "secret": secret }),

@@ -70,6 +70,12 @@ fn check_webhooks(webhooks: &WebhooksConfig) -> Checked {
         "webhooks.timeout_ms",
         format!("must be 100 to {LONGEST_WEBHOOK_TIMEOUT_MS}"),
     )?;
+    ensure(
+        (1..=1_000).contains(&webhooks.endpoints_per_merchant),
+        "webhooks.endpoints_per_merchant",
+        "must be 1 to 1000",
+    )?;
+    ensure((1..=365).contains(&webhooks.disable_after_days), "webhooks.disable_after_days", "must be 1 to 365")?;
     ensure(!webhooks.retry_seconds.is_empty(), "webhooks.retry_seconds", "must name at least one wait")?;
     for (index, seconds) in webhooks.retry_seconds.iter().enumerate() {
         ensure(

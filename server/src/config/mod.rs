@@ -183,6 +183,10 @@ pub struct WebhooksConfig {
     pub timeout_ms: u64,
     /// Waits before the second and each further try; after the last the delivery is given up.
     pub retry_seconds: Vec<i64>,
+    /// Endpoints that one merchant may have.
+    pub endpoints_per_merchant: usize,
+    /// An endpoint that has been failing for so long is disabled.
+    pub disable_after_days: i64,
 }
 
 impl Default for WebhooksConfig {
@@ -190,7 +194,9 @@ impl Default for WebhooksConfig {
         Self {
             allow_private_networks: Vec::new(),
             timeout_ms: 10_000,
-            retry_seconds: vec![5, 300, 1_800, 7_200, 18_000, 36_000, 36_000, 36_000],
+            retry_seconds: vec![5, 300, 1_800, 7_200, 18_000, 36_000, 36_000, 36_000, 43_200, 43_200, 43_200],
+            endpoints_per_merchant: 16,
+            disable_after_days: 5,
         }
     }
 }

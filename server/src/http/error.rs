@@ -20,6 +20,7 @@ use crate::{
     merchants::{RpcEndpointError, TokenError, WalletError},
     session::SessionError,
     store::StoreError,
+    webhooks::EndpointError,
 };
 
 /// Why a request was not done.
@@ -83,6 +84,13 @@ pub enum ApiError {
     },
     InvoiceNotFound,
     EventNotFound,
+    WebhookNotFound,
+    /// The event was never sent to this endpoint.
+    DeliveryNotFound,
+    /// The merchant has as many endpoints as it may have.
+    WebhookLimitReached(usize),
+    /// The endpoint is not active.
+    WebhookDisabled,
     SessionInvalid,
     SessionExpired,
     /// The session is for another invoice than the request names.
@@ -211,6 +219,10 @@ impl ApiError {
             Self::InvalidCursor { .. } => code::INVALID_CURSOR,
             Self::InvoiceNotFound => code::INVOICE_NOT_FOUND,
             Self::EventNotFound => code::EVENT_NOT_FOUND,
+            Self::WebhookNotFound => code::WEBHOOK_NOT_FOUND,
+            Self::DeliveryNotFound => code::DELIVERY_NOT_FOUND,
+            Self::WebhookLimitReached(_) => code::WEBHOOK_LIMIT_REACHED,
+            Self::WebhookDisabled => code::WEBHOOK_DISABLED,
             Self::SessionInvalid | Self::StreamTokenInvalid => code::SESSION_INVALID,
             Self::SessionExpired | Self::StreamTokenExpired => code::SESSION_EXPIRED,
             Self::WsTokenInvalid => code::WS_TOKEN_INVALID,
@@ -302,6 +314,10 @@ impl ApiError {
             Self::InvalidCursor { field } => return format!("{field} must be the id of something in this list"),
             Self::InvoiceNotFound => "there is no such invoice",
             Self::EventNotFound => "there is no such event",
+            Self::WebhookNotFound => "there is no such webhook endpoint",
+            Self::DeliveryNotFound => "this event was never sent to this webhook endpoint",
+            Self::WebhookLimitReached(most) => return format!("there are {most} webhook endpoints already"),
+            Self::WebhookDisabled => "this webhook endpoint is not active; set is_active to true first",
             Self::SessionInvalid => "x-session-token and x-signature are required and must belong together",
             Self::SessionExpired => "this payment session has ended",
             Self::ForeignInvoice => "this session is for another invoice",
@@ -414,6 +430,10 @@ impl ApiError {
             | Self::WalletChangeTooLate
             | Self::RpcEndpointNotFound
             | Self::RpcEndpointLimit
+            | Self::WebhookNotFound
+            | Self::DeliveryNotFound
+            | Self::WebhookLimitReached(_)
+            | Self::WebhookDisabled
             | Self::SessionExpired
             | Self::UpgradeRequired
             | Self::InvoiceExpired
@@ -537,6 +557,18 @@ impl From<RpcEndpointError> for ApiError {
             RpcEndpointError::TooMany => Self::RpcEndpointLimit,
             RpcEndpointError::NoSuchEndpoint => Self::RpcEndpointNotFound,
             RpcEndpointError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EndpointError> for ApiError {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::NoSuchEndpoint => Self::WebhookNotFound,
+            EndpointError::NoSuchDelivery => Self::DeliveryNotFound,
+            EndpointError::TooMany(most) => Self::WebhookLimitReached(most),
+            EndpointError::Inactive => Self::WebhookDisabled,
+            EndpointError::Store(error) => error.into(),
         }
     }
 }

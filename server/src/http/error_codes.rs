@@ -53,6 +53,7 @@ codes! {
     API_KEY_SUSPENDED = FORBIDDEN, "The key is suspended.";
     API_KEY_EXPIRED = FORBIDDEN, "The key has expired.";
     API_KEY_LIMIT = FORBIDDEN, "There are as many active keys of this scope as there may be.";
+    WEBHOOK_LIMIT_REACHED = FORBIDDEN, "There are as many webhook endpoints as there may be.";
     ENVIRONMENT_FORBIDDEN = FORBIDDEN, "The key is for the other environment.";
     RIGHT_REQUIRED = FORBIDDEN, "The credential does not have the right this takes.";
     SCOPE_FORBIDDEN = FORBIDDEN, "The credential is good, but not for this.";
@@ -61,6 +62,8 @@ codes! {
     NOT_FOUND = NOT_FOUND, "There is nothing at this address.";
     INVOICE_NOT_FOUND = NOT_FOUND, "There is no such invoice, or it is somebody else's.";
     EVENT_NOT_FOUND = NOT_FOUND, "There is no such event, or it is somebody else's.";
+    WEBHOOK_NOT_FOUND = NOT_FOUND, "There is no such webhook endpoint, or it is somebody else's.";
+    DELIVERY_NOT_FOUND = NOT_FOUND, "This event was never sent to this webhook endpoint.";
     API_KEY_NOT_FOUND = NOT_FOUND, "There is no such key, or it is somebody else's.";
     MERCHANT_NOT_FOUND = NOT_FOUND, "There is no such merchant any more.";
     TOKEN_NOT_FOUND = NOT_FOUND, "This server has no such token.";
@@ -69,6 +72,7 @@ codes! {
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "This address does not take this method.";
     IDEMPOTENCY_CONFLICT = CONFLICT, "This `Idempotency-Key` was used for another request.";
     API_KEY_ALREADY_CREATED = CONFLICT, "This request has created its key before, and a secret is shown once.";
+    WEBHOOK_DISABLED = CONFLICT, "The webhook endpoint is not active.";
     INVOICE_HAS_PAYMENTS = CONFLICT, "Money for the invoice has arrived or is arriving, so it cannot be called off.";
     WALLET_CHANGE_PENDING = CONFLICT, "Another change of wallets is scheduled; cancel it first.";
     WALLET_CHANGE_TOO_LATE = CONFLICT, "The wallet is or was in force; only a scheduled change can be canceled.";

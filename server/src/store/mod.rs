@@ -9,6 +9,7 @@ mod api_keys;
 mod chain;
 mod dashboard_tokens;
 mod deliveries;
+mod endpoints;
 mod engine;
 mod events;
 mod invoice_lists;
@@ -20,6 +21,7 @@ mod row;
 mod rpc_endpoints;
 mod statement;
 mod stream_tokens;
+mod subscriptions;
 mod transfers;
 mod wallets;
 
@@ -32,6 +34,8 @@ mod lease_contract;
 mod migration_tests;
 #[cfg(test)]
 mod settings_contract;
+#[cfg(test)]
+mod webhook_contract;
 
 use std::{path::Path, sync::Arc};
 
@@ -45,7 +49,11 @@ use tokio::{
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
 pub use dashboard_tokens::DashboardTokenRecord;
-pub use deliveries::{DueDelivery, Endpoint};
+pub use deliveries::{
+    Attempt, Claim, DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryRecord, DeliveryState, DueDelivery,
+    OwedEndpoint, Requeued, Settlement,
+};
+pub use endpoints::{Disabled, DisabledReason, Endpoint, EndpointRole, PreviousSecret};
 pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
 pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
@@ -54,6 +62,7 @@ pub use merchants::{MerchantRecord, NewMerchant, SettlementChoice};
 pub use quotes::QuoteRecord;
 pub use rpc_endpoints::RpcEndpointRecord;
 pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
+pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use transfers::{SweepRecord, TransferRecord};
 pub use wallets::WalletRecord;
 

@@ -19,6 +19,7 @@ mod rpc_endpoints;
 mod settlement;
 mod tokens;
 mod wallets;
+mod webhooks;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,6 +29,7 @@ use crate::app::App;
 /// Method and path of each stand at its handler, with the rest of its description.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(webhooks::routes())
         .routes(routes!(list_api_keys::list_api_keys, create_api_key::create_api_key))
         .routes(routes!(revoke_api_key::delete_api_key))
         .routes(routes!(revoke_api_key::revoke_api_key))

@@ -19,6 +19,7 @@ mod sockets;
 mod streams;
 mod tokens;
 mod wallets;
+mod webhooks;
 
 use alloy_primitives::Address;
 use axum::{
