@@ -59,7 +59,7 @@ pub async fn add_rpc_endpoint(
     delete,
     path = "/api/v1/merchant/rpc/{endpoint_id}",
     tag = "Nodes",
-    params(("endpoint_id" = String, Path, format = Uuid, description = "The `id` of the node.")),
+    params(("endpoint_id" = String, Path, format = "uuid", description = "The `id` of the node.")),
     responses((status = 200, body = Removed)),
     security(("merchant_key" = ["rpc"])),
     extensions(("x-error-codes" = json!(codes![RPC_ENDPOINT_NOT_FOUND])))

@@ -81,7 +81,7 @@ pub async fn change_wallet(
     delete,
     path = "/api/v1/merchant/wallets/{wallet_id}",
     tag = "Wallets",
-    params(("wallet_id" = String, Path, format = Uuid, description = "The `id` of the change.")),
+    params(("wallet_id" = String, Path, format = "uuid", description = "The `id` of the change.")),
     responses((status = 200, body = WalletChange)),
     security(("merchant_key" = ["wallets"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![WALLET_NOT_FOUND, WALLET_CHANGE_TOO_LATE])))

@@ -1,5 +1,6 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
+mod authorisation;
 mod cancel;
 mod description;
 mod errors;
