@@ -1,24 +1,30 @@
 //! From the domain's values to what crosses the wire. Events and answers show the same objects.
 
 use domain::{
+    acceptance::AcceptancePolicy,
     access::{KeyStatus, Right, Rights, Scope},
+    id::{EndpointId, EventId},
     invoice::{InvoiceStatus, PaymentStatus},
     money::Rate,
     settlement::SettlementStatus,
+    time::UnixMillis,
     transfer::Valuation,
 };
 use serde_json::{Map, Value};
 use wire::{
+    Environment,
     api_key::{ApiKey, ApiKeyScope, ApiKeyStatus, CreatedApiKey},
     invoice as wire_invoice,
     money::three_decimals,
+    settings,
+    webhook,
 };
 
 use crate::{
     config::Config,
     invoicing::Payment,
     keys::Issued,
-    store::{ApiKeyRecord, FirstPayer, InvoiceRecord},
+    store::{ApiKeyRecord, DeliveryRecord, DeliveryState, Endpoint, FirstPayer, InvoiceRecord, NewEvent},
 };
 
 pub fn invoice_status(status: InvoiceStatus) -> wire_invoice::InvoiceStatus {
@@ -46,6 +52,14 @@ pub fn settlement_status(status: SettlementStatus) -> wire_invoice::SettlementSt
         SettlementStatus::Processing => wire_invoice::SettlementStatus::Processing,
         SettlementStatus::Manual => wire_invoice::SettlementStatus::Manual,
         SettlementStatus::Settled => wire_invoice::SettlementStatus::Settled,
+    }
+}
+
+pub fn acceptance_policy(policy: AcceptancePolicy) -> settings::AcceptancePolicy {
+    match policy {
+        AcceptancePolicy::AcceptAll => settings::AcceptancePolicy::AcceptAll,
+        AcceptancePolicy::AcceptNone => settings::AcceptancePolicy::AcceptNone,
+        AcceptancePolicy::Selective => settings::AcceptancePolicy::Selective,
     }
 }
 
@@ -222,6 +236,89 @@ pub fn changed(old: &str, new: &str) -> String {
     let changed: Map<String, Value> =
         object(old).into_iter().filter(|(key, value)| new.get(key) != Some(value)).collect();
     Value::Object(changed).to_string()
+}
+
+/// A webhook endpoint; its secret only where it is to be shown.
+pub fn webhook_endpoint(endpoint: &Endpoint, secret: Option<String>) -> webhook::WebhookEndpoint {
+    webhook::WebhookEndpoint {
+        object: "webhook_endpoint".to_owned(),
+        id: endpoint.id.to_string(),
+        url: endpoint.url.clone(),
+        enabled_events: endpoint.subscription.enabled_events.clone(),
+        environment: endpoint.subscription.environment,
+        description: endpoint.description.clone(),
+        api_version: endpoint.subscription.version,
+        is_active: endpoint.is_active,
+        disabled_reason: endpoint.disabled.map(|disabled| disabled.reason.as_str().to_owned()),
+        disabled_at: endpoint.disabled.map(|disabled| disabled.at.0),
+        failing_since: endpoint.failing_since.map(|since| since.as_seconds().0),
+        previous_secret_expires_at: endpoint.previous.as_ref().map(|previous| previous.until.0),
+        created_at: endpoint.created_at.0,
+        updated_at: endpoint.updated_at.0,
+        secret,
+    }
+}
+
+/// The event that tells a merchant that the server gave up one of its endpoints.
+pub fn endpoint_disabled(endpoint: &Endpoint, environment: Environment, now: UnixMillis) -> NewEvent {
+    NewEvent {
+        merchant: endpoint.merchant,
+        invoice: None,
+        event_type: "webhook_endpoint.disabled",
+        environment,
+        object: serde_json::to_string(&webhook_endpoint(endpoint, None)).unwrap_or_default(),
+        previous_attributes: Some(r#"{"is_active":true}"#.to_owned()),
+        request_id: None,
+        idempotency_key: None,
+        created: now,
+    }
+}
+
+pub fn webhook_delivery(endpoint: EndpointId, delivery: &DeliveryRecord) -> webhook::WebhookDelivery {
+    webhook::WebhookDelivery {
+        object: "webhook_delivery".to_owned(),
+        id: sent_event_id(delivery.event, &delivery.sent_as),
+        endpoint_id: endpoint.to_string(),
+        event_id: delivery.event.to_string(),
+        event_type: delivery.sent_as.clone(),
+        invoice_id: delivery.invoice.map(|invoice| invoice.to_string()),
+        state: match delivery.state {
+            DeliveryState::Pending => webhook::DeliveryState::Pending,
+            DeliveryState::Delivered => webhook::DeliveryState::Delivered,
+            DeliveryState::Exhausted => webhook::DeliveryState::Exhausted,
+        },
+        next_attempt_at: delivery.due.map(|due| due.as_seconds().0),
+        created_at: delivery.created.as_seconds().0,
+        attempts: delivery
+            .attempts
+            .iter()
+            .map(|(number, attempt)| webhook::WebhookAttempt {
+                attempt: *number,
+                attempted_at: attempt.began.as_seconds().0,
+                duration_ms: attempt.duration_ms,
+                status: attempt.status,
+                error: attempt.error.clone(),
+            })
+            .collect(),
+    }
+}
+
+const OVERPAID: &str = "invoice.overpaid";
+const OVERPAID_ID: &str = "-overpaid";
+
+/// The id an event is sent with. One change may be sent as two of the older types, which receivers must not take for
+/// the same event.
+pub fn sent_event_id(event: EventId, sent_as: &str) -> String {
+    if sent_as == OVERPAID { format!("{event}{OVERPAID_ID}") } else { event.to_string() }
+}
+
+/// The event that was sent with an id, and whether it was sent as a type.
+pub fn parse_sent_event_id(text: &str) -> Option<(EventId, impl Fn(&str) -> bool + Send + Sync + use<>)> {
+    let (id, is_overpaid) = match text.strip_suffix(OVERPAID_ID) {
+        Some(id) => (id, true),
+        None => (text, false),
+    };
+    Some((id.parse().ok()?, move |sent_as: &str| (sent_as == OVERPAID) == is_overpaid))
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use domain::time::UnixMillis;
+use domain::{access::Rights, id::EndpointId, time::UnixMillis};
 use e2e::{Database, Merchant, Received, Reply, ServerProcess, TestApp, WebhookSink, eventually};
-use pepay::store::{NewEvent, StoreError};
-use serde_json::json;
+use pepay::store::{Endpoint, NewEvent, StoreError};
+use reqwest::Method;
+use serde_json::{Value, json};
 use uuid::Uuid;
 use wire::invoice::CreatedInvoice;
 
@@ -296,6 +297,351 @@ async fn a_server_that_stops_finishes_what_it_sends_and_goes_on_later(database: 
     nothing_is_owed(&app).await;
 }
 
+/// A merchant whose key may do all that the merchant may.
+async fn create_manager(app: &TestApp) -> Merchant {
+    let merchant = app.create_merchant().await;
+    let key = app.create_key(merchant.id, Rights::DASHBOARD).await;
+    Merchant { api: e2e::ApiClient::new(&app.url, &key), ..merchant }
+}
+
+/// An endpoint made through the API, with its secret.
+async fn create_webhook(merchant: &Merchant, sink: &WebhookSink, members: Value) -> (String, String) {
+    let mut body = json!({ "url": sink.url, "enabled_events": ["*"] });
+    body.as_object_mut().unwrap().append(&mut members.as_object().cloned().unwrap());
+    let answer: Value = merchant.api.call(Method::POST, "/api/v1/webhooks", &body).await.good();
+    let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+    (text("id"), text("secret"))
+}
+
+async fn webhook(merchant: &Merchant, id: &str) -> Value {
+    merchant.api.get(&format!("/api/v1/webhooks/{id}")).await.good()
+}
+
+async fn an_endpoint_that_is_gone_is_disabled_and_the_others_are_told(database: Database) {
+    let app = TestApp::start_on(database, &[LOOPBACK]).await;
+    let (gone, other) = (WebhookSink::start().await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    let (id, _) = create_webhook(&merchant, &gone, json!({})).await;
+    create_webhook(&merchant, &other, json!({ "enabled_events": ["webhook_endpoint.*"] })).await;
+    gone.reply([Reply::Status(410)]);
+    merchant.api.create_invoice("1").await;
+    let told = &other.wait_for(1).await[0].event;
+    assert_eq!(told.event_type, "webhook_endpoint.disabled");
+    let shown = webhook(&merchant, &id).await;
+    assert_eq!((&shown["is_active"], &shown["disabled_reason"]), (&json!(false), &json!("gone")));
+    assert_eq!(told.data.object, shown);
+    merchant.api.create_invoice("1").await;
+    nothing_is_owed(&app).await;
+    assert_eq!((gone.received().len(), other.received().len()), (1, 1));
+    let events: Value = merchant.api.get("/api/v1/events?type=webhook_endpoint.*").await.good();
+    assert_eq!(events["data"]["data"][0]["id"], json!(told.id));
+
+    let again =
+        merchant.api.call(Method::PATCH, &format!("/api/v1/webhooks/{id}"), &json!({ "is_active": true })).await;
+    assert_eq!(again.good::<Value>()["disabled_reason"], Value::Null);
+    merchant.api.create_invoice("1").await;
+    gone.wait_for(2).await;
+}
+
+async fn an_endpoint_that_fails_for_days_is_disabled(database: Database) {
+    let days = ("PEPAY__WEBHOOKS__DISABLE_AFTER_DAYS", "2");
+    let app = TestApp::start_on(database, &[LOOPBACK, ONE_QUICK_RETRY, days]).await;
+    let (failing, other) = (WebhookSink::start().await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    let (id, _) = create_webhook(&merchant, &failing, json!({})).await;
+    create_webhook(&merchant, &other, json!({ "enabled_events": ["webhook_endpoint.disabled"] })).await;
+    failing.always(Reply::Status(500));
+    merchant.api.create_invoice("1").await;
+    failing.wait_for(2).await;
+    nothing_is_owed(&app).await;
+    let shown = webhook(&merchant, &id).await;
+    assert!(shown["is_active"] == json!(true) && shown["failing_since"].is_i64(), "{shown}");
+    app.clock.advance_seconds(86_400);
+    merchant.api.create_invoice("1").await;
+    failing.wait_for(4).await;
+    nothing_is_owed(&app).await;
+    assert_eq!(webhook(&merchant, &id).await["is_active"], json!(true), "a day is not enough");
+    app.clock.advance_seconds(86_400);
+    merchant.api.create_invoice("1").await;
+    other.wait_for(1).await;
+    nothing_is_owed(&app).await;
+    let shown = webhook(&merchant, &id).await;
+    assert_eq!((&shown["is_active"], &shown["disabled_reason"]), (&json!(false), &json!("failing")));
+    assert_eq!(shown["failing_since"].as_i64().unwrap() + 2 * 86_400, shown["disabled_at"].as_i64().unwrap());
+}
+
+async fn a_success_ends_the_count_of_days(database: Database) {
+    let days = ("PEPAY__WEBHOOKS__DISABLE_AFTER_DAYS", "1");
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, days]).await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    let (id, _) = create_webhook(&merchant, &sink, json!({})).await;
+    for _ in 0..3 {
+        sink.reply([Reply::Status(500)]);
+        merchant.api.create_invoice("1").await;
+        next_try(&app).await;
+        app.clock.advance_seconds(80_000);
+        nothing_is_owed(&app).await;
+    }
+    assert_eq!(sink.received().len(), 6);
+    let shown = webhook(&merchant, &id).await;
+    assert_eq!((&shown["is_active"], &shown["failing_since"]), (&json!(true), &Value::Null));
+}
+
+/// Counts how many of the lines `secret timestamp signature body` are right, and how many still are when a bit of the
+/// body is another.
+const INDEPENDENT: &str = r#"
+const { createHmac, timingSafeEqual } = require("node:crypto");
+let good = 0, goodWhenAltered = 0, lines = 0;
+for (const line of require("node:fs").readFileSync(0, "utf8").trim().split("\n")) {
+    const [secret, timestamp, signature, hex] = line.split(" ");
+    const body = Buffer.from(hex, "hex");
+    const holds = (bytes) => {
+        const made = createHmac("sha256", secret).update(timestamp + ".").update(bytes).digest();
+        const given = Buffer.from(signature, "hex");
+        return given.length === made.length && timingSafeEqual(made, given);
+    };
+    lines += 1;
+    good += holds(body);
+    for (let bit = lines % 8; bit < body.length * 8; bit += 8) {
+        body[bit >> 3] ^= 1 << (bit & 7);
+        goodWhenAltered += holds(body);
+        body[bit >> 3] ^= 1 << (bit & 7);
+    }
+}
+console.log(JSON.stringify([lines, good, goodWhenAltered]));
+"#;
+
+fn verify_independently(lines: &[String]) -> [usize; 3] {
+    use std::io::Write as _;
+    let mut node = std::process::Command::new("node")
+        .args(["-e", INDEPENDENT])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("Node.js is installed");
+    node.stdin
+        .take()
+        .unwrap()
+        .write_all(
+            lines
+                .join(
+                    "
+",
+                )
+                .as_bytes(),
+        )
+        .unwrap();
+    let output = node.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn line(webhook: &Received, header: &str, secret: &str) -> String {
+    use std::fmt::Write as _;
+    let mut body = String::new();
+    for byte in &webhook.body {
+        write!(body, "{byte:02x}").unwrap();
+    }
+    format!("{secret} {} {} {body}", webhook.header("x-pepay-timestamp"), webhook.header(header))
+}
+
+async fn both_secrets_sign_while_one_replaces_the_other(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    let (id, first) = create_webhook(&merchant, &sink, json!({})).await;
+    merchant.api.create_invoice("1").await;
+    sink.wait_for(1).await;
+    let rotate = format!("/api/v1/webhooks/{id}/rotate-secret");
+    let rotated: Value =
+        merchant.api.call(Method::POST, &rotate, &json!({ "previous_valid_seconds": 600 })).await.good();
+    let second = rotated["secret"].as_str().unwrap();
+    merchant.api.create_invoice("2").await;
+    sink.wait_for(2).await;
+    app.clock.advance_seconds(601);
+    merchant.api.create_invoice("3").await;
+    let received = sink.wait_for(3).await;
+    let (current, previous) = ("x-pepay-signature", "x-pepay-signature-previous");
+    let has_previous: Vec<_> = received.iter().map(|webhook| !webhook.header(previous).is_empty()).collect();
+    assert_eq!(has_previous, [false, true, false]);
+    let right = [
+        line(&received[0], current, &first),
+        line(&received[1], current, second),
+        line(&received[1], previous, &first),
+        line(&received[2], current, second),
+    ];
+    assert_eq!(verify_independently(&right), [4, 4, 0]);
+    let wrong = [
+        line(&received[1], current, &first),
+        line(&received[1], previous, second),
+        line(&received[2], current, &first),
+    ];
+    assert_eq!(verify_independently(&wrong), [3, 0, 0]);
+}
+
+async fn secrets_that_an_earlier_version_kept_in_the_clear_are_sealed_at_the_start(database: Database) {
+    let (mut app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    let secret = "whsec_canary";
+    let endpoint =
+        Endpoint::new(merchant.id, EndpointId::from_random([7; 16]), &sink.url, secret, app.app().clock.now());
+    let (kept, owner) = (endpoint.clone(), merchant.id);
+    let inserted: Result<(), StoreError> =
+        app.app().store.write(move |tx| Box::pin(async move { tx.insert_endpoint(&kept).await })).await;
+    inserted.unwrap();
+    merchant.api.create_invoice("1").await;
+    assert!(sink.wait_for(1).await[0].is_signed_with(secret), "it signs before it is sealed");
+    nothing_is_owed(&app).await;
+    app.restart().await;
+    let merchant = Merchant { id: owner, api: e2e::ApiClient::new(&app.url, &merchant.api.api_key) };
+    merchant.api.create_invoice("2").await;
+    assert!(sink.wait_for(2).await[1].is_signed_with(secret));
+    let stored = app.app().store.reader().await.unwrap().tx().endpoint(owner, endpoint.id).await.unwrap().unwrap();
+    assert!(stored.secret.starts_with("sealed1.") && !stored.secret.contains("canary"), "{}", stored.secret);
+}
+
+async fn an_endpoint_of_the_older_version_gets_the_older_form(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    let set = json!({ "webhook_url": sink.url });
+    let set: Value = merchant.api.call(Method::POST, "/api/v1/merchant/webhook", &set).await.good();
+    let invoice = merchant.api.create_invoice("20.5").await;
+    let paid = json!({ "object": "invoice", "id": invoice.invoice_id, "status": "paid", "amount_paid": 20_500, "overpaid": true });
+    let event = NewEvent {
+        merchant: merchant.id,
+        invoice: Some(invoice.invoice_id.parse().unwrap()),
+        event_type: "invoice.updated",
+        environment: wire::Environment::Devnet,
+        object: paid.to_string(),
+        previous_attributes: Some(json!({ "status": "unpaid", "overpaid": false }).to_string()),
+        request_id: None,
+        idempotency_key: None,
+        created: app.app().clock.now_ms(),
+    };
+    let created = event.created.as_seconds().0;
+    let appended: Result<(), StoreError> =
+        app.app().store.write(move |tx| Box::pin(async move { tx.append_event(&event).await })).await;
+    appended.unwrap();
+    let mut received = sink.wait_for(2).await;
+    received.sort_by(|one, other| other.event.event_type.cmp(&one.event.event_type));
+    for (webhook, (name, end)) in received.iter().zip([("invoice.paid", "-2"), ("invoice.overpaid", "-2-overpaid")]) {
+        assert!(webhook.is_signed_with(set["secret"].as_str().unwrap()));
+        assert_eq!(webhook.header("x-pepay-event"), name);
+        let id = webhook.header("x-pepay-event-id");
+        assert!(id.ends_with(end), "{id}");
+        let body = format!(
+            r#"{{"id":"{id}","type":"{name}","created":{created},"data":{{"invoice_id":"{}","status":"paid","amount_paid":20.5,"payment_network":null,"transaction_hash":null}}}}"#,
+            invoice.invoice_id
+        );
+        assert_eq!(String::from_utf8_lossy(&webhook.body), body);
+    }
+    nothing_is_owed(&app).await;
+    assert_eq!(sink.received().len(), 2, "the older types know nothing of its creation");
+}
+
+async fn a_ping_and_what_failed_can_be_sent_on_request(database: Database) {
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, ONE_QUICK_RETRY]).await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    let (id, _) = create_webhook(&merchant, &sink, json!({ "enabled_events": ["invoice.*"] })).await;
+    sink.always(Reply::Status(500));
+    let since = app.app().clock.now().0;
+    merchant.api.create_invoice("1").await;
+    sink.wait_for(2).await;
+    nothing_is_owed(&app).await;
+    sink.always(Reply::Status(200));
+    let failed = sink.received();
+    let again = format!("/api/v1/webhooks/{id}/deliveries/redeliver");
+    let queued: Value = merchant.api.call(Method::POST, &again, &json!({ "failed_since": since })).await.good();
+    assert_eq!(queued["queued"], json!(1));
+    let received = sink.wait_for(failed.len() + 1).await;
+    assert_eq!(received.last().unwrap().event.id, failed[0].event.id);
+    nothing_is_owed(&app).await;
+    let test: Value =
+        merchant.api.call(Method::POST, &format!("/api/v1/webhooks/{id}/test"), &Value::Null).await.good();
+    assert_eq!(test["event_type"], "test.ping");
+    let received = sink.wait_for(failed.len() + 2).await;
+    assert_eq!(received.last().unwrap().event.data.object, json!({ "object": "ping", "status": "ok" }));
+    nothing_is_owed(&app).await;
+    let deliveries: Value = merchant.api.get(&format!("/api/v1/webhooks/{id}/deliveries")).await.good();
+    let tries = deliveries["data"][1]["attempts"].as_array().unwrap();
+    let shown: Vec<_> =
+        tries.iter().map(|attempt| (&attempt["attempt"], &attempt["status"], &attempt["error"])).collect();
+    let failure = json!("the answer was 500 Internal Server Error");
+    assert_eq!(shown[0], (&json!(3), &json!(200), &Value::Null));
+    assert_eq!(shown[2], (&json!(1), &json!(500), &failure));
+}
+
+/// Many events to a receiver that fails three of ten times: all arrive, and what arrives twice was asked for twice.
+async fn a_receiver_that_often_fails_gets_everything(database: Database) {
+    let count = std::env::var("PEPAY_TEST_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000_usize);
+    let waits =
+        ("PEPAY__WEBHOOKS__RETRY_SECONDS", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]");
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, waits]).await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    app.set_webhook(&merchant, &sink.url).await;
+    // The same in every run: a linear congruence says who is refused.
+    let mut state = 1_u64;
+    let refused = (0..count * 2).map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        if (state >> 33) % 10 < 3 { Reply::Status(500) } else { Reply::Status(200) }
+    });
+    let refused: Vec<_> = refused.collect();
+    sink.reply(refused.clone());
+    let now = app.app().clock.now_ms();
+    for first in (0..count).step_by(500) {
+        let events: Vec<_> = (first..count.min(first + 500))
+            .map(|number| NewEvent {
+                merchant: merchant.id,
+                invoice: Some(domain::id::InvoiceId::from_random(((number / 4) as u128).to_be_bytes())),
+                event_type: "invoice.updated",
+                environment: wire::Environment::Devnet,
+                object: json!({ "object": "invoice", "id": number }).to_string(),
+                previous_attributes: None,
+                request_id: None,
+                idempotency_key: None,
+                created: now,
+            })
+            .collect();
+        let appended: Result<(), StoreError> = app
+            .app()
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    for event in &events {
+                        tx.append_event(event).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+        appended.unwrap();
+    }
+    // The last retries are a second apart; the whole takes as long as it takes.
+    let begun = std::time::Instant::now();
+    let received = loop {
+        let received = sink.received();
+        if next_due(&app).await.is_none() && count <= sequences(&received).len() {
+            break received;
+        }
+        assert!(begun.elapsed().as_secs() < 120 + count as u64 / 20, "{} of {count}", sequences(&received).len());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    let answered_well = refused.iter().take(received.len()).filter(|reply| **reply == Reply::Status(200)).count();
+    assert_eq!(sequences(&received).len(), count, "none is missing");
+    assert_eq!(answered_well, count, "what was taken is not sent again");
+    // A later event may only pass one that has been failing for a minute, as on a machine that is busy.
+    let mut first_tries = std::collections::HashMap::new();
+    for webhook in &received {
+        let number = webhook.event.data.object["id"].as_u64().unwrap();
+        let sent_ms: i64 = webhook.header("x-pepay-timestamp").parse().unwrap();
+        let first = *first_tries.entry(number).or_insert(sent_ms);
+        for later in number + 1..(number / 4 + 1) * 4 {
+            let Some(passed) = first_tries.get(&later) else { continue };
+            assert!(60_000 <= passed - first, "{later} passed {number} after {} ms", passed - first);
+        }
+    }
+    println!("{count} events in {:?}, {} tries", begun.elapsed(), received.len());
+}
+
 on_each_database!(
     a_new_invoice_is_told_with_a_signature_over_the_very_bytes,
     a_failed_webhook_is_tried_again_after_the_set_waits_and_then_given_up,
@@ -311,6 +657,14 @@ on_each_database!(
     nothing_connects_to_a_private_address_however_it_is_spelt,
     a_network_on_the_list_opens_no_other,
     a_server_that_stops_finishes_what_it_sends_and_goes_on_later,
+    an_endpoint_that_is_gone_is_disabled_and_the_others_are_told,
+    an_endpoint_that_fails_for_days_is_disabled,
+    a_success_ends_the_count_of_days,
+    both_secrets_sign_while_one_replaces_the_other,
+    secrets_that_an_earlier_version_kept_in_the_clear_are_sealed_at_the_start,
+    an_endpoint_of_the_older_version_gets_the_older_form,
+    a_ping_and_what_failed_can_be_sent_on_request,
+    a_receiver_that_often_fails_gets_everything,
 );
 
 /// Creates an invoice while the server dies at a named place; returns the key it was asked with.

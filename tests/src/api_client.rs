@@ -75,6 +75,12 @@ impl ApiClient {
         answer(call).await.expect("an answer")
     }
 
+    /// A merchant's call of any kind; `null` sends no body.
+    pub async fn call(&self, method: reqwest::Method, path: &str, body: &Value) -> Answer {
+        let call = self.client.request(method, format!("{}{path}", self.url)).header("x-api-key", &self.api_key);
+        answer(if body.is_null() { call } else { call.json(body) }).await.expect("an answer")
+    }
+
     pub async fn session_details(&self, invoice: &CreatedInvoice) -> SessionDetails {
         self.payor_get(invoice, "session-details").await.good()
     }

@@ -5,17 +5,17 @@ use std::ffi::OsString;
 use alloy_primitives::Address;
 use domain::{
     access::{Rights, Scope},
-    id::{ApiKeyId, MerchantId},
+    id::MerchantId,
     signature::ServerSecret,
 };
 use pepay::{
     app::App,
     clock::{TestClock, random_bytes},
     config::Config,
-    credentials::random_credential,
     keys::{self, IssueKey},
     serve::{self, Running},
-    store::{Endpoint, NewMerchant, StoreError},
+    store::{NewMerchant, StoreError},
+    webhooks::{self, Sealer},
 };
 
 use crate::{ApiClient, TestFolder, WALLET, WITHOUT_RATE_LIMITS};
@@ -179,14 +179,10 @@ impl TestApp {
     ///
     /// If the database refuses.
     pub async fn set_webhook(&self, merchant: &Merchant, url: &str) -> String {
-        let secret = random_credential("whsec_");
-        let id = ApiKeyId::from_random(random_bytes()).to_string();
-        let endpoint = Endpoint { merchant: merchant.id, id, url: url.to_owned(), secret: secret.clone() };
-        let now = self.app().clock.now();
-        let set: Result<_, StoreError> =
-            self.app().store.write(move |tx| Box::pin(async move { tx.set_endpoint(&endpoint, now).await })).await;
-        set.expect("the endpoint is set");
-        secret
+        let app = self.app();
+        let sealer = Sealer::new(&app.secrets);
+        let set = webhooks::set_main(&app.store, &sealer, app.clock.now(), merchant.id, url).await;
+        set.expect("the endpoint is set").secret
     }
 
     async fn begin(&mut self) {

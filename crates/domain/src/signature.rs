@@ -21,6 +21,11 @@ impl ServerSecret {
         Self(bytes)
     }
 
+    /// A key for one purpose; whoever learns it learns nothing of the secret, nor of another purpose's key.
+    pub fn derive_key(&self, purpose: &str) -> [u8; 32] {
+        self.mac(&[b"key", b"|", purpose.as_bytes()]).finalize().into_bytes().into()
+    }
+
     fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         mac(&self.0, parts)
     }
@@ -173,6 +178,13 @@ mod tests {
         assert_ne!(token, SessionToken::of(&secret(2), invoice(1)));
         assert!(token.as_str().starts_with("pst_"));
         assert_eq!(token.as_str().len(), 47);
+    }
+
+    #[test]
+    fn each_purpose_and_secret_has_a_key_of_its_own() {
+        let key = secret(1).derive_key("a");
+        assert_eq!(key, secret(1).derive_key("a"));
+        assert!(![secret(1).derive_key("b"), secret(2).derive_key("a"), [1; 32]].contains(&key));
     }
 
     #[test]

@@ -78,6 +78,8 @@ enum CliError {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Sweep(#[from] sweep::SweepError),
+    #[error(transparent)]
+    Webhook(#[from] crate::webhooks::EndpointError),
     #[error("{0}")]
     Input(#[from] InputError),
     #[error("there is no merchant {0}")]

@@ -8,7 +8,7 @@ mod streams;
 use alloy_primitives::{Address, B256};
 use domain::{
     access::{KeyLife, KeyStatus, Right, Rights, Scope},
-    id::{ApiKeyId, DashboardTokenId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
+    id::{ApiKeyId, DashboardTokenId, EndpointId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
     money::{Decimals, Rate, TokenAmount, UsdMillis},
@@ -31,13 +31,14 @@ use self::streams::{
     old_events_are_removed_in_steps_and_it_is_known_up_to_where, the_log_is_followed_in_parts_that_leave_out_nothing,
 };
 use super::{
-    BlockRef, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart, EventTypes,
-    FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice,
-    NewMerchant, Part, QuoteRecord, StatusSum, Store, StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
+    Attempt, BlockRef, Claim, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart,
+    EventTypes, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent,
+    NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession, SweepRecord,
+    TransferRecord, Tx,
 };
 
-const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
-const NOW_MS: UnixMillis = UnixMillis(1_800_000_000_000);
+pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+pub(super) const NOW_MS: UnixMillis = UnixMillis(1_800_000_000_000);
 
 // What the promises are written with.
 
@@ -79,49 +80,69 @@ impl Store {
         touched.into_iter().map(|(_, invoice)| invoice).collect()
     }
 
-    async fn appends(&self, event: &NewEvent) {
+    pub(super) async fn appends(&self, event: &NewEvent) {
         let event = event.clone();
         self.does(move |tx| Box::pin(async move { tx.append_event(&event).await })).await;
     }
 
-    async fn numbers(&self) -> Vec<i64> {
+    pub(super) async fn numbers(&self) -> Vec<i64> {
         let numbered = self.does(|tx| Box::pin(async move { tx.number_events(1000).await })).await;
         numbered.into_iter().map(|(_, _, sequence)| sequence).collect()
     }
 
-    async fn claims(&self, at_seconds: i64) -> Vec<DueDelivery> {
-        let (now, lease) = (at(at_seconds), at(at_seconds + 30));
-        self.does(move |tx| Box::pin(async move { tx.claim_deliveries(now, lease, 100, &[]).await })).await
+    /// Claims all that is due, for half a minute.
+    pub(super) async fn claims(&self, at_seconds: i64) -> Vec<DueDelivery> {
+        self.claims_as("n1", at_seconds, 100).await
     }
 
-    async fn settles(&self, delivery: DueDelivery, state: &'static str, due_at_seconds: Option<i64>) {
+    pub(super) async fn claims_as(&self, node: &str, at_seconds: i64, limit: i64) -> Vec<DueDelivery> {
+        let claim = Claim { now: at(at_seconds), leased_until: at(at_seconds + 30), node: node.to_owned() };
         self.does(move |tx| {
             Box::pin(async move {
-                let (tries, due) = (delivery.attempts + 1, due_at_seconds.map(at));
-                tx.settle_delivery(&delivery, state, tries, due, Some(500), Some("refused")).await
+                let mut claimed = Vec::new();
+                for owed in tx.owed_endpoints(claim.now, 1000).await? {
+                    claimed.extend(tx.claim_deliveries(owed.merchant, owed.id, &claim, limit).await?);
+                }
+                Ok(claimed)
             })
         })
-        .await;
+        .await
     }
 
-    async fn next_due_at(&self) -> Option<i64> {
+    pub(super) async fn settles(
+        &self,
+        delivery: DueDelivery,
+        state: &'static str,
+        due_at_seconds: Option<i64>,
+    ) -> bool {
+        let settlement = match (state, due_at_seconds) {
+            ("pending", Some(due)) => Settlement::Again(at(due)),
+            ("delivered", None) => Settlement::Delivered,
+            ("exhausted", None) => Settlement::Exhausted,
+            other => panic!("{other:?}"),
+        };
+        let attempt = Attempt { began: at(0), duration_ms: 7, status: Some(500), error: Some("refused".to_owned()) };
+        self.does(move |tx| Box::pin(async move { tx.settle_delivery(&delivery, &attempt, settlement).await })).await
+    }
+
+    pub(super) async fn next_due_at(&self) -> Option<i64> {
         let due = self.reader().await.unwrap().tx().next_delivery_due().await.unwrap();
         due.map(|due| (due.0 - NOW_MS.0) / 1000)
     }
 }
 
 /// A time in seconds after [`NOW`].
-fn at(seconds: i64) -> UnixMillis {
+pub(super) fn at(seconds: i64) -> UnixMillis {
     UnixMillis(NOW_MS.0 + seconds * 1000)
 }
 
-fn id(number: u64) -> [u8; 16] {
+pub(super) fn id(number: u64) -> [u8; 16] {
     let mut bytes = [7; 16];
     bytes[8..].copy_from_slice(&number.to_be_bytes());
     bytes
 }
 
-async fn new_merchant(store: &Store) -> MerchantId {
+pub(super) async fn new_merchant(store: &Store) -> MerchantId {
     store
         .does(|tx| {
             Box::pin(async move {
@@ -139,7 +160,7 @@ async fn new_merchant(store: &Store) -> MerchantId {
 }
 
 /// The plainest invoice there is.
-fn plain(merchant: MerchantId, number: u64) -> NewInvoice {
+pub(super) fn plain(merchant: MerchantId, number: u64) -> NewInvoice {
     let invoice = InvoiceId::from_random(id(number));
     NewInvoice {
         merchant,
@@ -213,13 +234,13 @@ fn unpaid(due: UsdMillis) -> Standing {
     }
 }
 
-async fn insert(store: &Store, new: NewInvoice) -> InvoiceRecord {
+pub(super) async fn insert(store: &Store, new: NewInvoice) -> InvoiceRecord {
     let invoice = expected(&new);
     store.does(move |tx| Box::pin(async move { tx.insert_invoice(&new).await })).await;
     invoice
 }
 
-async fn new_invoice(store: &Store) -> InvoiceRecord {
+pub(super) async fn new_invoice(store: &Store) -> InvoiceRecord {
     let merchant = new_merchant(store).await;
     insert(store, plain(merchant, 1)).await
 }
@@ -262,7 +283,7 @@ fn sweep(invoice: &InvoiceRecord, block: u64) -> SweepRecord {
     }
 }
 
-fn event(invoice: &InvoiceRecord, event_type: &'static str) -> NewEvent {
+pub(super) fn event(invoice: &InvoiceRecord, event_type: &'static str) -> NewEvent {
     NewEvent {
         merchant: invoice.merchant,
         invoice: Some(invoice.id),
@@ -276,20 +297,25 @@ fn event(invoice: &InvoiceRecord, event_type: &'static str) -> NewEvent {
     }
 }
 
-async fn listen(store: &Store, merchant: MerchantId) -> Endpoint {
-    let endpoint = Endpoint {
-        merchant,
-        id: format!("we_{merchant}"),
-        url: "https://shop.example/hook".into(),
-        secret: "whsec_x".into(),
-    };
+pub(super) async fn listen(store: &Store, merchant: MerchantId) -> Endpoint {
+    let id = EndpointId::from_random([u8::try_from(merchant.0).unwrap(); 16]);
+    let endpoint = Endpoint::new(merchant, id, "https://shop.example/hook", "whsec_x", NOW);
     let kept = endpoint.clone();
-    store.does(move |tx| Box::pin(async move { tx.set_endpoint(&kept, NOW).await })).await;
+    store
+        .does(move |tx| {
+            Box::pin(async move {
+                match tx.endpoint(merchant, id).await? {
+                    Some(_) => Ok(()),
+                    None => tx.insert_endpoint(&kept).await,
+                }
+            })
+        })
+        .await;
     endpoint
 }
 
 /// Writes and numbers `count` events of an invoice whose merchant listens.
-async fn owe(store: &Store, invoice: &InvoiceRecord, count: usize) {
+pub(super) async fn owe(store: &Store, invoice: &InvoiceRecord, count: usize) {
     listen(store, invoice.merchant).await;
     for _ in 0..count {
         store.appends(&event(invoice, "invoice.updated")).await;
@@ -297,7 +323,7 @@ async fn owe(store: &Store, invoice: &InvoiceRecord, count: usize) {
     store.numbers().await;
 }
 
-fn sequences(deliveries: &[DueDelivery]) -> Vec<i64> {
+pub(super) fn sequences(deliveries: &[DueDelivery]) -> Vec<i64> {
     deliveries.iter().map(|delivery| delivery.event.id.sequence).collect()
 }
 
@@ -741,7 +767,7 @@ async fn a_merchant_reads_back_as_written(store: Store) {
     let read = async || store.reader().await.unwrap().tx().merchant(id).await.unwrap().unwrap();
     let merchant = read().await;
     assert_eq!((merchant.name.as_str(), merchant.email.as_str()), ("Käse & “Co”", "shop@example.com"));
-    assert_eq!((merchant.evm_wallet, merchant.recovery_code), (Address::repeat_byte(0xab), [9; 32]));
+    assert_eq!((merchant.recovery_code, merchant.return_url), ([9; 32], None));
     assert_eq!(merchant.frame_origins, [""; 0]);
 
     let set = |id, origins: Vec<String>| {
@@ -1169,27 +1195,8 @@ async fn deliveries_are_queued_with_their_event_or_not_at_all(store: Store) {
     let claimed = store.claims(0).await;
     assert_eq!(sequences(&claimed), [2]);
     let due = &claimed[0];
-    assert_eq!(
-        (&due.endpoint.id, &due.endpoint.url, &due.endpoint.secret),
-        (&endpoint.id, &endpoint.url, &endpoint.secret)
-    );
+    assert_eq!(due.endpoint, endpoint);
     assert_eq!((due.attempts, due.event.event_type.as_str()), (0, "invoice.updated"));
-}
-
-async fn a_merchant_has_one_endpoint(store: Store) {
-    let merchant = new_merchant(&store).await;
-    let invoice = insert(&store, plain(merchant, 1)).await;
-    let old = listen(&store, merchant).await;
-    let new = Endpoint { id: "we_new".into(), url: "https://new.example".into(), secret: "whsec_y".into(), ..old };
-    store.does(move |tx| Box::pin(async move { tx.set_endpoint(&new, NOW).await })).await;
-    store.appends(&event(&invoice, "invoice.created")).await;
-    store.numbers().await;
-    let claimed = store.claims(0).await;
-    assert_eq!(claimed.len(), 1);
-    assert_eq!(
-        (claimed[0].endpoint.url.as_str(), claimed[0].endpoint.secret.as_str()),
-        ("https://new.example", "whsec_y")
-    );
 }
 
 async fn a_delivery_is_claimed_once(store: Store) {
@@ -1198,8 +1205,7 @@ async fn a_delivery_is_claimed_once(store: Store) {
         let invoice = insert(&store, plain(merchant, number)).await;
         owe(&store, &invoice, 1).await;
     }
-    let claims =
-        (0..16).map(|_| store.does(|tx| Box::pin(async move { tx.claim_deliveries(at(0), at(30), 7, &[]).await })));
+    let claims = (0..16).map(|_| store.claims_as("n1", 0, 7));
     let mut claimed = sequences(&join_all(claims).await.into_iter().flatten().collect::<Vec<_>>());
     claimed.sort_unstable();
     assert_eq!(claimed, (1..=40).collect::<Vec<_>>());
@@ -1564,7 +1570,6 @@ macro_rules! store_contract {
             lists_of_several_statuses_and_environments_are_one_list,
             numbers_are_given_in_batches,
             deliveries_are_queued_with_their_event_or_not_at_all,
-            a_merchant_has_one_endpoint,
             a_delivery_is_claimed_once,
             a_lapsed_lease_makes_a_delivery_due_again,
             settled_deliveries_are_owed_no_more,

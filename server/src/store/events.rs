@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    id::{EventId, InvoiceId, MerchantId},
+    id::{EndpointId, EventId, InvoiceId, MerchantId},
     time::UnixMillis,
 };
 use sqlx::any::AnyRow;
@@ -118,6 +118,21 @@ impl Tx<'_> {
     ///
     /// If the database refuses.
     pub async fn append_event(&mut self, event: &NewEvent) -> Result<(), StoreError> {
+        let key = self.insert_event(event).await?;
+        self.queue_deliveries(event, key).await
+    }
+
+    /// As [`Tx::append_event`], for one endpoint alone, whatever that asked for.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn append_event_to(&mut self, event: &NewEvent, endpoint: EndpointId) -> Result<(), StoreError> {
+        let key = self.insert_event(event).await?;
+        self.queue_delivery_to(endpoint, event, key).await
+    }
+
+    async fn insert_event(&mut self, event: &NewEvent) -> Result<i64, StoreError> {
         let row = sqlx::query(
             "INSERT INTO events (merchant_id, invoice_id, event_type, environment, object, previous_attributes,
                 request_id, idempotency_key, created_ms)
@@ -136,7 +151,7 @@ impl Tx<'_> {
         .await?;
         let key = Columns::of(&row, "events").integer("event_key")?;
         self.has_new_events = true;
-        self.queue_deliveries(event, key).await
+        Ok(key)
     }
 
     /// Whether any event waits for its number.
@@ -379,7 +394,7 @@ impl Tx<'_> {
             "SELECT COUNT(*) AS pending FROM events e JOIN webhook_endpoints w ON w.merchant_id = e.merchant_id
              JOIN deliveries d ON d.merchant_id = w.merchant_id AND d.endpoint_id = w.endpoint_id
                 AND d.event_key = e.event_key
-             WHERE e.merchant_id = $1 AND e.sequence = $2 AND d.due_ms IS NOT NULL",
+             WHERE e.merchant_id = $1 AND e.sequence = $2 AND w.is_active = 1 AND d.due_ms IS NOT NULL",
         )
         .bind(merchant.0)
         .bind(id.sequence)
@@ -590,6 +605,28 @@ fn window_part_statement(merchant: MerchantId, filter: &EventFilter, after: i64,
     statement
 }
 
+/// Adds a condition: the column's type is one of those meant, if any are named.
+pub(super) fn push_types(statement: &mut Statement, column: &str, types: &[EventTypes]) {
+    for (index, meant) in types.iter().enumerate() {
+        statement.push(if index == 0 { " AND (" } else { " OR " });
+        match meant {
+            EventTypes::All => statement.push("1 = 1"),
+            EventTypes::One(name) => {
+                statement.push(&format!("{column} = "));
+                statement.bind(name.clone());
+            }
+            EventTypes::Below(start) => {
+                // LIKE would take an underscore for any character.
+                statement.push(&format!("SUBSTR({column}, 1, {}) = ", start.len()));
+                statement.bind(start.clone());
+            }
+        }
+    }
+    if !types.is_empty() {
+        statement.push(")");
+    }
+}
+
 fn number_of(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
@@ -610,24 +647,7 @@ impl Statement {
             self.push(" AND environment = ");
             self.bind(environment.as_str().to_owned());
         }
-        for (index, types) in filter.types.iter().enumerate() {
-            self.push(if index == 0 { " AND (" } else { " OR " });
-            match types {
-                EventTypes::All => self.push("1 = 1"),
-                EventTypes::One(name) => {
-                    self.push("event_type = ");
-                    self.bind(name.clone());
-                }
-                EventTypes::Below(start) => {
-                    // LIKE would take an underscore for any character.
-                    self.push(&format!("SUBSTR(event_type, 1, {}) = ", start.len()));
-                    self.bind(start.clone());
-                }
-            }
-        }
-        if !filter.types.is_empty() {
-            self.push(")");
-        }
+        push_types(self, "event_type", &filter.types);
     }
 
     fn restrict_time(&mut self, created: CreatedBetween) {

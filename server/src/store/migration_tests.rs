@@ -8,7 +8,7 @@ use domain::{
 };
 use sqlx::{AnyConnection, Connection, Executor, Row, migrate::Migrator};
 
-use super::{ApiKeyRecord, NewEvent, Store};
+use super::{ApiKeyRecord, Claim, NewEvent, Store};
 use crate::testing::TempDir;
 
 /// What the first version wrote: a merchant with an API key and an endpoint, an event that is owed to it, one that arrived, one
@@ -75,7 +75,9 @@ async fn everything_is_still_there(store: &Store, indexes: &'static str) {
                 tx.number_events(10).await?;
                 let row = tx.connection.fetch_one("SELECT MAX(event_key) FROM events").await?;
                 assert_eq!(row.get::<i64, _>(0), 5);
-                tx.claim_deliveries(UnixMillis(30), UnixMillis(90), 10, &[]).await
+                let claim = Claim { now: UnixMillis(30), leased_until: UnixMillis(90), node: "n1".to_owned() };
+                let owed = tx.owed_endpoints(claim.now, 10).await?;
+                tx.claim_deliveries(owed[0].merchant, owed[0].id, &claim, 10).await
             })
         })
         .await

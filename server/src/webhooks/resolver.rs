@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::BoxFuture;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -32,14 +33,24 @@ pub enum RefusedTarget {
 }
 
 /// The rule of where webhooks may go. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Targets {
     allowed: Arc<[IpNet]>,
+    /// Who says which addresses a name has.
+    lookup: Lookup,
 }
+
+type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
 impl Targets {
     pub fn new(config: &WebhooksConfig) -> Self {
-        Self { allowed: config.allow_private_networks.as_slice().into() }
+        Self::allowing(&config.allow_private_networks)
+    }
+
+    /// The same rule for somebody else who is told where to go: only these private networks are allowed.
+    pub(crate) fn allowing(private_networks: &[IpNet]) -> Self {
+        let lookup: Lookup = Arc::new(|name| Box::pin(ask_the_system(name)));
+        Self { allowed: private_networks.into(), lookup }
     }
 
     /// Checks what can be seen without resolving a name. For an address in place of a name, that is
@@ -76,7 +87,7 @@ impl Targets {
 
     /// A resolver that only gives addresses webhooks may go to; over plain http those are the allowed
     /// private ones.
-    pub(super) fn resolver(&self, is_plain: bool) -> Arc<dyn Resolve> {
+    pub(crate) fn resolver(&self, is_plain: bool) -> Arc<dyn Resolve> {
         Arc::new(FilteringResolver { targets: self.clone(), is_plain })
     }
 
@@ -89,6 +100,10 @@ impl Targets {
     }
 }
 
+async fn ask_the_system(name: String) -> io::Result<Vec<IpAddr>> {
+    Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.map(|address| address.ip()).collect())
+}
+
 struct FilteringResolver {
     targets: Targets,
     is_plain: bool,
@@ -98,9 +113,12 @@ impl Resolve for FilteringResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (targets, is_plain) = (self.targets.clone(), self.is_plain);
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let permitted: Vec<_> =
-                found.into_iter().filter(|address| targets.permits(address.ip(), is_plain)).collect();
+            let found = (targets.lookup)(name.as_str().to_owned()).await?;
+            let permitted: Vec<_> = found
+                .into_iter()
+                .filter(|address| targets.permits(*address, is_plain))
+                .map(|address| SocketAddr::new(address, 0))
+                .collect();
             if permitted.is_empty() {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, RefusedTarget::NoAddress).into());
             }
@@ -154,6 +172,18 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V6(address) => {
             GLOBAL_V6.contains(&address) && !NOT_PUBLIC_V6.iter().any(|network| network.contains(&address))
         }
+    }
+}
+
+#[cfg(test)]
+impl Targets {
+    /// Names have the addresses that `lookup` says.
+    pub(super) fn with_names(self, lookup: impl Fn(&str) -> Vec<IpAddr> + Clone + Send + Sync + 'static) -> Self {
+        let lookup: Lookup = Arc::new(move |name| {
+            let found = lookup(&name);
+            Box::pin(async move { Ok(found) })
+        });
+        Self { lookup, ..self }
     }
 }
 

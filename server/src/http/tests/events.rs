@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Server, add_merchant, new_key, usd};
-use crate::store::Endpoint;
+use crate::webhooks::{self, Sealer};
 
 const PATH: &str = "/api/v1/events";
 
@@ -92,11 +92,9 @@ async fn events_can_be_filtered() {
 async fn an_event_can_be_read_by_its_id() {
     let server = Server::start().await;
     let merchant = server.merchant;
-    let endpoint =
-        Endpoint { merchant, id: new_key(), url: "https://shop.example/hook".to_owned(), secret: "whsec_x".to_owned() };
-    let now = server.app.clock.now();
-    let set = server.app.store.write(move |tx| Box::pin(async move { tx.set_endpoint(&endpoint, now).await }));
-    set.await.unwrap();
+    let (store, now) = (&server.app.store, server.app.clock.now());
+    let sealer = Sealer::new(&server.app.secrets);
+    webhooks::set_main(store, &sealer, now, merchant, "https://shop.example/hook").await.unwrap();
     let invoice = server.invoice(json!({})).await;
     assert_eq!(server.event_list("").await["data"], json!([]), "an event without its number");
     server.number_events().await;

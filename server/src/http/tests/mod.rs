@@ -11,10 +11,16 @@ mod invoices;
 mod keys;
 mod limits;
 mod merchant_streams;
+mod networks;
 mod page;
 mod payments;
+mod rpc_endpoints;
+mod settings;
 mod sockets;
 mod streams;
+mod tokens;
+mod wallets;
+mod webhooks;
 
 use alloy_primitives::Address;
 use axum::{

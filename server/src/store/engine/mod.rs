@@ -5,7 +5,7 @@ mod sqlite;
 
 use std::any::Any;
 
-use domain::id::{InvoiceId, MerchantId};
+use domain::id::{EndpointId, InvoiceId, MerchantId};
 use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::{Notify, mpsc};
@@ -147,6 +147,24 @@ impl Tx<'_> {
                 .bind(merchant.0)
                 .fetch_optional(&mut *self.connection)
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps other writes of this webhook endpoint out until this one ends.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn lock_endpoint(&mut self, merchant: MerchantId, endpoint: EndpointId) -> Result<(), StoreError> {
+        if self.has_rivals() {
+            sqlx::query(
+                "SELECT 1 FROM webhook_endpoints WHERE merchant_id = $1 AND endpoint_id = $2 FOR NO KEY UPDATE",
+            )
+            .bind(merchant.0)
+            .bind(endpoint.to_string())
+            .fetch_optional(&mut *self.connection)
+            .await?;
         }
         Ok(())
     }
