@@ -526,6 +526,45 @@ export interface Wrapped_EventList {
   success: true;
 }
 
+/** The envelope of some answers: `{"success":true,"data":…}`. */
+export interface Wrapped_WsToken {
+  /** A token that opens a merchant's stream from where no header can be sent. */
+  data: {
+    /** Epoch seconds. A stream that was opened before goes on. */
+    expires_at: number;
+    merchant_id: number;
+    network_environment?: Environment | null | undefined;
+    /** Always `merchant`. */
+    scope: string;
+    token: string;
+    /** Where the stream is, without the token. */
+    ws_url: string;
+  };
+  /** Always `true`. */
+  success: true;
+}
+
+/** A token that opens a merchant's stream from where no header can be sent. */
+export interface WsToken {
+  /** Epoch seconds. A stream that was opened before goes on. */
+  expires_at: number;
+  merchant_id: number;
+  network_environment: Environment | null;
+  /** Always `merchant`. */
+  scope: 'merchant';
+  token: string;
+  /** Where the stream is, without the token. */
+  ws_url: string;
+}
+
+/** The body of `POST /api/v1/ws/token`. */
+export interface WsTokenRequest {
+  /** `merchant`; this server has no `commerce` streams. */
+  scope: string;
+  /** For how long the token opens a stream; 60 if absent. */
+  ttl_seconds?: number | null | undefined;
+}
+
 /** What each operation takes and answers. */
 export interface Operations {
   /** `POST /api/v1/payments/payment-addresses` */
@@ -579,6 +618,13 @@ export interface Operations {
     body: undefined;
     answer: StreamConnection;
   };
+  /** `POST /api/v1/ws/token` */
+  create_ws_token: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: WsTokenRequest;
+    answer: Wrapped_WsToken;
+  };
   /** `DELETE /api/v1/api-keys/{key_id}` */
   delete_api_key: {
     path: {
@@ -588,6 +634,27 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: Message;
+  };
+  /** `GET /ws/merchant/events` */
+  follow_merchant_events: {
+    path: Record<never, never>;
+    query: {
+      /** A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`. */
+      types?: string | undefined;
+      /** The id of the last event you have; what came after it is sent first. */
+      since?: string | undefined;
+      /** A list with commas of `standard` and `commerce`; this server has no invoices of the latter. */
+      invoice_type?: string | undefined;
+      /** Only what happened to this invoice. */
+      invoice_id?: string | undefined;
+      /** Only what happened to this customer's invoices. */
+      customer_id?: string | undefined;
+      environment?: Environment | undefined;
+      /** Always `event_v1`. */
+      format?: string | undefined;
+    };
+    body: undefined;
+    answer: undefined;
   };
   /** `GET /ws/payment` */
   follow_payment: {
@@ -653,9 +720,9 @@ export interface Operations {
       invoice_id?: string | undefined;
       environment?: Environment | undefined;
       /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
-      'created[gte]'?: string | undefined;
+      'created[gte]'?: Moment | undefined;
       /** Up to this time and including it. */
-      'created[lte]'?: string | undefined;
+      'created[lte]'?: Moment | undefined;
     };
     body: undefined;
     answer: Wrapped_EventList;
@@ -683,9 +750,9 @@ export interface Operations {
       invoice_type?: string | undefined;
       environment?: Environment | undefined;
       /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
-      created_gte?: string | undefined;
+      created_gte?: Moment | undefined;
       /** Up to this time and including it. */
-      created_lte?: string | undefined;
+      created_lte?: Moment | undefined;
       /** Invoices that this wallet paid first. */
       payer_wallet_address?: string | undefined;
       /** The network of that payment, as in `base`. */
@@ -722,9 +789,9 @@ export interface Operations {
       invoice_type?: string | undefined;
       environment?: Environment | undefined;
       /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
-      created_gte?: string | undefined;
+      created_gte?: Moment | undefined;
       /** Up to this time and including it. */
-      created_lte?: string | undefined;
+      created_lte?: Moment | undefined;
       /** Invoices that this wallet paid first. */
       payer_wallet_address?: string | undefined;
       /** The network of that payment, as in `base`. */
@@ -787,9 +854,9 @@ export interface Operations {
       invoice_type?: string | undefined;
       environment?: Environment | undefined;
       /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
-      created_gte?: string | undefined;
+      created_gte?: Moment | undefined;
       /** Up to this time and including it. */
-      created_lte?: string | undefined;
+      created_lte?: Moment | undefined;
       /** Invoices that this wallet paid first. */
       payer_wallet_address?: string | undefined;
       /** The network of that payment, as in `base`. */
@@ -858,7 +925,9 @@ export const operations = {
   create_api_key__first: { method: 'POST', path: '/api/merchant-api-keys' },
   create_invoice: { method: 'POST', path: '/api/v1/invoices' },
   create_stream_token: { method: 'GET', path: '/api/v1/payments/stream-token' },
+  create_ws_token: { method: 'POST', path: '/api/v1/ws/token' },
   delete_api_key: { method: 'DELETE', path: '/api/v1/api-keys/{key_id}' },
+  follow_merchant_events: { method: 'GET', path: '/ws/merchant/events' },
   follow_payment: { method: 'GET', path: '/ws/payment' },
   list_api_keys: { method: 'GET', path: '/api/v1/api-keys' },
   list_api_keys__first: { method: 'GET', path: '/api/merchant-api-keys' },
