@@ -16,8 +16,7 @@ use wire::{
     api_key::{ApiKey, ApiKeyScope, ApiKeyStatus, CreatedApiKey},
     invoice as wire_invoice,
     money::three_decimals,
-    settings,
-    webhook,
+    settings, webhook,
 };
 
 use crate::{

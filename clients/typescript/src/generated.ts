@@ -1,5 +1,21 @@
 // Made from docs/openapi.json by `npm run generate`. Changes made here are lost.
 
+/** The rule by which a merchant takes tokens. */
+export type AcceptancePolicy = 'accept_all' | 'accept_none' | 'selective';
+
+/** The body of `POST /api/v1/user/mainnet-access/activate`; it may be left out. */
+export interface ActivateMainnetRequest {
+  access_key?: string | null | undefined;
+}
+
+/** The body of `POST /api/v1/merchant/rpc`. */
+export interface AddRpcEndpointRequest {
+  /** As in `base`. */
+  network: string;
+  /** An https URL at a public address. */
+  rpc_url: string;
+}
+
 /** One entry of `GET /api/v1/api-keys`, which answers with a list of them, newest first. Times are epoch seconds. */
 export interface ApiKey {
   created_at: number;
@@ -48,6 +64,30 @@ export interface AvailableToken {
   unavailable_reason: string | null;
 }
 
+/** The body of `POST /api/v1/merchant/tokens/{tokenId}/block`; without a body the token is blocked. */
+export interface BlockTokenRequest {
+  /** False takes the token again. */
+  blocked: boolean;
+}
+
+/** The body of `POST /api/v1/merchant/wallets`. */
+export interface ChangeWalletRequest {
+  /** As in `base`; the wallet is for all networks of its kind. */
+  network: string;
+  /** 0x and 40 hex digits, with a good checksum or in lower case. */
+  wallet_address: string;
+}
+
+/** The body of `PUT /api/v1/user/environment`. */
+export interface ChooseEnvironmentRequest {
+  environment: Environment;
+}
+
+/** The body of `PUT /api/v1/merchant/settlement-token`; null is the server's own choice. */
+export interface ChooseSettlementRequest {
+  settlement_token_id: number | null;
+}
+
 /** The body of `POST /api/v1/api-keys`. */
 export interface CreateApiKeyRequest {
   expires_at?: Moment | null | undefined;
@@ -85,6 +125,22 @@ export interface CreateInvoiceRequest {
   receiver_override_address?: string | null | undefined;
   /** Sends the money to `receiver_override_address` instead of your wallet; needs a right of its own. */
   receiver_override_enable?: boolean | null | undefined;
+}
+
+/** The body of `POST /api/v1/webhooks`. */
+export interface CreateWebhookRequest {
+  api_version?: WebhookVersion | null | undefined;
+  /** For the merchant's own use. */
+  description?: string | null | undefined;
+  /**
+   * Types such as `invoice.updated`, all below one such as `invoice.*`, or `*`. Required, but for the older version,
+   * where it is all four types unless said otherwise.
+   */
+  enabled_events?: Array<string> | null | undefined;
+  environment?: Environment | null | undefined;
+  is_active?: boolean | null | undefined;
+  /** Where events go, by https. */
+  url: string;
 }
 
 /** The answer to `POST /api/v1/api-keys`. */
@@ -125,11 +181,21 @@ export interface CreatedInvoice {
   status: InvoiceStatus;
 }
 
+/** Where a delivery stands. */
+export type DeliveryState = 'pending' | 'delivered' | 'exhausted';
+
 /** Dollars, with at most three decimals. */
 export type Dollars = number;
 
 /** Which networks an invoice can be paid on: test networks or real ones. */
 export type Environment = 'devnet' | 'mainnet';
+
+/** The answer to it. */
+export interface EnvironmentChosen {
+  current_environment: Environment;
+  environment: Environment;
+  success: boolean;
+}
 
 /**
  * `{"success":false,"error":{code,message,field?},"code":…,"message":…}`: the nested form, with the
@@ -334,6 +400,57 @@ export interface InvoiceTotals {
   totals: StatusTotals;
 }
 
+/** The answer to `GET /api/v1/user/mainnet-access/status`. */
+export interface MainnetAccess {
+  current_environment: Environment;
+  has_mainnet_access: boolean;
+}
+
+/** The answer to it. */
+export interface MainnetActivated {
+  message: string;
+  success: boolean;
+}
+
+/** A network of this server, as one merchant has set it. */
+export interface MerchantNetwork {
+  /** Ids of its tokens that are taken. */
+  accepted_token_ids: Array<number>;
+  chain_id: number;
+  /** Whether it is being read. */
+  is_monitored: boolean;
+  /** Whether at least one of its tokens is taken. */
+  is_selected: boolean;
+  network: string;
+  network_environment: Environment;
+  title: string;
+}
+
+/** A token of this server, as one merchant has set it. */
+export interface MerchantToken {
+  id: number;
+  /** Whether the server takes it at all. */
+  is_active: boolean;
+  /** Whether this merchant does not take it. */
+  is_blocked: boolean;
+  /** Whether its network is being read. */
+  is_monitored: boolean;
+  network: string;
+  network_environment: Environment;
+  photo_uri: string | null;
+  price: TokenPrice | null;
+  requires_memo: boolean;
+  /** Whether it is taken at one dollar, so that what arrives is worth what was asked. */
+  supports_stable_settlement: boolean;
+  supports_subscriptions: boolean;
+  /** `None` for a network's own coin. */
+  token_address: string | null;
+  token_decimals: number;
+  token_name: string;
+  token_symbol: string;
+  token_type: TokenType;
+}
+
 /** An answer that says what was done. */
 export interface Message {
   message: string;
@@ -341,6 +458,23 @@ export interface Message {
 
 /** Epoch seconds, or a date-time. */
 export type Moment = number | string;
+
+/** The answer to `GET` and `PUT /api/v1/merchant/networks`. */
+export interface NetworkSelection {
+  acceptance_policy: AcceptancePolicy;
+  /** All of this server. */
+  available_networks: Array<MerchantNetwork>;
+  /** The selected ones. */
+  networks: Array<string>;
+}
+
+/** The wallets of one network. `GET /api/v1/merchant/wallets` answers with a list of these. */
+export interface NetworkWallets {
+  network: string;
+  /** All networks that share these wallets, this one included: one EVM wallet serves all EVM networks. */
+  shared_by_networks: Array<string>;
+  wallets: Array<Wallet>;
+}
 
 /**
  * The answer to `POST /api/v1/payments/payment-addresses`; without a price it says so and has neither
@@ -388,6 +522,9 @@ export interface PaymentStatusReport {
   status: InvoiceStatus;
 }
 
+/** For display. */
+export type PlainNumber = number;
+
 export interface Question {
   /** Used once in an invoice. */
   id: string;
@@ -409,10 +546,99 @@ export interface Questions {
 
 export type QuoteStatus = 'available' | 'unavailable' | 'expired';
 
+/**
+ * The body of `POST /api/v1/webhooks/{id}/deliveries/redeliver`: either what was given up since a time, or every event
+ * of a range of time, whether it was sent or not.
+ */
+export interface RedeliverRequest {
+  /** Epoch seconds. */
+  failed_since?: number | null | undefined;
+  /** Epoch seconds. */
+  from?: number | null | undefined;
+  /** `next` of the answer before. */
+  starting_after?: string | null | undefined;
+  /** Epoch seconds; now, unless it is set. */
+  to?: number | null | undefined;
+}
+
+/** What was queued again. */
+export interface Redelivery {
+  /** What was still on its way, and was left alone. */
+  already_pending: number;
+  /** Whether there is more; ask again, with `next` as `starting_after` if there is one. */
+  has_more: boolean;
+  next: string | null;
+  /** Always `webhook_redelivery`. */
+  object: 'webhook_redelivery';
+  queued: number;
+}
+
+/** The answer to a removal. */
+export interface Removed {
+  success: boolean;
+}
+
+/** The answer to `GET` and `PUT /api/v1/merchant/payment-return-url`. */
+export interface ReturnUrl {
+  payment_return_url: string | null;
+  payment_return_url_enabled: boolean;
+}
+
+/** The body of `PUT /api/v1/merchant/payment-return-url`; null clears it. */
+export interface ReturnUrlRequest {
+  payment_return_url: string | null;
+}
+
 /** The body of `POST /api/v1/api-keys/{keyId}/revoke`, which may be left out. */
 export interface RevokeApiKeyRequest {
   /** Why, in at most 255 characters, for whoever reads the list later. */
   reason?: string | null | undefined;
+}
+
+/** The body of `POST /api/v1/webhooks/{id}/rotate-secret`. */
+export interface RotateSecretRequest {
+  /** How long the secret before the new one signs as well. */
+  previous_valid_seconds?: number | null | undefined;
+}
+
+/** A node that was added beside the operator's own. */
+export interface RpcEndpoint {
+  chain_id: number | null;
+  /** Epoch seconds. */
+  created_at: number;
+  id: string;
+  network: string;
+  /** Always `rpc_endpoint`. */
+  object: 'rpc_endpoint';
+  /** Scheme and host; the rest may hold credentials and is shown as `…`. */
+  rpc_url: string;
+}
+
+/** The answer to `GET /api/v1/merchant/rpc`, oldest first. */
+export interface RpcEndpointList {
+  data: Array<RpcEndpoint>;
+  has_more: boolean;
+  /** Always `list`. */
+  object: 'list';
+}
+
+/** The body of `PUT /api/v1/merchant/networks`. */
+export interface SelectNetworksRequest {
+  /** Names of networks of this server. */
+  networks: Array<string>;
+}
+
+/** The settlement token in force. */
+export interface SelectedSettlementToken {
+  id: number;
+  /** Whether it is the server's own choice. */
+  is_default: boolean;
+  network: string;
+  photo_uri: string | null;
+  token_address: string | null;
+  token_decimals: number;
+  token_name: string;
+  token_symbol: string;
 }
 
 /** The answer to `GET /api/v1/payments/session-details`. */
@@ -447,6 +673,11 @@ export interface SessionHeaders {
   'x-signature': string;
 }
 
+/** The body of `POST /api/v1/merchant/webhook`. */
+export interface SetWebhookRequest {
+  webhook_url: string;
+}
+
 /** How far a payment is on its way to the merchant's wallet. */
 export interface Settlement {
   network: string;
@@ -456,7 +687,50 @@ export interface Settlement {
   summary_status: SettlementStatus;
 }
 
+/** The answer to `PUT /api/v1/merchant/settlement-token`. */
+export interface SettlementChosen {
+  message: string;
+  settlement_token: SettlementToken | null;
+  success: boolean;
+  /** Epoch seconds. */
+  updated_at: number;
+}
+
+/** How a merchant would like to be paid out; this server always pays out in the token that was paid. */
+export type SettlementPreference = 'stables_only' | 'stables_preferred' | 'tokens';
+
+/** The answer to `GET /api/v1/merchant/settlement-preference`. */
+export interface SettlementSettings {
+  available_stable_tokens: Array<StableToken>;
+  description: string;
+  selected_settlement_token: SelectedSettlementToken | null;
+  settlement_preference: SettlementPreference;
+  /** Epoch seconds. */
+  updated_at: number;
+}
+
 export type SettlementStatus = 'pending' | 'processing' | 'manual' | 'failed' | 'settled';
+
+/** A settlement token by name. */
+export interface SettlementToken {
+  id: number;
+  network: string;
+  token_name: string;
+  token_symbol: string;
+}
+
+/** A settlement token that can be chosen. */
+export interface StableToken {
+  id: number;
+  /** Whether it is what null stands for. */
+  is_default_settlement: boolean;
+  network: string;
+  photo_uri: string | null;
+  token_address: string | null;
+  token_decimals: number;
+  token_name: string;
+  token_symbol: string;
+}
 
 export interface StatusTotals {
   all: Total;
@@ -478,6 +752,40 @@ export interface StreamConnection {
   ws_url: string;
 }
 
+/** The answer to it. */
+export interface TokenBlocked {
+  blocked: boolean;
+  success: boolean;
+}
+
+/** The answer to `GET /api/v1/merchant/tokens`. */
+export interface TokenList {
+  acceptance_policy: AcceptancePolicy;
+  environment: Environment;
+  tokens: Array<MerchantToken>;
+}
+
+/** The answer to `GET /api/v1/merchant/tokens/search`. */
+export interface TokenPage {
+  acceptance_policy: AcceptancePolicy;
+  environment: Environment;
+  limit: number;
+  offset: number;
+  tokens: Array<MerchantToken>;
+  /** How many there are on all pages. */
+  total: number;
+}
+
+/** What a token costs, for display. */
+export interface TokenPrice {
+  /** Epoch seconds. */
+  last_updated_at: number;
+  /** `par` for a token taken at one dollar, `chainlink` for one with a price feed. */
+  provider_type: string;
+  /** Dollars for one whole token. */
+  usd: PlainNumber;
+}
+
 export type TokenType = 'native' | 'erc20';
 
 /** How many invoices there are, and what they ask for together, in thousandths of a dollar. */
@@ -486,6 +794,145 @@ export interface Total {
   amount_decimal: string;
   count: number;
 }
+
+/** The body of `PATCH /api/v1/webhooks/{id}`; what is left out stays as it is. */
+export interface UpdateWebhookRequest {
+  api_version?: WebhookVersion | null | undefined;
+  description?: string | null | undefined;
+  enabled_events?: Array<string> | null | undefined;
+  environment?: Environment | null | undefined;
+  is_active?: boolean | null | undefined;
+  url?: string | null | undefined;
+}
+
+/** A merchant's wallet on one network. */
+export interface Wallet {
+  address: string;
+  /** Epoch seconds. */
+  created_at: number;
+  /** Invoices from then on are paid to it, in epoch seconds; those from before are not. */
+  effective_at: number;
+  id: string;
+  is_active: boolean;
+  status: WalletStatus;
+  /** Always `non_custodial`: this server holds no key to it. */
+  type: 'non_custodial';
+}
+
+/** A change of wallets: the answer to scheduling or canceling one, and what its events tell. */
+export interface WalletChange {
+  canceled_at: number | null;
+  /** Epoch seconds, as are the others. */
+  created_at: number;
+  effective_at: number;
+  /** The id of the new wallet. */
+  id: string;
+  merchant_id: number;
+  /** The networks it is for. */
+  networks: Array<string>;
+  /** Always `wallet_change`. */
+  object: 'wallet_change';
+  /** The wallet that is in force without this change. */
+  previous_wallet_address: string;
+  status: WalletChangeStatus;
+  wallet_address: string;
+}
+
+/** What became of a change of wallets. */
+export type WalletChangeStatus = 'scheduled' | 'applied' | 'canceled';
+
+/** Whether money goes to a wallet. */
+export type WalletStatus = 'active' | 'scheduled' | 'canceled';
+
+/** One try. */
+export interface WebhookAttempt {
+  /** Counted from 1. */
+  attempt: number;
+  /** Epoch seconds. */
+  attempted_at: number;
+  duration_ms: number;
+  /** What went wrong; nothing of what the receiver said. */
+  error: string | null;
+  /** What the receiver answered, if it did. */
+  status: number | null;
+}
+
+/** The answer to `DELETE /api/v1/webhooks/{id}`. */
+export interface WebhookDeleted {
+  /** Always `true`. */
+  success: true;
+}
+
+/** An event on its way to one endpoint. */
+export interface WebhookDelivery {
+  /** The newest first. */
+  attempts: Array<WebhookAttempt>;
+  created_at: number;
+  endpoint_id: string;
+  event_id: string;
+  /** The type it is sent as. */
+  event_type: string;
+  /** What `X-Pepay-Event-ID` says; the same on every try. */
+  id: string;
+  invoice_id: string | null;
+  /** Epoch seconds; `null` if no further try is made. */
+  next_attempt_at: number | null;
+  /** Always `webhook_delivery`. */
+  object: 'webhook_delivery';
+  state: DeliveryState;
+}
+
+/** The answer to `GET /api/v1/webhooks/{id}/deliveries`, newest first. */
+export interface WebhookDeliveryList {
+  data: Array<WebhookDelivery>;
+  has_more: boolean;
+  /** Always `list`. */
+  object: 'list';
+}
+
+/** Where a merchant hears of events. */
+export interface WebhookEndpoint {
+  api_version: WebhookVersion;
+  created_at: number;
+  description: string | null;
+  disabled_at: number | null;
+  /** Why the server gave it up: `gone` (it answered 410) or `failing` (nothing but failures for days). */
+  disabled_reason: string | null;
+  enabled_events: Array<string>;
+  environment: Environment | null;
+  /** Since when every try has failed; `null` after one that did not. */
+  failing_since: number | null;
+  id: string;
+  is_active: boolean;
+  /** Always `webhook_endpoint`. */
+  object: 'webhook_endpoint';
+  /** Until then, what is sent is signed with the secret before this one as well. */
+  previous_secret_expires_at: number | null;
+  /** Only in the answer that made it. */
+  secret?: string | undefined;
+  updated_at: number;
+  url: string;
+}
+
+/** The answer to `GET /api/v1/webhooks`, newest first. */
+export interface WebhookEndpointList {
+  data: Array<WebhookEndpoint>;
+  /** Always `false`: there are few. */
+  has_more: false;
+  /** Always `list`. */
+  object: 'list';
+}
+
+/** The answer to `POST /api/v1/webhooks/{id}/test`. */
+export interface WebhookTest {
+  /** Always `test.ping`. */
+  event_type: 'test.ping';
+  /** Always `true`. */
+  success: true;
+}
+
+/** The form of what an endpoint is sent. */
+export type WebhookVersion = '2025-12-16' | 'legacy';
 
 /** The envelope of some answers: `{"success":true,"data":…}`. */
 export interface Wrapped_Event {
@@ -567,6 +1014,20 @@ export interface WsTokenRequest {
 
 /** What each operation takes and answers. */
 export interface Operations {
+  /** `POST /api/v1/user/mainnet-access/activate` */
+  activate_mainnet_access: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ActivateMainnetRequest | null;
+    answer: MainnetActivated;
+  };
+  /** `POST /api/v1/merchant/rpc` */
+  add_rpc_endpoint: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: AddRpcEndpointRequest;
+    answer: RpcEndpoint;
+  };
   /** `POST /api/v1/payments/payment-addresses` */
   allocate_payment_address: {
     path: Record<never, never>;
@@ -577,6 +1038,16 @@ export interface Operations {
     body: PaymentAddressRequest;
     answer: PaymentAddress;
   };
+  /** `POST /api/v1/merchant/tokens/{token_id}/block` */
+  block_token: {
+    path: {
+      /** The `id` of a token in the list. */
+      token_id: number;
+    };
+    query: Record<never, never>;
+    body: BlockTokenRequest | null;
+    answer: TokenBlocked;
+  };
   /** `POST /api/v1/invoices/{invoice_id}/cancel` */
   cancel_invoice: {
     path: {
@@ -586,6 +1057,37 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: Invoice;
+  };
+  /** `DELETE /api/v1/merchant/wallets/{wallet_id}` */
+  cancel_wallet_change: {
+    path: {
+      /** The `id` of the change. */
+      wallet_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WalletChange;
+  };
+  /** `POST /api/v1/merchant/wallets` */
+  change_wallet: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ChangeWalletRequest;
+    answer: WalletChange;
+  };
+  /** `PUT /api/v1/user/environment` */
+  choose_environment: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ChooseEnvironmentRequest;
+    answer: EnvironmentChosen;
+  };
+  /** `PUT /api/v1/merchant/settlement-token` */
+  choose_settlement_token: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ChooseSettlementRequest;
+    answer: SettlementChosen;
   };
   /** `POST /api/v1/api-keys` */
   create_api_key: {
@@ -618,6 +1120,13 @@ export interface Operations {
     body: undefined;
     answer: StreamConnection;
   };
+  /** `POST /api/v1/webhooks` */
+  create_webhook: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CreateWebhookRequest;
+    answer: WebhookEndpoint;
+  };
   /** `POST /api/v1/ws/token` */
   create_ws_token: {
     path: Record<never, never>;
@@ -634,6 +1143,16 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: Message;
+  };
+  /** `DELETE /api/v1/webhooks/{webhook_id}` */
+  delete_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookDeleted;
   };
   /** `GET /ws/merchant/events` */
   follow_merchant_events: {
@@ -804,6 +1323,107 @@ export interface Operations {
     body: undefined;
     answer: InvoiceList;
   };
+  /** `GET /api/v1/merchant/rpc` */
+  list_rpc_endpoints: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: RpcEndpointList;
+  };
+  /** `GET /api/v1/merchant/tokens` */
+  list_tokens: {
+    path: Record<never, never>;
+    query: {
+      /** Tokens of this environment; without it, of the server's own. A server has those of its own only. */
+      environment?: Environment | undefined;
+    };
+    body: undefined;
+    answer: TokenList;
+  };
+  /** `GET /api/v1/merchant/wallets` */
+  list_wallets: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Array<NetworkWallets>;
+  };
+  /** `GET /api/accounts/wallets` */
+  list_wallets__first: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Array<NetworkWallets>;
+  };
+  /** `GET /api/v1/webhooks/{webhook_id}/deliveries` */
+  list_webhook_deliveries: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: {
+      /** How many items at most. */
+      limit?: number | undefined;
+      /** The id of an item; the page begins with the next older one. */
+      starting_after?: string | undefined;
+      /** The id of an item; the page ends with the next newer one. Not together with `starting_after`. */
+      ending_before?: string | undefined;
+      /** A list with commas of `pending`, `delivered` and `exhausted`. */
+      state?: string | undefined;
+      /** A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`. */
+      type?: string | undefined;
+    };
+    body: undefined;
+    answer: WebhookDeliveryList;
+  };
+  /** `GET /api/v1/webhooks` */
+  list_webhooks: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookEndpointList;
+  };
+  /** `POST /api/v1/webhooks/{webhook_id}/deliveries/{event_id}/redeliver` */
+  redeliver_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+      /** The id an event was sent with. */
+      event_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Redelivery;
+  };
+  /** `POST /api/v1/webhooks/{webhook_id}/deliveries/redeliver` */
+  redeliver_webhooks: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: RedeliverRequest;
+    answer: Redelivery;
+  };
+  /** `DELETE /api/v1/merchant/rpc/{endpoint_id}` */
+  remove_rpc_endpoint: {
+    path: {
+      /** The `id` of the node. */
+      endpoint_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Removed;
+  };
+  /** `PUT /api/v1/webhooks/{webhook_id}` */
+  replace_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: UpdateWebhookRequest;
+    answer: WebhookEndpoint;
+  };
   /** `GET /api/v1/events/{event_id}` */
   retrieve_event: {
     path: {
@@ -865,6 +1485,20 @@ export interface Operations {
     body: undefined;
     answer: InvoiceTotals;
   };
+  /** `GET /api/v1/user/mainnet-access/status` */
+  retrieve_mainnet_access: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: MainnetAccess;
+  };
+  /** `GET /api/v1/merchant/networks` */
+  retrieve_networks: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: NetworkSelection;
+  };
   /** `GET /api/v1/payments/payment-status` */
   retrieve_payment_status: {
     path: Record<never, never>;
@@ -875,6 +1509,13 @@ export interface Operations {
     body: undefined;
     answer: PaymentStatusReport;
   };
+  /** `GET /api/v1/merchant/payment-return-url` */
+  retrieve_return_url: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: ReturnUrl;
+  };
   /** `GET /api/v1/payments/session-details` */
   retrieve_session_details: {
     path: Record<never, never>;
@@ -884,6 +1525,23 @@ export interface Operations {
     };
     body: undefined;
     answer: SessionDetails;
+  };
+  /** `GET /api/v1/merchant/settlement-preference` */
+  retrieve_settlement_preference: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: SettlementSettings;
+  };
+  /** `GET /api/v1/webhooks/{webhook_id}` */
+  retrieve_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookEndpoint;
   };
   /** `POST /api/v1/api-keys/{key_id}/revoke` */
   revoke_api_key: {
@@ -915,18 +1573,104 @@ export interface Operations {
     body: RevokeApiKeyRequest | null;
     answer: Message;
   };
+  /** `POST /api/v1/webhooks/{webhook_id}/rotate-secret` */
+  rotate_webhook_secret: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: RotateSecretRequest | null;
+    answer: WebhookEndpoint;
+  };
+  /** `GET /api/v1/merchant/tokens/search` */
+  search_tokens: {
+    path: Record<never, never>;
+    query: {
+      /** Tokens of this environment; without it, of the server's own. A server has those of its own only. */
+      environment?: Environment | undefined;
+      /** How many tokens at most. */
+      limit?: number | undefined;
+      /** How many tokens to leave out at the beginning. */
+      offset?: number | undefined;
+      /** Part of the symbol, name or address, in either case. */
+      search?: string | undefined;
+      /** Tokens of this network, as in `base`. */
+      network?: string | undefined;
+      /** `native`, `erc20`, `spl`, `ton` or `sui`. */
+      token_type?: string | undefined;
+      /** Tokens that the server takes, or those that it does not. */
+      is_active?: boolean | undefined;
+      /** Tokens taken at one dollar, or the others. */
+      supports_stable_settlement?: boolean | undefined;
+      /** Tokens that you block, or those that you take. */
+      blocked?: boolean | undefined;
+    };
+    body: undefined;
+    answer: TokenPage;
+  };
+  /** `PUT /api/v1/merchant/networks` */
+  select_networks: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: SelectNetworksRequest;
+    answer: NetworkSelection;
+  };
+  /** `PUT /api/v1/merchant/payment-return-url` */
+  set_return_url: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ReturnUrlRequest;
+    answer: ReturnUrl;
+  };
+  /** `POST /api/v1/merchant/webhook` */
+  set_webhook: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: SetWebhookRequest;
+    answer: WebhookEndpoint;
+  };
+  /** `POST /api/v1/webhooks/{webhook_id}/test` */
+  test_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookTest;
+  };
+  /** `PATCH /api/v1/webhooks/{webhook_id}` */
+  update_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: UpdateWebhookRequest;
+    answer: WebhookEndpoint;
+  };
 }
 
 /** Where each operation is. */
 export const operations = {
+  activate_mainnet_access: { method: 'POST', path: '/api/v1/user/mainnet-access/activate' },
+  add_rpc_endpoint: { method: 'POST', path: '/api/v1/merchant/rpc' },
   allocate_payment_address: { method: 'POST', path: '/api/v1/payments/payment-addresses' },
+  block_token: { method: 'POST', path: '/api/v1/merchant/tokens/{token_id}/block' },
   cancel_invoice: { method: 'POST', path: '/api/v1/invoices/{invoice_id}/cancel' },
+  cancel_wallet_change: { method: 'DELETE', path: '/api/v1/merchant/wallets/{wallet_id}' },
+  change_wallet: { method: 'POST', path: '/api/v1/merchant/wallets' },
+  choose_environment: { method: 'PUT', path: '/api/v1/user/environment' },
+  choose_settlement_token: { method: 'PUT', path: '/api/v1/merchant/settlement-token' },
   create_api_key: { method: 'POST', path: '/api/v1/api-keys' },
   create_api_key__first: { method: 'POST', path: '/api/merchant-api-keys' },
   create_invoice: { method: 'POST', path: '/api/v1/invoices' },
   create_stream_token: { method: 'GET', path: '/api/v1/payments/stream-token' },
+  create_webhook: { method: 'POST', path: '/api/v1/webhooks' },
   create_ws_token: { method: 'POST', path: '/api/v1/ws/token' },
   delete_api_key: { method: 'DELETE', path: '/api/v1/api-keys/{key_id}' },
+  delete_webhook: { method: 'DELETE', path: '/api/v1/webhooks/{webhook_id}' },
   follow_merchant_events: { method: 'GET', path: '/ws/merchant/events' },
   follow_payment: { method: 'GET', path: '/ws/payment' },
   list_api_keys: { method: 'GET', path: '/api/v1/api-keys' },
@@ -935,13 +1679,35 @@ export const operations = {
   list_events: { method: 'GET', path: '/api/v1/events' },
   list_invoices: { method: 'GET', path: '/api/v1/invoices' },
   list_invoices_of_customer: { method: 'GET', path: '/api/v1/invoices/customer/{customer_id}' },
+  list_rpc_endpoints: { method: 'GET', path: '/api/v1/merchant/rpc' },
+  list_tokens: { method: 'GET', path: '/api/v1/merchant/tokens' },
+  list_wallets: { method: 'GET', path: '/api/v1/merchant/wallets' },
+  list_wallets__first: { method: 'GET', path: '/api/accounts/wallets' },
+  list_webhook_deliveries: { method: 'GET', path: '/api/v1/webhooks/{webhook_id}/deliveries' },
+  list_webhooks: { method: 'GET', path: '/api/v1/webhooks' },
+  redeliver_webhook: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/deliveries/{event_id}/redeliver' },
+  redeliver_webhooks: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/deliveries/redeliver' },
+  remove_rpc_endpoint: { method: 'DELETE', path: '/api/v1/merchant/rpc/{endpoint_id}' },
+  replace_webhook: { method: 'PUT', path: '/api/v1/webhooks/{webhook_id}' },
   retrieve_event: { method: 'GET', path: '/api/v1/events/{event_id}' },
   retrieve_invoice: { method: 'GET', path: '/api/v1/invoices/{invoice_id}' },
   retrieve_invoice_status: { method: 'GET', path: '/api/v1/invoices/{invoice_id}/status' },
   retrieve_invoice_totals: { method: 'GET', path: '/api/v1/invoices/totals' },
+  retrieve_mainnet_access: { method: 'GET', path: '/api/v1/user/mainnet-access/status' },
+  retrieve_networks: { method: 'GET', path: '/api/v1/merchant/networks' },
   retrieve_payment_status: { method: 'GET', path: '/api/v1/payments/payment-status' },
+  retrieve_return_url: { method: 'GET', path: '/api/v1/merchant/payment-return-url' },
   retrieve_session_details: { method: 'GET', path: '/api/v1/payments/session-details' },
+  retrieve_settlement_preference: { method: 'GET', path: '/api/v1/merchant/settlement-preference' },
+  retrieve_webhook: { method: 'GET', path: '/api/v1/webhooks/{webhook_id}' },
   revoke_api_key: { method: 'POST', path: '/api/v1/api-keys/{key_id}/revoke' },
   revoke_api_key__before: { method: 'POST', path: '/api/v1/merchant-api-keys/{key_id}/revoke' },
   revoke_api_key__first: { method: 'POST', path: '/api/merchant-api-keys/{key_id}/revoke' },
+  rotate_webhook_secret: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/rotate-secret' },
+  search_tokens: { method: 'GET', path: '/api/v1/merchant/tokens/search' },
+  select_networks: { method: 'PUT', path: '/api/v1/merchant/networks' },
+  set_return_url: { method: 'PUT', path: '/api/v1/merchant/payment-return-url' },
+  set_webhook: { method: 'POST', path: '/api/v1/merchant/webhook' },
+  test_webhook: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/test' },
+  update_webhook: { method: 'PATCH', path: '/api/v1/webhooks/{webhook_id}' },
 } as const satisfies Record<keyof Operations, { method: string; path: string }>;

@@ -321,6 +321,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // Serde would read a list as the fields of an object, in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(invalid("body", "the body must be an object, not a list"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let field = field_of(error.path());
@@ -407,7 +411,7 @@ mod tests {
 
     #[test]
     fn json_of_another_shape_is_a_fault_of_the_body() {
-        for text in ["7", "\"x\"", "null"] {
+        for text in ["7", "\"x\"", "null", "[]", " [20]"] {
             let parsed = parse_json::<CreateInvoiceRequest>(text.as_bytes());
             assert!(matches!(&parsed, Err(ApiError::Invalid { field, .. }) if field == "body"), "{text}: {parsed:?}");
         }

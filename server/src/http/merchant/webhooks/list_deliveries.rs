@@ -11,9 +11,7 @@ use crate::{
     http::{
         error::{ApiError, invalid},
         extract::{Merchant, Parameters, rights::ReadInvoices},
-        merchant::{
-            filters::{self, AFTER, BEFORE, PageParameters, PageStart},
-        },
+        merchant::filters::{self, AFTER, BEFORE, PageParameters, PageStart},
     },
     store::{DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryState, Tx},
     view,
