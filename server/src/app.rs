@@ -9,7 +9,7 @@ use crate::{
     chains::Outages,
     clock::Clock,
     config::Config,
-    events::Hub,
+    events::{Hub, OpenAccess},
     limits::RateLimits,
     nodes::Living,
     rates::Prices,
@@ -36,8 +36,10 @@ pub struct App {
     pub outages: Arc<Outages>,
     /// What tokens cost.
     pub prices: Prices,
-    /// Who follows which invoice on this node.
+    /// Who follows which invoice or merchant on this node.
     pub hub: Arc<Hub>,
+    /// Which keys and tokens hold streams of this node open.
+    pub access: Arc<OpenAccess>,
     /// How many requests callers may make, and have made.
     pub limits: Arc<RateLimits>,
     /// What payment URLs start with, without a slash at the end.
@@ -65,19 +67,21 @@ impl App {
         let (store, writer) = Store::open(&config.storage.database_url).await?;
         let config = Arc::new(config);
         let log_began_at = store.reader().await?.tx().last_event_sequence().await?;
+        let living = Living::default();
         let app = Self {
             started_at: clock.now(),
             node: NodeId::random(),
-            living: Living::default(),
             log_began_at,
             outages: Arc::default(),
             prices: Prices::new(&config, clock.clone()),
-            limits: Arc::new(RateLimits::new(&config.limits)),
+            limits: Arc::new(RateLimits::new(&config.limits, living.clone())),
+            living,
             config,
             clock,
             store,
             secrets: secrets.into(),
             hub: Arc::default(),
+            access: Arc::default(),
             public_url: public_url.trim_end_matches('/').into(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),

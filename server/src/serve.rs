@@ -88,6 +88,8 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     duties.start("word between nodes", carry_hints(app.clone()));
     duties.start("event follower", events::run_follower(app.clone()));
     duties.start("event sequencer", events::run_sequencer(app.clone()));
+    duties.start("open streams", events::run_access_checks(app.clone()));
+    duties.start("retention", events::run_retention(app.clone()));
     duties.start("expiry", invoicing::run_expiry(app.clone()));
     duties.start("prices", rates::run(app.clone()));
     duties.start("webhooks", webhooks::run(app.clone()));

@@ -11,6 +11,7 @@ use wire::invoice::SessionHeaders;
 
 use crate::{
     app::App,
+    events::{Lookup, Polled},
     store::{InvoiceRecord, StoreError},
 };
 
@@ -73,15 +74,57 @@ pub fn readable_until(invoice: &InvoiceRecord) -> UnixSeconds {
 ///
 /// If we did not sign them, or the invoice ended too long ago.
 pub async fn open(app: &App, session_token: &str, signature: &str) -> Result<Session, SessionError> {
-    let token = SessionToken::from_client(session_token);
-    if !is_session_signed(&app.secrets, &token, signature) {
-        return Err(SessionError::Invalid);
-    }
+    let token = signed_token(app, session_token, signature)?;
     let invoice = app.store.reader().await?.tx().invoice_of_session(token.hash()).await?;
     let invoice = invoice.ok_or(SessionError::Invalid)?;
-    if readable_until(&invoice) < app.clock.now() {
-        return Err(SessionError::Expired);
-    }
+    check_time(app, readable_until(&invoice))?;
     let credentials = SessionHeaders { session_token: session_token.to_owned(), signature: signature.to_owned() };
     Ok(Session { credentials, invoice })
+}
+
+/// How the invoice stands that a payer's credentials are for, from memory where that is as good.
+///
+/// # Errors
+///
+/// As [`open`].
+pub async fn poll(app: &App, session_token: &str, signature: &str) -> Result<Polled, SessionError> {
+    let session = signed_token(app, session_token, signature)?.hash();
+    let standings = &app.hub.standings;
+    let polled = match standings.of_session(session) {
+        Lookup::Known(polled) => polled,
+        lookup => {
+            let mut reader = app.store.reader().await?;
+            let mut tx = reader.tx();
+            let (merchant, invoice) = if let Lookup::Unread(merchant, invoice) = lookup {
+                (merchant, invoice)
+            } else {
+                let invoice = tx.invoice_of_session(session).await?.ok_or(SessionError::Invalid)?;
+                (invoice.merchant, invoice.id)
+            };
+            // From here on a change is heard of, so that what is read now can be kept until then.
+            let reading = standings.begin(invoice);
+            let invoice = tx.invoice(merchant, invoice).await?.ok_or(SessionError::Invalid)?;
+            let polled = Polled {
+                merchant,
+                invoice: invoice.id,
+                status: invoice.standing.status,
+                paid_at: invoice.standing.paid_at,
+                readable_until: readable_until(&invoice),
+            };
+            standings.keep(reading, session, polled);
+            polled
+        }
+    };
+    check_time(app, polled.readable_until)?;
+    Ok(polled)
+}
+
+/// The token, if we signed it.
+fn signed_token(app: &App, session_token: &str, signature: &str) -> Result<SessionToken, SessionError> {
+    let token = SessionToken::from_client(session_token);
+    if is_session_signed(&app.secrets, &token, signature) { Ok(token) } else { Err(SessionError::Invalid) }
+}
+
+fn check_time(app: &App, readable_until: UnixSeconds) -> Result<(), SessionError> {
+    if readable_until < app.clock.now() { Err(SessionError::Expired) } else { Ok(()) }
 }

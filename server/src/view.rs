@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     invoicing::Payment,
     keys::Issued,
-    store::{ApiKeyRecord, DeliveryRecord, DeliveryState, Endpoint, InvoiceRecord, NewEvent},
+    store::{ApiKeyRecord, DeliveryRecord, DeliveryState, Endpoint, FirstPayer, InvoiceRecord, NewEvent},
 };
 
 pub fn invoice_status(status: InvoiceStatus) -> wire_invoice::InvoiceStatus {
@@ -104,9 +104,18 @@ pub fn created_api_key(issued: &Issued) -> CreatedApiKey {
 /// The canonical invoice. Of its payments it only says who made the one that decided where the rest is
 /// asked.
 pub fn invoice(invoice: &InvoiceRecord, payments: &[Payment]) -> wire_invoice::Invoice {
+    let locked_by = invoice.standing.locked_by;
+    let first = locked_by.and_then(|id| payments.iter().find(|payment| payment.record.payment == id));
+    let payer = first.and_then(|payment| {
+        Some(FirstPayer { address: payment.record.payer.clone()?, network: payment.record.network.clone() })
+    });
+    invoice_paid_by(invoice, payer)
+}
+
+/// As [`invoice`], for whoever knows only who made that payment.
+pub fn invoice_paid_by(invoice: &InvoiceRecord, payer: Option<FirstPayer>) -> wire_invoice::Invoice {
     let standing = &invoice.standing;
-    let payer = standing.locked_by.and_then(|id| payments.iter().find(|payment| payment.record.payment == id));
-    let payer = payer.and_then(|payment| Some((payment.record.payer.as_ref()?, &payment.record.network)));
+    let (payer_address, payer_network) = payer.map(|payer| (payer.address, payer.network)).unzip();
     let [due, credit, remaining] =
         [invoice.terms.due, standing.credit, standing.remaining].map(domain::money::UsdMillis::as_millis);
     wire_invoice::Invoice {
@@ -130,8 +139,8 @@ pub fn invoice(invoice: &InvoiceRecord, payments: &[Payment]) -> wire_invoice::I
         invoice_title: Some(invoice.title.clone()),
         invoice_footer: Some(invoice.footer.clone()),
         customer_id: invoice.customer_id.clone(),
-        payer_wallet_address: payer.map(|(address, _)| address.clone()),
-        payer_wallet_network: payer.map(|(_, network)| network.clone()),
+        payer_wallet_address: payer_address,
+        payer_wallet_network: payer_network,
         commerce_order_id: None,
         environment: invoice.environment,
         created_at: invoice.created.as_seconds().0,

@@ -28,6 +28,13 @@ environment = "devnet"
 allow_private_networks = ["127.0.0.0/8"]
 retry_seconds = [1, 1, 1, 1, 1, 1]
 
+# Requests that are one too many are not looked at any further.
+[limits]
+requests_per_minute_per_key = 0
+requests_per_minute_per_session = 0
+requests_per_minute_per_address = 0
+failed_credentials_per_minute = 0
+
 [[networks]]
 name = "ethereum"
 title = "Ethereum"
@@ -357,7 +364,7 @@ impl Shop {
                         let call = self.request(method, &path, sale).header(*caller, credential).body(body);
                         let answer = call.send().await.unwrap();
                         let status = answer.status();
-                        assert_ne!(status, 500, "{method} {path}");
+                        assert!(status != 500 && status != 429, "{method} {path}: {status}");
                         asked += 1;
                         if status.is_client_error() || status.is_server_error() {
                             errors.push_str(&answer.text().await.unwrap());

@@ -8,7 +8,10 @@ use std::{
 
 use alloy_primitives::U256;
 use domain::id::MerchantId;
-use e2e::{ApiClient, Database, Reply, SentPayment, ServerProcess, TestChain, USDC, WALLET, WebhookSink, eventually};
+use e2e::{
+    ApiClient, CLAIM_PATIENCE, Database, Reply, SentPayment, ServerProcess, TestChain, USDC, WALLET, WebhookSink,
+    eventually, eventually_within,
+};
 use pepay::store::Store;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -242,7 +245,7 @@ impl World {
             .await;
         }
         let (store, _writer) = Store::open(&self.server.database_url()).await.unwrap();
-        eventually("all events to be told", async || {
+        eventually_within(CLAIM_PATIENCE, "all events to be told", async || {
             let mut reader = store.reader().await.unwrap();
             let is_numbered = !reader.tx().has_unnumbered_events().await.unwrap();
             let is_told = reader.tx().next_delivery_due().await.unwrap().is_none();

@@ -28,8 +28,10 @@ macro_rules! on_each_database {
 
 mod canaries;
 mod cli;
+mod client;
 mod crash;
 mod hang_ups;
+mod streams;
 mod sweep;
 mod two_nodes;
 mod watcher;

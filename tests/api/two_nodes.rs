@@ -6,7 +6,9 @@ use std::{
 };
 
 use alloy_primitives::U256;
-use e2e::{ApiClient, Database, ServerProcess, TestChain, USDC, WebhookSink, eventually};
+use e2e::{
+    ApiClient, CLAIM_PATIENCE, Database, ServerProcess, TestChain, USDC, WebhookSink, eventually, eventually_within,
+};
 use futures_util::{StreamExt, future::join_all};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection, Executor, Row};
@@ -79,7 +81,7 @@ impl Pair {
     /// The log is whole, every event of it arrived, and either node shows the same.
     async fn check_log(&self, apis: &[usize]) {
         let mut database = self.database().await;
-        eventually("all events to be numbered and told", async || {
+        eventually_within(CLAIM_PATIENCE, "all events to be numbered and told", async || {
             let open = "SELECT (SELECT COUNT(*) FROM events WHERE sequence IS NULL)
                 + (SELECT COUNT(*) FROM deliveries WHERE due_ms IS NOT NULL)";
             (number(&mut database, open).await == 0).then_some(())
@@ -106,7 +108,7 @@ impl Pair {
         let mut numbers = Vec::new();
         let mut after = String::new();
         loop {
-            let page = self.apis[api].get(&format!("/api/v1/events?limit=100{after}")).await.body;
+            let page = self.apis[api].get(&format!("/api/v1/events?limit=100{after}")).await.body["data"].take();
             let ids: Vec<_> =
                 page["data"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap()).collect();
             numbers.extend(ids.iter().map(|id| sequence(id)));

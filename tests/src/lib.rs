@@ -29,6 +29,9 @@ pub use webhook_sink::{Received, Reply, WebhookSink};
 /// The longest that anything these tests wait for may take; only a failure takes that long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// As long as a webhook may stay claimed by a server that died while it was sent, and then some.
+pub const CLAIM_PATIENCE: Duration = Duration::from_secs(90);
+
 /// A wallet that no test chain has an account for.
 pub const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
@@ -45,8 +48,17 @@ const WITHOUT_RATE_LIMITS: [&str; 4] = [
 /// # Panics
 ///
 /// After [`PATIENCE`].
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, ask).await
+}
+
+/// The same, for what may take longer.
+///
+/// # Panics
+///
+/// When the patience is at its end.
+pub async fn eventually_within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask().await {
             return answer;

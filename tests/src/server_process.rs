@@ -196,6 +196,19 @@ impl ServerProcess {
         .await
     }
 
+    /// How much memory the server holds.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or the system does not say.
+    pub fn resident_bytes(&self) -> u64 {
+        let id = self.child.as_ref().expect("the server runs").id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the system knows its processes");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("memory is told");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("memory is a number");
+        kibibytes * 1024
+    }
+
     /// How the server ended, if it did.
     ///
     /// # Panics

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: how long a payment takes from its block to the payer's page, and how long lists take at a
-//! million invoices.
+//! `cargo xtask bench`: how long a payment takes from its block to the payer's page, how long lists take at a
+//! million invoices, and what telling other nodes costs.
 //!
 //! With the dev profile, which the tests have built already: what is measured waits for polls, sockets and the
 //! database, not for our own code.
@@ -18,7 +18,7 @@ pub fn run(workspace: &Workspace) -> Result {
     // As the tests are built, so that whichever comes second finds everything there.
     command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))?;
 
-    for name in ["million_invoices", "payment_to_page"] {
+    for name in ["nodes", "million_invoices", "payment_to_page"] {
         let mut bench = command::cargo(workspace);
         bench
             .args(["bench", "--locked", "--workspace", "--profile=dev"])

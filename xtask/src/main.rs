@@ -33,7 +33,7 @@ Usage: cargo xtask COMMAND
   demo --check   Makes one payment and one sweep through the same parts, then exits.
   test           Everything that proves the project, from formatting to the browser. This is what CI runs.
   check          The quick part of it: formatting, lints, documentation, dependencies.
-  openapi        Renews docs/openapi.json, the copy of the API's description.
+  openapi        Renews docs/openapi.json, the copy of the API's description, and the client's types.
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
   bench          Times payments from their block to the payer's page.

@@ -43,6 +43,7 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
     stages.run("build", || {
         command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))
     })?;
+    test_client(workspace, stages)?;
     stages.run("unit tests", || command::run(cargo_test(workspace, &tools).args(["--lib", "--bins"])))?;
     // Tests of an engine are part of the above; these are about the server, which has to do the same on either.
     let on_postgres = || {
@@ -64,6 +65,23 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
     stages.run("tests in api on PostgreSQL", || {
         command::run(on_postgres().args(["--test", "api", "--"]).args(API_ON_POSTGRES).args(EITHER_ENGINE))
     })?;
+    Ok(())
+}
+
+/// The TypeScript client, against the server that was just built, and the programs of the merchant's guide.
+fn test_client(workspace: &Workspace, stages: &mut Stages) -> Result {
+    stages.run("TypeScript client and merchant's guide", || {
+        let mut npm = Command::new("npm");
+        npm.args(["test", "--silent"]).current_dir(workspace.root.join("clients/typescript"));
+        command::clean_environment(&mut npm, workspace);
+        command::run(npm.env("PEPAY_BIN", workspace.built_program("pepay")))
+    })?;
+    // It runs the programs of the languages that are here. Those of the others must not be taken for tested.
+    for (language, program) in [("shell", "curl"), ("Python", "python3"), ("PHP", "php"), ("Go", "go")] {
+        if command::find_program(program).is_none() {
+            stages.not_run(&format!("merchant's guide in {language}"), format!("there is no {program}"));
+        }
+    }
     Ok(())
 }
 

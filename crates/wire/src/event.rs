@@ -1,7 +1,11 @@
 //! Events, and the frames that carry them over a socket.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::Environment;
 
 /// The version every event says it has.
 pub const API_VERSION: &str = "2025-12-16";
@@ -96,4 +100,38 @@ pub struct StreamError {
     pub code: String,
     pub message: String,
     pub created: i64,
+}
+
+/// The body of `POST /api/v1/ws/token`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct WsTokenRequest {
+    /// `merchant`; this server has no `commerce` streams.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(pattern = "^merchant$"))]
+    pub scope: String,
+    /// For how long the token opens a stream; 60 if absent.
+    #[serde(default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(minimum = 15, maximum = 300))]
+    pub ttl_seconds: Option<i64>,
+}
+
+/// A token that opens a merchant's stream from where no header can be sent.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct WsToken {
+    pub token: String,
+    /// Always `merchant`.
+    pub scope: String,
+    pub merchant_id: i64,
+    pub network_environment: Option<Environment>,
+    /// Epoch seconds. A stream that was opened before goes on.
+    pub expires_at: i64,
+    /// Where the stream is, without the token.
+    pub ws_url: String,
+}
+
+impl fmt::Debug for WsToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
 }

@@ -58,6 +58,7 @@ pub(super) fn check(config: &Config) -> Checked {
     ensure((30..=86_400).contains(&config.invoices.quote_seconds), "invoices.quote_seconds", "must be 30 to 86400")?;
     ensure((1..=365).contains(&config.invoices.watch_ended_days), "invoices.watch_ended_days", "must be 1 to 365")?;
     check_webhooks(&config.webhooks)?;
+    ensure((1..=3_650).contains(&config.events.retention_days), "events.retention_days", "must be 1 to 3650")?;
     check_limits(&config.limits)?;
     check_networks(config)
 }
@@ -97,6 +98,7 @@ fn check_limits(limits: &LimitsConfig) -> Checked {
     ensure((1..=10_000).contains(&limits.active_keys_per_scope), "limits.active_keys_per_scope", "must be 1 to 10000")?;
     ensure((16..=1_000_000).contains(&limits.connections), "limits.connections", "must be 16 to 1000000")?;
     ensure((1..=100_000).contains(&limits.sockets_per_invoice), "limits.sockets_per_invoice", "must be 1 to 100000")?;
+    ensure((1..=100_000).contains(&limits.sockets_per_merchant), "limits.sockets_per_merchant", "must be 1 to 100000")?;
     ensure((4_096..=16 << 20).contains(&limits.body_bytes), "limits.body_bytes", "must be 4096 to 16777216")?;
     ensure((100..=25_000).contains(&limits.body_timeout_ms), "limits.body_timeout_ms", "must be 100 to 25000")?;
     ensure((1_024..=65_536).contains(&limits.url_bytes), "limits.url_bytes", "must be 1024 to 65536")?;

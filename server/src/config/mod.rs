@@ -47,6 +47,8 @@ pub struct Config {
     #[serde(default)]
     pub webhooks: WebhooksConfig,
     #[serde(default)]
+    pub events: EventsConfig,
+    #[serde(default)]
     pub limits: LimitsConfig,
     #[serde(default)]
     pub networks: Vec<NetworkConfig>,
@@ -197,6 +199,19 @@ impl Default for WebhooksConfig {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct EventsConfig {
+    /// How long events can be listed and replayed.
+    pub retention_days: i64,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { retention_days: 30 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// For an API key or a dashboard's token. Here and below, 0 stands for no limit.
     pub requests_per_minute_per_key: u32,
@@ -223,6 +238,8 @@ pub struct LimitsConfig {
     pub socket_frame_bytes: usize,
     /// Sockets that follow one invoice at once.
     pub sockets_per_invoice: usize,
+    /// Sockets that follow one merchant's events at once.
+    pub sockets_per_merchant: usize,
     /// How long a socket may take to accept what we send before it is closed.
     pub socket_send_timeout_ms: u64,
     /// API keys of one scope that a merchant may have in force at once.
@@ -244,6 +261,7 @@ impl Default for LimitsConfig {
             headers: 64,
             socket_frame_bytes: 4_096,
             sockets_per_invoice: 64,
+            sockets_per_merchant: 64,
             socket_send_timeout_ms: 10_000,
             active_keys_per_scope: 20,
         }

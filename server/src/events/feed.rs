@@ -9,6 +9,7 @@ use domain::id::{InvoiceId, MerchantId};
 use tokio::sync::{Notify, watch};
 use wire::event::{API_VERSION, Event, EventData, EventRequest};
 
+use super::standings::Standings;
 use crate::store::StoredEvent;
 
 /// What changed.
@@ -43,6 +44,8 @@ type Followers = HashMap<Topic, watch::Sender<Seen>>;
 /// Who on this node follows what.
 #[derive(Default)]
 pub struct Hub {
+    /// Where invoices stand that somebody polls.
+    pub standings: Standings,
     followers: Mutex<Followers>,
     log_grew: Notify,
 }
@@ -98,6 +101,10 @@ impl Hub {
     /// Tells those who follow an invoice that it changed, and of an event also those who follow its merchant.
     /// Some events concern no invoice.
     pub fn announce(&self, merchant: MerchantId, invoice: Option<InvoiceId>, change: Change) {
+        // Before anybody is woken, who then asks how it stands.
+        if let (Some(invoice), Change::Event { .. } | Change::Snapshot) = (invoice, change) {
+            self.standings.forget(invoice);
+        }
         let is_event = matches!(change, Change::Event { .. });
         let followers = self.lock();
         let invoice = invoice.map(|invoice| Topic::Invoice(merchant, invoice));
@@ -119,6 +126,11 @@ impl Hub {
     /// Waits for [`Hub::log_grew`]; may wake without it.
     pub async fn log_growth(&self) {
         self.log_grew.notified().await;
+    }
+
+    /// How many streams follow a merchant.
+    pub fn followers_of_merchant(&self, merchant: MerchantId) -> usize {
+        self.lock().get(&Topic::Merchant(merchant)).map_or(0, watch::Sender::receiver_count)
     }
 
     /// The invoices that are followed.

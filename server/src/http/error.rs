@@ -97,6 +97,15 @@ pub enum ApiError {
     /// The query's `token` opens no stream.
     StreamTokenInvalid,
     StreamTokenExpired,
+    /// The query's `token` opens no merchant's stream, or what it was asked for with does not any more.
+    WsTokenInvalid,
+    WsTokenExpired,
+    /// The page that asks, as the browser says, may not follow this.
+    OriginForbidden,
+    /// As many streams are open as may be.
+    TooManyStreams {
+        retry_after_seconds: i64,
+    },
     /// The address is for sockets only.
     UpgradeRequired,
     TokenNotAvailable {
@@ -142,9 +151,9 @@ impl ApiError {
     /// When to try again, if that is the whole trouble.
     pub fn retry_after_seconds(&self) -> Option<i64> {
         match self {
-            Self::RateLimited { retry_after_seconds } | Self::TooManyRequests { retry_after_seconds, .. } => {
-                Some(*retry_after_seconds)
-            }
+            Self::RateLimited { retry_after_seconds }
+            | Self::TooManyRequests { retry_after_seconds, .. }
+            | Self::TooManyStreams { retry_after_seconds } => Some(*retry_after_seconds),
             _ => None,
         }
     }
@@ -195,6 +204,9 @@ impl ApiError {
             Self::WebhookDisabled => code::WEBHOOK_DISABLED,
             Self::SessionInvalid | Self::StreamTokenInvalid => code::SESSION_INVALID,
             Self::SessionExpired | Self::StreamTokenExpired => code::SESSION_EXPIRED,
+            Self::WsTokenInvalid => code::WS_TOKEN_INVALID,
+            Self::WsTokenExpired => code::WS_TOKEN_EXPIRED,
+            Self::OriginForbidden => code::ORIGIN_FORBIDDEN,
             Self::UpgradeRequired => code::UPGRADE_REQUIRED,
             Self::TokenNotAvailable { .. } => code::TOKEN_NOT_AVAILABLE,
             Self::NetworkLocked => code::NETWORK_LOCKED,
@@ -202,7 +214,7 @@ impl ApiError {
             Self::InvoiceAlreadyPaid => code::INVOICE_ALREADY_PAID,
             Self::InvoiceCanceled => code::INVOICE_CANCELED,
             Self::InvoiceHasPayments => code::INVOICE_HAS_PAYMENTS,
-            Self::RateLimited { .. } | Self::TooManyRequests { .. } => code::RATE_LIMITED,
+            Self::RateLimited { .. } | Self::TooManyRequests { .. } | Self::TooManyStreams { .. } => code::RATE_LIMITED,
             Self::Internal(_) => code::INTERNAL_SERVER_ERROR,
         }
     }
@@ -277,6 +289,12 @@ impl ApiError {
             Self::ForeignInvoice => "this session is for another invoice",
             Self::StreamTokenInvalid => "token opens no stream",
             Self::StreamTokenExpired => "this stream token has expired",
+            Self::WsTokenInvalid => "token opens no stream, or the key it was made with was revoked",
+            Self::WsTokenExpired => "this stream token has expired; ask for a new one",
+            Self::OriginForbidden => "pages of this origin may not open the stream",
+            Self::TooManyStreams { retry_after_seconds } => {
+                return format!("too many streams are open; try again in {retry_after_seconds} seconds");
+            }
             Self::UpgradeRequired => "this address speaks WebSocket only",
             Self::TokenNotAvailable { .. } => "this token is not available on this network",
             Self::NetworkLocked => "the first payment decided network and token; the rest must be paid in the same",
@@ -327,7 +345,10 @@ impl ApiError {
             Self::InvalidExpand(_) => Some("expand"),
             Self::SessionInvalid => Some("x-session-token"),
             Self::ForeignInvoice => Some("invoice_id"),
-            Self::StreamTokenInvalid | Self::StreamTokenExpired => Some("token"),
+            Self::StreamTokenInvalid | Self::StreamTokenExpired | Self::WsTokenInvalid | Self::WsTokenExpired => {
+                Some("token")
+            }
+            Self::OriginForbidden => Some("Origin"),
             Self::NetworkLocked => Some("network"),
             Self::ApiKeyNotFound
             | Self::ApiKeyLimit { .. }
@@ -353,6 +374,7 @@ impl ApiError {
             | Self::InvoiceCanceled
             | Self::InvoiceHasPayments
             | Self::RateLimited { .. }
+            | Self::TooManyStreams { .. }
             | Self::TooManyRequests { .. }
             | Self::Internal(_) => None,
         }

@@ -42,6 +42,8 @@ codes! {
     API_KEY_REVOKED = UNAUTHORIZED, "The key was revoked.";
     SESSION_INVALID = UNAUTHORIZED, "The session's credentials are missing or do not belong together.";
     SESSION_EXPIRED = UNAUTHORIZED, "The session has ended.";
+    WS_TOKEN_INVALID = UNAUTHORIZED, "The stream token is none, or what asked for it opens nothing any more.";
+    WS_TOKEN_EXPIRED = UNAUTHORIZED, "The stream token has expired; ask for a new one.";
     DASHBOARD_TOKEN_MISSING = UNAUTHORIZED, "There is no dashboard token in `Authorization: Bearer`.";
     DASHBOARD_TOKEN_INVALID = UNAUTHORIZED, "No such dashboard token exists.";
     DASHBOARD_TOKEN_REVOKED = UNAUTHORIZED, "The dashboard token was revoked.";
@@ -53,6 +55,7 @@ codes! {
     ENVIRONMENT_FORBIDDEN = FORBIDDEN, "The key is for the other environment.";
     RIGHT_REQUIRED = FORBIDDEN, "The credential does not have the right this takes.";
     SCOPE_FORBIDDEN = FORBIDDEN, "The credential is good, but not for this.";
+    ORIGIN_FORBIDDEN = FORBIDDEN, "Pages of this origin may not open the stream.";
     NOT_FOUND = NOT_FOUND, "There is nothing at this address.";
     INVOICE_NOT_FOUND = NOT_FOUND, "There is no such invoice, or it is somebody else's.";
     EVENT_NOT_FOUND = NOT_FOUND, "There is no such event, or it is somebody else's.";

@@ -7,7 +7,7 @@ mod address;
 mod gcra;
 mod table;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::{signature::CredentialHash, time::UnixMillis};
 
@@ -15,7 +15,7 @@ pub use address::{CallerAddress, caller, is_forwarded};
 pub use gcra::{MOST_PER_MINUTE, Standing};
 
 use self::{gcra::Quota, table::Table};
-use crate::config::LimitsConfig;
+use crate::{config::LimitsConfig, nodes::Living};
 
 /// Which limit a request was held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +59,13 @@ pub struct RateLimits {
     sessions: Table<CredentialHash>,
     addresses: Table<CallerAddress>,
     failures: Table<CallerAddress>,
-    nodes: AtomicU32,
+    living: Living,
     has_warned_of_proxies: AtomicBool,
 }
 
 impl RateLimits {
-    pub fn new(limits: &LimitsConfig) -> Self {
+    /// `living` says how many nodes serve callers, each with its part of the limits.
+    pub fn new(limits: &LimitsConfig, living: Living) -> Self {
         Self {
             per_key: Quota::per_minute(limits.requests_per_minute_per_key),
             per_session: Quota::per_minute(limits.requests_per_minute_per_session),
@@ -74,14 +75,9 @@ impl RateLimits {
             sessions: Table::default(),
             addresses: Table::default(),
             failures: Table::default(),
-            nodes: AtomicU32::new(1),
+            living,
             has_warned_of_proxies: AtomicBool::new(false),
         }
-    }
-
-    /// Says how many nodes serve callers at present, this one included.
-    pub fn set_living_nodes(&self, nodes: u32) {
-        self.nodes.store(nodes, Ordering::Relaxed);
     }
 
     /// Counts a request with a key that was good before; `None` for any other.
@@ -130,6 +126,7 @@ impl RateLimits {
     }
 
     fn share(&self, quota: Option<Quota>) -> Option<Quota> {
-        quota.map(|quota| quota.shared_by(self.nodes.load(Ordering::Relaxed)))
+        let nodes = u32::try_from(self.living.count()).unwrap_or(u32::MAX);
+        quota.map(|quota| quota.shared_by(nodes))
     }
 }

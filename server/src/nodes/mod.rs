@@ -47,7 +47,7 @@ impl Living {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn set(&self, count: usize) {
+    pub(crate) fn set(&self, count: usize) {
         self.0.store(count.max(1), Ordering::Relaxed);
     }
 }

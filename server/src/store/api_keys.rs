@@ -271,7 +271,7 @@ impl Tx<'_> {
     }
 }
 
-fn read_api_key(row: &AnyRow) -> Result<ApiKeyRecord, StoreError> {
+pub(super) fn read_api_key(row: &AnyRow) -> Result<ApiKeyRecord, StoreError> {
     let columns = Columns::of(row, "api_keys");
     let hash = CredentialHash::from_hex(&columns.text("hash")?).ok_or_else(|| columns.corrupt("hash", "(hidden)"))?;
     let environment = columns.optional_text("environment")?;

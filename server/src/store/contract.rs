@@ -3,6 +3,8 @@
 //! A promise is an async function that is given an empty store. An engine says how it is opened and
 //! gets a test of every promise; see the end of the file.
 
+mod streams;
+
 use alloy_primitives::{Address, B256};
 use domain::{
     access::{KeyLife, KeyStatus, Right, Rights, Scope},
@@ -21,10 +23,17 @@ use futures_util::{
 };
 use wire::Environment;
 
+use self::streams::{
+    a_credential_opens_streams_until_it_is_revoked_suspended_or_over, a_list_of_some_kinds_is_one_list,
+    a_merchant_s_stream_token_reads_back_until_it_is_forgotten,
+    an_event_is_kept_for_as_long_as_a_webhook_of_it_is_owed,
+    events_of_a_time_are_found_whatever_order_they_were_numbered_in,
+    old_events_are_removed_in_steps_and_it_is_known_up_to_where, the_log_is_followed_in_parts_that_leave_out_nothing,
+};
 use super::{
     Attempt, BlockRef, Claim, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart,
-    EventTypes, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent, NewInvoice,
-    NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession, SweepRecord,
+    EventTypes, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent,
+    NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession, SweepRecord,
     TransferRecord, Tx,
 };
 
@@ -424,6 +433,26 @@ async fn a_standing_made_from_an_older_version_is_refused(store: Store) {
     assert_eq!(store.invoice_now(&invoice).await.version, 2);
 }
 
+async fn of_many_that_add_to_an_invoice_none_is_lost(store: Store) {
+    const WRITERS: u64 = 64;
+    let invoice = new_invoice(&store).await;
+    let additions = (0..WRITERS).map(|_| {
+        let (merchant, id) = (invoice.merchant, invoice.id);
+        store.does(move |tx| {
+            Box::pin(async move {
+                tx.lock_invoice(merchant, id).await?;
+                let old = tx.invoice(merchant, id).await?.unwrap();
+                let credit = UsdMillis::from_millis(old.standing.credit.as_millis() + 1);
+                let standing = Standing { credit, ..old.standing.clone() };
+                tx.save_standing(&old, &standing).await
+            })
+        })
+    });
+    assert!(join_all(additions).await.into_iter().all(|saved| saved));
+    let now = store.invoice_now(&invoice).await;
+    assert_eq!((now.standing.credit.as_millis(), now.version), (WRITERS, 1 + i64::try_from(WRITERS).unwrap()));
+}
+
 async fn a_watched_invoice_is_never_watched_for_less(store: Store) {
     let invoice = new_invoice(&store).await;
     for (until, expected) in [(100, 100), (50, 100), (200, 200)] {
@@ -602,6 +631,18 @@ async fn what_was_paid_is_listed_by_payer_and_network_for_as_long_as_it_counts(s
     assert_eq!(list(Some("0xAB"), Some("base"), Part::Newest).await, [2]);
     assert_eq!(list(Some("0xCD"), Some("ethereum"), Part::Newest).await, [0; 0]);
     assert_eq!(list(None, Some("solana"), Part::Newest).await, [0; 0]);
+
+    let mut paid = vec![store.invoice_now(&invoices[0]).await];
+    for (index, block) in [(1, 5), (3, 6)] {
+        let payment = from("", "base", index, block).payment;
+        let standing = Standing { locked_by: Some(payment), ..unpaid(UsdMillis::from_millis(20_000)) };
+        let invoice = invoices[index].clone();
+        store.does(move |tx| Box::pin(async move { tx.save_standing(&invoice, &standing).await })).await;
+        paid.push(store.invoice_now(&invoices[index]).await);
+    }
+    let payers = store.reader().await.unwrap().tx().first_payers(merchant, &paid).await.unwrap();
+    let expected = FirstPayer { address: "0xCd".into(), network: "base".into() };
+    assert_eq!(payers.into_iter().collect::<Vec<_>>(), [(invoices[1].id, expected)]);
 
     store.orphans("base", 4).await;
     assert_eq!(list(Some("0xcd"), None, Part::Newest).await, [0; 0]);
@@ -1043,7 +1084,13 @@ async fn the_log_is_listed_from_either_side_of_an_event(store: Store) {
     let list = async |types: &[EventTypes], part, limit| {
         let created = CreatedBetween { from: Some(NOW_MS), to: Some(NOW_MS) };
         let environment = Some(Environment::Devnet);
-        let filter = EventFilter { types: types.to_vec(), invoice: Some(invoice.id), environment, created };
+        let filter = EventFilter {
+            types: types.to_vec(),
+            invoice: Some(invoice.id),
+            environment,
+            created,
+            ..EventFilter::default()
+        };
         let mut reader = store.reader().await.unwrap();
         let (events, has_more) = reader.tx().event_list(merchant, &filter, part, limit).await.unwrap();
         (events.into_iter().map(|event| event.id.sequence).collect::<Vec<_>>(), has_more)
@@ -1244,7 +1291,7 @@ async fn a_stream_token_opens_its_stream_until_it_is_forgotten(store: Store) {
     let read = async |hash| store.reader().await.unwrap().tx().stream_session(hash).await.unwrap();
     assert_eq!(read(old).await, Some(session(UnixSeconds(99))));
     assert_eq!(read(CredentialHash::of("other")).await, None);
-    let forgotten = store.does(|tx| Box::pin(async move { tx.forget_stream_tokens(UnixSeconds(100)).await })).await;
+    let forgotten = store.does(|tx| Box::pin(async move { tx.forget_stream_tokens(UnixSeconds(100), 9).await })).await;
     assert_eq!(forgotten, 1);
     assert_eq!((read(old).await, read(new).await), (None, Some(session(UnixSeconds(100)))));
 }
@@ -1493,6 +1540,7 @@ macro_rules! store_contract {
             an_invoice_reads_back_as_written,
             a_standing_reads_back_as_saved_and_raises_the_version,
             a_standing_made_from_an_older_version_is_refused,
+            of_many_that_add_to_an_invoice_none_is_lost,
             a_watched_invoice_is_never_watched_for_less,
             an_invoice_s_version_rises_with_its_quotes_and_its_standing,
             only_open_invoices_are_past_their_time,
@@ -1529,6 +1577,13 @@ macro_rules! store_contract {
             an_event_that_keeps_failing_is_passed_after_a_minute,
             a_failing_event_holds_back_no_other_invoice,
             a_stream_token_opens_its_stream_until_it_is_forgotten,
+            the_log_is_followed_in_parts_that_leave_out_nothing,
+            a_list_of_some_kinds_is_one_list,
+            events_of_a_time_are_found_whatever_order_they_were_numbered_in,
+            old_events_are_removed_in_steps_and_it_is_known_up_to_where,
+            an_event_is_kept_for_as_long_as_a_webhook_of_it_is_owed,
+            a_merchant_s_stream_token_reads_back_until_it_is_forgotten,
+            a_credential_opens_streams_until_it_is_revoked_suspended_or_over,
             of_an_invoice_s_stream_tokens_the_newest_are_kept,
             the_use_of_a_key_is_noted_once_in_a_while,
             a_key_is_revoked_once_and_for_good,

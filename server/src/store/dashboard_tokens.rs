@@ -102,7 +102,7 @@ impl Tx<'_> {
     }
 }
 
-fn read_dashboard_token(row: &AnyRow) -> Result<DashboardTokenRecord, StoreError> {
+pub(super) fn read_dashboard_token(row: &AnyRow) -> Result<DashboardTokenRecord, StoreError> {
     let columns = Columns::of(row, "dashboard_tokens");
     let hash = CredentialHash::from_hex(&columns.text("hash")?).ok_or_else(|| columns.corrupt("hash", "(hidden)"))?;
     Ok(DashboardTokenRecord {

@@ -3,6 +3,8 @@
 //! A page is found by the place it starts at, never by counting up to it, so that it costs the same at
 //! any depth. Each environment and status is read from an index of its own, in order, and merged.
 
+use std::collections::HashMap;
+
 use domain::{
     id::{InvoiceId, MerchantId},
     invoice::InvoiceStatus,
@@ -69,6 +71,13 @@ pub struct InvoiceList {
     pub has_more: bool,
 }
 
+/// Who made the payment that decided where the rest of an invoice is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstPayer {
+    pub address: String,
+    pub network: String,
+}
+
 /// A merchant's invoices in one status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusSum {
@@ -112,15 +121,36 @@ impl Tx<'_> {
         Ok(InvoiceList { invoices, has_more })
     }
 
+    /// Who first paid each of a merchant's invoices, where that is known.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn first_payers(
+        &mut self,
+        merchant: MerchantId,
+        invoices: &[InvoiceRecord],
+    ) -> Result<HashMap<InvoiceId, FirstPayer>, StoreError> {
+        let paid: Vec<_> = invoices.iter().filter(|invoice| invoice.standing.locked_by.is_some()).collect();
+        if paid.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = first_payers_statement(merchant, &paid).query().fetch_all(&mut *self.connection).await?;
+        let read = |row| {
+            let columns = Columns::of(row, "transfers");
+            let payer = FirstPayer { address: columns.text("payer")?, network: columns.text("network")? };
+            Ok((columns.parsed("invoice_id")?, payer))
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// How many of a merchant's invoices there are.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn count_invoices(&mut self, merchant: MerchantId, filter: &InvoiceFilter) -> Result<u64, StoreError> {
-        let mut statement = Statement::of("SELECT COUNT(*) AS invoices");
-        statement.restrict(merchant, filter, &environments(filter));
-        let row = statement.query().fetch_one(&mut *self.connection).await?;
+        let row = count_statement(merchant, filter).query().fetch_one(&mut *self.connection).await?;
         Columns::of(&row, "invoices").number("invoices")
     }
 
@@ -148,6 +178,25 @@ impl Tx<'_> {
     }
 }
 
+fn first_payers_statement(merchant: MerchantId, invoices: &[&InvoiceRecord]) -> Statement {
+    let mut statement = Statement::of(
+        "SELECT transfers.invoice_id, payer, network FROM invoices JOIN transfers
+            ON transfers.merchant_id = invoices.merchant_id AND transfers.invoice_id = invoices.invoice_id
+            AND payment_id = locked_by
+         WHERE payer IS NOT NULL AND invoices.merchant_id = ",
+    );
+    statement.bind(merchant.0);
+    statement.push(" AND invoices.invoice_id IN ");
+    statement.bind_list(invoices.iter().map(|invoice| invoice.id.to_string()));
+    statement
+}
+
+fn count_statement(merchant: MerchantId, filter: &InvoiceFilter) -> Statement {
+    let mut statement = Statement::of("SELECT COUNT(*) AS invoices");
+    statement.restrict(merchant, filter, &environments(filter));
+    statement
+}
+
 fn sums_statement(merchant: MerchantId, filter: &InvoiceFilter) -> Statement {
     // A sum of big integers is of a wider type where there is one.
     let mut statement = Statement::of("SELECT status, COUNT(*) AS invoices, CAST(SUM(due) AS BIGINT) AS due");
@@ -166,13 +215,16 @@ fn list_statements(merchant: MerchantId, filter: &InvoiceFilter, part: Part, lim
     let environments = environments(filter);
     let (created, id) = Source::of(filter).order();
     if let Part::Skip(skip) = part {
-        // Parts of a merged list cannot be skipped one by one.
-        let mut statement = Statement::of("SELECT invoices.*");
+        // Parts of a merged list cannot be skipped one by one. Only places are sorted, not whole invoices.
+        let mut statement = Statement::of("SELECT * FROM invoices WHERE merchant_id = ");
+        statement.bind(merchant.0);
+        statement.push(&format!(" AND invoice_id IN (SELECT {id}"));
         statement.restrict(merchant, filter, &environments);
         statement.push(&format!(" ORDER BY {created} DESC, {id} DESC LIMIT "));
         statement.bind(limit);
         statement.push(" OFFSET ");
         statement.bind(skip);
+        statement.push(")");
         return vec![statement];
     }
     let mut statements = Vec::new();
@@ -295,7 +347,8 @@ impl Statement {
                  AND transfers.invoice_id = found.invoice_id AND canonical = 1",
         );
         if let Some(payer) = payer {
-            self.push(" AND LOWER(payer) = ");
+            // Compared like this, an invoice's few transfers are looked through, not the payer's many.
+            self.push(" AND LOWER(payer) || '' = ");
             self.bind(payer);
         }
         if let Some(network) = &filter.payer_network {
@@ -374,6 +427,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn to_skip_invoices_reads_no_more_than_their_places() {
+        let plans = plans(&InvoiceFilter::default(), Part::Skip(1_000)).await;
+        let [plan] = plans.as_slice() else { panic!("{plans:?}") };
+        assert!(plan.contains("SEARCH invoices USING COVERING INDEX invoices_by_created ("), "{plan}");
+        assert!(!plan.contains("SCAN"), "{plan}");
+    }
+
+    #[tokio::test]
+    async fn no_filter_makes_a_sum_or_a_count_read_other_invoices() {
+        let filter = InvoiceFilter::default;
+        let created = CreatedBetween { from: Some(UnixMillis(1)), to: Some(UnixMillis(2)) };
+        let statuses = vec![InvoiceStatus::Paid, InvoiceStatus::Expired];
+        for (filter, search) in [
+            (InvoiceFilter { created, ..filter() }, "(merchant_id=? AND environment=?"),
+            (InvoiceFilter { statuses, ..filter() }, "(merchant_id=? AND environment=? AND status=?"),
+            (
+                InvoiceFilter { customer_id: Some("c".to_owned()), created, ..filter() },
+                "invoices_by_customer (merchant_id=? AND environment=? AND customer_id=?",
+            ),
+            (InvoiceFilter { payer: Some("0xaa".to_owned()), ..filter() }, "(merchant_id=? AND payer=?"),
+            (InvoiceFilter { payer_network: Some("base".to_owned()), ..filter() }, "(merchant_id=? AND network=?"),
+        ] {
+            for statement in [sums_statement(MerchantId(1), &filter), count_statement(MerchantId(1), &filter)] {
+                let plans = explain(vec![statement]).await;
+                assert!(plans[0].contains(search), "{plans:?}");
+                assert!(!plans[0].contains("SCAN"), "{plans:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn what_somebody_paid_and_what_a_network_carried_is_read_in_its_order() {
         let created = CreatedBetween { from: Some(UnixMillis(1)), to: Some(UnixMillis(2)) };
         let (payer, network) = (Some("0xAA".to_owned()), Some("base".to_owned()));
@@ -395,6 +479,7 @@ mod tests {
                 let [plan] = plans.as_slice() else { panic!("{plans:?}") };
                 assert!(plan.starts_with(lookup), "{plan}");
                 assert!(plan.contains("SEARCH invoices USING INDEX"), "{plan}");
+                assert!(plan.contains("transfers_by_invoice (merchant_id=? AND invoice_id=?)"), "{plan}");
                 assert!(plan.contains("(merchant_id=? AND invoice_id=?)"), "{plan}");
                 assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
             }

@@ -49,13 +49,13 @@ pub use deliveries::{
     OwedEndpoint, Requeued, Settlement,
 };
 pub use endpoints::{Disabled, DisabledReason, Endpoint, EndpointRole, PreviousSecret};
-pub use events::{EventFilter, EventPart, EventTypes, NewEvent, StoredEvent};
-pub use invoice_lists::{CreatedBetween, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
+pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
+pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};
 pub use merchants::{MerchantRecord, NewMerchant};
 pub use quotes::QuoteRecord;
-pub use stream_tokens::StreamSession;
+pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use transfers::{SweepRecord, TransferRecord};
 

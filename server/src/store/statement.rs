@@ -6,7 +6,7 @@ use sqlx::{Any, AssertSqlSafe, any::AnyArguments, query::Query};
 /// its parameters only.
 pub(super) struct Statement {
     text: String,
-    values: Vec<Value>,
+    pub(super) values: Vec<Value>,
 }
 
 pub(super) enum Value {
@@ -17,6 +17,12 @@ pub(super) enum Value {
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Self::Integer(value)
+    }
+}
+
+impl From<&'static str> for Value {
+    fn from(value: &'static str) -> Self {
+        Self::Text(value.to_owned())
     }
 }
 
@@ -44,10 +50,10 @@ impl Statement {
     }
 
     /// Adds a list of parameters, in parentheses.
-    pub(super) fn bind_list(&mut self, values: impl Iterator<Item = &'static str>) {
+    pub(super) fn bind_list(&mut self, values: impl Iterator<Item = impl Into<Value>>) {
         for (index, value) in values.enumerate() {
             self.push(if index == 0 { "(" } else { ", " });
-            self.bind(value.to_owned());
+            self.bind(value);
         }
         self.push(")");
     }

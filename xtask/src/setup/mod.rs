@@ -1,7 +1,7 @@
 //! Set-up: installs what a command needs and is not there, and says what, why and how far it is.
 //!
 //! A step asks first and installs only what is missing, so the second time costs less than a second. Nothing is
-//! installed into the checkout but `contracts/node_modules`.
+//! installed into the checkout but `contracts/node_modules` and `clients/typescript/node_modules`.
 
 mod apt;
 mod browser;
@@ -87,7 +87,7 @@ pub fn for_page(workspace: &Workspace) -> Result<PageTools> {
 pub fn for_demo(workspace: &Workspace) -> Result<PageTools> {
     let steps = &mut Steps::of(6);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
     Ok(page)
 }
 
@@ -95,7 +95,7 @@ pub fn for_demo(workspace: &Workspace) -> Result<PageTools> {
 pub fn for_browser(workspace: &Workspace) -> Result<BrowserTools> {
     let steps = &mut Steps::of(7);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     Ok(BrowserTools { page, browser })
 }
@@ -109,7 +109,8 @@ pub fn for_checks(workspace: &Workspace) -> Result<Deny> {
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
     let steps = &mut Steps::of(11);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"))?;
+    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
+    node::install_packages(workspace, &steps.next("TypeScript"), &node::CLIENT)?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     let postgres = postgres::find(&steps.next("PostgreSQL"))?;

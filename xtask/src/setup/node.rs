@@ -1,4 +1,4 @@
-//! Node.js, which runs the Solidity compiler and brings the local chain.
+//! Node.js, which runs the Solidity compiler, brings the local chain, and compiles and runs the TypeScript client.
 
 use std::{fs, process::Command};
 
@@ -26,9 +26,25 @@ pub fn find(step: &Step) -> Result {
     }
 }
 
-/// Installs the packages in `contracts/` unless they are what its lock file says.
-pub fn install_packages(workspace: &Workspace, step: &Step) -> Result {
-    let folder = workspace.root.join("contracts");
+/// A folder with packages of its own.
+pub struct Packages {
+    folder: &'static str,
+    reason: &'static str,
+}
+
+/// The Solidity compiler and the local EVM chain.
+pub const CONTRACTS: Packages = Packages { folder: "contracts", reason: "the demo and the tests pay on local chains" };
+
+/// The compiler of the TypeScript client.
+pub const CLIENT: Packages = Packages {
+    folder: "clients/typescript",
+    reason: "the tests compile the TypeScript client and call the server with it",
+};
+
+/// Installs the packages of a folder unless they are what its lock file says.
+pub fn install_packages(workspace: &Workspace, step: &Step, packages: &Packages) -> Result {
+    let Packages { folder: name, reason } = packages;
+    let folder = workspace.root.join(name);
     let lock = folder.join("package-lock.json");
     if !lock.is_file() {
         return Err(Failure::new(format!("{} is missing", lock.display())));
@@ -39,13 +55,10 @@ pub fn install_packages(workspace: &Workspace, step: &Step) -> Result {
 
     let stamp = folder.join("node_modules/.installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        step.ready("installed in contracts/node_modules");
+        step.ready(&format!("installed in {name}/node_modules"));
         return Ok(());
     }
-    step.installing(
-        "installing the packages of contracts/package-lock.json with npm",
-        "the demo and the tests pay on local chains",
-    );
+    step.installing(&format!("installing the packages of {name}/package-lock.json with npm"), reason);
     command::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     fs::write(&stamp, wanted).map_err(|error| Failure::file(&stamp, &error))
 }

@@ -23,11 +23,11 @@ pub fn find(workspace: &Workspace, step: &Step) -> Result<PathBuf> {
     let folder = tools_folder()?.join("schemathesis");
     let program = folder.join("bin/schemathesis");
     let stamp = folder.join(".installed");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        if let Some(version) = command::version_of(&program) {
-            step.ready(&format!("{version} in {}", folder.display()));
-            return Ok(program);
-        }
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted)
+        && let Some(version) = command::version_of(&program)
+    {
+        step.ready(&format!("{version} in {}", folder.display()));
+        return Ok(program);
     }
 
     if !makes_environments() {

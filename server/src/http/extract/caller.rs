@@ -21,7 +21,7 @@ use super::rights::Right;
 use crate::{
     app::App,
     http::{error::ApiError, limit},
-    store::{ApiKeyRecord, DashboardTokenRecord},
+    store::{ApiKeyRecord, Credential, DashboardTokenRecord},
 };
 
 /// How often the use of a key is noted.
@@ -31,6 +31,7 @@ const NOTE_USE_EVERY_SECONDS: i64 = 60;
 #[derive(Clone, Copy, Debug)]
 pub struct Merchant<R> {
     pub id: MerchantId,
+    pub credential: Credential,
     rights: Rights,
     right: PhantomData<R>,
 }
@@ -50,23 +51,23 @@ impl<R: Right> FromRequestParts<App> for Merchant<R> {
             Presented::Key(key) => Caller::Key(api_key(app, key).await?.ok_or(ApiError::ApiKeyInvalid)?),
             Presented::Bearer(text) => bearer(app, text).await?.ok_or(ApiError::ApiKeyInvalid)?,
         };
-        let (id, rights) = match caller {
+        let (id, credential, rights) = match caller {
             Caller::Key(key) => {
                 admit(parts, app, &key)?;
                 if key.scope != Scope::Merchant {
                     return Err(ApiError::CommerceKey);
                 }
-                (key.merchant, key.rights)
+                (key.merchant, Credential::ApiKey(key.id), key.rights)
             }
             Caller::Dashboard(token) => {
                 check_token(parts, app, &token)?;
-                (token.merchant, Dashboard::RIGHTS)
+                (token.merchant, Credential::DashboardToken(token.id), Dashboard::RIGHTS)
             }
         };
         if !rights.has(R::RIGHT) {
             return Err(ApiError::RightRequired { right: R::RIGHT, field: None });
         }
-        Ok(Self { id, rights, right: PhantomData })
+        Ok(Self { id, credential, rights, right: PhantomData })
     }
 }
 

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     app::App,
+    events::Polled,
     invoicing::Case,
     session::{self, Session},
     store::InvoiceRecord,
@@ -58,19 +59,39 @@ impl FromRequestParts<App> for Payor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let (Some(token), Some(signature)) = (header("x-session-token"), header("x-signature")) else {
-            return Err(ApiError::SessionInvalid);
-        };
+        let (token, signature) = session_headers(parts)?;
         let session = session::open(app, token, signature).await?;
-        let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        // Some clients say which invoice they mean; the session alone decides.
-        if let Some(named) = parameters.get("invoice_id")
-            && named.parse() != Ok(session.invoice.id)
-        {
-            return Err(ApiError::ForeignInvoice);
-        }
+        check_named_invoice(parts, session.invoice.id)?;
         Ok(Self(session))
+    }
+}
+
+/// A payer who only asks how the invoice stands.
+#[derive(Clone, Copy, Debug)]
+pub struct PollingPayor(pub Polled);
+
+impl FromRequestParts<App> for PollingPayor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let (token, signature) = session_headers(parts)?;
+        let polled = session::poll(app, token, signature).await?;
+        check_named_invoice(parts, polled.invoice)?;
+        Ok(Self(polled))
+    }
+}
+
+fn session_headers(parts: &Parts) -> Result<(&str, &str), ApiError> {
+    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    header("x-session-token").zip(header("x-signature")).ok_or(ApiError::SessionInvalid)
+}
+
+/// Some clients say which invoice they mean; the session alone decides.
+fn check_named_invoice(parts: &Parts, invoice: InvoiceId) -> Result<(), ApiError> {
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    match parameters.get("invoice_id") {
+        Some(named) if named.parse() != Ok(invoice) => Err(ApiError::ForeignInvoice),
+        _ => Ok(()),
     }
 }
 

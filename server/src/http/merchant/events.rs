@@ -13,11 +13,11 @@ use crate::{
     app::App,
     events::to_wire,
     http::{
-        error::{ApiError, invalid},
+        error::ApiError,
         error_codes::codes,
         extract::{Merchant, Parameters, rights::ReadInvoices},
     },
-    store::{EventFilter, EventPart, EventTypes, StoredEvent, Tx},
+    store::{EventFilter, EventPart, StoredEvent, Tx},
 };
 
 /// What [`filter`] reads.
@@ -104,30 +104,11 @@ async fn cursor(tx: &mut Tx<'_>, merchant: MerchantId, field: &'static str, id: 
 }
 
 fn filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
-    let invoice = parameters.get("invoice_id").map(str::parse).transpose();
     Ok(EventFilter {
-        types: types(parameters)?,
-        invoice: invoice.map_err(|_| invalid("invoice_id", "invoice_id must be a UUID"))?,
+        types: filters::event_types(parameters, "type")?,
+        invoice: filters::invoice_id(parameters)?,
         environment: filters::environment(parameters)?,
         created: filters::created_between(parameters, ["created[gte]", "created[lte]"])?,
+        ..EventFilter::default()
     })
-}
-
-/// The types of events that are meant.
-pub fn types(parameters: &Parameters) -> Result<Vec<EventTypes>, ApiError> {
-    let types = parameters.list("type").unwrap_or_default().into_iter().map(read_types).collect::<Option<_>>();
-    types.ok_or_else(|| invalid("type", "type is a list of event types, as in invoice.updated, invoice.* or *"))
-}
-
-/// Reads a type, or all types below one where it ends in a star.
-fn read_types(text: &str) -> Option<EventTypes> {
-    let is_name = |text: &str| {
-        text.split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
-    };
-    match text.strip_suffix('*') {
-        Some("") => Some(EventTypes::All),
-        Some(below) => is_name(below.strip_suffix('.')?).then(|| EventTypes::Below(below.to_owned())),
-        None => is_name(text).then(|| EventTypes::One(text.to_owned())),
-    }
 }

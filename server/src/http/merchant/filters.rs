@@ -2,6 +2,7 @@
 
 use alloy_primitives::Address;
 use domain::{
+    id::InvoiceId,
     invoice::InvoiceStatus,
     time::{UnixMillis, UnixSeconds},
 };
@@ -13,12 +14,13 @@ use crate::{
         error::{ApiError, invalid},
         extract::Parameters,
     },
-    store::{CreatedBetween, InvoiceFilter},
+    store::{CreatedBetween, EventTypes, InvoiceFilter},
 };
 
 const DEFAULT_LIMIT: usize = 10;
 const MOST_ITEMS: usize = 100;
 const MOST_CHARACTERS: usize = 255;
+const MOST_EVENT_TYPES: usize = 32;
 
 /// Which part of a list is wanted.
 #[derive(IntoParams)]
@@ -129,6 +131,36 @@ pub fn customer_id(id: &str) -> Result<String, ApiError> {
     checked("customer_id", id).map(str::to_owned)
 }
 
+/// The invoice, if only one is meant.
+pub fn invoice_id(parameters: &Parameters) -> Result<Option<InvoiceId>, ApiError> {
+    let invoice = parameters.get("invoice_id").map(str::parse).transpose();
+    invoice.map_err(|_| invalid("invoice_id", "invoice_id must be a UUID"))
+}
+
+/// Types of events, each by its name or by the names below which it stands.
+pub fn event_types(parameters: &Parameters, name: &'static str) -> Result<Vec<EventTypes>, ApiError> {
+    let types = parameters.list(name).unwrap_or_default();
+    if MOST_EVENT_TYPES < types.len() {
+        return Err(invalid(name, format!("{name} must not list more than {MOST_EVENT_TYPES} types")));
+    }
+    let types: Option<Vec<_>> = types.into_iter().map(event_type).collect();
+    types
+        .ok_or_else(|| invalid(name, format!("{name} is a list of event types, as in invoice.updated, invoice.* or *")))
+}
+
+/// Reads a type, or all types below one where it ends in a star.
+fn event_type(text: &str) -> Option<EventTypes> {
+    let is_name = |text: &str| {
+        text.split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+    };
+    match text.strip_suffix('*') {
+        Some("") => Some(EventTypes::All),
+        Some(below) => is_name(below.strip_suffix('.')?).then(|| EventTypes::Below(below.to_owned())),
+        None => is_name(text).then(|| EventTypes::One(text.to_owned())),
+    }
+}
+
 /// The environment, if only one is meant.
 pub fn environment(parameters: &Parameters) -> Result<Option<Environment>, ApiError> {
     match parameters.get("environment") {
@@ -187,7 +219,7 @@ fn statuses(parameters: &Parameters) -> Result<Vec<InvoiceStatus>, ApiError> {
 }
 
 /// Whether invoices that are not part of commerce are meant; this server has no others.
-fn has_standard_invoices(parameters: &Parameters) -> Result<bool, ApiError> {
+pub fn has_standard_invoices(parameters: &Parameters) -> Result<bool, ApiError> {
     let Some(types) = parameters.list("invoice_type") else { return Ok(true) };
     if types.iter().any(|name| !matches!(*name, "standard" | "commerce")) {
         return Err(invalid("invoice_type", "invoice_type is a list of standard and commerce"));

@@ -98,10 +98,7 @@ async fn list(
         Some(filter) => tx.invoice_list(merchant, filter, part, limit).await?,
         None => store::InvoiceList { invoices: Vec::new(), has_more: false },
     };
-    let mut data = Vec::with_capacity(found.invoices.len());
-    for invoice in found.invoices {
-        data.push(show(&mut tx, app, expand, invoice).await?);
-    }
+    let data = show(&mut tx, app, merchant, expand, found.invoices).await?;
     let total = match (page, &filter) {
         (None, _) => None,
         (Some(_), None) => Some(0),
@@ -117,17 +114,23 @@ async fn list(
     })
 }
 
-/// Most invoices of most lists were never paid, and need nothing read beside them.
+/// Only what is asked for beside the invoices is read for each of them.
 async fn show(
     tx: &mut Tx<'_>,
     app: &App,
+    merchant: MerchantId,
     expand: Expand,
-    invoice: InvoiceRecord,
-) -> Result<wire::invoice::Invoice, ApiError> {
-    if expand == Expand::default() && invoice.standing.locked_by.is_none() {
-        return Ok(view::invoice(&invoice, &[]));
+    invoices: Vec<InvoiceRecord>,
+) -> Result<Vec<wire::invoice::Invoice>, ApiError> {
+    if expand == Expand::default() {
+        let mut payers = tx.first_payers(merchant, &invoices).await?;
+        return Ok(invoices.iter().map(|invoice| view::invoice_paid_by(invoice, payers.remove(&invoice.id))).collect());
     }
-    Ok(expand.show(&Case::of(tx, &app.config, invoice).await?, &app.config))
+    let mut shown = Vec::with_capacity(invoices.len());
+    for invoice in invoices {
+        shown.push(expand.show(&Case::of(tx, &app.config, invoice).await?, &app.config));
+    }
+    Ok(shown)
 }
 
 /// The place of an invoice; one that is not the merchant's is like one that is not there.

@@ -3,8 +3,9 @@
 mod cancel_invoice;
 mod create_api_key;
 mod create_invoice;
+mod create_ws_token;
 mod events;
-mod filters;
+pub(super) mod filters;
 mod invoice_status;
 mod invoice_totals;
 mod list_api_keys;
@@ -41,4 +42,5 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cancel_invoice::cancel_invoice))
         .routes(routes!(retrieve_invoice::retrieve_invoice))
         .routes(routes!(invoice_status::retrieve_invoice_status))
+        .routes(routes!(create_ws_token::create_ws_token))
 }

@@ -103,6 +103,10 @@ fn security_schemes() -> Value {
         },
         "session_token": header("x-session-token", "The `session_token` of an invoice; always together with `x-signature`."),
         "session_signature": header("x-signature", "The `signature` of the same invoice."),
+        "ws_token": {
+            "type": "apiKey", "in": "query", "name": "token",
+            "description": "A token from `POST /api/v1/ws/token`, for browsers. It opens a merchant's stream and nothing else.",
+        },
         "stream_token": {
             "type": "apiKey", "in": "query", "name": "token",
             "description": "The token of a stream, which opens that stream and nothing else.",
@@ -137,6 +141,7 @@ fn codes_of_security(scheme: &str) -> &'static [ErrorCode] {
             code::SCOPE_FORBIDDEN,
         ],
         "session_token" => &[code::SESSION_INVALID, code::SESSION_EXPIRED, code::SCOPE_FORBIDDEN],
+        "ws_token" => &[code::WS_TOKEN_INVALID, code::WS_TOKEN_EXPIRED],
         "stream_token" => &[code::SESSION_INVALID, code::SESSION_EXPIRED],
         _ => &[],
     }

@@ -44,8 +44,8 @@ pub fn routes(api: &OpenApi, public_url: &str) -> Router<App> {
 
 /// Described routes, changed in a way that leaves their description alone.
 pub fn wrapped(routes: OpenApiRouter<App>, change: impl FnOnce(Router<App>) -> Router<App>) -> OpenApiRouter<App> {
-    let (router, description) = routes.split_for_parts();
-    let mut wrapped = OpenApiRouter::from(change(router));
+    let (handlers, description) = routes.split_for_parts();
+    let mut wrapped = OpenApiRouter::from(change(handlers));
     *wrapped.get_openapi_mut() = description;
     wrapped
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use wire::payor::PaymentStatusReport;
 
 use crate::{
-    http::extract::{Payor, SessionInvoice},
+    http::extract::{PollingPayor, SessionInvoice},
     view,
 };
 
@@ -17,10 +17,9 @@ use crate::{
     responses((status = 200, body = PaymentStatusReport)),
     security(("session_token" = [], "session_signature" = [])),
 )]
-pub async fn retrieve_payment_status(payor: Payor) -> Json<PaymentStatusReport> {
-    let standing = &payor.invoice().standing;
+pub async fn retrieve_payment_status(PollingPayor(polled): PollingPayor) -> Json<PaymentStatusReport> {
     Json(PaymentStatusReport {
-        status: view::invoice_status(standing.status),
-        paid_at: standing.paid_at.map(|time| time.0),
+        status: view::invoice_status(polled.status),
+        paid_at: polled.paid_at.map(|time| time.0),
     })
 }

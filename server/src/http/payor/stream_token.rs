@@ -18,6 +18,8 @@ use crate::{
 /// More than the pages that may follow one invoice at once; who asks on and on only loses older ones,
 /// each of which opened, or could have opened, a stream that stays open.
 const TOKENS_PER_INVOICE: i64 = 128;
+/// Expired ones that a new one takes along; the rest is left to whoever tidies up.
+const FORGOTTEN_AT_ONCE: i64 = 10;
 
 /// A fresh credential for the invoice's stream, without a new quote.
 #[utoipa::path(
@@ -46,7 +48,7 @@ pub async fn stream_connection(app: &App, invoice: &InvoiceRecord) -> Result<Str
     app.store
         .write(move |tx| {
             Box::pin(async move {
-                tx.forget_stream_tokens(now.as_seconds()).await?;
+                tx.forget_stream_tokens(now.as_seconds(), FORGOTTEN_AT_ONCE).await?;
                 tx.forget_older_stream_tokens(session.merchant, session.invoice, TOKENS_PER_INVOICE - 1).await?;
                 tx.insert_stream_token(hash, &session, now).await
             })

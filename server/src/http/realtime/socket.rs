@@ -1,102 +1,151 @@
-//! `GET /ws/payment`: one payer's page follows one invoice.
+//! One connection of a stream, whatever it follows.
 //!
-//! A connection subscribes before it reads the log, so that nothing falls in between; what it sends
-//! always comes from the log, never from the notification. A client that does not read, does not answer
-//! or sends too much is let go.
+//! It subscribes before it reads the log, so that nothing falls in between; what it sends always comes from the
+//! log, never from the notification. Between any two parts of the log it listens: to its client, to the end of
+//! what opened it, to the shutdown. A client that does not read, does not answer or sends too much is let go.
 
-use std::time::Duration;
+use std::{convert::Infallible, future::Future, time::Duration};
 
 use axum::{
     extract::{
-        State, WebSocketUpgrade,
+        WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code, rejection::WebSocketUpgradeRejection},
     },
     response::Response,
 };
-use domain::{
-    id::{EventId, QuoteId},
-    signature::CredentialHash,
-};
+use domain::{id::EventId, time::UnixSeconds};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::event::{Control, StreamError};
+use wire::event::{Control, Event, StreamError};
 
-use super::payor_events::{payor_event, quote_event};
 use crate::{
     app::App,
-    events::{Seen, Subscription},
+    events::{Held, Seen, Subscription},
     http::{
         error::{ApiError, invalid},
-        error_codes::codes,
         extract::Parameters,
     },
-    store::{InvoiceRecord, QuoteRecord, StoreError, StreamSession},
+    store::{AccessEnd, LogPart, StoreError, StoredEvent, Tx},
 };
 
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// Two missed pings and some patience.
 const SILENT_FOR_AT_MOST: Duration = Duration::from_secs(75);
 /// How long a client may take to answer a close.
-const CLOSING_TAKES_AT_MOST: Duration = Duration::from_secs(2);
+const CLOSING_TAKES_AT_MOST: Duration = Duration::from_secs(5);
 const READ_BUFFER_BYTES: usize = 1024;
 /// More than the largest event; what does not fit is a client that does not read.
 const MOST_UNSENT_BYTES: usize = 64 * 1024;
-/// When an invoice with too many streams may have room again.
+/// When who has too many streams may have room again.
 const RETRY_AFTER_SECONDS: i64 = 30;
-const EVENTS_AT_ONCE: i64 = 100;
+/// Few, because every connection may hold so many at once.
+const EVENTS_AT_ONCE: usize = 32;
+/// How much of the log stands for all of it where that no longer reaches back far enough.
+const SNAPSHOT_EVENTS: usize = 100;
 /// As `close_code`, but of our own.
 const TOKEN_EXPIRED: u16 = 4401;
 
-/// Follows the invoice that the query's token opens, from the event `since` names, or from now.
-#[utoipa::path(
-    get,
-    path = "/ws/payment",
-    tag = "Streams",
-    params(
-        ("since" = Option<String>, Query, pattern = "^evt_[0-9]+-[0-9]+$",
-            description = "The id of the last event you have; what came after it is sent first."),
-        ("format" = Option<String>, Query, pattern = "^event_v1$", description = "Always `event_v1`.")
-    ),
-    responses((status = 101, description = "The connection is a WebSocket from here on.")),
-    security(("stream_token" = [])),
-    extensions(("x-error-codes" = json!(codes![UPGRADE_REQUIRED])))
-)]
-pub async fn follow_payment(
-    State(app): State<App>,
-    parameters: Parameters,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, ApiError> {
-    let session = open_stream(&app, parameters.get("token")).await?;
-    let since = parameters.get("since").map(parse_since).transpose()?;
+/// What a stream follows, and how its client sees that.
+pub(super) trait Followed: Send + Sync + Sized + 'static {
+    /// What the first frame says of it.
+    fn subject(&self) -> Value;
+
+    /// The first second in which the client may not follow it any more, if that comes by itself.
+    fn ends_at(&self) -> Option<UnixSeconds>;
+
+    /// The next part of the log after a number.
+    fn read_after(
+        &self,
+        tx: &mut Tx<'_>,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<LogPart, StoreError>> + Send;
+
+    /// Its newest events, the newest first.
+    fn read_newest(
+        &self,
+        tx: &mut Tx<'_>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<StoredEvent>, StoreError>> + Send;
+
+    /// Up to which number of the log events may be gone for their age.
+    fn pruned_to(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<i64, StoreError>> + Send;
+
+    /// An event as the client may see it.
+    fn show(&self, tx: &mut Tx<'_>, event: &StoredEvent) -> impl Future<Output = Result<Event, StoreError>> + Send;
+
+    /// Takes note of how everything is that changes without an event, before the client hears of any of it.
+    fn begin(&mut self, app: &App) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Frames about what changed without an event.
+    fn besides(
+        &mut self,
+        app: &App,
+        sent: i64,
+        before: Seen,
+        now: Seen,
+    ) -> impl Future<Output = Result<Vec<Frame>, StoreError>> + Send;
+}
+
+/// A frame that is not in the log.
+pub(super) enum Frame {
+    Event(Box<Event>),
+    Control(&'static str, Value),
+}
+
+/// The part of the query that all streams share.
+pub(super) fn since(parameters: &Parameters) -> Result<Option<EventId>, ApiError> {
     if !matches!(parameters.get("format"), None | Some("event_v1")) {
         return Err(invalid("format", "format must be event_v1"));
     }
-    let upgrade = upgrade.map_err(|_| ApiError::UpgradeRequired)?;
-    let most_sockets = app.config.limits.sockets_per_invoice;
-    let subscription = app.hub.follow_invoice_within(session.merchant, session.invoice, most_sockets);
-    let subscription = subscription.ok_or(ApiError::RateLimited { retry_after_seconds: RETRY_AFTER_SECONDS })?;
-    let most_bytes = app.config.limits.socket_frame_bytes;
-    let task = app.tasks.clone();
-    Ok(upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(MOST_UNSENT_BYTES)
-        .max_message_size(most_bytes)
-        .max_frame_size(most_bytes)
-        // The tracker makes shutdown wait for the close to be sent.
-        .on_upgrade(move |socket| task.track_future(Connection::run(app, socket, subscription, session, since))))
-}
-
-async fn open_stream(app: &App, token: Option<&str>) -> Result<StreamSession, ApiError> {
-    let token = token.ok_or(ApiError::StreamTokenInvalid)?;
-    let session = app.store.reader().await?.tx().stream_session(CredentialHash::of(token)).await?;
-    let session = session.ok_or(ApiError::StreamTokenInvalid)?;
-    if session.expires_at < app.clock.now() { Err(ApiError::StreamTokenExpired) } else { Ok(session) }
+    parameters.get("since").map(parse_since).transpose()
 }
 
 fn parse_since(text: &str) -> Result<EventId, ApiError> {
     text.parse().map_err(|_| invalid("since", "since must be the id of an event, as in evt_1790000000000-4"))
+}
+
+/// A stream that is about to be opened.
+pub(super) struct Opening<F> {
+    pub app: App,
+    pub upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    pub followed: F,
+    /// What it was opened with, if that can be taken back.
+    pub held: Option<Held>,
+    pub since: Option<EventId>,
+}
+
+impl<F: Followed> Opening<F> {
+    /// Answers the upgrade and runs the stream, if `subscribe` finds room for it.
+    pub(super) fn open(self, subscribe: impl FnOnce(&App) -> Option<Subscription>) -> Result<Response, ApiError> {
+        let Self { app, upgrade, followed, held, since } = self;
+        let upgrade = upgrade.map_err(|_| ApiError::UpgradeRequired)?;
+        let subscription =
+            subscribe(&app).ok_or(ApiError::TooManyStreams { retry_after_seconds: RETRY_AFTER_SECONDS })?;
+        let most_bytes = app.config.limits.socket_frame_bytes;
+        let task = app.tasks.clone();
+        Ok(upgrade
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(MOST_UNSENT_BYTES)
+            .max_message_size(most_bytes)
+            .max_frame_size(most_bytes)
+            // The tracker makes shutdown wait for the close to be sent.
+            .on_upgrade(move |socket| {
+                let connection = Connection {
+                    seen: subscription.begun_at,
+                    app,
+                    socket,
+                    followed,
+                    held,
+                    sent: 0,
+                    behind: None,
+                    heard_at: Instant::now(),
+                };
+                task.track_future(connection.run(subscription, since))
+            }))
+    }
 }
 
 /// Why a connection ends.
@@ -110,7 +159,10 @@ enum End {
     Silent,
     /// The client broke the protocol or the limits.
     BadFrame,
-    TokenExpired,
+    /// What opened it has come to its end.
+    Expired,
+    /// What opened it was taken back.
+    Revoked,
     Shutdown,
     Store(StoreError),
 }
@@ -121,83 +173,93 @@ impl From<StoreError> for End {
     }
 }
 
-struct Connection {
+impl From<AccessEnd> for End {
+    fn from(end: AccessEnd) -> Self {
+        match end {
+            AccessEnd::Expired => Self::Expired,
+            AccessEnd::Revoked => Self::Revoked,
+        }
+    }
+}
+
+/// What is being sent from the log.
+#[derive(Clone, Copy, Debug)]
+enum Behind {
+    /// What was asked for, with the number of events of it so far.
+    Replay(u64),
+    Live,
+}
+
+struct Connection<F> {
     app: App,
     socket: WebSocket,
-    session: StreamSession,
-    /// The number of the last event the client has, or was before it.
+    followed: F,
+    held: Option<Held>,
+    /// Everything up to this number that is the client's it has, or had before it came.
     sent: i64,
-    /// What the client was told of, or was before it.
+    /// Whether there may be more in the log.
+    behind: Option<Behind>,
+    /// What the client was told of, or was before it came.
     seen: Seen,
-    /// The invoice as the client has it: what changed on another node is noticed later, and must not be told twice.
-    told: Told,
     heard_at: Instant,
 }
 
-/// What a client knows of its invoice beside the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Told {
-    version: Option<i64>,
-    quote: Option<QuoteId>,
-}
-
-impl Connection {
-    async fn run(
-        app: App,
-        socket: WebSocket,
-        mut subscription: Subscription,
-        session: StreamSession,
-        since: Option<EventId>,
-    ) {
-        let seen = subscription.begun_at;
-        let mut connection =
-            Self { app, socket, session, sent: 0, seen, told: Told::default(), heard_at: Instant::now() };
-        let end = match connection.follow(&mut subscription, since).await {
+impl<F: Followed> Connection<F> {
+    async fn run(mut self, mut subscription: Subscription, since: Option<EventId>) {
+        let end = match self.follow(&mut subscription, since).await {
             Ok(never) => match never {},
             Err(end) => end,
         };
         drop(subscription);
-        connection.close(end).await;
+        self.close(end).await;
     }
 
-    async fn follow(
-        &mut self,
-        subscription: &mut Subscription,
-        since: Option<EventId>,
-    ) -> Result<std::convert::Infallible, End> {
-        let invoice = self.session.invoice.to_string();
-        self.told = self.look().await?.0;
-        self.send_control("connected", json!({ "invoice_id": invoice })).await?;
-        match since {
-            Some(since) => self.replay(since).await?,
-            None => self.sent = self.app.store.reader().await?.tx().last_event_sequence().await?,
-        }
+    async fn follow(&mut self, subscription: &mut Subscription, since: Option<EventId>) -> Result<Infallible, End> {
+        self.followed.begin(&self.app).await?;
+        let subject = self.followed.subject();
+        self.send_control("connected", subject).await?;
+        self.begin(since).await?;
 
-        let shutdown = self.app.shutdown.clone();
         let mut pings = tokio::time::interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         pings.tick().await;
         loop {
+            let is_behind = self.behind.is_some();
             tokio::select! {
-                () = shutdown.cancelled() => return Err(End::Shutdown),
+                end = over(&self.app, &mut self.held) => return Err(end),
                 message = self.socket.recv() => self.hear(message).await?,
-                seen = subscription.changed() => self.tell(seen).await?,
                 _ = pings.tick() => self.ping().await?,
+                seen = subscription.changed(), if !is_behind => self.notice(seen).await?,
+                () = std::future::ready(()), if is_behind => self.send_part().await?,
             }
         }
     }
 
-    async fn replay(&mut self, since: EventId) -> Result<(), End> {
-        let last_sequence = self.app.store.reader().await?.tx().last_event_sequence().await?;
-        if last_sequence < since.sequence {
-            // Of another log, or made up. To wait until ours has got there would be to say nothing.
-            self.sent = last_sequence;
-            return self.send_control("resync.required", json!({ "since": since.to_string() })).await;
+    /// Finds where in the log to begin.
+    async fn begin(&mut self, since: Option<EventId>) -> Result<(), End> {
+        let mut reader = self.app.store.reader().await?;
+        let last = reader.tx().last_event_sequence().await?;
+        drop(reader);
+        let Some(since) = since else {
+            self.sent = last;
+            return Ok(());
+        };
+        let asked = json!({ "since": since.to_string() });
+        if last < since.sequence {
+            // Of another log, or made up. To wait until ours has got there would be to say nothing, and what its
+            // holder missed nobody knows.
+            self.sent = last;
+            return self.send_control("resync.required", asked).await;
         }
         self.sent = since.sequence;
-        self.send_control("replay.started", json!({ "since": since.to_string() })).await?;
-        let count = self.send_events().await?;
-        self.send_control("replay.completed", json!({ "count": count })).await
+        let mut reader = self.app.store.reader().await?;
+        let is_gone = self.followed.pruned_to(&mut reader.tx()).await? > self.sent;
+        drop(reader);
+        if is_gone {
+            return self.send_snapshot(asked).await;
+        }
+        self.behind = Some(Behind::Replay(0));
+        self.send_control("replay.started", asked).await
     }
 
     async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
@@ -213,44 +275,23 @@ impl Connection {
         if is_ping { self.send(&json!({ "type": "pong" })).await } else { Ok(()) }
     }
 
-    async fn tell(&mut self, seen: Seen) -> Result<(), End> {
+    async fn notice(&mut self, seen: Seen) -> Result<(), End> {
         if self.sent < seen.last_sequence {
-            self.send_events().await?;
+            self.behind = Some(Behind::Live);
         }
         let before = std::mem::replace(&mut self.seen, seen);
-        if (before.quotes, before.snapshots) == (seen.quotes, seen.snapshots) {
-            return Ok(());
-        }
-        let (now, invoice, quote) = self.look().await?;
-        if let (Some(invoice), Some(quote)) = (invoice, quote)
-            && self.told.quote != now.quote
-        {
-            self.send(&quote_event(&invoice, &quote, self.sent, self.app.clock.now_ms())).await?;
-            self.told.quote = now.quote;
-        }
-        if before.snapshots != seen.snapshots && self.told.version != now.version {
-            self.send_control("snapshot.changed", json!({ "version": now.version })).await?;
-            self.told.version = now.version;
+        for frame in self.followed.besides(&self.app, self.sent, before, seen).await? {
+            match frame {
+                Frame::Event(event) => self.send(&event).await?,
+                Frame::Control(control_type, data) => self.send_control(control_type, data).await?,
+            }
         }
         Ok(())
     }
 
-    /// How the invoice stands, and what is to be paid for it.
-    async fn look(&mut self) -> Result<(Told, Option<InvoiceRecord>, Option<QuoteRecord>), End> {
-        let (merchant, invoice) = (self.session.merchant, self.session.invoice);
-        let mut reader = self.app.store.reader().await?;
-        let record = reader.tx().invoice(merchant, invoice).await?;
-        let quote = reader.tx().quotes(merchant, invoice).await?.pop();
-        let told = Told {
-            version: record.as_ref().map(|invoice| invoice.version),
-            quote: quote.as_ref().map(|record| record.quote.id),
-        };
-        Ok((told, record, quote))
-    }
-
     async fn ping(&mut self) -> Result<(), End> {
-        if self.session.expires_at < self.app.clock.now() {
-            return Err(End::TokenExpired);
+        if self.followed.ends_at().is_some_and(|end| end <= self.app.clock.now()) {
+            return Err(End::Expired);
         }
         if SILENT_FOR_AT_MOST <= self.heard_at.elapsed() {
             return Err(End::Silent);
@@ -258,24 +299,57 @@ impl Connection {
         self.send_message(Message::Ping(axum::body::Bytes::new())).await
     }
 
-    /// Sends every event the client does not have yet; returns how many.
-    async fn send_events(&mut self) -> Result<u64, End> {
-        let mut count = 0;
-        loop {
-            let StreamSession { merchant, invoice, .. } = self.session;
-            let mut reader = self.app.store.reader().await?;
-            let events = reader.tx().events_of_invoice(merchant, invoice, self.sent, EVENTS_AT_ONCE).await?;
-            // A slow client must not keep a connection to the database.
-            drop(reader);
-            for event in &events {
-                self.send(&payor_event(event)).await?;
-                self.sent = event.id.sequence;
-                count += 1;
-            }
-            if i64::try_from(events.len()).is_ok_and(|length| length < EVENTS_AT_ONCE) {
-                return Ok(count);
+    /// Sends the next few events that the client does not have yet.
+    async fn send_part(&mut self) -> Result<(), End> {
+        let mut reader = self.app.store.reader().await?;
+        let mut tx = reader.tx();
+        let part = self.followed.read_after(&mut tx, self.sent, EVENTS_AT_ONCE).await?;
+        // Asked after reading: what was removed meanwhile is missing in the part.
+        let is_gone = self.followed.pruned_to(&mut tx).await? > self.sent;
+        let events = if is_gone { Vec::new() } else { show(&self.followed, &mut tx, &part.events).await? };
+        // A slow client must not keep a connection to the database.
+        drop(reader);
+        if is_gone {
+            return self.send_snapshot(json!({})).await;
+        }
+        for (id, event) in &events {
+            self.send(event).await?;
+            self.sent = id.sequence;
+            if let Some(Behind::Replay(count)) = &mut self.behind {
+                *count += 1;
             }
         }
+        self.sent = self.sent.max(part.reached);
+        match self.behind {
+            Some(Behind::Replay(count)) if part.is_end => {
+                self.behind = None;
+                self.send_control("replay.completed", json!({ "count": count })).await
+            }
+            Some(Behind::Live) if part.is_end => {
+                self.behind = None;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends the newest events in place of all that the log does not hold any more.
+    async fn send_snapshot(&mut self, asked: Value) -> Result<(), End> {
+        self.send_control("resync.required", asked).await?;
+        let mut reader = self.app.store.reader().await?;
+        let mut tx = reader.tx();
+        let last = tx.last_event_sequence().await?;
+        let mut newest = self.followed.read_newest(&mut tx, SNAPSHOT_EVENTS).await?;
+        newest.reverse();
+        let events = show(&self.followed, &mut tx, &newest).await?;
+        drop(reader);
+        for (_, event) in &events {
+            self.send(event).await?;
+        }
+        // Everything of the client's up to there is in the snapshot, or older than it.
+        self.sent = events.last().map_or(last, |(id, _)| id.sequence.max(last));
+        self.behind = Some(Behind::Live);
+        self.send_control("replay.completed", json!({ "count": events.len() })).await
     }
 
     async fn send_control(&mut self, control_type: &str, data: Value) -> Result<(), End> {
@@ -291,51 +365,77 @@ impl Connection {
 
     async fn send_message(&mut self, message: Message) -> Result<(), End> {
         let patience = Duration::from_millis(self.app.config.limits.socket_send_timeout_ms);
-        match tokio::time::timeout(patience, self.socket.send(message)).await {
-            Ok(sent) => sent.map_err(|_| End::Gone),
-            Err(_elapsed) => Err(End::NotReading),
+        let (app, held, socket) = (&self.app, &mut self.held, &mut self.socket);
+        tokio::select! {
+            biased;
+            sent = tokio::time::timeout(patience, socket.send(message)) => match sent {
+                Ok(sent) => sent.map_err(|_| End::Gone),
+                Err(_elapsed) => Err(End::NotReading),
+            },
+            end = over(app, held) => Err(end),
         }
     }
 
-    async fn close(mut self, end: End) {
-        let (code, reason) = match &end {
-            // There is nobody to tell.
-            End::NotReading => return,
-            End::Gone => (close_code::NORMAL, ""),
-            End::Silent => (close_code::POLICY, "no answer to pings"),
-            End::BadFrame => (close_code::POLICY, "the frame is too large or broken"),
-            End::TokenExpired => (TOKEN_EXPIRED, "stream token expired"),
-            End::Shutdown => (close_code::AWAY, "the server is shutting down"),
+    /// Says why, as far as there is anybody to hear it, and waits for the client's own close.
+    async fn close(self, end: End) {
+        let (code, error, reason) = match &end {
+            End::Gone => (close_code::NORMAL, None, ""),
+            End::NotReading => (close_code::POLICY, Some("too_slow"), "what was sent was not taken in time"),
+            End::Silent => (close_code::POLICY, Some("silent"), "no answer to pings"),
+            End::BadFrame => (close_code::POLICY, None, "the frame is too large or broken"),
+            End::Expired => (TOKEN_EXPIRED, Some("token_expired"), "stream token expired"),
+            End::Revoked => (close_code::POLICY, Some("credential_revoked"), "what opened this stream was revoked"),
+            End::Shutdown => (close_code::AWAY, None, "the server is shutting down"),
             End::Store(error) => {
                 tracing::error!(error = %error, "a stream could not read the log");
-                (close_code::ERROR, "something went wrong on our side")
+                (close_code::ERROR, Some("internal_error"), "something went wrong on our side")
             }
         };
-        let said = match &end {
-            End::TokenExpired => Some("token_expired"),
-            End::Silent => Some("silent"),
-            End::Store(_) => Some("internal_error"),
-            _ => None,
-        };
-        if let Some(code) = said {
-            let created = self.app.clock.now().0;
-            let frame = StreamError {
-                object: "ws_error".to_owned(),
-                code: code.to_owned(),
-                message: reason.to_owned(),
-                created,
-            };
-            let _gone = self.send(&frame).await;
-        }
+        let said = error.map(|code| StreamError {
+            object: "ws_error".to_owned(),
+            code: code.to_owned(),
+            message: reason.to_owned(),
+            created: self.app.clock.now().0,
+        });
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         let mut socket = self.socket;
         let closing = async move {
+            if let Some(error) = said {
+                let text = serde_json::to_string(&error).unwrap_or_default();
+                let _gone = socket.send(Message::Text(text.into())).await;
+            }
             let _gone = socket.send(Message::Close(Some(frame))).await;
-            // The client's own close, so that ours is not lost with the connection.
+            // So that ours is not lost with the connection.
             while let Some(Ok(_)) = socket.recv().await {}
         };
         let _elapsed = tokio::time::timeout(CLOSING_TAKES_AT_MOST, closing).await;
     }
+}
+
+/// Waits until the stream is over without its client's doing.
+async fn over(app: &App, held: &mut Option<Held>) -> End {
+    let taken_back = async {
+        match held {
+            Some(held) => held.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = app.shutdown.cancelled() => End::Shutdown,
+        end = taken_back => end.into(),
+    }
+}
+
+async fn show<F: Followed>(
+    followed: &F,
+    tx: &mut Tx<'_>,
+    events: &[StoredEvent],
+) -> Result<Vec<(EventId, Event)>, StoreError> {
+    let mut shown = Vec::with_capacity(events.len());
+    for event in events {
+        shown.push((event.id, followed.show(tx, event).await?));
+    }
+    Ok(shown)
 }
 
 #[cfg(test)]

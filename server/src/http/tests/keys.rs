@@ -13,14 +13,20 @@ use sqlx::Connection;
 use tracing::Level;
 use wire::Environment;
 
-use super::{Answer, Server, add_key, add_merchant, new_key, request};
-use crate::{clock::random_bytes, keys, store::StoreError, testing::Log};
+use super::{Answer, Server, add_key, add_merchant, description::document, new_key, request};
+use crate::{
+    clock::random_bytes,
+    http::openapi::{operations, schemes},
+    keys,
+    store::StoreError,
+    testing::Log,
+};
 
 const KEYS: &str = "/api/v1/api-keys";
 const INVOICES: &str = "/api/v1/invoices";
 
 /// Every operation that takes a merchant's key, and the right it takes. `{invoice}` and `{event}` exist.
-const OPERATIONS: [(Method, &str, Right); 9] = [
+const OPERATIONS: [(Method, &str, Right); 10] = [
     (Method::POST, "/api/v1/invoices", Right::CreateInvoices),
     (Method::GET, "/api/v1/invoices", Right::ReadInvoices),
     (Method::GET, "/api/v1/invoices/customer/c-1", Right::ReadInvoices),
@@ -30,6 +36,7 @@ const OPERATIONS: [(Method, &str, Right); 9] = [
     (Method::POST, "/api/v1/invoices/{invoice}/cancel", Right::CancelInvoices),
     (Method::GET, "/api/v1/events", Right::ReadInvoices),
     (Method::GET, "/api/v1/events/{event}", Right::ReadInvoices),
+    (Method::POST, "/api/v1/ws/token", Right::ReadInvoices),
 ];
 
 /// Every operation of key management.
@@ -89,7 +96,11 @@ impl Server {
             let event = reader.tx().events_of_invoice(self.merchant, invoice.id, 0, 1).await.unwrap().remove(0).id;
             drop(reader);
             let path = path.replace("{invoice}", &invoice.id.to_string()).replace("{event}", &event.to_string());
-            let body = if right == Right::CreateInvoices { r#"{"amount_usd":20}"# } else { "" };
+            let body = match path.as_str() {
+                "/api/v1/invoices" if right == Right::CreateInvoices => r#"{"amount_usd":20}"#,
+                "/api/v1/ws/token" => r#"{"scope":"merchant"}"#,
+                _ => "",
+            };
             check(&self.call(&method, &path, credential, body).await, &path, right);
         }
     }
@@ -300,6 +311,52 @@ async fn every_operation_takes_its_right_and_no_other() {
             assert_eq!(answer.status.as_u16(), expected, "{path}: {}", answer.text);
         })
         .await;
+}
+
+/// Also of operations that the table above does not know.
+#[tokio::test]
+async fn whatever_is_described_for_keys_takes_exactly_one_right() {
+    let server = Server::start().await;
+    let without = async |missing: Option<Right>| {
+        let held: Vec<_> = Right::ALL.into_iter().filter(|right| missing.is_some_and(|it| it != *right)).collect();
+        server.key_with(&held).await
+    };
+    let powerless = without(None).await;
+    let mut keys = Vec::new();
+    for right in Right::ALL {
+        keys.push((right, server.key_with(&[right]).await, without(Some(right)).await));
+    }
+    let mut asked = 0;
+    for (path, method, _) in operations(document()).filter(|(.., it)| schemes(it).contains("merchant_key")) {
+        let method: Method = method.to_ascii_uppercase().parse().unwrap();
+        let known = OPERATIONS.iter().find(|(own, known, _)| *own == method && is_same_path(known, path));
+        let path: String = path.split_inclusive('}').map(|part| filled(part)).collect();
+        let call = async |key: &str| server.call(&method, &path, ("x-api-key", key), "").await;
+        let refused = call(&powerless).await;
+        refused.is_error(403, "RIGHT_REQUIRED", None);
+        let message = refused.json()["message"].as_str().unwrap().to_owned();
+        let (needed, with, without) =
+            keys.iter().find(|(right, ..)| message.contains(&format!("the right {right},"))).unwrap();
+        assert!(known.is_none_or(|(.., right)| right == needed), "{method} {path}: {needed}");
+        let answer = call(with).await;
+        assert!(![401, 403].contains(&answer.status.as_u16()), "{method} {path} {needed}: {}", answer.text);
+        let answer = call(without).await;
+        answer.is_error(403, "RIGHT_REQUIRED", None);
+        assert_eq!(answer.text, refused.text);
+        asked += 1;
+    }
+    assert!(OPERATIONS.len() <= asked, "{asked}");
+}
+
+fn is_same_path(known: &str, described: &str) -> bool {
+    let (known, described): (Vec<_>, Vec<_>) = (known.split('/').collect(), described.split('/').collect());
+    let is_same = |(known, described): (&&str, &&str)| known == described || described.starts_with('{');
+    known.len() == described.len() && known.iter().zip(&described).all(is_same)
+}
+
+/// A part of a path with something of the right form in place of its parameter.
+fn filled(part: &str) -> String {
+    part.split('{').enumerate().map(|(index, text)| if index == 0 { text.to_owned() } else { new_key() }).collect()
 }
 
 #[tokio::test]

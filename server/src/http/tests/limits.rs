@@ -367,14 +367,14 @@ async fn without_a_limit_for_keys_they_are_not_held_to_that_of_addresses() {
 #[tokio::test]
 async fn each_of_several_nodes_allows_its_part() {
     let server = Server::start_with(default_limits).await;
-    server.app.limits.set_living_nodes(3);
+    server.app.living.set(3);
     for _ in 0..33 {
         let answer = server.ask_totals(HOME, &server.key).await;
         assert_eq!((answer.status.as_u16(), answer.header("ratelimit-policy")), (200, "\"key\";q=33;w=60"));
     }
     server.ask_totals(HOME, &server.key).await.is_refused("key");
     // The others are gone, and what comes back from now on is this one's alone.
-    server.app.limits.set_living_nodes(1);
+    server.app.living.set(1);
     server.clock.advance_seconds(6);
     for _ in 0..10 {
         assert_eq!(server.ask_totals(HOME, &server.key).await.status, 200);

@@ -9,8 +9,10 @@ mod invoice_totals;
 mod invoices;
 mod keys;
 mod limits;
+mod merchant_streams;
 mod page;
 mod payments;
+mod sockets;
 mod streams;
 mod webhooks;
 
@@ -143,7 +145,8 @@ impl Server {
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
         let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
         let (merchant, key) = add_merchant(&app).await;
-        let lease = nodes::take(&app, "tests").await.unwrap().unwrap();
+        // One each, where there are several nodes.
+        let lease = nodes::take(&app, &format!("tests of merchant {merchant}")).await.unwrap().unwrap();
         Self { app, router, clock, merchant, key, lease, _database: database }
     }
 
@@ -257,6 +260,13 @@ impl Server {
     /// Ends what is past its time, as the timer does; the clock of `ethereum` has been read until then.
     async fn end_due_invoices(&self) {
         invoicing::end_due_invoices(&self.app, &self.lease).await.unwrap();
+    }
+
+    async fn set_origins(&self, origins: &[&str]) {
+        let (merchant, origins) = (self.merchant, origins.iter().map(|&origin| origin.to_owned()).collect::<Vec<_>>());
+        let write =
+            self.app.store.write(move |tx| Box::pin(async move { tx.set_frame_origins(merchant, &origins).await }));
+        assert!(write.await.unwrap());
     }
 
     /// How many rows there are of everything a request could leave behind.

@@ -5,37 +5,20 @@ use std::{net::SocketAddr, time::Duration};
 use domain::{signature::CredentialHash, time::UnixMillis};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, client_async, connect_async,
+    connect_async,
     tungstenite::{
         Error, Message,
         protocol::{CloseFrame, frame::coding::CloseCode},
     },
 };
 
-use super::{Created, Server, usd};
-use crate::{
-    events::{run_follower, run_sequencer},
-    store::{NewEvent, StoreError, StreamSession},
+use super::{
+    Created, Server,
+    sockets::{PATIENCE, Socket, close_code, listen, next, next_of_type, open, open_narrow, refusal},
+    usd,
 };
-
-/// Far more than anything here takes; a test that needs it has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// Serves the routes on a free port and numbers events, until the server's shutdown.
-async fn listen(server: &Server) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let shutdown = server.app.shutdown.clone();
-    let serving = axum::serve(listener, server.router.clone()).with_graceful_shutdown(shutdown.cancelled_owned());
-    server.app.spawn(serving.into_future());
-    server.app.spawn(run_sequencer(server.app.clone()));
-    server.app.spawn(run_follower(server.app.clone()));
-    address
-}
+use crate::store::{NewEvent, StoreError, StreamSession};
 
 async fn stream_token(server: &Server, invoice: &Created) -> String {
     let connection = server.payor_get("/api/v1/payments/stream-token", invoice).await.json();
@@ -45,28 +28,7 @@ async fn stream_token(server: &Server, invoice: &Created) -> String {
 }
 
 async fn connect(address: SocketAddr, query: &str) -> Socket {
-    connect_async(format!("ws://{address}/ws/payment?{query}")).await.unwrap().0
-}
-
-/// The next frame with content.
-async fn next(socket: &mut Socket) -> Value {
-    loop {
-        match tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
-            Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-            Message::Ping(_) | Message::Pong(_) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-/// The next frame of one type.
-async fn next_of_type(socket: &mut Socket, wanted: &str) -> Value {
-    loop {
-        let frame = next(socket).await;
-        if frame["type"] == wanted {
-            return frame;
-        }
-    }
+    open(address, &format!("/ws/payment?{query}"), &[]).await
 }
 
 /// The next frame of each of two types, whichever comes first.
@@ -81,16 +43,6 @@ async fn next_of_both(socket: &mut Socket, wanted: [&str; 2]) -> [Value; 2] {
         }
     }
     found
-}
-
-async fn close_code(socket: &mut Socket) -> u16 {
-    loop {
-        match tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
-            Message::Close(Some(frame)) => return frame.code.into(),
-            Message::Close(None) => panic!("no code"),
-            _ => {}
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,7 +250,7 @@ async fn a_megabyte_in_one_frame_ends_the_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_never_reads_is_let_go() {
+async fn a_client_that_never_reads_is_let_go_with_a_code() {
     let server = Server::start_with(|config| config.limits.socket_send_timeout_ms = 200).await;
     let address = listen(&server).await;
     let invoice = server.invoice(json!({})).await;
@@ -326,10 +278,7 @@ async fn a_client_that_never_reads_is_let_go() {
             Ok::<_, StoreError>(())
         })
     });
-    let tcp = TcpSocket::new_v4().unwrap();
-    tcp.set_recv_buffer_size(2048).unwrap();
-    let tcp = MaybeTlsStream::Plain(tcp.connect(address).await.unwrap());
-    let mut socket = client_async(format!("ws://{address}/ws/payment?token={token}"), tcp).await.unwrap().0;
+    let mut socket = open_narrow(address, &format!("/ws/payment?token={token}"), &[]).await;
     assert_eq!(next(&mut socket).await["type"], "connected");
     flood.await.unwrap();
     let let_go = async {
@@ -337,8 +286,26 @@ async fn a_client_that_never_reads_is_let_go() {
             tokio::task::yield_now().await;
         }
     };
-    // Well before it would be let go for its silence.
-    tokio::time::timeout(Duration::from_mins(1), let_go).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(2), let_go).await.unwrap();
+    assert_eq!(close_code(&mut socket).await, u16::from(CloseCode::Policy));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_strangers_open_no_stream() {
+    let server = Server::start().await;
+    let address = listen(&server).await;
+    server.set_origins(&["https://shop.example"]).await;
+    let invoice = server.invoice(json!({})).await;
+    let path = format!("/ws/payment?token={}", stream_token(&server, &invoice).await);
+    let own = format!("http://{address}");
+    for origin in ["https://shop.example", "http://pay.example", own.as_str()] {
+        open(address, &path, &[("origin", origin)]).await;
+    }
+    for origin in ["https://evil.example", "null", "https://shop.example.evil", "http://shop.example"] {
+        let (status, body) = refusal(address, &path, &[("origin", origin)]).await;
+        assert_eq!((status, &body["code"]), (403, &json!("ORIGIN_FORBIDDEN")), "{origin}");
+        assert_eq!(body["error"]["field"], "Origin");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::{id::MerchantId, time::UnixMillis};
 use futures_util::future::join_all;
 use postgres_cluster::new_database;
 use sqlx::{AnyConnection, Connection, Executor, Row};
 use tokio::sync::Notify;
 
-use crate::store::{NodeId, Store, StoreError, lease_contract::is_lost};
+use crate::store::{NewEvent, NodeId, Store, StoreError, lease_contract::is_lost};
 
 const LONG: Duration = Duration::from_hours(1);
 /// Far more than anything here takes; a test that needs it has failed.
@@ -134,6 +135,84 @@ async fn a_node_that_says_nothing_is_taken_for_dead() {
         store.does(move |tx| Box::pin(async move { tx.keep_node(&node, length).await })).await;
     }
     assert_eq!(store.reader().await.unwrap().tx().living_nodes().await.unwrap(), [alive]);
+}
+
+/// Unless `PEPAY_LATE_COMMITS` says otherwise.
+const LATE_COMMITS: usize = 400;
+
+/// Many writers take keys in one order and commit in another, while two nodes number what they see and a third reads
+/// on from the last number it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_the_numbers_skips_no_event_that_commits_late() {
+    const WRITERS: usize = 8;
+    let count = std::env::var("PEPAY_LATE_COMMITS").map_or(LATE_COMMITS, |count| count.parse().unwrap());
+    let url = new_database();
+    let (store, _) = Store::open(&url).await.unwrap();
+    let writers = (0..WRITERS).map(|writer| {
+        let store = store.clone();
+        async move {
+            for number in (writer..count).step_by(WRITERS) {
+                // Every other one holds its key while others commit theirs.
+                let waits = number % 2 * (number * 7919 % 5);
+                store
+                    .does(move |tx| {
+                        Box::pin(async move {
+                            tx.append_event(&event(number)).await?;
+                            for _ in 0..waits {
+                                tx.connection.execute("SELECT pg_sleep(0.002)").await?;
+                            }
+                            Ok(())
+                        })
+                    })
+                    .await;
+            }
+        }
+    });
+    let numbering = || async {
+        loop {
+            store.does(|tx| Box::pin(async move { tx.number_events(3).await })).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let reading = async {
+        let (mut last, mut read) = (0, 0);
+        while read < count {
+            for (_, _, sequence) in store.reader().await.unwrap().tx().numbered_events(last, 7).await.unwrap() {
+                assert_eq!(sequence, last + 1, "the numbers have no gap, also while they grow");
+                (last, read) = (sequence, read + 1);
+            }
+        }
+    };
+    let all = async {
+        tokio::select! {
+            ((), _) = async { tokio::join!(reading, join_all(writers)) } => {}
+            () = numbering() => unreachable!("it goes on until it is dropped"),
+            () = numbering() => unreachable!("it goes on until it is dropped"),
+        }
+    };
+    tokio::time::timeout(PATIENCE * 6, all).await.unwrap();
+    let mut stranger = stranger(&url).await;
+    let swapped =
+        "SELECT COUNT(*) FROM events a JOIN events b ON b.event_key > a.event_key AND b.sequence < a.sequence";
+    let swapped: i64 = stranger.fetch_one(swapped).await.unwrap().get(0);
+    assert_ne!(swapped, 0, "some were late");
+    let events = "SELECT COUNT(DISTINCT object) FROM events WHERE sequence IS NOT NULL";
+    let events: i64 = stranger.fetch_one(events).await.unwrap().get(0);
+    assert_eq!(usize::try_from(events).unwrap(), count);
+}
+
+fn event(number: usize) -> NewEvent {
+    NewEvent {
+        merchant: MerchantId(1),
+        invoice: None,
+        event_type: "test.ping",
+        environment: wire::Environment::Devnet,
+        object: format!("{{\"n\":{number}}}"),
+        previous_attributes: None,
+        request_id: None,
+        idempotency_key: None,
+        created: UnixMillis(1),
+    }
 }
 
 /// Runs until a node hears what another one does.

@@ -11,10 +11,7 @@ use crate::{
     http::{
         error::{ApiError, invalid},
         extract::{Merchant, Parameters, rights::ReadInvoices},
-        merchant::{
-            events,
-            filters::{self, AFTER, BEFORE, PageParameters, PageStart},
-        },
+        merchant::filters::{self, AFTER, BEFORE, PageParameters, PageStart},
     },
     store::{DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryState, Tx},
     view,
@@ -49,7 +46,7 @@ pub async fn list_webhook_deliveries(
     NamedWebhook(id): NamedWebhook,
     parameters: Parameters,
 ) -> Result<Json<WebhookDeliveryList>, ApiError> {
-    let filter = DeliveryFilter { states: states(&parameters)?, types: events::types(&parameters)? };
+    let filter = DeliveryFilter { states: states(&parameters)?, types: filters::event_types(&parameters, "type")? };
     let limit = filters::limit(&parameters)?;
     let mut reader = app.store.reader().await?;
     let mut tx = reader.tx();

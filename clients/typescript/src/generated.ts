@@ -1,0 +1,878 @@
+// Made from docs/openapi.json by `npm run generate`. Changes made here are lost.
+
+/** One entry of `GET /api/v1/api-keys`, which answers with a list of them, newest first. Times are epoch seconds. */
+export interface ApiKey {
+  created_at: number;
+  environment: Environment | null;
+  expires_at: number | null;
+  /** The key's last four characters, to tell keys apart. */
+  hint: string;
+  key_id: string;
+  last_used_at: number | null;
+  name: string;
+  revoked_at: number | null;
+  revoked_reason: string | null;
+  /** What the key can do. */
+  rights: Array<'invoices:create' | 'invoices:read' | 'invoices:cancel' | 'settings' | 'webhooks' | 'wallets' | 'receiver_override' | 'rpc'>;
+  scope: ApiKeyScope;
+  status: ApiKeyStatus;
+}
+
+/** Which half of the API a key is for. */
+export type ApiKeyScope = 'merchant' | 'commerce';
+
+/** What became of a key. One that has expired stays `active`; `expires_at` says that it is over. */
+export type ApiKeyStatus = 'active' | 'revoked' | 'suspended';
+
+export type AvailabilityStatus = 'AVAILABLE' | 'STALE' | 'DEVNET';
+
+/** One entry of `GET /api/v1/payments/available-tokens`. */
+export interface AvailableToken {
+  availability_status: AvailabilityStatus;
+  /** Absent on devnet, as are the fields below. */
+  has_settlement_route?: boolean | undefined;
+  id: number;
+  is_monitored: boolean;
+  is_same_token_settlement?: boolean | undefined;
+  network: string;
+  photo_uri: string | null;
+  rate_updated_at: number | null;
+  requires_memo: boolean;
+  supports_stable_settlement?: boolean | undefined;
+  /** `None` for a network's own coin. */
+  token_address: string | null;
+  token_decimals: number;
+  token_name: string;
+  token_symbol: string;
+  token_type: TokenType;
+  unavailable_reason: string | null;
+}
+
+/** The body of `POST /api/v1/api-keys`. */
+export interface CreateApiKeyRequest {
+  expires_at?: Moment | null | undefined;
+  /** What it is for, in 1 to 255 characters. */
+  name: string;
+  /** What the key can do; without it, create, read and cancel invoices and manage settings. Only for keys of scope `merchant`. `rpc` is the operator's to give. */
+  rights?: Array<'invoices:create' | 'invoices:read' | 'invoices:cancel' | 'settings' | 'webhooks' | 'wallets' | 'receiver_override' | 'rpc'> | undefined;
+  scope?: ApiKeyScope | null | undefined;
+}
+
+/** The body of `POST /api/v1/invoices`. */
+export interface CreateInvoiceRequest {
+  /** Dollars, with at most three decimals. */
+  amount_usd: number;
+  /** Where the receipt goes. */
+  customer_email?: string | null | undefined;
+  /** The name you have for the customer. */
+  customer_id?: string | null | undefined;
+  /** What the payer is told the invoice is for. */
+  description?: string | null | undefined;
+  /** Milliseconds until the invoice ends: by default 12 hours, at most 30 days. */
+  expires_in?: number | null | undefined;
+  /** Ends the page; your name by default. */
+  invoice_footer?: string | null | undefined;
+  /** Heads the page; your name by default. */
+  invoice_title?: string | null | undefined;
+  /** Anything of yours, kept as it is; at most 512 bytes as compact JSON. */
+  metadata?: Record<string, unknown> | null | undefined;
+  /** Where the page leads once it is paid. */
+  payment_return_url?: string | null | undefined;
+  /** Whether the page leads anywhere; true by default. */
+  payment_return_url_enabled?: boolean | null | undefined;
+  questions?: Questions | null | undefined;
+  /** The address that gets the money of this invoice. */
+  receiver_override_address?: string | null | undefined;
+  /** Sends the money to `receiver_override_address` instead of your wallet; needs a right of its own. */
+  receiver_override_enable?: boolean | null | undefined;
+}
+
+/** The answer to `POST /api/v1/api-keys`. */
+export interface CreatedApiKey {
+  /** The key. It is shown in this answer only. */
+  api_key: string;
+  /** Epoch seconds. */
+  created_at: number;
+  environment: Environment | null;
+  /** Epoch seconds. */
+  expires_at: number | null;
+  key_id: string;
+  name: string;
+  /** What the key can do. */
+  rights: Array<'invoices:create' | 'invoices:read' | 'invoices:cancel' | 'settings' | 'webhooks' | 'wallets' | 'receiver_override' | 'rpc'>;
+  scope: ApiKeyScope;
+}
+
+/** The answer to `POST /api/v1/invoices`: what a shop needs to send its customer to pay. */
+export interface CreatedInvoice {
+  amount_usd: Dollars;
+  /** Epoch seconds. */
+  created_at: number;
+  customer_id: string | null;
+  /** Epoch seconds. */
+  expires_at: number;
+  /** The same as `invoice_id`, for readers of the older answer; so are the fields below. */
+  id: string;
+  invoice_id: string;
+  /** Yours, as you sent it. */
+  metadata: Record<string, unknown>;
+  payment_session_headers: SessionHeaders;
+  /** Where to send the payer; made for an iframe as well. */
+  payment_url: string;
+  /** Opens the payer's calls, together with `signature`. */
+  session_token: string;
+  signature: string;
+  status: InvoiceStatus;
+}
+
+/** Dollars, with at most three decimals. */
+export type Dollars = number;
+
+/** Which networks an invoice can be paid on: test networks or real ones. */
+export type Environment = 'devnet' | 'mainnet';
+
+/**
+ * `{"success":false,"error":{code,message,field?},"code":…,"message":…}`: the nested form, with the
+ * older flat one beside it for clients that read only the top level.
+ */
+export interface ErrorBody {
+  /** The same as `error.code`. */
+  code: string;
+  error: ErrorDetail;
+  /** The same as `error.message`. */
+  message: string;
+  /** Always `false`. */
+  success: false;
+}
+
+export interface ErrorDetail {
+  /** Stable; made for programs. */
+  code: string;
+  /** The field, header or parameter at fault, where there is one. */
+  field?: string | undefined;
+  /** A sentence made for people; may change. */
+  message: string;
+}
+
+/** Something that happened, as webhooks and sockets tell it. */
+export interface Event {
+  api_version: string;
+  /** Epoch seconds. */
+  created: number;
+  data: EventData;
+  /** `evt_<created ms>-<sequence>`. */
+  id: string;
+  /** Whether real money is meant. */
+  livemode: boolean;
+  /** Always `event`. */
+  object: 'event';
+  /** How many deliveries of it are still owed. */
+  pending_webhooks: number;
+  /** The API call that caused it. */
+  request: EventRequest;
+  /** As in `invoice.updated`. */
+  type: string;
+}
+
+export interface EventData {
+  /** The invoice, payment or whatever else it happened to, as it was then. */
+  object: Record<string, unknown>;
+  /** The fields an update changed, with the values they had. */
+  previous_attributes: Record<string, unknown> | null;
+}
+
+/** The answer to `GET /api/v1/events`, newest first. */
+export interface EventList {
+  data: Array<Event>;
+  /** Whether there is more in the direction that was asked for. */
+  has_more: boolean;
+  /** Always `list`. */
+  object: 'list';
+}
+
+/** The API call that caused an event, if one did. */
+export interface EventRequest {
+  id: string | null;
+  idempotency_key: string | null;
+}
+
+/** The canonical invoice. Amounts are thousandths of a dollar, times are epoch seconds. */
+export interface Invoice {
+  /** What is due, in thousandths of a dollar. */
+  amount: number;
+  /** The same in dollars. */
+  amount_decimal: string;
+  amount_overpaid: number;
+  /** What counts as paid so far. */
+  amount_paid: number;
+  amount_paid_decimal: string;
+  /** What is still to be paid. */
+  amount_remaining: number;
+  amount_remaining_decimal: string;
+  /** Always `usd_millis`. */
+  amount_unit: 'usd_millis';
+  /** Always null: this server has no commerce API. */
+  commerce_order_id: string | null;
+  created_at: number;
+  /** Always `usd`. */
+  currency: 'usd';
+  customer_id: string | null;
+  description: string | null;
+  environment: Environment;
+  expires_at: number;
+  id: string;
+  invoice_footer: string | null;
+  invoice_title: string | null;
+  /** Always `standard`. */
+  invoice_type: 'standard';
+  last_payment_at: number | null;
+  /** Paid only by money that came after the end. */
+  late: boolean;
+  /** With `expand=latest_payment`, if there is one. */
+  latest_payment?: InvoicePayment | undefined;
+  merchant_id: number;
+  /** Yours, as you sent it. */
+  metadata: Record<string, unknown>;
+  /** Always `invoice`. */
+  object: 'invoice';
+  /** More than a cent too much arrived; by how much. */
+  overpaid: boolean;
+  /** The time of the block that completed it. */
+  paid_at: number | null;
+  /** Who made the payment that decided network and token. */
+  payer_wallet_address: string | null;
+  payer_wallet_network: string | null;
+  /** With `expand=payments`, newest first. */
+  payments?: Array<InvoicePayment> | undefined;
+  status: InvoiceStatus;
+}
+
+export interface InvoiceCounts {
+  expired: number;
+  paid: number;
+  total: number;
+  unpaid: number;
+}
+
+/** The answer to `GET /api/v1/invoices`, newest first. */
+export interface InvoiceList {
+  data: Array<Invoice>;
+  /** Whether there is more in the direction that was asked for. */
+  has_more: boolean;
+  /** The same as `data`; only when asked for by `page`, for readers of the older answer, as the fields below. */
+  items?: Array<Invoice> | undefined;
+  /** Always `list`. */
+  object: 'list';
+  /** From 1. */
+  page?: number | undefined;
+  /** How many invoices there are on all pages. */
+  total?: number | undefined;
+}
+
+/** One transfer that arrived for an invoice. */
+export interface InvoicePayment {
+  /** What it is credited as, in thousandths of a dollar; zero where nothing is credited. */
+  amount: number;
+  amount_decimal: string;
+  /** Always `usd_millis`. */
+  amount_unit: 'usd_millis';
+  confirmations: number;
+  /** Block time. */
+  created_at: number;
+  environment: Environment;
+  id: string;
+  invoice_id: string;
+  /** Arrived after the invoice had ended. */
+  late: boolean;
+  merchant_id: number;
+  network: string;
+  /** Always `invoice_payment`. */
+  object: 'invoice_payment';
+  /** Its block was replaced; it may come back. */
+  orphaned: boolean;
+  payer_wallet_address: string | null;
+  payment_address: string;
+  required_confirmations: number;
+  settlement: Settlement | null;
+  settlement_status: SettlementStatus;
+  status: PaymentStatus;
+  /** Whole tokens, as a plain decimal. */
+  token_amount: string;
+  token_id: number;
+  token_symbol: string;
+  tx_hash: string;
+  /** A token this merchant does not accept. */
+  unexpected: boolean;
+}
+
+export type InvoiceStatus = 'unpaid' | 'underpaid' | 'paid' | 'expired' | 'canceled';
+
+/** The answer to `GET /api/v1/invoices/{id}/status`. */
+export interface InvoiceStatusReport {
+  invoice: Invoice;
+  latest_payment: InvoicePayment | null;
+  /** Always `invoice_status`. */
+  object: 'invoice_status';
+}
+
+/**
+ * The answer to `GET /api/v1/invoices/totals`. The fields in dollars and `invoice_count` are for readers
+ * of the older answer.
+ */
+export interface InvoiceTotals {
+  /** Always `usd_millis`. */
+  amount_unit: 'usd_millis';
+  /** Always `usd`. */
+  currency: 'usd';
+  invoice_count: InvoiceCounts;
+  /** Always `invoice_totals`. */
+  object: 'invoice_totals';
+  total_amount_usd: Dollars;
+  total_expired_usd: Dollars;
+  total_paid_usd: Dollars;
+  total_unpaid_usd: Dollars;
+  totals: StatusTotals;
+}
+
+/** An answer that says what was done. */
+export interface Message {
+  message: string;
+}
+
+/** Epoch seconds, or a date-time. */
+export type Moment = number | string;
+
+/**
+ * The answer to `POST /api/v1/payments/payment-addresses`; without a price it says so and has neither
+ * address nor amount.
+ */
+export interface PaymentAddress {
+  /** Whole tokens, as a plain decimal. */
+  estimated_token_amount: string | null;
+  /** Dollars for one whole token, as a decimal. */
+  exchange_rate: string | null;
+  memo: string | null;
+  message: string | null;
+  network: string;
+  quote_expires_in_seconds: number | null;
+  quote_last_updated_at: number | null;
+  quote_status: QuoteStatus;
+  /** Epoch seconds, as other times here. */
+  quote_valid_until: number | null;
+  retry_after_seconds: number | null;
+  retryable: boolean | null;
+  /** `ok` or `quote_unavailable`. */
+  status_code: string;
+  /** Always `true`; whether there is a quote is told by `quote_status`. */
+  success: true;
+  supported_token_id: number;
+  /** Where to send the tokens. */
+  temp_address: string | null;
+  usd_amount: Dollars;
+  ws_connection: StreamConnection | null;
+}
+
+/** The body of `POST /api/v1/payments/payment-addresses`. */
+export interface PaymentAddressRequest {
+  /** As in `base`, from the list of available tokens. */
+  network: string;
+  /** The token's `id` in the list of available tokens. */
+  tokenId: number;
+}
+
+export type PaymentStatus = 'pending' | 'underpaid' | 'confirmed' | 'manual_retry';
+
+/** The answer to `GET /api/v1/payments/payment-status`. */
+export interface PaymentStatusReport {
+  paid_at: number | null;
+  status: InvoiceStatus;
+}
+
+export interface Question {
+  /** Used once in an invoice. */
+  id: string;
+  question: string;
+  /** What the answer should be, as in `email`. */
+  type: string;
+  validation?: QuestionValidation | undefined;
+}
+
+export interface QuestionValidation {
+  /** Whether it must be answered before a token is chosen. */
+  required: boolean;
+}
+
+/** What a payer is asked. */
+export interface Questions {
+  questions: Array<Question>;
+}
+
+export type QuoteStatus = 'available' | 'unavailable' | 'expired';
+
+/** The body of `POST /api/v1/api-keys/{keyId}/revoke`, which may be left out. */
+export interface RevokeApiKeyRequest {
+  /** Why, in at most 255 characters, for whoever reads the list later. */
+  reason?: string | null | undefined;
+}
+
+/** The answer to `GET /api/v1/payments/session-details`. */
+export interface SessionDetails {
+  amount_remaining_usd: Dollars;
+  amount_usd: Dollars;
+  description: string | null;
+  /** Epoch seconds. */
+  expires_at: number;
+  has_questions: boolean;
+  invoice_footer: string;
+  invoice_id: string;
+  invoice_status: InvoiceStatus;
+  invoice_title: string;
+  /** Set once the first payment decided where the rest is asked. */
+  locked_network: string | null;
+  locked_payment_address: string | null;
+  locked_token_id: number | null;
+  merchant_email: string;
+  merchant_name: string;
+  network_environment: Environment;
+  payment_return_url: string | null;
+  payment_return_url_enabled: boolean;
+  remaining_seconds: number;
+  /** Milliseconds until it expires, never negative. */
+  remaining_time: number;
+}
+
+/** The headers a payer's calls carry. */
+export interface SessionHeaders {
+  'x-session-token': string;
+  'x-signature': string;
+}
+
+/** How far a payment is on its way to the merchant's wallet. */
+export interface Settlement {
+  network: string;
+  settlement_tx_hash: string;
+  stage: string;
+  status: SettlementStatus;
+  summary_status: SettlementStatus;
+}
+
+export type SettlementStatus = 'pending' | 'processing' | 'manual' | 'failed' | 'settled';
+
+export interface StatusTotals {
+  all: Total;
+  canceled: Total;
+  expired: Total;
+  paid: Total;
+  underpaid: Total;
+  unpaid: Total;
+}
+
+/** Where a payer's page follows its invoice. */
+export interface StreamConnection {
+  /** Always `/ws/payment`. */
+  endpoint: '/ws/payment';
+  /** Always `event_v1`. */
+  format: 'event_v1';
+  /** Opens the stream, as the query's `token`. */
+  token: string;
+  ws_url: string;
+}
+
+export type TokenType = 'native' | 'erc20';
+
+/** How many invoices there are, and what they ask for together, in thousandths of a dollar. */
+export interface Total {
+  amount: number;
+  amount_decimal: string;
+  count: number;
+}
+
+/** The envelope of some answers: `{"success":true,"data":…}`. */
+export interface Wrapped_Event {
+  /** Something that happened, as webhooks and sockets tell it. */
+  data: {
+    api_version: string;
+    /** Epoch seconds. */
+    created: number;
+    data: EventData;
+    /** `evt_<created ms>-<sequence>`. */
+    id: string;
+    /** Whether real money is meant. */
+    livemode: boolean;
+    /** Always `event`. */
+    object: string;
+    /** How many deliveries of it are still owed. */
+    pending_webhooks: number;
+    /** The API call that caused it. */
+    request: EventRequest;
+    /** As in `invoice.updated`. */
+    type: string;
+  };
+  /** Always `true`. */
+  success: true;
+}
+
+/** The envelope of some answers: `{"success":true,"data":…}`. */
+export interface Wrapped_EventList {
+  /** The answer to `GET /api/v1/events`, newest first. */
+  data: {
+    data: Array<Event>;
+    /** Whether there is more in the direction that was asked for. */
+    has_more: boolean;
+    /** Always `list`. */
+    object: string;
+  };
+  /** Always `true`. */
+  success: true;
+}
+
+/** What each operation takes and answers. */
+export interface Operations {
+  /** `POST /api/v1/payments/payment-addresses` */
+  allocate_payment_address: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+    };
+    body: PaymentAddressRequest;
+    answer: PaymentAddress;
+  };
+  /** `POST /api/v1/invoices/{invoice_id}/cancel` */
+  cancel_invoice: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Invoice;
+  };
+  /** `POST /api/v1/api-keys` */
+  create_api_key: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CreateApiKeyRequest;
+    answer: CreatedApiKey;
+  };
+  /** `POST /api/merchant-api-keys` */
+  create_api_key__first: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CreateApiKeyRequest;
+    answer: CreatedApiKey;
+  };
+  /** `POST /api/v1/invoices` */
+  create_invoice: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CreateInvoiceRequest;
+    answer: CreatedInvoice;
+  };
+  /** `GET /api/v1/payments/stream-token` */
+  create_stream_token: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+    };
+    body: undefined;
+    answer: StreamConnection;
+  };
+  /** `DELETE /api/v1/api-keys/{key_id}` */
+  delete_api_key: {
+    path: {
+      /** The id of a key, not the key. */
+      key_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Message;
+  };
+  /** `GET /ws/payment` */
+  follow_payment: {
+    path: Record<never, never>;
+    query: {
+      /** The id of the last event you have; what came after it is sent first. */
+      since?: string | undefined;
+      /** Always `event_v1`. */
+      format?: string | undefined;
+    };
+    body: undefined;
+    answer: undefined;
+  };
+  /** `GET /api/v1/api-keys` */
+  list_api_keys: {
+    path: Record<never, never>;
+    query: {
+      /** Only keys of this scope. */
+      scope?: ApiKeyScope | undefined;
+    };
+    body: undefined;
+    answer: Array<ApiKey>;
+  };
+  /** `GET /api/merchant-api-keys` */
+  list_api_keys__first: {
+    path: Record<never, never>;
+    query: {
+      /** Only keys of this scope. */
+      scope?: ApiKeyScope | undefined;
+    };
+    body: undefined;
+    answer: Array<ApiKey>;
+  };
+  /** `GET /api/v1/payments/available-tokens` */
+  list_available_tokens: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+      /** `network` makes the parameter of that name required; any other mode lists all. */
+      mode?: string | undefined;
+      /** Only tokens of this network, as in `base`. */
+      network?: string | undefined;
+      /** Only tokens that can be paid with now: `true` or `1`. */
+      available_only?: string | undefined;
+    };
+    body: undefined;
+    answer: Array<AvailableToken>;
+  };
+  /** `GET /api/v1/events` */
+  list_events: {
+    path: Record<never, never>;
+    query: {
+      /** How many items at most. */
+      limit?: number | undefined;
+      /** The id of an item; the page begins with the next older one. */
+      starting_after?: string | undefined;
+      /** The id of an item; the page ends with the next newer one. Not together with `starting_after`. */
+      ending_before?: string | undefined;
+      /** A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`. */
+      type?: string | undefined;
+      /** Only what happened to this invoice. */
+      invoice_id?: string | undefined;
+      environment?: Environment | undefined;
+      /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
+      'created[gte]'?: string | undefined;
+      /** Up to this time and including it. */
+      'created[lte]'?: string | undefined;
+    };
+    body: undefined;
+    answer: Wrapped_EventList;
+  };
+  /** `GET /api/v1/invoices` */
+  list_invoices: {
+    path: Record<never, never>;
+    query: {
+      /** How many items at most. */
+      limit?: number | undefined;
+      /** The id of an item; the page begins with the next older one. */
+      starting_after?: string | undefined;
+      /** The id of an item; the page ends with the next newer one. Not together with `starting_after`. */
+      ending_before?: string | undefined;
+      /** The number of the page, from 1, instead of a cursor; the answer then has `items`, `total` and `page` too. */
+      page?: number | undefined;
+      /** Your name for the customer. */
+      customer_id?: string | undefined;
+      /**
+       * A list with commas of `unpaid`, `underpaid`, `paid`, `expired` and `canceled`, or `all`. The older `pending`
+       * means the first two, `failed` the last two.
+       */
+      status?: string | undefined;
+      /** A list with commas of `standard` and `commerce`; this server has no others than `standard`. */
+      invoice_type?: string | undefined;
+      environment?: Environment | undefined;
+      /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
+      created_gte?: string | undefined;
+      /** Up to this time and including it. */
+      created_lte?: string | undefined;
+      /** Invoices that this wallet paid first. */
+      payer_wallet_address?: string | undefined;
+      /** The network of that payment, as in `base`. */
+      payer_wallet_network?: string | undefined;
+      /** A list with commas of `latest_payment` and `payments`, which are shown with the invoice. */
+      expand?: string | undefined;
+      /** How many of the newest payments are shown. */
+      payments_limit?: number | undefined;
+    };
+    body: undefined;
+    answer: InvoiceList;
+  };
+  /** `GET /api/v1/invoices/customer/{customer_id}` */
+  list_invoices_of_customer: {
+    path: {
+      /** Your name for the customer. */
+      customer_id: string;
+    };
+    query: {
+      /** How many items at most. */
+      limit?: number | undefined;
+      /** The id of an item; the page begins with the next older one. */
+      starting_after?: string | undefined;
+      /** The id of an item; the page ends with the next newer one. Not together with `starting_after`. */
+      ending_before?: string | undefined;
+      /** The number of the page, from 1, instead of a cursor; the answer then has `items`, `total` and `page` too. */
+      page?: number | undefined;
+      /**
+       * A list with commas of `unpaid`, `underpaid`, `paid`, `expired` and `canceled`, or `all`. The older `pending`
+       * means the first two, `failed` the last two.
+       */
+      status?: string | undefined;
+      /** A list with commas of `standard` and `commerce`; this server has no others than `standard`. */
+      invoice_type?: string | undefined;
+      environment?: Environment | undefined;
+      /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
+      created_gte?: string | undefined;
+      /** Up to this time and including it. */
+      created_lte?: string | undefined;
+      /** Invoices that this wallet paid first. */
+      payer_wallet_address?: string | undefined;
+      /** The network of that payment, as in `base`. */
+      payer_wallet_network?: string | undefined;
+      /** A list with commas of `latest_payment` and `payments`, which are shown with the invoice. */
+      expand?: string | undefined;
+      /** How many of the newest payments are shown. */
+      payments_limit?: number | undefined;
+    };
+    body: undefined;
+    answer: InvoiceList;
+  };
+  /** `GET /api/v1/events/{event_id}` */
+  retrieve_event: {
+    path: {
+      /** The id of an event. */
+      event_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Wrapped_Event;
+  };
+  /** `GET /api/v1/invoices/{invoice_id}` */
+  retrieve_invoice: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: {
+      /** A list with commas of `latest_payment` and `payments`, which are shown with the invoice. */
+      expand?: string | undefined;
+      /** How many of the newest payments are shown. */
+      payments_limit?: number | undefined;
+    };
+    body: undefined;
+    answer: Invoice;
+  };
+  /** `GET /api/v1/invoices/{invoice_id}/status` */
+  retrieve_invoice_status: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: InvoiceStatusReport;
+  };
+  /** `GET /api/v1/invoices/totals` */
+  retrieve_invoice_totals: {
+    path: Record<never, never>;
+    query: {
+      /** Your name for the customer. */
+      customer_id?: string | undefined;
+      /**
+       * A list with commas of `unpaid`, `underpaid`, `paid`, `expired` and `canceled`, or `all`. The older `pending`
+       * means the first two, `failed` the last two.
+       */
+      status?: string | undefined;
+      /** A list with commas of `standard` and `commerce`; this server has no others than `standard`. */
+      invoice_type?: string | undefined;
+      environment?: Environment | undefined;
+      /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
+      created_gte?: string | undefined;
+      /** Up to this time and including it. */
+      created_lte?: string | undefined;
+      /** Invoices that this wallet paid first. */
+      payer_wallet_address?: string | undefined;
+      /** The network of that payment, as in `base`. */
+      payer_wallet_network?: string | undefined;
+    };
+    body: undefined;
+    answer: InvoiceTotals;
+  };
+  /** `GET /api/v1/payments/payment-status` */
+  retrieve_payment_status: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+    };
+    body: undefined;
+    answer: PaymentStatusReport;
+  };
+  /** `GET /api/v1/payments/session-details` */
+  retrieve_session_details: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+    };
+    body: undefined;
+    answer: SessionDetails;
+  };
+  /** `POST /api/v1/api-keys/{key_id}/revoke` */
+  revoke_api_key: {
+    path: {
+      /** The id of a key, not the key. */
+      key_id: string;
+    };
+    query: Record<never, never>;
+    body: RevokeApiKeyRequest | null;
+    answer: Message;
+  };
+  /** `POST /api/v1/merchant-api-keys/{key_id}/revoke` */
+  revoke_api_key__before: {
+    path: {
+      /** The id of a key, not the key. */
+      key_id: string;
+    };
+    query: Record<never, never>;
+    body: RevokeApiKeyRequest | null;
+    answer: Message;
+  };
+  /** `POST /api/merchant-api-keys/{key_id}/revoke` */
+  revoke_api_key__first: {
+    path: {
+      /** The id of a key, not the key. */
+      key_id: string;
+    };
+    query: Record<never, never>;
+    body: RevokeApiKeyRequest | null;
+    answer: Message;
+  };
+}
+
+/** Where each operation is. */
+export const operations = {
+  allocate_payment_address: { method: 'POST', path: '/api/v1/payments/payment-addresses' },
+  cancel_invoice: { method: 'POST', path: '/api/v1/invoices/{invoice_id}/cancel' },
+  create_api_key: { method: 'POST', path: '/api/v1/api-keys' },
+  create_api_key__first: { method: 'POST', path: '/api/merchant-api-keys' },
+  create_invoice: { method: 'POST', path: '/api/v1/invoices' },
+  create_stream_token: { method: 'GET', path: '/api/v1/payments/stream-token' },
+  delete_api_key: { method: 'DELETE', path: '/api/v1/api-keys/{key_id}' },
+  follow_payment: { method: 'GET', path: '/ws/payment' },
+  list_api_keys: { method: 'GET', path: '/api/v1/api-keys' },
+  list_api_keys__first: { method: 'GET', path: '/api/merchant-api-keys' },
+  list_available_tokens: { method: 'GET', path: '/api/v1/payments/available-tokens' },
+  list_events: { method: 'GET', path: '/api/v1/events' },
+  list_invoices: { method: 'GET', path: '/api/v1/invoices' },
+  list_invoices_of_customer: { method: 'GET', path: '/api/v1/invoices/customer/{customer_id}' },
+  retrieve_event: { method: 'GET', path: '/api/v1/events/{event_id}' },
+  retrieve_invoice: { method: 'GET', path: '/api/v1/invoices/{invoice_id}' },
+  retrieve_invoice_status: { method: 'GET', path: '/api/v1/invoices/{invoice_id}/status' },
+  retrieve_invoice_totals: { method: 'GET', path: '/api/v1/invoices/totals' },
+  retrieve_payment_status: { method: 'GET', path: '/api/v1/payments/payment-status' },
+  retrieve_session_details: { method: 'GET', path: '/api/v1/payments/session-details' },
+  revoke_api_key: { method: 'POST', path: '/api/v1/api-keys/{key_id}/revoke' },
+  revoke_api_key__before: { method: 'POST', path: '/api/v1/merchant-api-keys/{key_id}/revoke' },
+  revoke_api_key__first: { method: 'POST', path: '/api/merchant-api-keys/{key_id}/revoke' },
+} as const satisfies Record<keyof Operations, { method: string; path: string }>;

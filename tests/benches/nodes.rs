@@ -1,0 +1,75 @@
+//! What telling other nodes costs: commits a second on PostgreSQL, with nodes that tell each other and without.
+//!
+//! It prints figures and judges nothing.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use domain::{id::MerchantId, time::UnixMillis};
+use futures_util::future::join_all;
+use pepay::store::{NewEvent, Store, StoreError};
+
+const WRITERS: usize = 32;
+const LASTS: Duration = Duration::from_secs(5);
+const ROUNDS: usize = 3;
+
+#[tokio::main]
+async fn main() {
+    let url = postgres_cluster::new_database();
+    let (here, _) = Store::open(&url).await.expect("the database opens");
+    let (there, _) = Store::open(&url).await.expect("the database opens");
+    // Once unmeasured: the first commits also make the connections.
+    commits(&here).await;
+    for _ in 0..ROUNDS {
+        println!("nobody is told:       {:.0} commits/s", commits(&here).await);
+        let heard = AtomicU64::new(0);
+        let hears = async {
+            loop {
+                there.log_growth().await;
+                heard.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let told = tokio::select! {
+            told = commits(&here) => told,
+            () = here.carry_hints() => unreachable!("it goes on until it is dropped"),
+            () = there.carry_hints() => unreachable!("it goes on until it is dropped"),
+            () = hears => unreachable!("it goes on until it is dropped"),
+        };
+        let a_second = f64::from(u32::try_from(heard.into_inner()).unwrap_or(u32::MAX)) / LASTS.as_secs_f64();
+        println!("another node is told: {told:.0} commits/s, it hears of them {a_second:.0} times a second");
+    }
+}
+
+/// Commits a second of so many writers, each of which adds events.
+async fn commits(store: &Store) -> f64 {
+    let (count, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
+    let writers = (0..WRITERS).map(|_| async {
+        while began.elapsed() < LASTS {
+            let written: Result<(), StoreError> =
+                store.write(|tx| Box::pin(async { tx.append_event(&event()).await })).await;
+            written.expect("the event is written");
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    join_all(writers).await;
+    f64::from(u32::try_from(count.load(Ordering::Relaxed)).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64()
+}
+
+fn event() -> NewEvent {
+    NewEvent {
+        merchant: MerchantId(1),
+        invoice: None,
+        event_type: "test.ping",
+        environment: wire::Environment::Devnet,
+        object: "{}".to_owned(),
+        previous_attributes: None,
+        request_id: None,
+        idempotency_key: None,
+        created: UnixMillis(1),
+    }
+}
