@@ -6,11 +6,12 @@ use domain::{signature::ServerSecret, time::UnixSeconds};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    chains::Outages,
+    chains::{AddedEndpoints, Outages},
     clock::Clock,
     config::Config,
     events::{Hub, OpenAccess},
     limits::RateLimits,
+    merchants,
     nodes::Living,
     rates::Prices,
     store::{NodeId, Store, StoreError, WriterTask},
@@ -34,6 +35,8 @@ pub struct App {
     pub started_at: UnixSeconds,
     /// Which networks are not read at present.
     pub outages: Arc<Outages>,
+    /// The nodes that are asked beside the operator's own.
+    pub added_endpoints: AddedEndpoints,
     /// What tokens cost.
     pub prices: Prices,
     /// Who follows which invoice or merchant on this node.
@@ -73,6 +76,7 @@ impl App {
             node: NodeId::random(),
             log_began_at,
             outages: Arc::default(),
+            added_endpoints: AddedEndpoints::default(),
             prices: Prices::new(&config, clock.clone()),
             limits: Arc::new(RateLimits::new(&config.limits, living.clone())),
             living,
@@ -86,6 +90,7 @@ impl App {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
+        merchants::read_rpc_endpoints(&app).await?;
         Ok((app, writer))
     }
 

@@ -14,6 +14,7 @@ pub mod invoicing;
 pub mod keys;
 pub mod limits;
 pub mod log;
+pub mod merchants;
 pub mod nodes;
 pub mod rates;
 pub mod serve;

@@ -21,7 +21,7 @@ use crate::{
     chains,
     clock::Clock,
     config::Config,
-    connections, events, http, invoicing, nodes, rates,
+    connections, events, http, invoicing, merchants, nodes, rates,
     store::{StoreError, WriterTask},
     tls, webhooks,
 };
@@ -93,6 +93,7 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     duties.start("expiry", invoicing::run_expiry(app.clone()));
     duties.start("prices", rates::run(app.clone()));
     duties.start("webhooks", webhooks::run(app.clone()));
+    duties.start("merchants' settings", merchants::run(app.clone()));
     for network in &app.config.networks {
         // A watcher may give up its network, and says so itself; the others go on.
         duties.start("chain watcher", chains::run(app.clone(), network.clone()));

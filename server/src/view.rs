@@ -1,6 +1,7 @@
 //! From the domain's values to what crosses the wire. Events and answers show the same objects.
 
 use domain::{
+    acceptance::AcceptancePolicy,
     access::{KeyStatus, Right, Rights, Scope},
     id::{EndpointId, EventId},
     invoice::{InvoiceStatus, PaymentStatus},
@@ -15,7 +16,7 @@ use wire::{
     api_key::{ApiKey, ApiKeyScope, ApiKeyStatus, CreatedApiKey},
     invoice as wire_invoice,
     money::three_decimals,
-    webhook,
+    settings, webhook,
 };
 
 use crate::{
@@ -50,6 +51,14 @@ pub fn settlement_status(status: SettlementStatus) -> wire_invoice::SettlementSt
         SettlementStatus::Processing => wire_invoice::SettlementStatus::Processing,
         SettlementStatus::Manual => wire_invoice::SettlementStatus::Manual,
         SettlementStatus::Settled => wire_invoice::SettlementStatus::Settled,
+    }
+}
+
+pub fn acceptance_policy(policy: AcceptancePolicy) -> settings::AcceptancePolicy {
+    match policy {
+        AcceptancePolicy::AcceptAll => settings::AcceptancePolicy::AcceptAll,
+        AcceptancePolicy::AcceptNone => settings::AcceptancePolicy::AcceptNone,
+        AcceptancePolicy::Selective => settings::AcceptancePolicy::Selective,
     }
 }
 

@@ -43,6 +43,11 @@ async fn check(database: Database) {
         server.set_variable("PEPAY__STORAGE__DATABASE_URL", &postgres_cluster::new_database());
     }
     let (api, _) = server.create_merchant("http://127.0.0.1:9/");
+    let rights = ["invoices:create", "invoices:read", "invoices:cancel", "settings", "webhooks", "wallets"];
+    let rights = rights.iter().flat_map(|right| ["--right", right]);
+    let create: Vec<_> = ["key", "create", "--merchant", "1"].into_iter().chain(rights).collect();
+    let key: Value = server.ask(&create);
+    let dashboard: Value = server.ask(&["merchant", "token", "1"]);
     server.start().await.unwrap();
 
     // Something to be found: an invoice that is paid, and one that can be.
@@ -60,7 +65,10 @@ async fn check(database: Database) {
 
     let report = TestFolder::new();
     let credentials = [
-        ("PEPAY_MERCHANT_KEY", api.api_key.as_str()),
+        ("PEPAY_MERCHANT_KEY", text(&key, "api_key")),
+        // Not to be revoked: everything else would be refused from then on.
+        ("PEPAY_MERCHANT_KEY_ID", text(&key, "key_id")),
+        ("PEPAY_DASHBOARD", text(&dashboard, "token")),
         ("PEPAY_SESSION_TOKEN", &open.session_token),
         ("PEPAY_SESSION_SIGNATURE", &open.signature),
         ("PEPAY_STREAM_TOKEN", &stream.token),
@@ -69,9 +77,18 @@ async fn check(database: Database) {
     check_that_all_was_tested(&server, report.path()).await;
 }
 
-/// Limits are raised: what is tested here is not that they are kept.
+/// Limits are lifted: what is tested here is not that they are kept.
 fn config(chain: &TestChain) -> String {
-    format!("environment = \"devnet\"\n{}{}", chain.network(), chain.token())
+    format!(
+        "environment = \"devnet\"\n[limits]\nrequests_per_minute_per_key = 0\nrequests_per_minute_per_session = 0\n\
+         requests_per_minute_per_address = 0\nfailed_credentials_per_minute = 0\nactive_keys_per_scope = 1000000\n{}{}",
+        chain.network(),
+        chain.token()
+    )
+}
+
+fn text<'v>(answer: &'v Value, name: &str) -> &'v str {
+    answer[name].as_str().unwrap_or_else(|| panic!("no {name} in {answer}"))
 }
 
 async fn run(server: &ServerProcess, credentials: &[(&str, &str)], folder: &Path) {

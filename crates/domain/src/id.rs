@@ -65,6 +65,29 @@ uuid_id!(
     ApiKeyId,
     "API key id"
 );
+uuid_id!(
+    /// A wallet a merchant is paid to, or will be.
+    WalletId,
+    "wallet id"
+);
+uuid_id!(
+    /// A node that was added beside the operator's own.
+    RpcEndpointId,
+    "RPC endpoint id"
+);
+
+impl WalletId {
+    /// The id of the wallet a merchant began with, which has no row of its own.
+    pub fn first_of(merchant: MerchantId) -> Self {
+        let mut hash = Sha256::new();
+        hash.update("wallet/1");
+        hash.update(merchant.0.to_be_bytes());
+        let digest = hash.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
 
 uuid_id!(
     /// Where a merchant hears of events.
@@ -174,6 +197,14 @@ mod tests {
         for text in ["", "7c0f6d0e2a414c7b9a530d6f1b2e8a10", "{7c0f6d0e-2a41-4c7b-9a53-0d6f1b2e8a10}", "inv_1"] {
             assert!(text.parse::<InvoiceId>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_merchant_s_first_wallet_always_has_the_same_id() {
+        let first = WalletId::first_of(MerchantId(7));
+        assert_eq!(first, WalletId::first_of(MerchantId(7)));
+        assert_ne!(first, WalletId::first_of(MerchantId(8)));
+        assert_eq!(first.to_string().parse(), Ok(first));
     }
 
     #[test]

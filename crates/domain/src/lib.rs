@@ -5,6 +5,7 @@
 //! input and output, clocks, randomness, `async`, SQL and serialisation: time and ids come in as
 //! arguments, and whoever stores or sends these values has types of their own for that.
 
+pub mod acceptance;
 pub mod access;
 pub mod id;
 pub mod idempotency;

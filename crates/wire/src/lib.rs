@@ -12,6 +12,7 @@ pub mod invoice;
 pub mod money;
 pub mod payment_uri;
 pub mod payor;
+pub mod settings;
 pub mod snapshot;
 pub mod time;
 pub mod webhook;

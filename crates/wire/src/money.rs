@@ -141,6 +141,41 @@ impl<'de> Deserialize<'de> for Dollars {
     }
 }
 
+/// A decimal that is shown as a JSON number and never calculated with, such as a price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainNumber {
+    /// Digits, and a point with more digits where there are decimals.
+    pub text: String,
+}
+
+impl Serialize for PlainNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.text.clone()).map_err(ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl utoipa::PartialSchema for PlainNumber {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let number = utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::Number)
+            .description(Some("For display."))
+            .minimum(Some(0));
+        number.build().into()
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl utoipa::ToSchema for PlainNumber {}
+
+impl<'de> Deserialize<'de> for PlainNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let is_number = Number::parse(raw.get()).is_some_and(|number| !number.is_negative);
+        is_number.then(|| Self { text: raw.get().to_owned() }).ok_or_else(|| de::Error::custom("not a plain number"))
+    }
+}
+
 /// Dollars with three decimals, as the `*_decimal` fields spell them: `20.000`.
 pub fn three_decimals(millis: u64) -> String {
     format!("{}.{:03}", millis / 1000, millis % 1000)
@@ -203,6 +238,16 @@ mod tests {
         for text in ["-1", "\"1\"", "1.2345"] {
             assert!(serde_json::from_str::<Dollars>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn plain_numbers_keep_every_digit() {
+        for text in ["0.00000001", "2500.12", "340282366920938463463374607431.76821145"] {
+            let number = PlainNumber { text: text.to_owned() };
+            assert_eq!(serde_json::to_string(&number).unwrap(), text);
+            assert_eq!(serde_json::from_str::<PlainNumber>(text).unwrap(), number);
+        }
+        assert!(serde_json::from_str::<PlainNumber>("\"1\"").is_err());
     }
 
     #[test]

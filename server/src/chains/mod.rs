@@ -9,7 +9,7 @@ pub mod rpc;
 use std::{sync::Arc, time::Duration};
 
 use self::evm::{Fitness, Step, StepError, Watcher};
-pub use self::outages::Outages;
+pub use self::{outages::Outages, rpc::AddedEndpoints};
 use crate::{app::App, config::NetworkConfig, nodes, store::Lease};
 
 /// The longest pause between two tries while a network cannot be read.

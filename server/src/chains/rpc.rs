@@ -3,23 +3,25 @@
 //! An endpoint is believed only after it showed the configured chain id and the same genesis block as
 //! the others, and again after every failure. It must answer with JSON-RPC that belongs to the question;
 //! anything else counts as a failure, and the next endpoint is asked. A failing endpoint rests for a
-//! while that doubles up to a minute. Kept out: what the answers mean.
+//! while that doubles up to a minute. Endpoints that were added while the server runs come after the
+//! operator's own, so they are asked only when none of those can be. Kept out: what the answers mean.
 
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use domain::id::RpcEndpointId;
 use reqwest::{StatusCode, header::RETRY_AFTER, redirect};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use url::Url;
 
-use crate::{clock::random_bytes, config::NetworkConfig};
+use crate::{clock::random_bytes, config::NetworkConfig, webhooks::Targets};
 
 /// The rest after a first failure; doubles with each further one.
 const SHORTEST_REST: Duration = Duration::from_millis(500);
@@ -30,6 +32,8 @@ const LONGEST_WANTED_REST: Duration = Duration::from_hours(1);
 const LARGEST_BATCH: usize = 100;
 /// An answer beyond this is not read.
 const LARGEST_ANSWER_BYTES: usize = 64 << 20;
+/// The same for an endpoint that is asked whether it is fit: a chain id and a header are small.
+const LARGEST_PROBE_BYTES: usize = 64 << 10;
 /// How much of an endpoint's own words is repeated in an error.
 const LONGEST_MESSAGE: usize = 200;
 
@@ -37,12 +41,56 @@ const LONGEST_MESSAGE: usize = 200;
 pub struct Rpc {
     network: String,
     chain_id: u64,
-    endpoints: Vec<Endpoint>,
-    /// The hash of block 0, as the first endpoint told it.
+    timeout: Duration,
+    known: Mutex<Known>,
+    /// The hash of block 0, as the first of the operator's own endpoints told it.
     genesis: OnceLock<String>,
     next_id: AtomicU64,
     /// Which endpoint answered last.
-    last_used: AtomicUsize,
+    last_used: Mutex<Option<Arc<Endpoint>>>,
+}
+
+type Endpoints = Arc<[Arc<Endpoint>]>;
+
+/// The endpoints that can be asked.
+struct Known {
+    /// In the order in which they are asked: the operator's own first.
+    endpoints: Endpoints,
+    /// Where to hear of others, and where they may be.
+    added: Option<(watch::Receiver<AddedByNetwork>, Targets)>,
+}
+
+/// An endpoint beside the operator's own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AddedEndpoint {
+    pub id: RpcEndpointId,
+    pub url: Url,
+    /// Block 0 as the operator's own endpoints told it when this one was added. It is held to that, and tells
+    /// nobody else what block 0 is.
+    pub genesis: String,
+}
+
+type AddedByNetwork = HashMap<String, Vec<AddedEndpoint>>;
+
+/// All endpoints beside the operator's own, for whoever asks a network to follow. Cheap to clone.
+#[derive(Clone)]
+pub struct AddedEndpoints(Arc<watch::Sender<AddedByNetwork>>);
+
+impl Default for AddedEndpoints {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(HashMap::new())))
+    }
+}
+
+impl AddedEndpoints {
+    /// Replaces them; who asks a network uses the new ones from the next question on.
+    pub fn replace(&self, endpoints: HashMap<String, Vec<AddedEndpoint>>) {
+        self.0.send_if_modified(|known| {
+            let is_new = *known != endpoints;
+            *known = endpoints;
+            is_new
+        });
+    }
 }
 
 /// One question.
@@ -114,12 +162,15 @@ pub enum Problem {
 pub type Answer = Result<Value, Fault>;
 
 struct Endpoint {
+    /// Of one that was added.
+    added: Option<(RpcEndpointId, String)>,
     /// For people: the host, without path or credentials.
     label: String,
     url: Url,
     /// Parts of the URL that may be credentials.
     secrets: Vec<String>,
     client: reqwest::Client,
+    largest_answer_bytes: usize,
     health: Mutex<Health>,
 }
 
@@ -141,17 +192,72 @@ impl Rpc {
     ///
     /// If the system has no TLS or sockets to offer.
     pub fn new(network: &NetworkConfig) -> Self {
+        Self::of(network, |timeout| network.rpc.iter().map(|url| Arc::new(Endpoint::new(url, timeout))).collect())
+    }
+
+    /// The same, with endpoints that are added while the server runs behind them. `targets` says where those
+    /// may be.
+    ///
+    /// # Panics
+    ///
+    /// As [`Rpc::new`].
+    pub fn with_added(network: &NetworkConfig, added: &AddedEndpoints, targets: Targets) -> Self {
+        let rpc = Self::new(network);
+        let mut followed = added.0.subscribe();
+        followed.mark_changed();
+        rpc.known.lock().unwrap_or_else(PoisonError::into_inner).added = Some((followed, targets));
+        rpc
+    }
+
+    fn of(network: &NetworkConfig, endpoints: impl FnOnce(Duration) -> Endpoints) -> Self {
         // The first caller of the process wins; a provider that is already there is as good.
         let _already_there = rustls::crypto::ring::default_provider().install_default();
         let timeout = Duration::from_millis(network.rpc_timeout_ms);
         Self {
             network: network.name.clone(),
             chain_id: network.chain_id,
-            endpoints: network.rpc.iter().map(|url| Endpoint::new(url, timeout)).collect(),
+            timeout,
+            known: Mutex::new(Known { endpoints: endpoints(timeout), added: None }),
             genesis: OnceLock::new(),
             next_id: AtomicU64::new(1),
-            last_used: AtomicUsize::new(0),
+            last_used: Mutex::new(None),
         }
+    }
+
+    /// The hash of block 0 as an endpoint tells it that is not used yet, after it showed the network's chain
+    /// id.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used.
+    pub async fn probe(network: &NetworkConfig, url: &Url, targets: &Targets) -> Result<String, Problem> {
+        let rpc = Self::of(network, |_| Arc::default());
+        let endpoint = Endpoint::guarded(url, rpc.timeout, targets).ok_or(Problem::Unreachable)?;
+        let endpoint = Endpoint { largest_answer_bytes: LARGEST_PROBE_BYTES, ..endpoint };
+        rpc.verify(&endpoint).await
+    }
+
+    /// The endpoints there are now, those first that are asked first.
+    fn endpoints(&self) -> Endpoints {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { endpoints, added } = &mut *known;
+        if let Some((followed, targets)) = added
+            && followed.has_changed().is_ok_and(|has_changed| has_changed)
+        {
+            let wanted = followed.borrow_and_update().get(&self.network).cloned().unwrap_or_default();
+            let own = endpoints.iter().filter(|endpoint| endpoint.added.is_none()).cloned();
+            let added = wanted.into_iter().filter_map(|wanted| {
+                let is_it = |endpoint: &&Arc<Endpoint>| {
+                    endpoint.added.as_ref().is_some_and(|(id, _)| *id == wanted.id) && endpoint.url == wanted.url
+                };
+                match endpoints.iter().find(is_it) {
+                    Some(endpoint) => Some(Arc::clone(endpoint)),
+                    None => Endpoint::added(wanted, &self.network, self.timeout, targets).map(Arc::new),
+                }
+            });
+            *endpoints = own.chain(added).collect::<Vec<_>>().into();
+        }
+        Arc::clone(endpoints)
     }
 
     /// Asks one question.
@@ -172,7 +278,7 @@ impl Rpc {
     pub async fn together(&self, calls: &[Call]) -> Result<Vec<Answer>, RpcError> {
         let mut declined = None;
         let mut last_problem = Problem::Resting;
-        for (index, endpoint) in self.endpoints.iter().enumerate() {
+        for endpoint in self.endpoints().iter() {
             if endpoint.is_resting() {
                 continue;
             }
@@ -182,10 +288,10 @@ impl Rpc {
                     let another_may_do_better =
                         answers.iter().any(|answer| matches!(answer, Err(fault) if fault.kind == FaultKind::Other));
                     if !another_may_do_better {
-                        self.last_used.store(index, Ordering::Relaxed);
+                        self.note_use(endpoint);
                         return Ok(answers);
                     }
-                    declined.get_or_insert((index, answers));
+                    declined.get_or_insert((Arc::clone(endpoint), answers));
                 }
                 Err(problem) => {
                     endpoint.failed(&self.network, &problem);
@@ -193,15 +299,19 @@ impl Rpc {
                 }
             }
         }
-        let (index, answers) = declined.ok_or_else(|| self.unavailable(last_problem))?;
-        self.last_used.store(index, Ordering::Relaxed);
+        let (endpoint, answers) = declined.ok_or_else(|| self.unavailable(last_problem))?;
+        self.note_use(&endpoint);
         Ok(answers)
+    }
+
+    fn note_use(&self, endpoint: &Arc<Endpoint>) {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(endpoint));
     }
 
     /// Asks every endpoint that can be used the same question and returns the answers there are.
     pub async fn ask_each(&self, call: &Call) -> Vec<Value> {
         let mut answers = Vec::new();
-        for endpoint in self.endpoints.iter().filter(|endpoint| !endpoint.is_resting()) {
+        for endpoint in self.endpoints().iter().filter(|endpoint| !endpoint.is_resting()) {
             match self.ask(endpoint, std::slice::from_ref(call)).await {
                 Ok(answer) => answers.extend(answer.into_iter().flatten()),
                 Err(problem) => endpoint.failed(&self.network, &problem),
@@ -212,7 +322,8 @@ impl Rpc {
 
     /// Lets the endpoint that answered last rest, because its answer cannot be true.
     pub fn distrust_last(&self) {
-        if let Some(endpoint) = self.endpoints.get(self.last_used.load(Ordering::Relaxed)) {
+        let last_used = self.last_used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(endpoint) = last_used {
             endpoint.failed(&self.network, &Problem::Untrue);
         }
     }
@@ -223,8 +334,21 @@ impl Rpc {
 
     async fn ask(&self, endpoint: &Endpoint, calls: &[Call]) -> Result<Vec<Answer>, Problem> {
         if !endpoint.health().is_verified {
-            self.verify(endpoint).await?;
+            let genesis = self.verify(endpoint).await?;
+            let is_ours = match &endpoint.added {
+                Some((_, wanted)) => *wanted == genesis,
+                None => *self.genesis.get_or_init(|| genesis.clone()) == genesis,
+            };
+            if !is_ours {
+                return Err(Problem::WrongGenesis);
+            }
             endpoint.health().is_verified = true;
+        }
+        // The operator's own may only now have told what block 0 is.
+        if let (Some((_, genesis)), Some(ours)) = (&endpoint.added, self.genesis.get())
+            && genesis != ours
+        {
+            return Err(Problem::WrongGenesis);
         }
         let mut answers = Vec::with_capacity(calls.len());
         for calls in calls.chunks(LARGEST_BATCH) {
@@ -242,8 +366,8 @@ impl Rpc {
         Ok(answers)
     }
 
-    /// Makes sure that an endpoint is on our chain.
-    async fn verify(&self, endpoint: &Endpoint) -> Result<(), Problem> {
+    /// Makes sure that an endpoint is on a chain with our id; returns the hash of its block 0.
+    async fn verify(&self, endpoint: &Endpoint) -> Result<String, Problem> {
         let answer = self.ask_one(endpoint, &Call::new("eth_chainId", json!([]))).await?;
         let found = answer.ok().as_ref().and_then(quantity).ok_or(Problem::NotJsonRpc)?;
         if found != self.chain_id {
@@ -252,8 +376,7 @@ impl Rpc {
         let first_block = Call::new("eth_getBlockByNumber", json!(["0x0", false]));
         let answer = self.ask_one(endpoint, &first_block).await?;
         let block = answer.map_err(|_| Problem::NotJsonRpc)?;
-        let genesis = block["hash"].as_str().ok_or(Problem::NotJsonRpc)?;
-        if self.genesis.get_or_init(|| genesis.to_owned()) == genesis { Ok(()) } else { Err(Problem::WrongGenesis) }
+        block["hash"].as_str().map(str::to_owned).ok_or(Problem::NotJsonRpc)
     }
 
     async fn ask_one(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Problem> {
@@ -324,6 +447,31 @@ impl Endpoint {
         let client = if is_here { client.no_proxy() } else { client };
         #[expect(clippy::expect_used, reason = "start-up: nothing works without sockets and TLS")]
         let client = client.build().expect("an HTTP client can be set up");
+        Self::over(client, url)
+    }
+
+    /// An endpoint that somebody else chose: it is reached only where `targets` allows.
+    fn guarded(url: &Url, timeout: Duration, targets: &Targets) -> Option<Self> {
+        let is_plain = url.scheme() == "http";
+        let client = reqwest::Client::builder()
+            .timeout(timeout)
+            .redirect(redirect::Policy::none())
+            .dns_resolver(targets.resolver(is_plain))
+            .https_only(!is_plain)
+            // A proxy would resolve names itself, past our filter.
+            .no_proxy();
+        targets.check(url).is_ok().then(|| client.build().ok()).flatten().map(|client| Self::over(client, url))
+    }
+
+    fn added(added: AddedEndpoint, network: &str, timeout: Duration, targets: &Targets) -> Option<Self> {
+        let endpoint = Self::guarded(&added.url, timeout, targets);
+        if endpoint.is_none() {
+            tracing::warn!(payment.network = network, rpc.id = %added.id, "an added endpoint must not be asked any more");
+        }
+        endpoint.map(|endpoint| Self { added: Some((added.id, added.genesis)), ..endpoint })
+    }
+
+    fn over(client: reqwest::Client, url: &Url) -> Self {
         let label = match (url.host_str(), url.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (Some(host), None) => host.to_owned(),
@@ -333,7 +481,15 @@ impl Endpoint {
         let query = url.query_pairs().map(|(_, value)| value.into_owned());
         let user = [url.username(), url.password().unwrap_or_default()].map(str::to_owned);
         let secrets = path.chain(query).chain(user).filter(|part| 8 <= part.len()).collect();
-        Self { label, url: url.clone(), secrets, client, health: Mutex::default() }
+        Self {
+            added: None,
+            label,
+            url: url.clone(),
+            secrets,
+            client,
+            largest_answer_bytes: LARGEST_ANSWER_BYTES,
+            health: Mutex::default(),
+        }
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
@@ -399,7 +555,7 @@ impl Endpoint {
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| transport_problem(&error))? {
-            if LARGEST_ANSWER_BYTES < body.len() + chunk.len() {
+            if self.largest_answer_bytes < body.len() + chunk.len() {
                 return Err(Problem::NotJsonRpc);
             }
             body.extend_from_slice(&chunk);

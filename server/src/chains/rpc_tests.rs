@@ -139,11 +139,11 @@ fn problem(result: Result<Value, RpcError>) -> Problem {
 }
 
 fn rest_of(rpc: &Rpc, endpoint: usize) -> Duration {
-    rpc.endpoints[endpoint].health().rests_until.map_or(Duration::ZERO, |until| until - Instant::now())
+    rpc.endpoints()[endpoint].health().rests_until.map_or(Duration::ZERO, |until| until - Instant::now())
 }
 
 fn end_rests(rpc: &Rpc) {
-    for endpoint in &rpc.endpoints {
+    for endpoint in rpc.endpoints().iter() {
         endpoint.health().rests_until = None;
     }
 }

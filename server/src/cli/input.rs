@@ -2,9 +2,12 @@
 
 use alloy_primitives::Address;
 use url::Url;
-use wire::Environment;
 
-use crate::{config::is_loopback, wallet::evm_wallet, webhooks::Targets};
+use crate::{
+    config::{Config, is_loopback},
+    wallet::merchant_wallet,
+    webhooks::Targets,
+};
 
 /// Text on the command line that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,13 +24,13 @@ impl InputError {
     }
 }
 
-/// Reads the wallet a merchant is paid to; see [`evm_wallet`].
+/// Reads the wallet a merchant is paid to; see [`merchant_wallet`].
 ///
 /// # Errors
 ///
 /// If it is none, or one that money must not go to.
-pub fn wallet(text: &str, environment: Environment) -> Result<Address, InputError> {
-    evm_wallet(text, environment).map_err(|problem| InputError::new("--wallet", problem.to_string()))
+pub fn wallet(what: &'static str, text: &str, config: &Config) -> Result<Address, InputError> {
+    merchant_wallet(text, config).map_err(|problem| InputError::new(what, problem.to_string()))
 }
 
 /// Reads where webhooks go.

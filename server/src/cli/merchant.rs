@@ -6,11 +6,15 @@ use clap::Subcommand;
 use domain::id::{DashboardTokenId, MerchantId, ParseIdError};
 use serde_json::json;
 
-use super::{Answer, CliError, Session, input};
+use super::{
+    Answer, CliError, Session,
+    input::{self, InputError},
+};
 use crate::{
     clock::random_bytes,
     config::load_secrets,
     keys,
+    merchants::{self, WalletError},
     store::NewMerchant,
     webhooks::{self, Sealer, Targets},
 };
@@ -27,6 +31,13 @@ pub(super) enum Command {
         email: String,
         /// The wallet that receives all payments, 0x…
         #[arg(long, value_name = "ADDRESS")]
+        wallet: String,
+    },
+    /// Have new invoices paid to another wallet from now on; calls off what was scheduled
+    SetWallet {
+        merchant_id: i64,
+        /// 0x…
+        #[arg(value_name = "ADDRESS")]
         wallet: String,
     },
     /// Set where webhooks go, with a new secret, which is shown only now
@@ -57,6 +68,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, CliError> {
     match command {
         Command::Create { name, email, wallet } => create(session, &name, &email, &wallet).await,
+        Command::SetWallet { merchant_id, wallet } => set_wallet(session, MerchantId(merchant_id), &wallet).await,
         Command::SetWebhook { merchant_id, url } => set_webhook(session, MerchantId(merchant_id), &url).await,
         Command::SetOrigins { merchant_id, origins } => set_origins(session, MerchantId(merchant_id), &origins).await,
         Command::Token { merchant_id, hours } => mint_token(session, MerchantId(merchant_id), hours).await,
@@ -69,7 +81,7 @@ async fn create(session: &Session, name: &str, email: &str, wallet: &str) -> Res
     let merchant = NewMerchant {
         name: input::name(name)?,
         email: input::email(email)?,
-        evm_wallet: input::wallet(wallet, session.config.environment)?,
+        evm_wallet: input::wallet("--wallet", wallet, &session.config)?,
         recovery_code: random_bytes(),
         created_at: session.clock.now(),
     };
@@ -86,6 +98,24 @@ async fn create(session: &Session, name: &str, email: &str, wallet: &str) -> Res
              this server. It is not shown again.\n"
         ),
         json: json!({ "merchant_id": id.0, "recovery_code": recovery_code }),
+    })
+}
+
+async fn set_wallet(session: &Session, merchant: MerchantId, wallet: &str) -> Result<Answer, CliError> {
+    let wallet = input::wallet("ADDRESS", wallet, &session.config)?;
+    let changed = merchants::set_wallet(&session.store, &session.clock, &session.config, merchant, wallet).await;
+    let change = changed.map_err(|error| match error {
+        WalletError::NoSuchMerchant(merchant) => CliError::NoSuchMerchant(merchant),
+        WalletError::Store(error) => error.into(),
+        error => InputError::new("ADDRESS", error.to_string()).into(),
+    })?;
+    Ok(Answer {
+        text: format!(
+            "new invoices of merchant {merchant} are paid to {}, no longer to {}\n\
+             Invoices that exist stay with the wallet they were created for.\n",
+            change.wallet_address, change.previous_wallet_address
+        ),
+        json: json!(change),
     })
 }
 

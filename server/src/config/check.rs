@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 use wire::Environment;
 
-use super::{Config, LimitsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig};
+use super::{Config, LimitsConfig, MerchantsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig};
 use crate::limits::MOST_PER_MINUTE;
 
 /// Chain ids of local development chains; coins there are worth nothing.
@@ -58,6 +58,7 @@ pub(super) fn check(config: &Config) -> Checked {
     ensure((30..=86_400).contains(&config.invoices.quote_seconds), "invoices.quote_seconds", "must be 30 to 86400")?;
     ensure((1..=365).contains(&config.invoices.watch_ended_days), "invoices.watch_ended_days", "must be 1 to 365")?;
     check_webhooks(&config.webhooks)?;
+    check_merchants(&config.merchants, config.environment)?;
     ensure((1..=3_650).contains(&config.events.retention_days), "events.retention_days", "must be 1 to 3650")?;
     check_limits(&config.limits)?;
     check_networks(config)
@@ -84,6 +85,15 @@ fn check_webhooks(webhooks: &WebhooksConfig) -> Checked {
         )?;
     }
     Ok(())
+}
+
+fn check_merchants(merchants: &MerchantsConfig, environment: Environment) -> Checked {
+    // Real money needs time for somebody to notice.
+    let (least, range) = match environment {
+        Environment::Devnet => (0, "must be 0 to 2592000 (30 days)"),
+        Environment::Mainnet => (3_600, "must be 3600 (an hour) to 2592000 (30 days) on mainnet"),
+    };
+    ensure((least..=30 * 86_400).contains(&merchants.wallet_delay_seconds), "merchants.wallet_delay_seconds", range)
 }
 
 fn check_limits(limits: &LimitsConfig) -> Checked {

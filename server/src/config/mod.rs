@@ -19,6 +19,8 @@ use serde::Deserialize;
 use url::Url;
 use wire::Environment;
 
+use crate::webhooks::Targets;
+
 pub(crate) use check::is_loopback;
 pub use load::{ConfigError, Source};
 pub(crate) use secrets::create_private;
@@ -46,6 +48,8 @@ pub struct Config {
     pub invoices: InvoicesConfig,
     #[serde(default)]
     pub webhooks: WebhooksConfig,
+    #[serde(default)]
+    pub merchants: MerchantsConfig,
     #[serde(default)]
     pub events: EventsConfig,
     #[serde(default)]
@@ -194,6 +198,24 @@ impl Default for WebhooksConfig {
             endpoints_per_merchant: 16,
             disable_after_days: 5,
         }
+    }
+}
+
+/// What merchants may set through the API.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MerchantsConfig {
+    /// How long after a change of wallets is asked for it takes effect.
+    pub wallet_delay_seconds: i64,
+    /// Whether an API key may read and set the settlement token, or only the dashboard.
+    pub settlement_by_key: bool,
+    /// Private networks that added RPC endpoints may be in all the same.
+    pub rpc_allow_private_networks: Vec<IpNet>,
+}
+
+impl Default for MerchantsConfig {
+    fn default() -> Self {
+        Self { wallet_delay_seconds: 86_400, settlement_by_key: false, rpc_allow_private_networks: Vec::new() }
     }
 }
 
@@ -379,6 +401,11 @@ impl Config {
         self.networks.iter().find(|network| network.name == name)
     }
 
+    /// All tokens with the network each is on, in their order.
+    pub fn tokens(&self) -> impl Iterator<Item = (&NetworkConfig, &TokenConfig)> {
+        self.networks.iter().flat_map(|network| network.tokens.iter().map(move |token| (network, token)))
+    }
+
     /// A token and the network it is on.
     pub fn token(&self, id: TokenId) -> Option<(&NetworkConfig, &TokenConfig)> {
         self.networks
@@ -390,6 +417,13 @@ impl Config {
     /// longer configured keeps what it had: everything recorded on it counts.
     pub fn thresholds(&self, network: &str) -> (u32, u32) {
         self.network(network).map_or((1, 1), |network| (network.paid_after, network.final_after))
+    }
+}
+
+impl MerchantsConfig {
+    /// Where added RPC endpoints may be.
+    pub fn rpc_targets(&self) -> Targets {
+        Targets::allowing(&self.rpc_allow_private_networks)
     }
 }
 

@@ -100,6 +100,7 @@ fn the_default_file_mentions_every_key() {
         fields::<LogConfig>(),
         fields::<InvoicesConfig>(),
         fields::<WebhooksConfig>(),
+        fields::<MerchantsConfig>(),
         fields::<LimitsConfig>(),
         fields::<NetworkConfig>(),
         fields::<TokenConfig>(),

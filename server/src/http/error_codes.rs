@@ -37,6 +37,8 @@ codes! {
     NETWORK_LOCKED = BAD_REQUEST, "The first payment decided network and token; the rest must be paid in the same.";
     INVOICE_ALREADY_PAID = BAD_REQUEST, "The invoice is paid; nothing about it can change.";
     INVOICE_CANCELED = BAD_REQUEST, "The invoice was canceled; nothing about it can change.";
+    UNKNOWN_NETWORK = BAD_REQUEST, "This server has no such network; `GET /api/v1/merchant/networks` lists those it has.";
+    RPC_ENDPOINT_UNFIT = BAD_REQUEST, "The node is not on the network's chain, or does not answer as a node does.";
     API_KEY_MISSING = UNAUTHORIZED, "There is no key in `x-api-key`.";
     API_KEY_INVALID = UNAUTHORIZED, "No such key exists.";
     API_KEY_REVOKED = UNAUTHORIZED, "The key was revoked.";
@@ -56,17 +58,27 @@ codes! {
     RIGHT_REQUIRED = FORBIDDEN, "The credential does not have the right this takes.";
     SCOPE_FORBIDDEN = FORBIDDEN, "The credential is good, but not for this.";
     ORIGIN_FORBIDDEN = FORBIDDEN, "Pages of this origin may not open the stream.";
+    MAINNET_NOT_ENABLED = FORBIDDEN, "This server is a devnet server, by its configuration.";
     NOT_FOUND = NOT_FOUND, "There is nothing at this address.";
     INVOICE_NOT_FOUND = NOT_FOUND, "There is no such invoice, or it is somebody else's.";
     EVENT_NOT_FOUND = NOT_FOUND, "There is no such event, or it is somebody else's.";
     WEBHOOK_NOT_FOUND = NOT_FOUND, "There is no such webhook endpoint, or it is somebody else's.";
     DELIVERY_NOT_FOUND = NOT_FOUND, "This event was never sent to this webhook endpoint.";
     API_KEY_NOT_FOUND = NOT_FOUND, "There is no such key, or it is somebody else's.";
+    MERCHANT_NOT_FOUND = NOT_FOUND, "There is no such merchant any more.";
+    TOKEN_NOT_FOUND = NOT_FOUND, "This server has no such token.";
+    WALLET_NOT_FOUND = NOT_FOUND, "There is no such wallet, or it is somebody else's.";
+    RPC_ENDPOINT_NOT_FOUND = NOT_FOUND, "There is no such node, or somebody else added it.";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "This address does not take this method.";
     IDEMPOTENCY_CONFLICT = CONFLICT, "This `Idempotency-Key` was used for another request.";
     API_KEY_ALREADY_CREATED = CONFLICT, "This request has created its key before, and a secret is shown once.";
     WEBHOOK_DISABLED = CONFLICT, "The webhook endpoint is not active.";
     INVOICE_HAS_PAYMENTS = CONFLICT, "Money for the invoice has arrived or is arriving, so it cannot be called off.";
+    WALLET_CHANGE_PENDING = CONFLICT, "Another change of wallets is scheduled; cancel it first.";
+    WALLET_CHANGE_TOO_LATE = CONFLICT, "The wallet is or was in force; only a scheduled change can be canceled.";
+    ENVIRONMENT_FIXED = CONFLICT, "This server is a mainnet server, by its configuration.";
+    RPC_ENDPOINT_EXISTS = CONFLICT, "The network has this node already.";
+    RPC_ENDPOINT_LIMIT = CONFLICT, "The network has as many added nodes as it may have.";
     INVOICE_EXPIRED = GONE, "The invoice has expired; nothing about it can change.";
     REQUEST_TIMEOUT = REQUEST_TIMEOUT, "The body took too long to arrive.";
     URL_TOO_LONG = URI_TOO_LONG, "Path and query are longer than this server accepts.";
@@ -77,6 +89,7 @@ codes! {
     RATE_LIMITED = TOO_MANY_REQUESTS, "Too many requests; try again after as many seconds as `Retry-After` says.";
     INTERNAL_SERVER_ERROR = INTERNAL_SERVER_ERROR, "Something went wrong on our side; it is safe to try again.";
     NOT_IMPLEMENTED = NOT_IMPLEMENTED, "This server has no commerce API.";
+    NETWORK_UNREACHABLE = SERVICE_UNAVAILABLE, "The server's own nodes of the network do not answer; try again later.";
     TIMEOUT = SERVICE_UNAVAILABLE, "The request took too long; it is safe to repeat it with the same idempotency key.";
 }
 

@@ -352,9 +352,9 @@ mod tests {
             id: domain::id::MerchantId(1),
             name: String::new(),
             email: String::new(),
-            evm_wallet: alloy_primitives::Address::ZERO,
             recovery_code: [0; 32],
             frame_origins: origins.iter().map(|&origin| origin.to_owned()).collect(),
+            return_url: None,
         };
         let check = |origins: &[&str], environment, expected: &str| {
             assert_eq!(frame_ancestors(&merchant(origins), environment), expected);

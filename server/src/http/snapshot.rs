@@ -85,11 +85,14 @@ async fn build(
     notice: Option<wire_snapshot::Notice>,
 ) -> Result<Shown, ApiError> {
     let invoice = &case.invoice;
-    let merchant = app.store.reader().await?.tx().merchant(invoice.merchant).await?;
-    let merchant = merchant.ok_or(ApiError::InvoiceNotFound)?;
+    let mut reader = app.store.reader().await?;
+    let merchant = reader.tx().merchant(invoice.merchant).await?.ok_or(ApiError::InvoiceNotFound)?;
+    let acceptance = reader.tx().acceptance(invoice.merchant).await?;
+    // A chain is asked for prices next, and must not keep a connection from others.
+    drop(reader);
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
-    let tokens = if is_open { priced(app, offers(app, case)).await } else { Vec::new() };
+    let tokens = if is_open { priced(app, offers(app, case, &acceptance)).await } else { Vec::new() };
 
     let snapshot = wire_snapshot::Snapshot {
         version: invoice.version,

@@ -13,7 +13,7 @@ use wire::deposit_address;
 use crate::{
     app::App,
     clock::random_bytes,
-    failpoint,
+    failpoint, merchants,
     store::{IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError},
     view,
 };
@@ -100,7 +100,10 @@ pub async fn create(
                 let id = InvoiceId::from_random(random_bytes());
                 let sequence = tx.take_invoice_sequence(merchant.id).await?;
                 let salt = deposit_address::salt(&merchant.recovery_code, sequence.unsigned_abs());
-                let receiver = request.receiver.unwrap_or(merchant.evm_wallet);
+                let wallets = tx.wallets(merchant.id).await?;
+                let wallet = merchants::in_force(&wallets, now.as_seconds());
+                let wallet = wallet.ok_or(CreateError::NoSuchMerchant(merchant.id))?.address;
+                let receiver: Address = request.receiver.unwrap_or(wallet);
                 let new = NewInvoice {
                     merchant: merchant.id,
                     id,
@@ -121,7 +124,7 @@ pub async fn create(
                     customer_email: request.customer_email,
                     metadata: request.metadata,
                     questions: request.questions,
-                    return_url: request.return_url,
+                    return_url: request.return_url.or(merchant.return_url),
                     return_url_enabled: request.return_url_enabled,
                     receiver,
                     deposit_salt: salt,

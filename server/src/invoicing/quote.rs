@@ -82,6 +82,10 @@ pub async fn choose(
                 {
                     return Err(QuoteError::Locked);
                 }
+                // Where the first payment decided it, there is nothing else to pay the rest in.
+                if case.locking_payment().is_none() && tx.acceptance(merchant).await?.blocks(token) {
+                    return Err(QuoteError::NotOffered(token));
+                }
                 let due = case.invoice.standing.remaining;
                 if let Some(last) = case.quotes.last() {
                     let is_same_click = now <= last.quote.created_at.plus(SAME_CLICK_SECONDS);

@@ -1,8 +1,9 @@
 //! Recording what a watcher saw: facts, cursor, statuses and events in one transaction.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
 use domain::{
+    acceptance::Acceptance,
     id::{InvoiceId, MerchantId, PaymentId, TokenId},
     money::{Decimals, Rate, TokenAmount},
     quote::Quote,
@@ -47,7 +48,8 @@ pub struct SeenTransfer {
     pub decimals: Decimals,
     pub amount: TokenAmount,
     pub payer: Option<String>,
-    /// Whether this token is taken at all; others are shown but not credited.
+    /// Whether this server takes the token at all; others are shown but not credited. What the merchant says
+    /// about it is asked when it is recorded.
     pub accepted: bool,
     /// The price at that block, for when no quote was in force; `None` if none can be trusted.
     pub price_at_block: Option<Rate>,
@@ -117,12 +119,17 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                     u32::try_from(above).unwrap_or(u32::MAX).saturating_add(1)
                 };
                 let mut quotes: HashMap<InvoiceId, Vec<Quote>> = HashMap::new();
+                let mut acceptances: HashMap<MerchantId, Acceptance> = HashMap::new();
                 for seen in &scan.transfers {
-                    if let std::collections::hash_map::Entry::Vacant(entry) = quotes.entry(seen.invoice) {
+                    if let Entry::Vacant(entry) = acceptances.entry(seen.merchant) {
+                        entry.insert(tx.acceptance(seen.merchant).await?);
+                    }
+                    if let Entry::Vacant(entry) = quotes.entry(seen.invoice) {
                         let records = tx.quotes(seen.merchant, seen.invoice).await?;
                         entry.insert(records.into_iter().map(|record| record.quote).collect());
                     }
-                    let record = seen.to_record(network, &quotes[&seen.invoice], depth_of(&seen.block));
+                    let (quotes, acceptance) = (&quotes[&seen.invoice], &acceptances[&seen.merchant]);
+                    let record = seen.to_record(network, quotes, acceptance, depth_of(&seen.block));
                     if tx.record_transfer(&record, seconds).await? {
                         touched.insert((seen.merchant, seen.invoice));
                     }
@@ -158,8 +165,17 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
 }
 
 impl SeenTransfer {
-    fn to_record(&self, network: &str, quotes: &[Quote], confirmations: u32) -> TransferRecord {
-        let valuation = if self.accepted {
+    fn to_record(
+        &self,
+        network: &str,
+        quotes: &[Quote],
+        acceptance: &Acceptance,
+        confirmations: u32,
+    ) -> TransferRecord {
+        // Whoever was told to pay in it may do so, whatever the merchant said afterwards.
+        let was_quoted = quotes.iter().any(|quote| quote.token == self.token);
+        let is_taken = was_quoted || !acceptance.blocked_before(self.token, self.block.time);
+        let valuation = if self.accepted && is_taken {
             Valuation::of(self.token, self.block.time, quotes, self.price_at_block)
         } else {
             Valuation::Unexpected

@@ -1,7 +1,10 @@
 //! Merchants, and where their webhooks go.
 
 use alloy_primitives::Address;
-use domain::{id::MerchantId, time::UnixSeconds};
+use domain::{
+    id::{MerchantId, TokenId},
+    time::UnixSeconds,
+};
 use sqlx::any::AnyRow;
 
 use super::{StoreError, Tx, row::Columns};
@@ -12,20 +15,30 @@ pub struct MerchantRecord {
     pub id: MerchantId,
     pub name: String,
     pub email: String,
-    /// Where new invoices send their money on every EVM network.
-    pub evm_wallet: Address,
     /// Salts of deposit addresses derive from it. It spends nothing, but is shown to nobody else.
     pub recovery_code: [u8; 32],
     /// Origins that may embed the payer's page.
     pub frame_origins: Vec<String>,
+    /// Where payers go afterwards, unless their invoice says something else.
+    pub return_url: Option<String>,
 }
 
 pub struct NewMerchant {
     pub name: String,
     pub email: String,
+    /// Where its first invoices send their money, on every EVM network.
     pub evm_wallet: Address,
     pub recovery_code: [u8; 32],
     pub created_at: UnixSeconds,
+}
+
+/// The token a merchant would like best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettlementChoice {
+    /// `None` for the server's own choice.
+    pub token: Option<TokenId>,
+    /// When it was made; for a merchant that never made one, when it began.
+    pub chosen_at: UnixSeconds,
 }
 
 impl Tx<'_> {
@@ -52,7 +65,8 @@ impl Tx<'_> {
     /// If the database refuses.
     pub async fn merchant(&mut self, id: MerchantId) -> Result<Option<MerchantRecord>, StoreError> {
         let row = sqlx::query(
-            "SELECT merchant_id, name, email, evm_wallet, recovery_code, frame_origins FROM merchants WHERE merchant_id = $1",
+            "SELECT merchant_id, name, email, recovery_code, frame_origins, return_url FROM merchants
+             WHERE merchant_id = $1",
         )
         .bind(id.0)
         .fetch_optional(&mut *self.connection)
@@ -71,6 +85,58 @@ impl Tx<'_> {
             .bind(serde_json::Value::from(origins).to_string())
             .execute(&mut *self.connection)
             .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Sets or clears where payers go afterwards; `false` if there is no such merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn set_return_url(&mut self, id: MerchantId, url: Option<&str>) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE merchants SET return_url = $2 WHERE merchant_id = $1")
+            .bind(id.0)
+            .bind(url)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The token a merchant would like best.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn settlement_choice(&mut self, id: MerchantId) -> Result<Option<SettlementChoice>, StoreError> {
+        let row = sqlx::query(
+            "SELECT settlement_token_id, COALESCE(settlement_chosen_at, created_at) AS chosen_at FROM merchants
+             WHERE merchant_id = $1",
+        )
+        .bind(id.0)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let columns = Columns::of(&row, "merchants");
+        Ok(Some(SettlementChoice {
+            token: columns.optional_integer("settlement_token_id")?.map(TokenId),
+            chosen_at: UnixSeconds(columns.integer("chosen_at")?),
+        }))
+    }
+
+    /// Notes the token a merchant would like best; `false` if there is no such merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn choose_settlement(&mut self, id: MerchantId, choice: SettlementChoice) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE merchants SET settlement_token_id = $2, settlement_chosen_at = $3 WHERE merchant_id = $1",
+        )
+        .bind(id.0)
+        .bind(choice.token.map(|token| token.0))
+        .bind(choice.chosen_at.0)
+        .execute(&mut *self.connection)
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -101,8 +167,8 @@ fn read_merchant(row: &AnyRow) -> Result<MerchantRecord, StoreError> {
         id: MerchantId(columns.integer("merchant_id")?),
         name: columns.text("name")?,
         email: columns.text("email")?,
-        evm_wallet: columns.parsed("evm_wallet")?,
         recovery_code,
         frame_origins: serde_json::from_str(&origins).map_err(|_| columns.corrupt("frame_origins", origins))?,
+        return_url: columns.optional_text("return_url")?,
     })
 }

@@ -4,6 +4,7 @@
 //! [`Store::write`] returns. The same methods read, inside a write or through a [`Reader`]. Nothing here
 //! decides about money: rows come in and go out as the domain's values.
 
+mod acceptance;
 mod api_keys;
 mod chain;
 mod dashboard_tokens;
@@ -17,10 +18,12 @@ mod leases;
 mod merchants;
 mod quotes;
 mod row;
+mod rpc_endpoints;
 mod statement;
 mod stream_tokens;
 mod subscriptions;
 mod transfers;
+mod wallets;
 
 #[cfg(test)]
 #[macro_use]
@@ -29,6 +32,8 @@ mod contract;
 mod lease_contract;
 #[cfg(test)]
 mod migration_tests;
+#[cfg(test)]
+mod settings_contract;
 #[cfg(test)]
 mod webhook_contract;
 
@@ -53,11 +58,13 @@ pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, 
 pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};
-pub use merchants::{MerchantRecord, NewMerchant};
+pub use merchants::{MerchantRecord, NewMerchant, SettlementChoice};
 pub use quotes::QuoteRecord;
+pub use rpc_endpoints::RpcEndpointRecord;
 pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use transfers::{SweepRecord, TransferRecord};
+pub use wallets::WalletRecord;
 
 /// The store could not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -44,8 +44,13 @@ type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> 
 
 impl Targets {
     pub fn new(config: &WebhooksConfig) -> Self {
+        Self::allowing(&config.allow_private_networks)
+    }
+
+    /// The same rule for somebody else who is told where to go: only these private networks are allowed.
+    pub(crate) fn allowing(private_networks: &[IpNet]) -> Self {
         let lookup: Lookup = Arc::new(|name| Box::pin(ask_the_system(name)));
-        Self { allowed: config.allow_private_networks.as_slice().into(), lookup }
+        Self { allowed: private_networks.into(), lookup }
     }
 
     /// Checks what can be seen without resolving a name. For an address in place of a name, that is
@@ -82,7 +87,7 @@ impl Targets {
 
     /// A resolver that only gives addresses webhooks may go to; over plain http those are the allowed
     /// private ones.
-    pub(super) fn resolver(&self, is_plain: bool) -> Arc<dyn Resolve> {
+    pub(crate) fn resolver(&self, is_plain: bool) -> Arc<dyn Resolve> {
         Arc::new(FilteringResolver { targets: self.clone(), is_plain })
     }
 

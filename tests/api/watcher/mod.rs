@@ -5,6 +5,7 @@ mod relay;
 mod shop;
 
 use alloy_primitives::{Address, B256, U256};
+use demo::chain::{ChainOptions, LocalChain};
 use domain::{
     invoice::{InvoiceStatus, PaymentStatus},
     money::{Rate, UsdMillis},
@@ -311,6 +312,23 @@ async fn with_an_endpoint_of_another_chain_the_other_one_is_used() {
     let other = demo::chain::LocalChain::start(demo::chain::ChainOptions::new(31338)).await.unwrap();
     let mut shop = Shop::open_with(|network, chain| network["rpc"] = json!([other.rpc_url(), chain.rpc_url()])).await;
     let order = shop.order(20_000, USDC).await;
+    shop.pay(order, 20_000).await;
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+}
+
+#[tokio::test]
+async fn a_node_that_was_added_while_watching_takes_over_when_the_operator_s_own_is_gone() {
+    let (mut shop, relay) = behind_a_relay(true, |_, _| {}).await;
+    let order = shop.order(20_000, USDC).await;
+    shop.catch_up().await;
+    let other = LocalChain::start(ChainOptions::new(31338)).await.unwrap();
+    let add = async |url: &str| pepay::merchants::add_rpc_endpoint(&shop.app, shop.merchant, "ethereum", url).await;
+    let refused = add(other.rpc_url()).await.unwrap_err().to_string();
+    assert_eq!(refused, "is chain 31338 instead of 31337");
+    add(shop.chain.rpc_url()).await.unwrap();
+
+    drop(relay);
     shop.pay(order, 20_000).await;
     shop.confirm().await;
     check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);

@@ -100,6 +100,7 @@ impl Shop {
         let config: Config = serde_json::from_value(json!({
             "environment": "devnet",
             "storage": { "database_url": Database::of_tests().new_url().unwrap_or_else(file) },
+            "merchants": { "rpc_allow_private_networks": ["127.0.0.0/8"] },
             "networks": [network],
         }))
         .unwrap();

@@ -141,7 +141,7 @@ impl Watcher {
     /// Knows nothing yet but what the database does, whoever held the lease before.
     pub fn new(app: App, network: NetworkConfig, lease: Lease) -> Self {
         Self {
-            node: Node::new(&network),
+            node: Node::with_added(&network, &app.added_endpoints, app.config.merchants.rpc_targets()),
             range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
             group: network.max_topics.max(1),
             holdings: None,

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::{StepError, logs::RawLog};
 use crate::{
-    chains::rpc::{Call, Fault, FaultKind, Rpc, RpcError},
+    chains::rpc::{AddedEndpoints, Call, Fault, FaultKind, Rpc, RpcError},
     config::NetworkConfig,
     store::BlockRef,
+    webhooks::Targets,
 };
 
 /// A network's endpoints, and what they have shown to be able to do.
@@ -78,8 +79,14 @@ pub struct LogFilter<'a> {
 }
 
 impl Node {
+    /// The operator's own endpoints.
     pub fn new(network: &NetworkConfig) -> Self {
         Self { rpc: Rpc::new(network), pins_by_hash: true, can_trace: true }
+    }
+
+    /// The operator's own endpoints, and behind them those that were and will be added.
+    pub fn with_added(network: &NetworkConfig, added: &AddedEndpoints, targets: Targets) -> Self {
+        Self { rpc: Rpc::with_added(network, added, targets), ..Self::new(network) }
     }
 
     /// Lets the endpoint that answered last rest, because its answer cannot be true.

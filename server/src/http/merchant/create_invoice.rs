@@ -170,7 +170,7 @@ fn email(email: String) -> Result<String, ApiError> {
     if is_plausible { Ok(email) } else { Err(invalid("customer_email", "customer_email must be an e-mail address")) }
 }
 
-fn return_url(text: String) -> Result<String, ApiError> {
+pub(super) fn return_url(text: String) -> Result<String, ApiError> {
     const FIELD: &str = "payment_return_url";
     if MOST_URL_CHARACTERS < text.chars().count() {
         return Err(invalid(FIELD, format!("{FIELD} must have at most {MOST_URL_CHARACTERS} characters")));

@@ -4,14 +4,21 @@ mod cancel_invoice;
 mod create_api_key;
 mod create_invoice;
 mod create_ws_token;
+mod environment;
 mod events;
 pub(super) mod filters;
 mod invoice_status;
 mod invoice_totals;
 mod list_api_keys;
 mod list_invoices;
+mod networks;
 mod retrieve_invoice;
+mod return_url;
 mod revoke_api_key;
+mod rpc_endpoints;
+mod settlement;
+mod tokens;
+mod wallets;
 mod webhooks;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -43,4 +50,19 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(retrieve_invoice::retrieve_invoice))
         .routes(routes!(invoice_status::retrieve_invoice_status))
         .routes(routes!(create_ws_token::create_ws_token))
+        .routes(routes!(tokens::list_tokens))
+        .routes(routes!(tokens::search_tokens))
+        .routes(routes!(tokens::block_token))
+        .routes(routes!(networks::retrieve_networks, networks::select_networks))
+        .routes(routes!(settlement::retrieve_settlement_preference))
+        .routes(routes!(settlement::choose_settlement_token))
+        .routes(routes!(wallets::list_wallets, wallets::change_wallet))
+        .routes(routes!(wallets::cancel_wallet_change))
+        .routes(also_at("/api/accounts/wallets", "first", routes!(wallets::list_wallets)))
+        .routes(routes!(return_url::retrieve_return_url, return_url::set_return_url))
+        .routes(routes!(environment::retrieve_mainnet_access))
+        .routes(routes!(environment::activate_mainnet_access))
+        .routes(routes!(environment::choose_environment))
+        .routes(routes!(rpc_endpoints::list_rpc_endpoints, rpc_endpoints::add_rpc_endpoint))
+        .routes(routes!(rpc_endpoints::remove_rpc_endpoint))
 }

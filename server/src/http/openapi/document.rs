@@ -21,11 +21,14 @@ use crate::http::error_codes::{ErrorCode, code};
 struct Examples;
 
 /// What operations are about, in the order of the reference.
-pub const TAGS: [(&str, &str); 6] = [
+pub const TAGS: [(&str, &str); 9] = [
     ("Invoices", "What you ask your customers for. Amounts are thousandths of a dollar, times are epoch seconds."),
     ("Events", "Everything that happened, in order. Webhooks and streams tell the same events."),
     ("Webhooks", "Where you hear of events without asking: endpoints of your own that events are posted to, signed."),
     ("Keys", "What your servers and your people get in with. Managed at the dashboard, never by keys themselves."),
+    ("Settings", "Which tokens and networks you take, and what payers find afterwards."),
+    ("Wallets", "Where your money goes. A change takes effect only after a while, and you are told at once."),
+    ("Nodes", "Nodes that are asked about a chain when the operator's own cannot be."),
     ("Streams", "Events over a WebSocket, as they happen."),
     ("Payors", "What the page of a payer calls, with the session of one invoice."),
 ];

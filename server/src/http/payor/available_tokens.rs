@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use domain::time::UnixSeconds;
+use domain::{acceptance::Acceptance, time::UnixSeconds};
 use futures_util::future::join_all;
 use utoipa::IntoParams;
 use wire::{
@@ -59,7 +59,9 @@ pub async fn list_available_tokens(
     let is_available_only = matches!(parameters.get("available_only"), Some("true" | "1"));
     let case = payor.case(&app).await?;
     let environment = case.invoice.environment;
-    let offers = offers(&app, &case).into_iter().filter(|offer| network.is_none_or(|name| name == offer.0.name));
+    let acceptance = app.store.reader().await?.tx().acceptance(case.invoice.merchant).await?;
+    let offers =
+        offers(&app, &case, &acceptance).into_iter().filter(|offer| network.is_none_or(|name| name == offer.0.name));
     let tokens = priced(&app, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
     Ok(Json(tokens.filter(|token| !is_available_only || is_available(token)).collect()))
 }
@@ -73,14 +75,15 @@ pub struct Offer<'a> {
     pub unavailable_reason: Option<String>,
 }
 
-/// The accepted tokens of an invoice, in the order of the configuration.
-pub fn offers<'a>(app: &'a App, case: &Case) -> Vec<(&'a NetworkConfig, &'a TokenConfig)> {
+/// What an invoice can be paid in, in the order of the configuration: what the merchant takes, or what the
+/// first payment decided, which stays also if the merchant has blocked it since.
+pub fn offers<'a>(app: &'a App, case: &Case, acceptance: &Acceptance) -> Vec<(&'a NetworkConfig, &'a TokenConfig)> {
     let lock = case.locking_payment().map(|payment| (payment.record.network.as_str(), payment.record.token));
-    let all = app.config.networks.iter().flat_map(|network| network.tokens.iter().map(move |token| (network, token)));
-    all.filter(|(network, token)| {
-        token.accepted && lock.is_none_or(|lock| lock == (network.name.as_str(), token.token_id()))
-    })
-    .collect()
+    let is_offered = |network: &NetworkConfig, token: &TokenConfig| match lock {
+        Some(lock) => lock == (network.name.as_str(), token.token_id()),
+        None => !acceptance.blocks(token.token_id()),
+    };
+    app.config.tokens().filter(|(network, token)| token.accepted && is_offered(network, token)).collect()
 }
 
 /// Asks for the price of each; a token without one cannot be chosen now, nor any of a network that is not

@@ -69,9 +69,9 @@ mod tests {
             id: MerchantId(1),
             name: String::new(),
             email: String::new(),
-            evm_wallet: alloy_primitives::Address::ZERO,
             recovery_code: [0; 32],
             frame_origins: origins.iter().map(|&origin| origin.to_owned()).collect(),
+            return_url: None,
         };
         let shop = "https://shop.example";
         for environment in [Environment::Devnet, Environment::Mainnet] {

@@ -52,13 +52,13 @@ const MANAGEMENT: [(Method, &str); 7] = [
 
 impl Server {
     /// A dashboard token of the server's merchant, as a header's value.
-    async fn dashboard(&self) -> String {
+    pub(super) async fn dashboard(&self) -> String {
         let (store, config, now) = (&self.app.store, &self.app.config, self.app.clock.now());
         let (token, _) = keys::mint_dashboard_token(store, config, now, self.merchant, 12).await.unwrap();
         format!("Bearer {token}")
     }
 
-    async fn call(&self, method: &Method, path: &str, credential: (&str, &str), body: &str) -> Answer {
+    pub(super) async fn call(&self, method: &Method, path: &str, credential: (&str, &str), body: &str) -> Answer {
         let name = new_key();
         let mut headers = vec![credential];
         if !body.is_empty() {
@@ -82,7 +82,7 @@ impl Server {
         self.get(INVOICES, &[("x-api-key", key)]).await
     }
 
-    async fn key_with(&self, rights: &[Right]) -> String {
+    pub(super) async fn key_with(&self, rights: &[Right]) -> String {
         let rights = rights.iter().copied().collect();
         add_key(&self.app, self.merchant, |wanted| wanted.rights = rights).await.api_key
     }
@@ -330,7 +330,7 @@ async fn whatever_is_described_for_keys_takes_exactly_one_right() {
     for (path, method, _) in operations(document()).filter(|(.., it)| schemes(it).contains("merchant_key")) {
         let method: Method = method.to_ascii_uppercase().parse().unwrap();
         let known = OPERATIONS.iter().find(|(own, known, _)| *own == method && is_same_path(known, path));
-        let path: String = path.split_inclusive('}').map(|part| filled(part)).collect();
+        let path: String = path.split_inclusive('}').map(filled).collect();
         let call = async |key: &str| server.call(&method, &path, ("x-api-key", key), "").await;
         let refused = call(&powerless).await;
         refused.is_error(403, "RIGHT_REQUIRED", None);
@@ -339,7 +339,10 @@ async fn whatever_is_described_for_keys_takes_exactly_one_right() {
             keys.iter().find(|(right, ..)| message.contains(&format!("the right {right},"))).unwrap();
         assert!(known.is_none_or(|(.., right)| right == needed), "{method} {path}: {needed}");
         let answer = call(with).await;
-        assert!(![401, 403].contains(&answer.status.as_u16()), "{method} {path} {needed}: {}", answer.text);
+        // A devnet server has no mainnet to give, whoever asks.
+        let is_let_in =
+            answer.status != 401 && (answer.status != 403 || answer.json()["code"] == "MAINNET_NOT_ENABLED");
+        assert!(is_let_in, "{method} {path} {needed}: {}", answer.text);
         let answer = call(without).await;
         answer.is_error(403, "RIGHT_REQUIRED", None);
         assert_eq!(answer.text, refused.text);
@@ -666,8 +669,8 @@ async fn an_invoice_can_pay_another_wallet_if_the_key_may_say_so() {
     assert_eq!(invoice.deposit_address, wire::deposit_address::deposit_address(wallet, invoice.deposit_salt));
     let usual = server.invoice(json!({})).await;
     let usual = reader.tx().invoice(server.merchant, usual.id).await.unwrap().unwrap();
-    let merchant = reader.tx().merchant(server.merchant).await.unwrap().unwrap();
-    assert_eq!(usual.receiver, merchant.evm_wallet);
+    let wallets = reader.tx().wallets(server.merchant).await.unwrap();
+    assert_eq!(usual.receiver, wallets[0].address);
     drop(reader);
 
     let before = server.rows().await;

@@ -1,5 +1,6 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
+mod authorisation;
 mod cancel;
 mod description;
 mod errors;
@@ -10,10 +11,15 @@ mod invoices;
 mod keys;
 mod limits;
 mod merchant_streams;
+mod networks;
 mod page;
 mod payments;
+mod rpc_endpoints;
+mod settings;
 mod sockets;
 mod streams;
+mod tokens;
+mod wallets;
 mod webhooks;
 
 use alloy_primitives::Address;

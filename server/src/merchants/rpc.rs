@@ -1,0 +1,166 @@
+//! Nodes beside the operator's own. One is taken only if it shows the configured chain id and the same genesis
+//! block as those, and is asked only when they cannot be.
+
+use std::{collections::HashMap, time::Duration};
+
+use domain::id::{MerchantId, RpcEndpointId};
+use serde_json::json;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::{
+    app::App,
+    chains::rpc::{AddedEndpoint, Problem, Rpc, RpcError},
+    clock::random_bytes,
+    store::{RpcEndpointRecord, StoreError},
+    webhooks::RefusedTarget,
+};
+
+/// Added to one network by everybody together: a watcher that finds none of them answering must not be held up
+/// for long.
+const MOST_PER_NETWORK: usize = 5;
+/// All questions to a node that is to be added, and to the operator's own.
+const PROBE_TAKES_AT_MOST: Duration = Duration::from_secs(10);
+const MOST_URL_CHARACTERS: usize = 2048;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RpcEndpointError {
+    #[error("this server has no network {0}")]
+    NoSuchNetwork(String),
+    #[error("must be an http or https URL of at most {MOST_URL_CHARACTERS} characters")]
+    Url,
+    #[error("{}", words(.0))]
+    Refused(#[from] RefusedTarget),
+    #[error(transparent)]
+    Unfit(Problem),
+    #[error("the operator's own endpoints cannot be asked for their genesis block")]
+    NothingToCompareWith,
+    #[error("it was added before")]
+    Exists,
+    #[error("{MOST_PER_NETWORK} were added to this network")]
+    TooMany,
+    #[error("no such endpoint")]
+    NoSuchEndpoint,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Adds a node to a network, after it showed that it is on the same chain as the operator's own.
+///
+/// # Errors
+///
+/// Why it was not added; nothing was changed then.
+pub async fn add_rpc_endpoint(
+    app: &App,
+    merchant: MerchantId,
+    network: &str,
+    url: &str,
+) -> Result<RpcEndpointRecord, RpcEndpointError> {
+    let config = app.config.network(network).ok_or_else(|| RpcEndpointError::NoSuchNetwork(network.to_owned()))?;
+    let is_one_word = url.chars().count() <= MOST_URL_CHARACTERS && !url.contains(|c: char| c.is_control() || c == ' ');
+    let url = Url::parse(url).ok().filter(|url| is_one_word && matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or(RpcEndpointError::Url)?;
+    let targets = app.config.merchants.rpc_targets();
+    targets.check(&url)?;
+    if config.rpc.contains(&url) {
+        return Err(RpcEndpointError::Exists);
+    }
+    // Before anything is asked: whoever tries on and on must not make us ask on and on.
+    check_room(&app.store.reader().await?.tx().all_rpc_endpoints().await?, merchant, network, url.as_str())?;
+
+    let probing = timeout(PROBE_TAKES_AT_MOST, Rpc::probe(config, &url, &targets));
+    let genesis = probing.await.unwrap_or(Err(Problem::TooSlow)).map_err(RpcEndpointError::Unfit)?;
+    let own = Rpc::new(config);
+    let asking = timeout(PROBE_TAKES_AT_MOST, own.call("eth_getBlockByNumber", json!(["0x0", false])));
+    let ours: Result<_, RpcError> = asking.await.map_err(|_| RpcEndpointError::NothingToCompareWith)?;
+    let ours = ours.map_err(|_| RpcEndpointError::NothingToCompareWith)?;
+    match ours["hash"].as_str() {
+        Some(ours) if ours == genesis => {}
+        Some(_) => return Err(RpcEndpointError::Unfit(Problem::WrongGenesis)),
+        None => return Err(RpcEndpointError::NothingToCompareWith),
+    }
+
+    let record = RpcEndpointRecord {
+        merchant,
+        id: RpcEndpointId::from_random(random_bytes()),
+        network: network.to_owned(),
+        url: url.to_string(),
+        genesis,
+        created_at: app.clock.now(),
+    };
+    let added = record.clone();
+    app.store
+        .write(move |tx| {
+            Box::pin(async move {
+                tx.lock_network(&record.network).await?;
+                check_room(&tx.all_rpc_endpoints().await?, merchant, &record.network, &record.url)?;
+                tx.insert_rpc_endpoint(&record).await.map_err(RpcEndpointError::from)
+            })
+        })
+        .await?;
+    tracing::info!(payment.network = network, merchant.id = %merchant, rpc.id = %added.id, "an endpoint was added");
+    read_rpc_endpoints(app).await?;
+    Ok(added)
+}
+
+/// Removes a node that this merchant added.
+///
+/// # Errors
+///
+/// If there is none such.
+pub async fn remove_rpc_endpoint(app: &App, merchant: MerchantId, id: RpcEndpointId) -> Result<(), RpcEndpointError> {
+    let removed: bool = app
+        .store
+        .write(move |tx| {
+            Box::pin(async move { tx.delete_rpc_endpoint(merchant, id).await.map_err(RpcEndpointError::from) })
+        })
+        .await?;
+    if !removed {
+        return Err(RpcEndpointError::NoSuchEndpoint);
+    }
+    tracing::info!(merchant.id = %merchant, rpc.id = %id, "an added endpoint was removed");
+    Ok(read_rpc_endpoints(app).await?)
+}
+
+/// Has the watchers of this node use what is stored.
+///
+/// # Errors
+///
+/// If the database refuses.
+pub async fn read_rpc_endpoints(app: &App) -> Result<(), StoreError> {
+    let mut by_network: HashMap<String, Vec<AddedEndpoint>> = HashMap::new();
+    for record in app.store.reader().await?.tx().all_rpc_endpoints().await? {
+        // It was one when it was stored.
+        let Ok(url) = record.url.parse() else { continue };
+        let endpoint = AddedEndpoint { id: record.id, url, genesis: record.genesis };
+        by_network.entry(record.network).or_default().push(endpoint);
+    }
+    app.added_endpoints.replace(by_network);
+    Ok(())
+}
+
+/// Where endpoints may be, in the words of their own setting.
+fn words(refused: &RefusedTarget) -> &'static str {
+    match refused {
+        RefusedTarget::Scheme => "must be an https URL",
+        RefusedTarget::Plain => "must be https; http is for networks in merchants.rpc_allow_private_networks only",
+        RefusedTarget::Parts => "must not hold a user name, password or fragment",
+        _ => "is not at a public address, nor at one in merchants.rpc_allow_private_networks",
+    }
+}
+
+fn check_room(
+    added: &[RpcEndpointRecord],
+    merchant: MerchantId,
+    network: &str,
+    url: &str,
+) -> Result<(), RpcEndpointError> {
+    let there: Vec<_> = added.iter().filter(|record| record.network == network).collect();
+    if there.iter().any(|record| record.merchant == merchant && record.url == url) {
+        return Err(RpcEndpointError::Exists);
+    }
+    if MOST_PER_NETWORK <= there.len() {
+        return Err(RpcEndpointError::TooMany);
+    }
+    Ok(())
+}
