@@ -113,7 +113,7 @@ async fn kills_at_every_named_place_lose_nothing_and_double_nothing(database: Da
     }
     world.finish().await;
     let payments: usize = world.orders.iter().map(|order| order.payments.len()).sum();
-    println!("{} orders, {payments} payments, {} webhooks", world.orders.len(), world.sink.received().len());
+    println!("figure: {} orders, {payments} payments, {} webhooks", world.orders.len(), world.sink.received().len());
     assert!(kills < payments && kills < world.orders.len(), "there was work between the kills");
     world.check_invoices().await;
     world.check_events().await;

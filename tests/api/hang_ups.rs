@@ -60,7 +60,7 @@ async fn clients_that_hang_up_leave_no_transaction_open_and_no_acknowledged_invo
     }
     let acknowledged: Vec<Value> = acknowledged.into_iter().flatten().collect();
     let hung_up = number - acknowledged.len() as u64;
-    println!("{number} requests, {hung_up} of them hung up on");
+    println!("figure: {number} requests, {hung_up} of them hung up on");
     assert!(hang_ups / 10 < hung_up && AT_ONCE <= acknowledged.len() as u64, "some of each");
 
     // From a connection that has nothing to do with the server's.

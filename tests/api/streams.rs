@@ -128,7 +128,7 @@ async fn clients_that_are_cut_off_miss_nothing_and_hear_nothing_twice(database: 
         assert_eq!(heard, log, "seed {seed}");
         drops += dropped;
     }
-    println!("{sockets} sockets were cut off {drops} times and each heard its {events} events once, in order");
+    println!("figure: {sockets} sockets were cut off {drops} times and each heard its {events} events once, in order");
     assert!(sockets <= drops, "each was cut off about once or more");
 }
 
@@ -164,7 +164,11 @@ async fn idle_sockets_take_little_memory() {
     }
     let after = server.resident_bytes();
     let each = after.saturating_sub(before) / sockets as u64;
-    println!("{sockets} idle sockets: {} kB before, {} kB with them, {each} bytes each", before / 1024, after / 1024);
+    println!(
+        "figure: {sockets} idle sockets: {} kB before, {} kB with them, {each} bytes each",
+        before / 1024,
+        after / 1024
+    );
     // A debug build's tasks are larger; the limit is of 10,000 in 100 MB together with the server.
     assert!(each < 32 * 1024, "{each} bytes for each socket");
 

@@ -249,7 +249,7 @@ async fn when_the_node_that_does_the_work_is_killed_the_other_one_takes_over() {
     let meanwhile = pair.apis[1].create_invoice("3").await;
     let told = next(&mut socket, is_paid).await;
     let took = killed.elapsed();
-    println!("the other node was at work {took:?} after the kill, with a lease of {LEASE:?}");
+    println!("figure: the other node was at work {took:?} after the kill, with a lease of {LEASE:?}");
     assert!(took < LEASE + TAKEOVER_TAKES, "{took:?}");
     assert_eq!(log_ids(&told).len(), BTreeSet::from_iter(log_ids(&told)).len(), "{told:?}");
     pair.check_log(&[1]).await;
@@ -366,7 +366,7 @@ async fn a_node_that_was_asleep_writes_nothing_under_the_lease_it_lost() {
         assert_eq!(holder, server.node(), "{count} writes of {what} by {writer}, which did not hold it");
         *written.entry(what).or_default() += count;
     }
-    println!("{pauses} pauses, 0 stale writes among {written:?}");
+    println!("figure: {pauses} pauses, 0 stale writes among {written:?}");
     assert_eq!(written.len(), 3, "{written:?}");
     let terms = number(&mut database, "SELECT COUNT(DISTINCT term) FROM audit WHERE what = 'sequencer'").await;
     assert!(i64::try_from(pauses).unwrap() <= terms, "the lease moved with each pause: {terms}");

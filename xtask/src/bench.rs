@@ -1,32 +1,71 @@
-//! `cargo xtask bench`: how long a payment takes from its block to the payer's page, how long lists take at a
-//! million invoices, and what telling other nodes costs.
+//! `cargo xtask bench`: the figures that the design sets limits for.
 //!
-//! With the dev profile, which the tests have built already: what is measured waits for polls, sockets and the
-//! database, not for our own code.
+//! How long a payment takes to the payer's page is measured with the dev profile, which the tests have built already:
+//! what is timed there waits for polls and sockets, not for the processor. All else is measured with a release build.
+
+use std::process::Command;
 
 use crate::{
     command::{self, Result},
+    measurements,
     page::{self, Warnings},
-    setup,
+    setup::{self, TestTools},
+    stages::Stages,
     workspace::Workspace,
 };
 
-pub fn run(workspace: &Workspace) -> Result {
-    let tools = setup::for_tests(workspace)?;
-    page::build(workspace, &tools.page, Warnings::Print)?;
+/// What is measured with a release build, each a bench of the package `e2e`.
+const RELEASE: [&str; 4] = ["merchant_api", "event_log", "million_invoices", "nodes"];
+const DEV: &str = "payment_to_page";
 
-    // As the tests are built, so that whichever comes second finds everything there.
-    command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))?;
+/// Runs all benches, or those that are named.
+pub fn run(workspace: &Workspace, names: &[&str]) -> Result {
+    let mut stages = Stages::default();
+    let result = bench(workspace, names, &mut stages);
+    println!("{}", stages.table());
+    result
+}
 
-    for name in ["nodes", "million_invoices", "payment_to_page"] {
-        let mut bench = command::cargo(workspace);
-        bench
-            .args(["bench", "--locked", "--workspace", "--profile=dev"])
-            .arg(format!("--bench={name}"))
-            .env("PEPAY_BIN", workspace.built_program("pepay"))
-            .env("POSTGRES_BIN", &tools.postgres);
-        tools.browser.show_to(&mut bench);
-        command::run(&mut bench)?;
+pub fn is_known(name: &str) -> bool {
+    name == DEV || RELEASE.contains(&name)
+}
+
+fn bench(workspace: &Workspace, names: &[&str], stages: &mut Stages) -> Result {
+    let is_asked = |name: &str| names.is_empty() || names.contains(&name);
+    let tools = stages.run("set-up", || setup::for_tests(workspace))?;
+    stages.run("page", || page::build(workspace, &tools.page, Warnings::Print))?;
+
+    let release: Vec<_> = RELEASE.into_iter().filter(|name| is_asked(name)).collect();
+    if !release.is_empty() {
+        stages.run("release build (minutes)", || {
+            let mut build = command::cargo(workspace);
+            build.args(["build", "--locked", "--workspace", "--release", "--bin=pepay"]);
+            command::run(build.args(release.iter().map(|name| format!("--bench={name}"))))
+        })?;
+    }
+    for name in release {
+        stages.run(name, || {
+            let mut bench = bench_command(workspace, &tools, name);
+            let printed = command::run_and_keep(bench.env("PEPAY_BIN", workspace.released_program("pepay")))?;
+            measurements::record(workspace, &format!("Bench: {name}"), &printed)
+        })?;
+    }
+    if is_asked(DEV) {
+        stages.run(DEV, || {
+            // As the tests are built, so that whichever comes second finds everything there.
+            command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))?;
+            let mut bench = bench_command(workspace, &tools, DEV);
+            bench.arg("--profile=dev").env("PEPAY_BIN", workspace.built_program("pepay"));
+            let printed = command::run_and_keep(&mut bench)?;
+            measurements::record(workspace, &format!("Bench: {DEV} (dev build)"), &printed)
+        })?;
     }
     Ok(())
+}
+
+fn bench_command(workspace: &Workspace, tools: &TestTools, name: &str) -> Command {
+    let mut bench = command::cargo(workspace);
+    bench.args(["bench", "--locked", "--workspace", "--bench", name]).env("POSTGRES_BIN", &tools.postgres);
+    tools.browser.show_to(&mut bench);
+    bench
 }

@@ -3,7 +3,8 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fmt, io,
+    fmt,
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -84,6 +85,25 @@ pub fn run(command: &mut Command) -> Result {
     println!("$ {spelled}");
     let status = command.status().map_err(|error| Failure::new(format!("`{spelled}` did not start: {error}")))?;
     if status.success() { Ok(()) } else { Err(Failure::new(format!("`{spelled}` failed: {status}"))) }
+}
+
+/// As [`run`], and returns what the command printed on its standard output.
+pub fn run_and_keep(command: &mut Command) -> Result<String> {
+    let spelled = spell(command);
+    println!("$ {spelled}");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| Failure::new(format!("`{spelled}` did not start: {error}")))?;
+    let mut printed = String::new();
+    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
+        let line = line.map_err(|error| Failure::new(format!("`{spelled}` printed what is no text: {error}")))?;
+        println!("{line}");
+        printed.push_str(&line);
+        printed.push('\n');
+    }
+    let status = child.wait().map_err(|error| Failure::new(format!("`{spelled}`: {error}")))?;
+    if status.success() { Ok(printed) } else { Err(Failure::new(format!("`{spelled}` failed: {status}"))) }
 }
 
 /// The trimmed standard output of a program that must succeed; its standard error is passed on.

@@ -10,11 +10,13 @@ mod demo;
 mod dependencies;
 mod fingerprint;
 mod lock;
+mod measurements;
 mod openapi;
 mod page;
 mod screenshots;
 mod setup;
 mod size;
+mod soak;
 mod stages;
 mod test;
 mod workspace;
@@ -36,7 +38,8 @@ Usage: cargo xtask COMMAND
   openapi        Renews docs/openapi.json, the copy of the API's description, and the client's types.
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
-  bench          Times payments from their block to the payer's page.
+  bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, nodes, payment_to_page.
+  soak [NAME…]   The counted tests with their full counts: events, kills, sockets, pauses. Both fill docs/measurements.md.
   screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
 
@@ -71,7 +74,8 @@ fn run(arguments: &[&str]) -> Result {
         ["openapi"] => openapi::run(&workspace),
         ["page"] => page::run(&workspace),
         ["size"] => size::run(&workspace),
-        ["bench"] => bench::run(&workspace),
+        ["bench", names @ ..] if names.iter().all(|name| bench::is_known(name)) => bench::run(&workspace, names),
+        ["soak", names @ ..] if names.iter().all(|name| soak::is_known(name)) => soak::run(&workspace, names),
         ["screenshots"] => screenshots::run(&workspace),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -109,7 +109,7 @@ fn test_names(metadata: &str) -> BTreeSet<String> {
 }
 
 /// `cargo test` with the programs that end-to-end tests start.
-fn cargo_test(workspace: &Workspace, tools: &TestTools) -> Command {
+pub fn cargo_test(workspace: &Workspace, tools: &TestTools) -> Command {
     let mut command = command::cargo(workspace);
     command.args(["test", "--locked", "--workspace"]).env("PEPAY_BIN", workspace.built_program("pepay"));
     command.env("POSTGRES_BIN", &tools.postgres).env("SCHEMATHESIS", &tools.schemathesis);

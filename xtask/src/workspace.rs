@@ -27,6 +27,11 @@ impl Workspace {
         self.target.join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
+    /// A program that `cargo build --release` made.
+    pub fn released_program(&self, name: &str) -> PathBuf {
+        self.target.join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    }
+
     /// The finished page: what the server serves, and nothing else.
     pub fn dist(&self) -> PathBuf {
         self.root.join("frontend/dist")

@@ -423,10 +423,6 @@ impl ApiError {
             | Self::HeadersTooLarge
             | Self::InvoiceNotFound
             | Self::EventNotFound
-            | Self::WebhookNotFound
-            | Self::DeliveryNotFound
-            | Self::WebhookLimitReached(_)
-            | Self::WebhookDisabled
             | Self::TokenNotFound
             | Self::MerchantNotFound
             | Self::WalletNotFound
@@ -434,6 +430,10 @@ impl ApiError {
             | Self::WalletChangeTooLate
             | Self::RpcEndpointNotFound
             | Self::RpcEndpointLimit
+            | Self::WebhookNotFound
+            | Self::DeliveryNotFound
+            | Self::WebhookLimitReached(_)
+            | Self::WebhookDisabled
             | Self::SessionExpired
             | Self::UpgradeRequired
             | Self::InvoiceExpired
@@ -522,18 +522,6 @@ impl From<CancelError> for ApiError {
     }
 }
 
-impl From<EndpointError> for ApiError {
-    fn from(error: EndpointError) -> Self {
-        match error {
-            EndpointError::NoSuchEndpoint => Self::WebhookNotFound,
-            EndpointError::NoSuchDelivery => Self::DeliveryNotFound,
-            EndpointError::TooMany(most) => Self::WebhookLimitReached(most),
-            EndpointError::Inactive => Self::WebhookDisabled,
-            EndpointError::Store(error) => error.into(),
-        }
-    }
-}
-
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         match error {
@@ -569,6 +557,18 @@ impl From<RpcEndpointError> for ApiError {
             RpcEndpointError::TooMany => Self::RpcEndpointLimit,
             RpcEndpointError::NoSuchEndpoint => Self::RpcEndpointNotFound,
             RpcEndpointError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EndpointError> for ApiError {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::NoSuchEndpoint => Self::WebhookNotFound,
+            EndpointError::NoSuchDelivery => Self::DeliveryNotFound,
+            EndpointError::TooMany(most) => Self::WebhookLimitReached(most),
+            EndpointError::Inactive => Self::WebhookDisabled,
+            EndpointError::Store(error) => error.into(),
         }
     }
 }

@@ -605,10 +605,6 @@ fn window_part_statement(merchant: MerchantId, filter: &EventFilter, after: i64,
     statement
 }
 
-fn number_of(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
 /// Adds a condition: the column's type is one of those meant, if any are named.
 pub(super) fn push_types(statement: &mut Statement, column: &str, types: &[EventTypes]) {
     for (index, meant) in types.iter().enumerate() {
@@ -629,6 +625,10 @@ pub(super) fn push_types(statement: &mut Statement, column: &str, types: &[Event
     if !types.is_empty() {
         statement.push(")");
     }
+}
+
+fn number_of(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 impl Statement {
