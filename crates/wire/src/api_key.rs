@@ -31,7 +31,14 @@ pub enum ApiKeyStatus {
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct CreateApiKeyRequest {
     /// What it is for, in 1 to 255 characters.
-    #[cfg_attr(not(target_arch = "wasm32"), schema(min_length = 1, max_length = 255))]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schema(
+            min_length = 1,
+            max_length = 255,
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+        )
+    )]
     pub name: String,
     #[serde(default)]
     pub scope: Option<ApiKeyScope>,
@@ -97,7 +104,7 @@ pub struct ApiKey {
 pub struct RevokeApiKeyRequest {
     /// Why, in at most 255 characters, for whoever reads the list later.
     #[serde(default)]
-    #[cfg_attr(not(target_arch = "wasm32"), schema(max_length = 255))]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub reason: Option<String>,
 }
 

@@ -107,7 +107,7 @@ pub fn for_checks(workspace: &Workspace) -> Result<Deny> {
 
 /// For all tests.
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
-    let steps = &mut Steps::of(11);
+    let steps = &mut Steps::of(12);
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
     node::install_packages(workspace, &steps.next("TypeScript"), &node::CLIENT)?;

@@ -142,6 +142,8 @@ impl IntoParams for OptionalIdempotencyKey {
 fn idempotency_key(required: Required) -> Parameter {
     let uuid = ObjectBuilder::new()
         .schema_type(Type::String)
+        .min_length(Some(36))
+        .max_length(Some(36))
         .pattern(Some("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"));
     ParameterBuilder::new()
         .name("Idempotency-Key")
@@ -295,7 +297,7 @@ pub async fn optional_json<S: Send + Sync, T: DeserializeOwned>(
     if bytes.is_empty() {
         return Ok(None);
     }
-    if is_json { parse_json(&bytes).map(Some) } else { Err(ApiError::UnsupportedMediaType) }
+    if is_json { parse_json(&bytes) } else { Err(ApiError::UnsupportedMediaType) }
 }
 
 /// Reads a body of at most the configured size, for at most the configured time.

@@ -26,17 +26,17 @@ use crate::{
 #[expect(dead_code, reason = "describes what is read by name")]
 struct EventParameters {
     /// A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`.
-    #[param(pattern = r"^([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)(,([a-z_]+(\.[a-z_]+)*(\.\*)?|\*))*$")]
+    #[param(pattern = r"^ *([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)? *(, *([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)? *)*$")]
     r#type: Option<String>,
     /// Only what happened to this invoice.
     #[param(format = "uuid")]
     invoice_id: Option<String>,
     environment: Option<wire::Environment>,
     /// From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`.
-    #[param(rename = "created[gte]")]
+    #[param(rename = "created[gte]", value_type = Option<wire::time::Moment>)]
     created_gte: Option<String>,
     /// Up to this time and including it.
-    #[param(rename = "created[lte]")]
+    #[param(rename = "created[lte]", value_type = Option<wire::time::Moment>)]
     created_lte: Option<String>,
 }
 

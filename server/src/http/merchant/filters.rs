@@ -42,7 +42,7 @@ pub struct PageParameters {
 #[expect(dead_code, reason = "describes what is read by name")]
 pub struct PageNumberParameter {
     /// The number of the page, from 1, instead of a cursor; the answer then has `items`, `total` and `page` too.
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 100_001)]
     page: Option<u32>,
 }
 
@@ -63,16 +63,18 @@ pub struct InvoiceParameters {
     /// A list with commas of `unpaid`, `underpaid`, `paid`, `expired` and `canceled`, or `all`. The older `pending`
     /// means the first two, `failed` the last two.
     #[param(
-        pattern = "^(unpaid|underpaid|paid|expired|canceled|all|pending|failed)(,(unpaid|underpaid|paid|expired|canceled|all|pending|failed))*$"
+        pattern = "^ *(unpaid|underpaid|paid|expired|canceled|all|pending|failed)? *(, *(unpaid|underpaid|paid|expired|canceled|all|pending|failed)? *)*$"
     )]
     status: Option<String>,
     /// A list with commas of `standard` and `commerce`; this server has no others than `standard`.
-    #[param(pattern = "^(standard|commerce)(,(standard|commerce))*$")]
+    #[param(pattern = "^ *(standard|commerce)? *(, *(standard|commerce)? *)*$")]
     invoice_type: Option<String>,
     environment: Option<Environment>,
     /// From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`.
+    #[param(value_type = Option<wire::time::Moment>)]
     created_gte: Option<String>,
     /// Up to this time and including it.
+    #[param(value_type = Option<wire::time::Moment>)]
     created_lte: Option<String>,
     /// Invoices that this wallet paid first.
     #[param(min_length = 1, max_length = 255)]

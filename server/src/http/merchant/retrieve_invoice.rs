@@ -92,7 +92,7 @@ fn older(app: &App, case: &Case) -> OlderInvoice {
 #[expect(dead_code, reason = "describes what is read by name")]
 pub(super) struct ExpandParameters {
     /// A list with commas of `latest_payment` and `payments`, which are shown with the invoice.
-    #[param(pattern = "^(latest_payment|payments)(,(latest_payment|payments))*$")]
+    #[param(pattern = "^ *(latest_payment|payments)? *(, *(latest_payment|payments)? *)*$")]
     expand: Option<String>,
     /// How many of the newest payments are shown.
     #[param(minimum = 1, maximum = 100, default = 10)]

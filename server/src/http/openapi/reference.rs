@@ -76,7 +76,8 @@ impl<'d> Page<'d> {
         for tag in self.document["tags"].as_array().into_iter().flatten() {
             let name = tag["name"].as_str().unwrap_or_default();
             let _infallible = write!(html, "<h2>{}</h2><ul>", escape_text(name));
-            for (_, method, operation) in self.of_tag(name) {
+            for (_, method, operation) in self.of_tag(name).filter(|(_, _, operation)| operation["deprecated"] != true)
+            {
                 let id = text(&operation["operationId"]);
                 let _infallible =
                     write!(html, "<li><a href=\"#{id}\">{id}</a> <span class=\"method\">{method}</span></li>");
@@ -125,6 +126,14 @@ impl<'d> Page<'d> {
 
     fn operation(&self, path: &str, method: &str, operation: &Value) -> String {
         let id = text(&operation["operationId"]);
+        if operation["deprecated"] == true {
+            let base = id.split(super::ALIAS).next().unwrap_or_default();
+            return format!(
+                "<article><h3 id=\"{id}\">Older address</h3><p class=\"address\"><span class=\"method\">{method}</span> \
+                 <code>{}</code> does the same as <a href=\"#{base}\">{base}</a>.</p></article>",
+                breakable(path)
+            );
+        }
         let mut html = format!(
             "<article><h3 id=\"{id}\"><a href=\"#{id}\">{}</a></h3>\
              <p class=\"address\"><span class=\"method\">{method}</span> <code>{}</code></p>{}<p>Credentials: {}.</p>",

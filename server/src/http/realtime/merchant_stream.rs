@@ -34,13 +34,13 @@ use crate::{
 #[expect(dead_code, reason = "describes what is read by name")]
 struct StreamParameters {
     /// A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`.
-    #[param(pattern = r"^([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)(,([a-z_]+(\.[a-z_]+)*(\.\*)?|\*))*$")]
+    #[param(pattern = r"^ *([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)? *(, *([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)? *)*$")]
     types: Option<String>,
     /// The id of the last event you have; what came after it is sent first.
     #[param(pattern = "^evt_[0-9]+-[0-9]+$")]
     since: Option<String>,
     /// A list with commas of `standard` and `commerce`; this server has no invoices of the latter.
-    #[param(pattern = "^(standard|commerce)(,(standard|commerce))*$")]
+    #[param(pattern = "^ *(standard|commerce)? *(, *(standard|commerce)? *)*$")]
     invoice_type: Option<String>,
     /// Only what happened to this invoice.
     #[param(format = "uuid")]
