@@ -1,5 +1,21 @@
 // Made from docs/openapi.json by `npm run generate`. Changes made here are lost.
 
+/** The rule by which a merchant takes tokens. */
+export type AcceptancePolicy = 'accept_all' | 'accept_none' | 'selective';
+
+/** The body of `POST /api/v1/user/mainnet-access/activate`; it may be left out. */
+export interface ActivateMainnetRequest {
+  access_key?: string | null | undefined;
+}
+
+/** The body of `POST /api/v1/merchant/rpc`. */
+export interface AddRpcEndpointRequest {
+  /** As in `base`. */
+  network: string;
+  /** An https URL at a public address. */
+  rpc_url: string;
+}
+
 /** One entry of `GET /api/v1/api-keys`, which answers with a list of them, newest first. Times are epoch seconds. */
 export interface ApiKey {
   created_at: number;
@@ -46,6 +62,30 @@ export interface AvailableToken {
   token_symbol: string;
   token_type: TokenType;
   unavailable_reason: string | null;
+}
+
+/** The body of `POST /api/v1/merchant/tokens/{tokenId}/block`; without a body the token is blocked. */
+export interface BlockTokenRequest {
+  /** False takes the token again. */
+  blocked: boolean;
+}
+
+/** The body of `POST /api/v1/merchant/wallets`. */
+export interface ChangeWalletRequest {
+  /** As in `base`; the wallet is for all networks of its kind. */
+  network: string;
+  /** 0x and 40 hex digits, with a good checksum or in lower case. */
+  wallet_address: string;
+}
+
+/** The body of `PUT /api/v1/user/environment`. */
+export interface ChooseEnvironmentRequest {
+  environment: Environment;
+}
+
+/** The body of `PUT /api/v1/merchant/settlement-token`; null is the server's own choice. */
+export interface ChooseSettlementRequest {
+  settlement_token_id: number | null;
 }
 
 /** The body of `POST /api/v1/api-keys`. */
@@ -130,6 +170,13 @@ export type Dollars = number;
 
 /** Which networks an invoice can be paid on: test networks or real ones. */
 export type Environment = 'devnet' | 'mainnet';
+
+/** The answer to it. */
+export interface EnvironmentChosen {
+  current_environment: Environment;
+  environment: Environment;
+  success: boolean;
+}
 
 /**
  * `{"success":false,"error":{code,message,field?},"code":…,"message":…}`: the nested form, with the
@@ -334,6 +381,57 @@ export interface InvoiceTotals {
   totals: StatusTotals;
 }
 
+/** The answer to `GET /api/v1/user/mainnet-access/status`. */
+export interface MainnetAccess {
+  current_environment: Environment;
+  has_mainnet_access: boolean;
+}
+
+/** The answer to it. */
+export interface MainnetActivated {
+  message: string;
+  success: boolean;
+}
+
+/** A network of this server, as one merchant has set it. */
+export interface MerchantNetwork {
+  /** Ids of its tokens that are taken. */
+  accepted_token_ids: Array<number>;
+  chain_id: number;
+  /** Whether it is being read. */
+  is_monitored: boolean;
+  /** Whether at least one of its tokens is taken. */
+  is_selected: boolean;
+  network: string;
+  network_environment: Environment;
+  title: string;
+}
+
+/** A token of this server, as one merchant has set it. */
+export interface MerchantToken {
+  id: number;
+  /** Whether the server takes it at all. */
+  is_active: boolean;
+  /** Whether this merchant does not take it. */
+  is_blocked: boolean;
+  /** Whether its network is being read. */
+  is_monitored: boolean;
+  network: string;
+  network_environment: Environment;
+  photo_uri: string | null;
+  price: TokenPrice | null;
+  requires_memo: boolean;
+  /** Whether it is taken at one dollar, so that what arrives is worth what was asked. */
+  supports_stable_settlement: boolean;
+  supports_subscriptions: boolean;
+  /** `None` for a network's own coin. */
+  token_address: string | null;
+  token_decimals: number;
+  token_name: string;
+  token_symbol: string;
+  token_type: TokenType;
+}
+
 /** An answer that says what was done. */
 export interface Message {
   message: string;
@@ -341,6 +439,23 @@ export interface Message {
 
 /** Epoch seconds, or a date-time. */
 export type Moment = number | string;
+
+/** The answer to `GET` and `PUT /api/v1/merchant/networks`. */
+export interface NetworkSelection {
+  acceptance_policy: AcceptancePolicy;
+  /** All of this server. */
+  available_networks: Array<MerchantNetwork>;
+  /** The selected ones. */
+  networks: Array<string>;
+}
+
+/** The wallets of one network. `GET /api/v1/merchant/wallets` answers with a list of these. */
+export interface NetworkWallets {
+  network: string;
+  /** All networks that share these wallets, this one included: one EVM wallet serves all EVM networks. */
+  shared_by_networks: Array<string>;
+  wallets: Array<Wallet>;
+}
 
 /**
  * The answer to `POST /api/v1/payments/payment-addresses`; without a price it says so and has neither
@@ -388,6 +503,9 @@ export interface PaymentStatusReport {
   status: InvoiceStatus;
 }
 
+/** For display. */
+export type PlainNumber = number;
+
 export interface Question {
   /** Used once in an invoice. */
   id: string;
@@ -409,10 +527,66 @@ export interface Questions {
 
 export type QuoteStatus = 'available' | 'unavailable' | 'expired';
 
+/** The answer to a removal. */
+export interface Removed {
+  success: boolean;
+}
+
+/** The answer to `GET` and `PUT /api/v1/merchant/payment-return-url`. */
+export interface ReturnUrl {
+  payment_return_url: string | null;
+  payment_return_url_enabled: boolean;
+}
+
+/** The body of `PUT /api/v1/merchant/payment-return-url`; null clears it. */
+export interface ReturnUrlRequest {
+  payment_return_url: string | null;
+}
+
 /** The body of `POST /api/v1/api-keys/{keyId}/revoke`, which may be left out. */
 export interface RevokeApiKeyRequest {
   /** Why, in at most 255 characters, for whoever reads the list later. */
   reason?: string | null | undefined;
+}
+
+/** A node that was added beside the operator's own. */
+export interface RpcEndpoint {
+  chain_id: number | null;
+  /** Epoch seconds. */
+  created_at: number;
+  id: string;
+  network: string;
+  /** Always `rpc_endpoint`. */
+  object: 'rpc_endpoint';
+  /** Scheme and host; the rest may hold credentials and is shown as `…`. */
+  rpc_url: string;
+}
+
+/** The answer to `GET /api/v1/merchant/rpc`, oldest first. */
+export interface RpcEndpointList {
+  data: Array<RpcEndpoint>;
+  has_more: boolean;
+  /** Always `list`. */
+  object: 'list';
+}
+
+/** The body of `PUT /api/v1/merchant/networks`. */
+export interface SelectNetworksRequest {
+  /** Names of networks of this server. */
+  networks: Array<string>;
+}
+
+/** The settlement token in force. */
+export interface SelectedSettlementToken {
+  id: number;
+  /** Whether it is the server's own choice. */
+  is_default: boolean;
+  network: string;
+  photo_uri: string | null;
+  token_address: string | null;
+  token_decimals: number;
+  token_name: string;
+  token_symbol: string;
 }
 
 /** The answer to `GET /api/v1/payments/session-details`. */
@@ -456,7 +630,50 @@ export interface Settlement {
   summary_status: SettlementStatus;
 }
 
+/** The answer to `PUT /api/v1/merchant/settlement-token`. */
+export interface SettlementChosen {
+  message: string;
+  settlement_token: SettlementToken | null;
+  success: boolean;
+  /** Epoch seconds. */
+  updated_at: number;
+}
+
+/** How a merchant would like to be paid out; this server always pays out in the token that was paid. */
+export type SettlementPreference = 'stables_only' | 'stables_preferred' | 'tokens';
+
+/** The answer to `GET /api/v1/merchant/settlement-preference`. */
+export interface SettlementSettings {
+  available_stable_tokens: Array<StableToken>;
+  description: string;
+  selected_settlement_token: SelectedSettlementToken | null;
+  settlement_preference: SettlementPreference;
+  /** Epoch seconds. */
+  updated_at: number;
+}
+
 export type SettlementStatus = 'pending' | 'processing' | 'manual' | 'failed' | 'settled';
+
+/** A settlement token by name. */
+export interface SettlementToken {
+  id: number;
+  network: string;
+  token_name: string;
+  token_symbol: string;
+}
+
+/** A settlement token that can be chosen. */
+export interface StableToken {
+  id: number;
+  /** Whether it is what null stands for. */
+  is_default_settlement: boolean;
+  network: string;
+  photo_uri: string | null;
+  token_address: string | null;
+  token_decimals: number;
+  token_name: string;
+  token_symbol: string;
+}
 
 export interface StatusTotals {
   all: Total;
@@ -478,6 +695,40 @@ export interface StreamConnection {
   ws_url: string;
 }
 
+/** The answer to it. */
+export interface TokenBlocked {
+  blocked: boolean;
+  success: boolean;
+}
+
+/** The answer to `GET /api/v1/merchant/tokens`. */
+export interface TokenList {
+  acceptance_policy: AcceptancePolicy;
+  environment: Environment;
+  tokens: Array<MerchantToken>;
+}
+
+/** The answer to `GET /api/v1/merchant/tokens/search`. */
+export interface TokenPage {
+  acceptance_policy: AcceptancePolicy;
+  environment: Environment;
+  limit: number;
+  offset: number;
+  tokens: Array<MerchantToken>;
+  /** How many there are on all pages. */
+  total: number;
+}
+
+/** What a token costs, for display. */
+export interface TokenPrice {
+  /** Epoch seconds. */
+  last_updated_at: number;
+  /** `par` for a token taken at one dollar, `chainlink` for one with a price feed. */
+  provider_type: string;
+  /** Dollars for one whole token. */
+  usd: PlainNumber;
+}
+
 export type TokenType = 'native' | 'erc20';
 
 /** How many invoices there are, and what they ask for together, in thousandths of a dollar. */
@@ -486,6 +737,45 @@ export interface Total {
   amount_decimal: string;
   count: number;
 }
+
+/** A merchant's wallet on one network. */
+export interface Wallet {
+  address: string;
+  /** Epoch seconds. */
+  created_at: number;
+  /** Invoices from then on are paid to it, in epoch seconds; those from before are not. */
+  effective_at: number;
+  id: string;
+  is_active: boolean;
+  status: WalletStatus;
+  /** Always `non_custodial`: this server holds no key to it. */
+  type: 'non_custodial';
+}
+
+/** A change of wallets: the answer to scheduling or canceling one, and what its events tell. */
+export interface WalletChange {
+  canceled_at: number | null;
+  /** Epoch seconds, as are the others. */
+  created_at: number;
+  effective_at: number;
+  /** The id of the new wallet. */
+  id: string;
+  merchant_id: number;
+  /** The networks it is for. */
+  networks: Array<string>;
+  /** Always `wallet_change`. */
+  object: 'wallet_change';
+  /** The wallet that is in force without this change. */
+  previous_wallet_address: string;
+  status: WalletChangeStatus;
+  wallet_address: string;
+}
+
+/** What became of a change of wallets. */
+export type WalletChangeStatus = 'scheduled' | 'applied' | 'canceled';
+
+/** Whether money goes to a wallet. */
+export type WalletStatus = 'active' | 'scheduled' | 'canceled';
 
 /** The envelope of some answers: `{"success":true,"data":…}`. */
 export interface Wrapped_Event {
@@ -526,8 +816,61 @@ export interface Wrapped_EventList {
   success: true;
 }
 
+/** The envelope of some answers: `{"success":true,"data":…}`. */
+export interface Wrapped_WsToken {
+  /** A token that opens a merchant's stream from where no header can be sent. */
+  data: {
+    /** Epoch seconds. A stream that was opened before goes on. */
+    expires_at: number;
+    merchant_id: number;
+    network_environment?: Environment | null | undefined;
+    /** Always `merchant`. */
+    scope: string;
+    token: string;
+    /** Where the stream is, without the token. */
+    ws_url: string;
+  };
+  /** Always `true`. */
+  success: true;
+}
+
+/** A token that opens a merchant's stream from where no header can be sent. */
+export interface WsToken {
+  /** Epoch seconds. A stream that was opened before goes on. */
+  expires_at: number;
+  merchant_id: number;
+  network_environment: Environment | null;
+  /** Always `merchant`. */
+  scope: 'merchant';
+  token: string;
+  /** Where the stream is, without the token. */
+  ws_url: string;
+}
+
+/** The body of `POST /api/v1/ws/token`. */
+export interface WsTokenRequest {
+  /** `merchant`; this server has no `commerce` streams. */
+  scope: string;
+  /** For how long the token opens a stream; 60 if absent. */
+  ttl_seconds?: number | null | undefined;
+}
+
 /** What each operation takes and answers. */
 export interface Operations {
+  /** `POST /api/v1/user/mainnet-access/activate` */
+  activate_mainnet_access: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ActivateMainnetRequest | null;
+    answer: MainnetActivated;
+  };
+  /** `POST /api/v1/merchant/rpc` */
+  add_rpc_endpoint: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: AddRpcEndpointRequest;
+    answer: RpcEndpoint;
+  };
   /** `POST /api/v1/payments/payment-addresses` */
   allocate_payment_address: {
     path: Record<never, never>;
@@ -538,6 +881,16 @@ export interface Operations {
     body: PaymentAddressRequest;
     answer: PaymentAddress;
   };
+  /** `POST /api/v1/merchant/tokens/{token_id}/block` */
+  block_token: {
+    path: {
+      /** The `id` of a token in the list. */
+      token_id: number;
+    };
+    query: Record<never, never>;
+    body: BlockTokenRequest | null;
+    answer: TokenBlocked;
+  };
   /** `POST /api/v1/invoices/{invoice_id}/cancel` */
   cancel_invoice: {
     path: {
@@ -547,6 +900,37 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: Invoice;
+  };
+  /** `DELETE /api/v1/merchant/wallets/{wallet_id}` */
+  cancel_wallet_change: {
+    path: {
+      /** The `id` of the change. */
+      wallet_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WalletChange;
+  };
+  /** `POST /api/v1/merchant/wallets` */
+  change_wallet: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ChangeWalletRequest;
+    answer: WalletChange;
+  };
+  /** `PUT /api/v1/user/environment` */
+  choose_environment: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ChooseEnvironmentRequest;
+    answer: EnvironmentChosen;
+  };
+  /** `PUT /api/v1/merchant/settlement-token` */
+  choose_settlement_token: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ChooseSettlementRequest;
+    answer: SettlementChosen;
   };
   /** `POST /api/v1/api-keys` */
   create_api_key: {
@@ -579,6 +963,13 @@ export interface Operations {
     body: undefined;
     answer: StreamConnection;
   };
+  /** `POST /api/v1/ws/token` */
+  create_ws_token: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: WsTokenRequest;
+    answer: Wrapped_WsToken;
+  };
   /** `DELETE /api/v1/api-keys/{key_id}` */
   delete_api_key: {
     path: {
@@ -588,6 +979,27 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: Message;
+  };
+  /** `GET /ws/merchant/events` */
+  follow_merchant_events: {
+    path: Record<never, never>;
+    query: {
+      /** A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`. */
+      types?: string | undefined;
+      /** The id of the last event you have; what came after it is sent first. */
+      since?: string | undefined;
+      /** A list with commas of `standard` and `commerce`; this server has no invoices of the latter. */
+      invoice_type?: string | undefined;
+      /** Only what happened to this invoice. */
+      invoice_id?: string | undefined;
+      /** Only what happened to this customer's invoices. */
+      customer_id?: string | undefined;
+      environment?: Environment | undefined;
+      /** Always `event_v1`. */
+      format?: string | undefined;
+    };
+    body: undefined;
+    answer: undefined;
   };
   /** `GET /ws/payment` */
   follow_payment: {
@@ -737,6 +1149,47 @@ export interface Operations {
     body: undefined;
     answer: InvoiceList;
   };
+  /** `GET /api/v1/merchant/rpc` */
+  list_rpc_endpoints: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: RpcEndpointList;
+  };
+  /** `GET /api/v1/merchant/tokens` */
+  list_tokens: {
+    path: Record<never, never>;
+    query: {
+      /** Tokens of this environment; without it, of the server's own. A server has those of its own only. */
+      environment?: Environment | undefined;
+    };
+    body: undefined;
+    answer: TokenList;
+  };
+  /** `GET /api/v1/merchant/wallets` */
+  list_wallets: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Array<NetworkWallets>;
+  };
+  /** `GET /api/accounts/wallets` */
+  list_wallets__first: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Array<NetworkWallets>;
+  };
+  /** `DELETE /api/v1/merchant/rpc/{endpoint_id}` */
+  remove_rpc_endpoint: {
+    path: {
+      /** The `id` of the node. */
+      endpoint_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Removed;
+  };
   /** `GET /api/v1/events/{event_id}` */
   retrieve_event: {
     path: {
@@ -798,6 +1251,20 @@ export interface Operations {
     body: undefined;
     answer: InvoiceTotals;
   };
+  /** `GET /api/v1/user/mainnet-access/status` */
+  retrieve_mainnet_access: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: MainnetAccess;
+  };
+  /** `GET /api/v1/merchant/networks` */
+  retrieve_networks: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: NetworkSelection;
+  };
   /** `GET /api/v1/payments/payment-status` */
   retrieve_payment_status: {
     path: Record<never, never>;
@@ -808,6 +1275,13 @@ export interface Operations {
     body: undefined;
     answer: PaymentStatusReport;
   };
+  /** `GET /api/v1/merchant/payment-return-url` */
+  retrieve_return_url: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: ReturnUrl;
+  };
   /** `GET /api/v1/payments/session-details` */
   retrieve_session_details: {
     path: Record<never, never>;
@@ -817,6 +1291,13 @@ export interface Operations {
     };
     body: undefined;
     answer: SessionDetails;
+  };
+  /** `GET /api/v1/merchant/settlement-preference` */
+  retrieve_settlement_preference: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: SettlementSettings;
   };
   /** `POST /api/v1/api-keys/{key_id}/revoke` */
   revoke_api_key: {
@@ -848,17 +1329,66 @@ export interface Operations {
     body: RevokeApiKeyRequest | null;
     answer: Message;
   };
+  /** `GET /api/v1/merchant/tokens/search` */
+  search_tokens: {
+    path: Record<never, never>;
+    query: {
+      /** Tokens of this environment; without it, of the server's own. A server has those of its own only. */
+      environment?: Environment | undefined;
+      /** How many tokens at most. */
+      limit?: number | undefined;
+      /** How many tokens to leave out at the beginning. */
+      offset?: number | undefined;
+      /** Part of the symbol, name or address, in either case. */
+      search?: string | undefined;
+      /** Tokens of this network, as in `base`. */
+      network?: string | undefined;
+      /** `native`, `erc20`, `spl`, `ton` or `sui`. */
+      token_type?: string | undefined;
+      /** Tokens that the server takes, or those that it does not. */
+      is_active?: boolean | undefined;
+      /** Tokens taken at one dollar, or the others. */
+      supports_stable_settlement?: boolean | undefined;
+      /** Tokens that you block, or those that you take. */
+      blocked?: boolean | undefined;
+    };
+    body: undefined;
+    answer: TokenPage;
+  };
+  /** `PUT /api/v1/merchant/networks` */
+  select_networks: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: SelectNetworksRequest;
+    answer: NetworkSelection;
+  };
+  /** `PUT /api/v1/merchant/payment-return-url` */
+  set_return_url: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: ReturnUrlRequest;
+    answer: ReturnUrl;
+  };
 }
 
 /** Where each operation is. */
 export const operations = {
+  activate_mainnet_access: { method: 'POST', path: '/api/v1/user/mainnet-access/activate' },
+  add_rpc_endpoint: { method: 'POST', path: '/api/v1/merchant/rpc' },
   allocate_payment_address: { method: 'POST', path: '/api/v1/payments/payment-addresses' },
+  block_token: { method: 'POST', path: '/api/v1/merchant/tokens/{token_id}/block' },
   cancel_invoice: { method: 'POST', path: '/api/v1/invoices/{invoice_id}/cancel' },
+  cancel_wallet_change: { method: 'DELETE', path: '/api/v1/merchant/wallets/{wallet_id}' },
+  change_wallet: { method: 'POST', path: '/api/v1/merchant/wallets' },
+  choose_environment: { method: 'PUT', path: '/api/v1/user/environment' },
+  choose_settlement_token: { method: 'PUT', path: '/api/v1/merchant/settlement-token' },
   create_api_key: { method: 'POST', path: '/api/v1/api-keys' },
   create_api_key__first: { method: 'POST', path: '/api/merchant-api-keys' },
   create_invoice: { method: 'POST', path: '/api/v1/invoices' },
   create_stream_token: { method: 'GET', path: '/api/v1/payments/stream-token' },
+  create_ws_token: { method: 'POST', path: '/api/v1/ws/token' },
   delete_api_key: { method: 'DELETE', path: '/api/v1/api-keys/{key_id}' },
+  follow_merchant_events: { method: 'GET', path: '/ws/merchant/events' },
   follow_payment: { method: 'GET', path: '/ws/payment' },
   list_api_keys: { method: 'GET', path: '/api/v1/api-keys' },
   list_api_keys__first: { method: 'GET', path: '/api/merchant-api-keys' },
@@ -866,13 +1396,25 @@ export const operations = {
   list_events: { method: 'GET', path: '/api/v1/events' },
   list_invoices: { method: 'GET', path: '/api/v1/invoices' },
   list_invoices_of_customer: { method: 'GET', path: '/api/v1/invoices/customer/{customer_id}' },
+  list_rpc_endpoints: { method: 'GET', path: '/api/v1/merchant/rpc' },
+  list_tokens: { method: 'GET', path: '/api/v1/merchant/tokens' },
+  list_wallets: { method: 'GET', path: '/api/v1/merchant/wallets' },
+  list_wallets__first: { method: 'GET', path: '/api/accounts/wallets' },
+  remove_rpc_endpoint: { method: 'DELETE', path: '/api/v1/merchant/rpc/{endpoint_id}' },
   retrieve_event: { method: 'GET', path: '/api/v1/events/{event_id}' },
   retrieve_invoice: { method: 'GET', path: '/api/v1/invoices/{invoice_id}' },
   retrieve_invoice_status: { method: 'GET', path: '/api/v1/invoices/{invoice_id}/status' },
   retrieve_invoice_totals: { method: 'GET', path: '/api/v1/invoices/totals' },
+  retrieve_mainnet_access: { method: 'GET', path: '/api/v1/user/mainnet-access/status' },
+  retrieve_networks: { method: 'GET', path: '/api/v1/merchant/networks' },
   retrieve_payment_status: { method: 'GET', path: '/api/v1/payments/payment-status' },
+  retrieve_return_url: { method: 'GET', path: '/api/v1/merchant/payment-return-url' },
   retrieve_session_details: { method: 'GET', path: '/api/v1/payments/session-details' },
+  retrieve_settlement_preference: { method: 'GET', path: '/api/v1/merchant/settlement-preference' },
   revoke_api_key: { method: 'POST', path: '/api/v1/api-keys/{key_id}/revoke' },
   revoke_api_key__before: { method: 'POST', path: '/api/v1/merchant-api-keys/{key_id}/revoke' },
   revoke_api_key__first: { method: 'POST', path: '/api/merchant-api-keys/{key_id}/revoke' },
+  search_tokens: { method: 'GET', path: '/api/v1/merchant/tokens/search' },
+  select_networks: { method: 'PUT', path: '/api/v1/merchant/networks' },
+  set_return_url: { method: 'PUT', path: '/api/v1/merchant/payment-return-url' },
 } as const satisfies Record<keyof Operations, { method: string; path: string }>;
