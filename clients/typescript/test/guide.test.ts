@@ -239,6 +239,29 @@ describe('the guide', () => {
     assert.equal(run(named('poll.ts'), id), 'canceled 0.000\nnot paid, and over\n');
   });
 
+  test('manages an endpoint with webhook_key.sh and webhooks.ts', async (context) => {
+    const other = await Receiver.start();
+    context.after(() => other.stop());
+    const key = server.execute('sh', '-e', join(FOLDER, named('webhook_key.sh').name));
+    const shopKey = apiKey;
+    apiKey = /^API key (pk_\S+)$/m.exec(key)?.[1] ?? assert.fail(key);
+    context.after(() => (apiKey = shopKey));
+    const printed = run(named('webhooks.ts'), `${other.url}/hook`);
+    const secrets = [...printed.matchAll(/^secret (whsec_\S+)$/gm)].map(([, secret = '']) => secret);
+    assert.equal(new Set(secrets).size, 2, printed);
+    assert.match(printed, /^queued again 0$/m);
+    const ping = await eventually('the ping', () => other.received[0]);
+    const event = await Pepay.webhooks.verify(ping.body, ping.headers, secrets);
+    assert(event.type === 'test.ping' && event.data.object.status === 'ok');
+
+    // What comes after the rotation is signed with both.
+    await pepay.invoices.create({ amount_usd: 1 });
+    const created = await eventually('the next one', () => other.received[1]);
+    for (const secret of secrets) {
+      assert.equal((await Pepay.webhooks.verify(created.body, created.headers, secret)).type, 'invoice.created');
+    }
+  });
+
   test('catches up on events with catch_up.ts', async () => {
     const first = delivery.headers['x-pepay-event-id'] as string;
     const { invoice_id: id } = await pepay.invoices.create({ amount_usd: 1 });

@@ -47,6 +47,7 @@ pub async fn tidy(app: &App) -> Result<u64, StoreError> {
     let now = app.clock.now();
     let events_before = now.plus(-app.config.events.retention_days.saturating_mul(86_400)).as_millis();
     let events = prune_events(app, events_before).await?;
+    remove(app, move |tx| Box::pin(async move { tx.prune_deliveries(events_before, REMOVED_AT_ONCE).await })).await?;
     remove(app, move |tx| Box::pin(async move { tx.forget_stream_tokens(now, REMOVED_AT_ONCE).await })).await?;
     remove(app, move |tx| Box::pin(async move { tx.forget_merchant_stream_tokens(now, REMOVED_AT_ONCE).await }))
         .await?;

@@ -236,7 +236,7 @@ async fn claims_of_another_node_are_kept_where_there_can_be_one(store: Store) {
     }
     assert_eq!(store.claims_as("n1", 0, 1).await.len(), 1);
     assert_eq!(store.claims_as("n2", 0, 1).await.len(), 1);
-    let alive = std::time::Duration::from_secs(600);
+    let alive = std::time::Duration::from_mins(10);
     store.does(move |tx| Box::pin(async move { tx.keep_node(&NodeId::from("n1".to_owned()), alive).await })).await;
     let release = async || store.does(|tx| Box::pin(async move { tx.release_deliveries(at(1)).await })).await;
     if store.reader().await.unwrap().tx().has_rivals() {

@@ -68,7 +68,7 @@ pub async fn run(app: App) {
         }
     };
     let sealer = Arc::new(Sealer::new(&app.secrets));
-    let queue = Queue { sender, sealer, app };
+    let queue = Queue { app, sender, sealer };
     queue.prepare().await;
     let (free, mut freed) = mpsc::unbounded_channel();
     let mut lanes = Lanes::default();

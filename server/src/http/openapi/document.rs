@@ -58,6 +58,11 @@ pub fn complete(api: &OpenApi) -> Value {
         document["components"]["schemas"][name] = schema;
     }
 
+    document["components"]["examples"] = code::ALL
+        .iter()
+        .map(|code| (code.name.to_owned(), json!({ "value": ErrorBody::new(code.name, code.meaning, None) })))
+        .collect::<Map<_, _>>()
+        .into();
     for operation in operations_mut(&mut document) {
         complete_operation(operation);
     }
@@ -227,10 +232,9 @@ fn complete_operation(operation: &mut Value) {
 fn error_response(codes: &[ErrorCode]) -> Value {
     let names: Vec<_> = codes.iter().map(|code| code.name).collect();
     let texts: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.name, code.meaning)).collect();
-    let examples: Map<_, _> = codes
-        .iter()
-        .map(|code| (code.name.to_owned(), json!({ "value": ErrorBody::new(code.name, code.meaning, None) })))
-        .collect();
+    // Once for the whole document: they are the same wherever they are given.
+    let reference = |code: &ErrorCode| json!({ "$ref": format!("#/components/examples/{}", code.name) });
+    let examples: Map<_, _> = codes.iter().map(|code| (code.name.to_owned(), reference(code))).collect();
     let own = json!({ "type": "object", "properties": { "code": { "type": "string", "enum": names } } });
     let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/ErrorBody" }, own] });
     let mut response = json!({

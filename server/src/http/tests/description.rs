@@ -277,7 +277,8 @@ fn every_operation_has_an_example_that_fits() {
             match content["examples"].as_object() {
                 Some(examples) => {
                     for (name, example) in examples {
-                        check(name, &pointer, &example["value"]);
+                        let example = example["$ref"].as_str().and_then(|place| document().pointer(&place[1..]));
+                        check(name, &pointer, &example.unwrap()["value"]);
                     }
                 }
                 None => check("the answer", &pointer, &content["example"]),

@@ -330,7 +330,7 @@ async fn whatever_is_described_for_keys_takes_exactly_one_right() {
     for (path, method, _) in operations(document()).filter(|(.., it)| schemes(it).contains("merchant_key")) {
         let method: Method = method.to_ascii_uppercase().parse().unwrap();
         let known = OPERATIONS.iter().find(|(own, known, _)| *own == method && is_same_path(known, path));
-        let path: String = path.split_inclusive('}').map(|part| filled(part)).collect();
+        let path: String = path.split_inclusive('}').map(filled).collect();
         let call = async |key: &str| server.call(&method, &path, ("x-api-key", key), "").await;
         let refused = call(&powerless).await;
         refused.is_error(403, "RIGHT_REQUIRED", None);
