@@ -87,7 +87,8 @@ impl Standings {
         if let Some(Entry::Reading { ticket }) = state.entries.get(&invoice) {
             return Reading { invoice, ticket: *ticket };
         }
-        if MOST_KEPT <= state.entries.len() {
+        // Sessions stay when what is known of their invoice is forgotten.
+        if MOST_KEPT <= state.entries.len().max(state.sessions.len()) {
             state.entries.clear();
             state.sessions.clear();
         }
@@ -183,7 +184,7 @@ mod tests {
         let standings = Standings::default();
         for number in 0..=MOST_KEPT {
             let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            bytes[8..].copy_from_slice(&(number as u64).to_be_bytes());
             let invoice = InvoiceId::from_random(bytes);
             standings.keep(
                 standings.begin(invoice),
@@ -195,5 +196,16 @@ mod tests {
         assert_eq!((kept.entries.len(), kept.sessions.len()), (1, 1));
         drop(kept);
         assert!(matches!(standings.of_session(session(MOST_KEPT)), Lookup::Known(_)));
+    }
+
+    #[test]
+    fn sessions_of_what_is_forgotten_do_not_pile_up() {
+        let standings = Standings::default();
+        let polled = polled(1, InvoiceStatus::Unpaid);
+        for number in 0..=MOST_KEPT {
+            standings.keep(standings.begin(polled.invoice), session(number), polled);
+            standings.forget(polled.invoice);
+        }
+        assert_eq!(standings.lock().sessions.len(), 1);
     }
 }
