@@ -25,7 +25,7 @@ def before_call(context, case, kwargs):
     if isinstance(case.query, dict):
         mend_query(case.operation.path, case.query)
     if isinstance(case.body, dict):
-        mend_body(case.body)
+        mend_body(case.operation.path, case.body)
 
 
 def keep_the_key(case):
@@ -44,11 +44,11 @@ def mend_query(path, query):
     if path.startswith("/api/v1/payments/"):
         # The session says which invoice is meant; another one is refused.
         query.pop("invoice_id", None)
-    if query.get("mode") == "network":
-        query.setdefault("network", "ethereum")
+    if "network" in query or query.get("mode") == "network":
+        query["network"] = "ethereum"
 
 
-def mend_body(body):
+def mend_body(path, body):
     for name, value in body.items():
         # To JSON Schema 288.0 is an integer; to this server it is none.
         if isinstance(value, float) and value.is_integer():
@@ -69,12 +69,28 @@ def mend_body(body):
         body["payment_return_url"] = "https://shop.example/thanks"
     for name in ("receiver_override_enable", "receiver_override_address"):
         body.pop(name, None)
-    if "tokenId" in body:
-        body["network"], body["tokenId"] = "ethereum", 1
+    # The server has one network, with one token.
+    for name, value in [("network", "ethereum"), ("networks", ["ethereum"]), ("tokenId", 1)]:
+        if name in body:
+            body[name] = value
+    if path.startswith("/api/v1/webhooks"):
+        mend_webhook(path, body)
     if body.get("expires_at") is not None:
         body["expires_at"] = LATEST_SECONDS
     if body.get("scope") == "commerce":
         body.pop("rights", None)
+
+
+def mend_webhook(path, body):
+    if path == "/api/v1/webhooks" or "enabled_events" in body:
+        # The older kind of endpoint knows fewer types; both know all.
+        body["enabled_events"] = ["*"]
+    if "url" in body:
+        body["url"] = "https://shop.example/webhooks"
+    if path.endswith("/deliveries/redeliver"):
+        # One way to say which.
+        body.clear()
+        body["failed_since"] = 0
 
 
 # How often each operation was called and what it answered, for whoever wants to know that all was tested.

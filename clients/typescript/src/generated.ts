@@ -127,6 +127,22 @@ export interface CreateInvoiceRequest {
   receiver_override_enable?: boolean | null | undefined;
 }
 
+/** The body of `POST /api/v1/webhooks`. */
+export interface CreateWebhookRequest {
+  api_version?: WebhookVersion | null | undefined;
+  /** For the merchant's own use. */
+  description?: string | null | undefined;
+  /**
+   * Types such as `invoice.updated`, all below one such as `invoice.*`, or `*`. Required, but for the older version,
+   * where it is all four types unless said otherwise.
+   */
+  enabled_events?: Array<string> | null | undefined;
+  environment?: Environment | null | undefined;
+  is_active?: boolean | null | undefined;
+  /** Where events go, by https. */
+  url: string;
+}
+
 /** The answer to `POST /api/v1/api-keys`. */
 export interface CreatedApiKey {
   /** The key. It is shown in this answer only. */
@@ -164,6 +180,9 @@ export interface CreatedInvoice {
   signature: string;
   status: InvoiceStatus;
 }
+
+/** Where a delivery stands. */
+export type DeliveryState = 'pending' | 'delivered' | 'exhausted';
 
 /** Dollars, with at most three decimals. */
 export type Dollars = number;
@@ -527,6 +546,33 @@ export interface Questions {
 
 export type QuoteStatus = 'available' | 'unavailable' | 'expired';
 
+/**
+ * The body of `POST /api/v1/webhooks/{id}/deliveries/redeliver`: either what was given up since a time, or every event
+ * of a range of time, whether it was sent or not.
+ */
+export interface RedeliverRequest {
+  /** Epoch seconds. */
+  failed_since?: number | null | undefined;
+  /** Epoch seconds. */
+  from?: number | null | undefined;
+  /** `next` of the answer before. */
+  starting_after?: string | null | undefined;
+  /** Epoch seconds; now, unless it is set. */
+  to?: number | null | undefined;
+}
+
+/** What was queued again. */
+export interface Redelivery {
+  /** What was still on its way, and was left alone. */
+  already_pending: number;
+  /** Whether there is more; ask again, with `next` as `starting_after` if there is one. */
+  has_more: boolean;
+  next: string | null;
+  /** Always `webhook_redelivery`. */
+  object: 'webhook_redelivery';
+  queued: number;
+}
+
 /** The answer to a removal. */
 export interface Removed {
   success: boolean;
@@ -547,6 +593,12 @@ export interface ReturnUrlRequest {
 export interface RevokeApiKeyRequest {
   /** Why, in at most 255 characters, for whoever reads the list later. */
   reason?: string | null | undefined;
+}
+
+/** The body of `POST /api/v1/webhooks/{id}/rotate-secret`. */
+export interface RotateSecretRequest {
+  /** How long the secret before the new one signs as well. */
+  previous_valid_seconds?: number | null | undefined;
 }
 
 /** A node that was added beside the operator's own. */
@@ -619,6 +671,11 @@ export interface SessionDetails {
 export interface SessionHeaders {
   'x-session-token': string;
   'x-signature': string;
+}
+
+/** The body of `POST /api/v1/merchant/webhook`. */
+export interface SetWebhookRequest {
+  webhook_url: string;
 }
 
 /** How far a payment is on its way to the merchant's wallet. */
@@ -738,6 +795,16 @@ export interface Total {
   count: number;
 }
 
+/** The body of `PATCH /api/v1/webhooks/{id}`; what is left out stays as it is. */
+export interface UpdateWebhookRequest {
+  api_version?: WebhookVersion | null | undefined;
+  description?: string | null | undefined;
+  enabled_events?: Array<string> | null | undefined;
+  environment?: Environment | null | undefined;
+  is_active?: boolean | null | undefined;
+  url?: string | null | undefined;
+}
+
 /** A merchant's wallet on one network. */
 export interface Wallet {
   address: string;
@@ -776,6 +843,96 @@ export type WalletChangeStatus = 'scheduled' | 'applied' | 'canceled';
 
 /** Whether money goes to a wallet. */
 export type WalletStatus = 'active' | 'scheduled' | 'canceled';
+
+/** One try. */
+export interface WebhookAttempt {
+  /** Counted from 1. */
+  attempt: number;
+  /** Epoch seconds. */
+  attempted_at: number;
+  duration_ms: number;
+  /** What went wrong; nothing of what the receiver said. */
+  error: string | null;
+  /** What the receiver answered, if it did. */
+  status: number | null;
+}
+
+/** The answer to `DELETE /api/v1/webhooks/{id}`. */
+export interface WebhookDeleted {
+  /** Always `true`. */
+  success: true;
+}
+
+/** An event on its way to one endpoint. */
+export interface WebhookDelivery {
+  /** The newest first. */
+  attempts: Array<WebhookAttempt>;
+  created_at: number;
+  endpoint_id: string;
+  event_id: string;
+  /** The type it is sent as. */
+  event_type: string;
+  /** What `X-Pepay-Event-ID` says; the same on every try. */
+  id: string;
+  invoice_id: string | null;
+  /** Epoch seconds; `null` if no further try is made. */
+  next_attempt_at: number | null;
+  /** Always `webhook_delivery`. */
+  object: 'webhook_delivery';
+  state: DeliveryState;
+}
+
+/** The answer to `GET /api/v1/webhooks/{id}/deliveries`, newest first. */
+export interface WebhookDeliveryList {
+  data: Array<WebhookDelivery>;
+  has_more: boolean;
+  /** Always `list`. */
+  object: 'list';
+}
+
+/** Where a merchant hears of events. */
+export interface WebhookEndpoint {
+  api_version: WebhookVersion;
+  created_at: number;
+  description: string | null;
+  disabled_at: number | null;
+  /** Why the server gave it up: `gone` (it answered 410) or `failing` (nothing but failures for days). */
+  disabled_reason: string | null;
+  enabled_events: Array<string>;
+  environment: Environment | null;
+  /** Since when every try has failed; `null` after one that did not. */
+  failing_since: number | null;
+  id: string;
+  is_active: boolean;
+  /** Always `webhook_endpoint`. */
+  object: 'webhook_endpoint';
+  /** Until then, what is sent is signed with the secret before this one as well. */
+  previous_secret_expires_at: number | null;
+  /** Only in the answer that made it. */
+  secret?: string | undefined;
+  updated_at: number;
+  url: string;
+}
+
+/** The answer to `GET /api/v1/webhooks`, newest first. */
+export interface WebhookEndpointList {
+  data: Array<WebhookEndpoint>;
+  /** Always `false`: there are few. */
+  has_more: false;
+  /** Always `list`. */
+  object: 'list';
+}
+
+/** The answer to `POST /api/v1/webhooks/{id}/test`. */
+export interface WebhookTest {
+  /** Always `test.ping`. */
+  event_type: 'test.ping';
+  /** Always `true`. */
+  success: true;
+}
+
+/** The form of what an endpoint is sent. */
+export type WebhookVersion = '2025-12-16' | 'legacy';
 
 /** The envelope of some answers: `{"success":true,"data":…}`. */
 export interface Wrapped_Event {
@@ -963,6 +1120,13 @@ export interface Operations {
     body: undefined;
     answer: StreamConnection;
   };
+  /** `POST /api/v1/webhooks` */
+  create_webhook: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: CreateWebhookRequest;
+    answer: WebhookEndpoint;
+  };
   /** `POST /api/v1/ws/token` */
   create_ws_token: {
     path: Record<never, never>;
@@ -979,6 +1143,16 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: Message;
+  };
+  /** `DELETE /api/v1/webhooks/{webhook_id}` */
+  delete_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookDeleted;
   };
   /** `GET /ws/merchant/events` */
   follow_merchant_events: {
@@ -1065,9 +1239,9 @@ export interface Operations {
       invoice_id?: string | undefined;
       environment?: Environment | undefined;
       /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
-      'created[gte]'?: string | undefined;
+      'created[gte]'?: Moment | undefined;
       /** Up to this time and including it. */
-      'created[lte]'?: string | undefined;
+      'created[lte]'?: Moment | undefined;
     };
     body: undefined;
     answer: Wrapped_EventList;
@@ -1095,9 +1269,9 @@ export interface Operations {
       invoice_type?: string | undefined;
       environment?: Environment | undefined;
       /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
-      created_gte?: string | undefined;
+      created_gte?: Moment | undefined;
       /** Up to this time and including it. */
-      created_lte?: string | undefined;
+      created_lte?: Moment | undefined;
       /** Invoices that this wallet paid first. */
       payer_wallet_address?: string | undefined;
       /** The network of that payment, as in `base`. */
@@ -1134,9 +1308,9 @@ export interface Operations {
       invoice_type?: string | undefined;
       environment?: Environment | undefined;
       /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
-      created_gte?: string | undefined;
+      created_gte?: Moment | undefined;
       /** Up to this time and including it. */
-      created_lte?: string | undefined;
+      created_lte?: Moment | undefined;
       /** Invoices that this wallet paid first. */
       payer_wallet_address?: string | undefined;
       /** The network of that payment, as in `base`. */
@@ -1180,6 +1354,56 @@ export interface Operations {
     body: undefined;
     answer: Array<NetworkWallets>;
   };
+  /** `GET /api/v1/webhooks/{webhook_id}/deliveries` */
+  list_webhook_deliveries: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: {
+      /** How many items at most. */
+      limit?: number | undefined;
+      /** The id of an item; the page begins with the next older one. */
+      starting_after?: string | undefined;
+      /** The id of an item; the page ends with the next newer one. Not together with `starting_after`. */
+      ending_before?: string | undefined;
+      /** A list with commas of `pending`, `delivered` and `exhausted`. */
+      state?: string | undefined;
+      /** A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`. */
+      type?: string | undefined;
+    };
+    body: undefined;
+    answer: WebhookDeliveryList;
+  };
+  /** `GET /api/v1/webhooks` */
+  list_webhooks: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookEndpointList;
+  };
+  /** `POST /api/v1/webhooks/{webhook_id}/deliveries/{event_id}/redeliver` */
+  redeliver_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+      /** The id an event was sent with. */
+      event_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Redelivery;
+  };
+  /** `POST /api/v1/webhooks/{webhook_id}/deliveries/redeliver` */
+  redeliver_webhooks: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: RedeliverRequest;
+    answer: Redelivery;
+  };
   /** `DELETE /api/v1/merchant/rpc/{endpoint_id}` */
   remove_rpc_endpoint: {
     path: {
@@ -1189,6 +1413,16 @@ export interface Operations {
     query: Record<never, never>;
     body: undefined;
     answer: Removed;
+  };
+  /** `PUT /api/v1/webhooks/{webhook_id}` */
+  replace_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: UpdateWebhookRequest;
+    answer: WebhookEndpoint;
   };
   /** `GET /api/v1/events/{event_id}` */
   retrieve_event: {
@@ -1240,9 +1474,9 @@ export interface Operations {
       invoice_type?: string | undefined;
       environment?: Environment | undefined;
       /** From this time on: epoch seconds, or a date-time as in `2026-01-31T12:00:00Z`. */
-      created_gte?: string | undefined;
+      created_gte?: Moment | undefined;
       /** Up to this time and including it. */
-      created_lte?: string | undefined;
+      created_lte?: Moment | undefined;
       /** Invoices that this wallet paid first. */
       payer_wallet_address?: string | undefined;
       /** The network of that payment, as in `base`. */
@@ -1299,6 +1533,16 @@ export interface Operations {
     body: undefined;
     answer: SettlementSettings;
   };
+  /** `GET /api/v1/webhooks/{webhook_id}` */
+  retrieve_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookEndpoint;
+  };
   /** `POST /api/v1/api-keys/{key_id}/revoke` */
   revoke_api_key: {
     path: {
@@ -1328,6 +1572,16 @@ export interface Operations {
     query: Record<never, never>;
     body: RevokeApiKeyRequest | null;
     answer: Message;
+  };
+  /** `POST /api/v1/webhooks/{webhook_id}/rotate-secret` */
+  rotate_webhook_secret: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: RotateSecretRequest | null;
+    answer: WebhookEndpoint;
   };
   /** `GET /api/v1/merchant/tokens/search` */
   search_tokens: {
@@ -1369,6 +1623,33 @@ export interface Operations {
     body: ReturnUrlRequest;
     answer: ReturnUrl;
   };
+  /** `POST /api/v1/merchant/webhook` */
+  set_webhook: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: SetWebhookRequest;
+    answer: WebhookEndpoint;
+  };
+  /** `POST /api/v1/webhooks/{webhook_id}/test` */
+  test_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookTest;
+  };
+  /** `PATCH /api/v1/webhooks/{webhook_id}` */
+  update_webhook: {
+    path: {
+      /** The id of a webhook endpoint. */
+      webhook_id: string;
+    };
+    query: Record<never, never>;
+    body: UpdateWebhookRequest;
+    answer: WebhookEndpoint;
+  };
 }
 
 /** Where each operation is. */
@@ -1386,8 +1667,10 @@ export const operations = {
   create_api_key__first: { method: 'POST', path: '/api/merchant-api-keys' },
   create_invoice: { method: 'POST', path: '/api/v1/invoices' },
   create_stream_token: { method: 'GET', path: '/api/v1/payments/stream-token' },
+  create_webhook: { method: 'POST', path: '/api/v1/webhooks' },
   create_ws_token: { method: 'POST', path: '/api/v1/ws/token' },
   delete_api_key: { method: 'DELETE', path: '/api/v1/api-keys/{key_id}' },
+  delete_webhook: { method: 'DELETE', path: '/api/v1/webhooks/{webhook_id}' },
   follow_merchant_events: { method: 'GET', path: '/ws/merchant/events' },
   follow_payment: { method: 'GET', path: '/ws/payment' },
   list_api_keys: { method: 'GET', path: '/api/v1/api-keys' },
@@ -1400,7 +1683,12 @@ export const operations = {
   list_tokens: { method: 'GET', path: '/api/v1/merchant/tokens' },
   list_wallets: { method: 'GET', path: '/api/v1/merchant/wallets' },
   list_wallets__first: { method: 'GET', path: '/api/accounts/wallets' },
+  list_webhook_deliveries: { method: 'GET', path: '/api/v1/webhooks/{webhook_id}/deliveries' },
+  list_webhooks: { method: 'GET', path: '/api/v1/webhooks' },
+  redeliver_webhook: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/deliveries/{event_id}/redeliver' },
+  redeliver_webhooks: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/deliveries/redeliver' },
   remove_rpc_endpoint: { method: 'DELETE', path: '/api/v1/merchant/rpc/{endpoint_id}' },
+  replace_webhook: { method: 'PUT', path: '/api/v1/webhooks/{webhook_id}' },
   retrieve_event: { method: 'GET', path: '/api/v1/events/{event_id}' },
   retrieve_invoice: { method: 'GET', path: '/api/v1/invoices/{invoice_id}' },
   retrieve_invoice_status: { method: 'GET', path: '/api/v1/invoices/{invoice_id}/status' },
@@ -1411,10 +1699,15 @@ export const operations = {
   retrieve_return_url: { method: 'GET', path: '/api/v1/merchant/payment-return-url' },
   retrieve_session_details: { method: 'GET', path: '/api/v1/payments/session-details' },
   retrieve_settlement_preference: { method: 'GET', path: '/api/v1/merchant/settlement-preference' },
+  retrieve_webhook: { method: 'GET', path: '/api/v1/webhooks/{webhook_id}' },
   revoke_api_key: { method: 'POST', path: '/api/v1/api-keys/{key_id}/revoke' },
   revoke_api_key__before: { method: 'POST', path: '/api/v1/merchant-api-keys/{key_id}/revoke' },
   revoke_api_key__first: { method: 'POST', path: '/api/merchant-api-keys/{key_id}/revoke' },
+  rotate_webhook_secret: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/rotate-secret' },
   search_tokens: { method: 'GET', path: '/api/v1/merchant/tokens/search' },
   select_networks: { method: 'PUT', path: '/api/v1/merchant/networks' },
   set_return_url: { method: 'PUT', path: '/api/v1/merchant/payment-return-url' },
+  set_webhook: { method: 'POST', path: '/api/v1/merchant/webhook' },
+  test_webhook: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/test' },
+  update_webhook: { method: 'PATCH', path: '/api/v1/webhooks/{webhook_id}' },
 } as const satisfies Record<keyof Operations, { method: string; path: string }>;

@@ -142,8 +142,6 @@ impl IntoParams for OptionalIdempotencyKey {
 fn idempotency_key(required: Required) -> Parameter {
     let uuid = ObjectBuilder::new()
         .schema_type(Type::String)
-        .min_length(Some(36))
-        .max_length(Some(36))
         .pattern(Some("^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"));
     ParameterBuilder::new()
         .name("Idempotency-Key")

@@ -228,7 +228,9 @@ fn flag(parameters: &Parameters, name: &'static str) -> Result<Option<bool>, Api
 
 fn number(parameters: &Parameters, name: &'static str) -> Result<Option<u64>, ApiError> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| invalid(name, format!("{name} must be a whole number, not negative")))
+    // As wide as the description says its integers are.
+    let number = text.parse::<i64>().ok().and_then(|number| u64::try_from(number).ok());
+    number.map(Some).ok_or_else(|| invalid(name, format!("{name} must be a whole number, not negative")))
 }
 
 /// Whether what arrives in it is worth the dollars that were asked.

@@ -134,6 +134,9 @@ fn codes_of_security(scheme: &str) -> &'static [ErrorCode] {
             code::ENVIRONMENT_FORBIDDEN,
             code::SCOPE_FORBIDDEN,
             code::RIGHT_REQUIRED,
+            // Of a bearer that was sent instead.
+            code::DASHBOARD_TOKEN_REVOKED,
+            code::DASHBOARD_TOKEN_EXPIRED,
         ],
         "dashboard" => &[
             code::DASHBOARD_TOKEN_MISSING,

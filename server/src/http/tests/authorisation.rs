@@ -320,6 +320,7 @@ async fn rpc_endpoint_of(server: &Server, merchant: MerchantId) -> String {
         id,
         network: "base".to_owned(),
         url: "https://rpc.example/".to_owned(),
+        genesis: format!("0x{:064x}", 1),
         created_at: server.app.clock.now(),
     };
     let write = server.app.store.write(move |tx| Box::pin(async move { tx.insert_rpc_endpoint(&endpoint).await }));
