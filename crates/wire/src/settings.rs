@@ -30,6 +30,7 @@ pub struct TokenPrice {
 }
 
 /// A token of this server, as one merchant has set it.
+#[expect(clippy::struct_excessive_bools, reason = "the contract's flags")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
 pub struct MerchantToken {
