@@ -46,7 +46,7 @@ async fn check(database: Database) {
         server.set_variable("PEPAY__STORAGE__DATABASE_URL", &postgres_cluster::new_database());
     }
     let (api, _) = server.create_merchant("http://127.0.0.1:9/");
-    let rights = ["invoices:create", "invoices:read", "invoices:cancel", "settings", "webhooks", "wallets"];
+    let rights = ["invoices:create", "invoices:read", "invoices:cancel", "settings", "webhooks", "wallets", "rpc"];
     let rights = rights.iter().flat_map(|right| ["--right", right]);
     let create: Vec<_> = ["key", "create", "--merchant", "1"].into_iter().chain(rights).collect();
     let key: Value = server.ask(&create);

@@ -34,6 +34,13 @@ pub const TAGS: [(&str, &str); 9] = [
 ];
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+/// What every answer may have.
+const HEADERS: [(&str, &str); 3] = [
+    ("x-request-id", "The request's name in the server's log: yours, if you sent one in this header."),
+    ("RateLimit-Policy", "How many requests there may be in how many seconds, as in `\"key\";q=100;w=60`."),
+    ("RateLimit", "How many are left, and in how many seconds all are, as in `\"key\";r=99;t=1`."),
+];
+const RETRY_AFTER: &str = "Retry-After";
 /// How a handler lists the codes it gives, beside those that follow from the rest.
 const OWN_CODES: &str = "x-error-codes";
 
@@ -58,6 +65,14 @@ pub fn complete(api: &OpenApi) -> Value {
         document["components"]["schemas"][name] = schema;
     }
 
+    for (name, text) in HEADERS {
+        let header = json!({ "description": text, "schema": { "type": "string" } });
+        document["components"]["headers"][name] = header;
+    }
+    document["components"]["headers"][RETRY_AFTER] = json!({
+        "description": "After how many seconds to try again.",
+        "schema": { "type": "integer", "minimum": 0 },
+    });
     document["components"]["examples"] = code::ALL
         .iter()
         .map(|code| (code.name.to_owned(), json!({ "value": ErrorBody::new(code.name, code.meaning, None) })))
@@ -213,15 +228,8 @@ fn complete_operation(operation: &mut Value) {
         }
     }
     for (_, response) in responses_mut(operation) {
-        response["headers"]["x-request-id"] = json!({
-            "description": "The request's name in the server's log: yours, if you sent one in this header.",
-            "schema": { "type": "string" },
-        });
-        for (name, text) in [
-            ("RateLimit-Policy", "How many requests there may be in how many seconds, as in `\"key\";q=100;w=60`."),
-            ("RateLimit", "How many are left, and in how many seconds all are, as in `\"key\";r=99;t=1`."),
-        ] {
-            response["headers"][name] = json!({ "description": text, "schema": { "type": "string" } });
+        for (name, _) in HEADERS {
+            response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
         }
     }
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
@@ -245,10 +253,7 @@ fn error_response(codes: &[ErrorCode]) -> Value {
         "content": { "application/json": { "schema": schema, "examples": examples } },
     });
     if codes.contains(&code::RATE_LIMITED) {
-        response["headers"]["Retry-After"] = json!({
-            "description": "After how many seconds to try again.",
-            "schema": { "type": "integer", "minimum": 0 },
-        });
+        response["headers"][RETRY_AFTER] = json!({ "$ref": format!("#/components/headers/{RETRY_AFTER}") });
     }
     response
 }

@@ -23,10 +23,10 @@ use crate::{
 #[expect(dead_code, reason = "describes what is read by name")]
 struct DeliveryParameters {
     /// A list with commas of `pending`, `delivered` and `exhausted`.
-    #[param(pattern = "^(pending|delivered|exhausted)(,(pending|delivered|exhausted))*$")]
+    #[param(pattern = "^ *(pending|delivered|exhausted)? *(, *(pending|delivered|exhausted)? *)*$")]
     state: Option<String>,
     /// A list with commas of types, as in `invoice.updated`, `invoice.*` or `*`.
-    #[param(pattern = r"^([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)(,([a-z_]+(\.[a-z_]+)*(\.\*)?|\*))*$")]
+    #[param(pattern = r"^ *([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)? *(, *([a-z_]+(\.[a-z_]+)*(\.\*)?|\*)? *)*$")]
     r#type: Option<String>,
 }
 
