@@ -253,6 +253,7 @@ impl ApiError {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a sentence for each error")]
     fn message(&self) -> String {
         let text = match self {
             Self::NotFound => "there is nothing at this address",
@@ -397,7 +398,7 @@ impl ApiError {
             Self::RightRequired { field, .. } => field.as_deref(),
             Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => Some(field),
             Self::Amount(_) => Some("amount_usd"),
-            Self::Invalid { field, .. } => Some(field),
+            Self::Invalid { field, .. } | Self::UnknownNetwork { field } => Some(field),
             Self::UnsupportedMediaType => Some("Content-Type"),
             Self::InvalidExpand(_) => Some("expand"),
             Self::SessionInvalid => Some("x-session-token"),
@@ -407,7 +408,6 @@ impl ApiError {
             }
             Self::OriginForbidden => Some("Origin"),
             Self::NetworkLocked | Self::NetworkUnreachable => Some("network"),
-            Self::UnknownNetwork { field } => Some(field),
             Self::RpcEndpointExists | Self::RpcEndpointUnfit(_) => Some("rpc_url"),
             Self::MainnetNotEnabled | Self::EnvironmentFixed => Some("environment"),
             Self::ApiKeyNotFound

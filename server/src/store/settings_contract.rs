@@ -122,7 +122,7 @@ async fn a_wallet_that_took_effect_is_told_of_once(store: Store) {
     does(&store, move |tx| Box::pin(async move { tx.cancel_wallet(merchant, id, NOW).await })).await;
     let untold = async |at: i64| store.reader().await.unwrap().tx().untold_wallets(NOW.plus(at), 10).await.unwrap();
     assert_eq!(untold(9).await, []);
-    assert_eq!(untold(10).await, [told.clone()]);
+    assert_eq!(untold(10).await, std::slice::from_ref(&told));
     let tell = async |id| {
         does(&store, move |tx| Box::pin(async move { tx.note_wallet_told(merchant, id, NOW.plus(10)).await })).await
     };

@@ -87,8 +87,8 @@ impl Operation<'_> {
 
     /// The right that a key needs, if keys are taken.
     fn right(&self) -> Option<Right> {
-        let ways = self.described["security"].as_array().into_iter().flatten();
-        let rights = ways.filter_map(|way| way.get("merchant_key")).next()?;
+        let mut ways = self.described["security"].as_array().into_iter().flatten();
+        let rights = ways.find_map(|way| way.get("merchant_key"))?;
         let [right] = &rights.as_array().unwrap()[..] else { panic!("{}: a key needs one right", self.id) };
         Some(right.as_str().unwrap().parse().unwrap())
     }
@@ -359,11 +359,10 @@ fn decide(operation: &Operation<'_>, kind: Kind) -> Decision {
         Kind::RevokedKey => Out(401, "API_KEY_REVOKED"),
         Kind::ExpiredKey => Out(403, "API_KEY_EXPIRED"),
         Kind::SuspendedKey => Out(403, "API_KEY_SUSPENDED"),
-        Kind::CommerceKey => Out(403, "SCOPE_FORBIDDEN"),
         Kind::KeyWithout if takes_keys => Out(403, "RIGHT_REQUIRED"),
         Kind::KeyWith if takes_keys => In,
         Kind::OthersKey if takes_keys => InToItsOwn,
-        Kind::KeyWithout | Kind::KeyWith | Kind::OthersKey => Out(403, "SCOPE_FORBIDDEN"),
+        Kind::CommerceKey | Kind::KeyWithout | Kind::KeyWith | Kind::OthersKey => Out(403, "SCOPE_FORBIDDEN"),
         Kind::UnknownDashboard if takes_keys => Out(401, "API_KEY_INVALID"),
         Kind::UnknownDashboard => Out(401, "DASHBOARD_TOKEN_INVALID"),
         Kind::RevokedDashboard => Out(401, "DASHBOARD_TOKEN_REVOKED"),

@@ -143,12 +143,13 @@ async fn the_settlement_token_is_kept_and_shown_and_changes_nothing_else() {
     };
     let usdc =
         |key, is| token(1, "USDC", "USD Coin", "ethereum", "0x00000000000000000000000000000000000000C1", 6, key, is);
-    let usdt = |key, is| token(4, "USDT", "Tether", "base", "0x00000000000000000000000000000000000000C4", 18, key, is);
+    let tether =
+        |key, is| token(4, "USDT", "Tether", "base", "0x00000000000000000000000000000000000000C4", 18, key, is);
     assert_eq!(shown["settlement_preference"], "tokens");
     assert!(shown["description"].as_str().unwrap().contains("settled in the token that was paid"));
     assert_eq!(shown["selected_settlement_token"], usdc("is_default", true));
     let key = "is_default_settlement";
-    assert_eq!(shown["available_stable_tokens"], json!([usdc(key, true), usdt(key, false)]));
+    assert_eq!(shown["available_stable_tokens"], json!([usdc(key, true), tether(key, false)]));
     assert_eq!(shown["updated_at"], began);
 
     server.clock.advance_seconds(100);
