@@ -28,7 +28,7 @@ async fn main() {
     for _ in 0..ROUNDS {
         println!("nobody is told:       {:.0} commits/s", commits(&here).await);
         let heard = AtomicU64::new(0);
-        let hears = async {
+        let listening = async {
             loop {
                 there.log_growth().await;
                 heard.fetch_add(1, Ordering::Relaxed);
@@ -38,7 +38,7 @@ async fn main() {
             told = commits(&here) => told,
             () = here.carry_hints() => unreachable!("it goes on until it is dropped"),
             () = there.carry_hints() => unreachable!("it goes on until it is dropped"),
-            () = hears => unreachable!("it goes on until it is dropped"),
+            () = listening => unreachable!("it goes on until it is dropped"),
         };
         let a_second = f64::from(u32::try_from(heard.into_inner()).unwrap_or(u32::MAX)) / LASTS.as_secs_f64();
         println!("another node is told: {told:.0} commits/s, it hears of them {a_second:.0} times a second");

@@ -159,7 +159,7 @@ async fn the_settlement_token_is_kept_and_shown_and_changes_nothing_else() {
     assert_eq!(chosen["settlement_token"], short(4, "USDT", "Tether", "base"));
     assert_eq!(chosen["updated_at"], began + 100);
     let shown = server.dashboard_get(PREFERENCE).await.json();
-    assert_eq!(shown["selected_settlement_token"], usdt("is_default", false));
+    assert_eq!(shown["selected_settlement_token"], tether("is_default", false));
     assert_eq!((&shown["updated_at"], &shown["settlement_preference"]), (&json!(began + 100), &json!("tokens")));
 
     server.clock.advance_seconds(100);
