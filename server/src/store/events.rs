@@ -226,7 +226,7 @@ impl Tx<'_> {
 
     /// At most `limit` of a merchant's events that are meant and have a number above `after`, in order.
     ///
-    /// However rare they are, no more than [`LOOKED_THROUGH`] rows are looked through; whoever follows the log
+    /// However rare they are, no more than `LOOKED_THROUGH` rows are looked through; whoever follows the log
     /// goes on from where this got to.
     ///
     /// # Errors

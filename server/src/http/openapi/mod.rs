@@ -1,7 +1,7 @@
 //! The description of the API: made from the handlers' own descriptions, and served.
 //!
 //! A handler says what is its own: method, path, parameters, answer, security and the codes it gives. What follows
-//! from those is added in [`document`], once for all; examples lie in `examples/`, a file per operation.
+//! from those is added in [`mod@document`], once for all; examples lie in `examples/`, a file per operation.
 
 mod document;
 mod reference;
