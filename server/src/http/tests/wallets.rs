@@ -202,7 +202,7 @@ async fn an_address_that_money_must_not_go_to_is_refused_with_words() {
         (r#"{"network":"base"}"#, Some("wallet_address")),
         (r#"{"wallet_address":"0x1"}"#, Some("network")),
         (r#"{"network":"base","wallet_address":7}"#, Some("wallet_address")),
-        ("[", None),
+        ("[", Some("body")),
     ] {
         post(body).await.is_error(400, "VALIDATION_ERROR", field);
     }
