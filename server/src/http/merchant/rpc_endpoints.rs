@@ -70,7 +70,7 @@ pub async fn remove_rpc_endpoint(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Removed>, ApiError> {
     let id = id.ok().and_then(|Path(text)| text.parse().ok());
-    let id = id.ok_or_else(|| invalid("id", "id must be a UUID"))?;
+    let id = id.ok_or_else(|| invalid("endpoint_id", "endpoint_id must be a UUID"))?;
     merchants::remove_rpc_endpoint(&app, merchant.id, id).await?;
     Ok(Json(Removed { success: true }))
 }

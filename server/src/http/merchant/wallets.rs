@@ -93,7 +93,7 @@ pub async fn cancel_wallet_change(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<WalletChange>, ApiError> {
     let id = id.ok().and_then(|Path(text)| text.parse().ok());
-    let id = id.ok_or_else(|| invalid("id", "id must be a UUID"))?;
+    let id = id.ok_or_else(|| invalid("wallet_id", "wallet_id must be a UUID"))?;
     Ok(Json(merchants::cancel_wallet(&app, merchant.id, id, request_id).await?))
 }
 

@@ -317,7 +317,7 @@ async fn what_else_is_wrong_with_a_request_is_named() {
         answer.is_error(400, "VALIDATION_ERROR", field);
     }
     server.add_endpoint("ethereum", &own.url).await.is_error(409, "RPC_ENDPOINT_EXISTS", Some("rpc_url"));
-    server.remove_endpoint("x").await.is_error(400, "VALIDATION_ERROR", Some("id"));
+    server.remove_endpoint("x").await.is_error(400, "VALIDATION_ERROR", Some("endpoint_id"));
     assert_eq!(server.settings().await, before);
 }
 

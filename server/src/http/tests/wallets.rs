@@ -157,7 +157,7 @@ async fn absent_foreign_and_impossible_wallets_cannot_be_called_off() {
     foreign.is_error(404, "WALLET_NOT_FOUND", None);
     server.cancel_wallet("7c0f6d0e-2a41-4c7b-9a53-0d6f1b2e8a10").await.is_error(404, "WALLET_NOT_FOUND", None);
     for id in ["x", "7c0f6d0e2a414c7b9a530d6f1b2e8a10", "%FF"] {
-        server.cancel_wallet(id).await.is_error(400, "VALIDATION_ERROR", Some("id"));
+        server.cancel_wallet(id).await.is_error(400, "VALIDATION_ERROR", Some("wallet_id"));
     }
     let first = server.merchant_get(WALLETS).await.json()[0]["wallets"][0]["id"].as_str().unwrap().to_owned();
     server.cancel_wallet(&first).await.is_error(409, "WALLET_CHANGE_TOO_LATE", None);
