@@ -232,7 +232,10 @@ async fn a_hundred_equal_requests_at_once_to_two_nodes_make_one_invoice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_runs_on_another_node_is_waited_for() {
     let nodes = Server::start_nodes(2).await;
-    let mut rival = sqlx::AnyConnection::connect(&nodes[0].app.config.storage.database_url).await.unwrap();
+    let url = &nodes[0].app.config.storage.database_url;
+    let mut rival = sqlx::AnyConnection::connect(url).await.unwrap();
+    // Inside a transaction, who waits is asked once and remembered.
+    let mut onlooker = sqlx::AnyConnection::connect(url).await.unwrap();
     // What a request holds from its beginning to its end.
     let mut held = rival.begin().await.unwrap();
     sqlx::query("SELECT 1 FROM merchants WHERE merchant_id = $1 FOR NO KEY UPDATE")
@@ -252,7 +255,7 @@ async fn a_request_that_runs_on_another_node_is_waited_for() {
             let waiting: i64 = sqlx::query_scalar(
                 "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
             )
-            .fetch_one(&mut *held)
+            .fetch_one(&mut onlooker)
             .await
             .unwrap();
             if waiting == 2 {
