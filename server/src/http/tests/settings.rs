@@ -53,10 +53,10 @@ impl Server {
         let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
         let mut rows = Vec::new();
         for columns in [
-            "merchant_id || acceptance_policy || COALESCE(return_url, '-') || COALESCE(settlement_token_id, '-')
-                || COALESCE(settlement_chosen_at, '-') AS line FROM merchants",
+            "merchant_id || acceptance_policy || COALESCE(return_url, '-') || COALESCE(settlement_token_id, -1)
+                || COALESCE(settlement_chosen_at, -1) AS line FROM merchants",
             "merchant_id || ' ' || token_id || ' ' || blocked_at AS line FROM blocked_tokens",
-            "merchant_id || wallet_id || address || effective_at || COALESCE(canceled_at, '-') AS line
+            "merchant_id || wallet_id || address || effective_at || COALESCE(canceled_at, -1) AS line
                 FROM wallet_changes",
             "merchant_id || endpoint_id || url AS line FROM rpc_endpoints",
             "'' || COUNT(*) AS line FROM events",

@@ -84,28 +84,26 @@ impl Server {
         settle.await.unwrap();
     }
 
-    /// Every text that the database holds about endpoints, deliveries and events.
+    /// Everything that the database holds, as text.
     async fn stored_text(&self) -> String {
         let url = &self.app.config.storage.database_url;
+        // Both list table and column, and an expression of the whole column's text in which bytes are readable.
+        let columns = if url.starts_with("postgres") {
+            "SELECT CAST(table_name AS TEXT), 'STRING_AGG(' || CASE data_type
+                    WHEN 'bytea' THEN 'ENCODE(\"' || column_name || '\", ''escape'')'
+                    ELSE 'CAST(\"' || column_name || '\" AS TEXT)' END || ', '','')'
+             FROM information_schema.columns WHERE table_schema = CURRENT_SCHEMA()"
+        } else {
+            "SELECT tables.name, 'GROUP_CONCAT(CAST(\"' || columns.name || '\" AS TEXT))'
+             FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'"
+        };
         let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
-        let tables: Vec<String> =
-            sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '_sqlx_migrations'")
-                .fetch_all(&mut connection)
-                .await
-                .unwrap();
+        let columns: Vec<(String, String)> = sqlx::query_as(columns).fetch_all(&mut connection).await.unwrap();
+        assert!(columns.iter().any(|(table, _)| table == "webhook_endpoints"), "{columns:?}");
         let mut text = String::new();
-        for table in tables {
-            let columns: Vec<String> =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT name FROM pragma_table_info('{table}')")))
-                    .fetch_all(&mut connection)
-                    .await
-                    .unwrap();
-            for column in columns {
-                let sql = format!("SELECT COALESCE(GROUP_CONCAT(CAST(\"{column}\" AS TEXT)), '') FROM \"{table}\"");
-                let values: String =
-                    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
-                text += &values;
-            }
+        for (table, values) in columns {
+            let sql = format!("SELECT COALESCE({values}, '') FROM \"{table}\"");
+            text += &sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
         }
         text
     }
