@@ -10,6 +10,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{StoreError, Tx, row::Columns};
 use crate::clock::random_bytes;
 
+/// A process that is only slow must not be taken for one that fell asleep.
+const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
+
 /// One run of one process on the database.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(Arc<str>);
@@ -83,6 +86,7 @@ impl Tx<'_> {
         node: &NodeId,
         length: Duration,
     ) -> Result<Option<Lease>, StoreError> {
+        self.sleep_at_most(length).await?;
         let now = self.now_ms();
         let is_free = if self.has_rivals() {
             format!("leases.holder IS NULL OR leases.expires_ms <= {now}")
@@ -112,6 +116,7 @@ impl Tx<'_> {
     ///
     /// If the database refuses.
     pub async fn renew_lease(&mut self, lease: &Lease, impairment: Option<Impairment>) -> Result<bool, StoreError> {
+        self.sleep_at_most(lease.length).await?;
         let now = self.now_ms();
         // Since the beginning of all time: for good.
         let impaired = match impairment {
@@ -139,6 +144,7 @@ impl Tx<'_> {
     ///
     /// If the database refuses.
     pub async fn release_lease(&mut self, lease: &Lease) -> Result<(), StoreError> {
+        self.sleep_at_most(lease.length).await?;
         let now = self.now_ms();
         let sql = format!(
             "UPDATE leases SET holder = NULL, expires_ms = {now} WHERE name = $1 AND holder = $2 AND term = $3"
@@ -159,23 +165,12 @@ impl Tx<'_> {
     ///
     /// [`StoreError::LeaseLost`] if it belongs to somebody else, or to nobody.
     pub async fn check_lease(&mut self, lease: &Lease) -> Result<(), StoreError> {
-        let row = if self.has_rivals() {
-            // Taking the lease waits for this transaction. Should the process fall asleep inside it, the others need
-            // not wait for longer than for the lease itself.
-            sqlx::query(
-                "SELECT holder, term, set_config('idle_in_transaction_session_timeout', $2, true)
-                 FROM leases WHERE name = $1 FOR SHARE",
-            )
-            .bind(&*lease.name)
-            .bind(format!("{}ms", millis(lease.length)))
-            .fetch_optional(&mut *self.connection)
-            .await?
-        } else {
-            sqlx::query("SELECT holder, term FROM leases WHERE name = $1")
-                .bind(&*lease.name)
-                .fetch_optional(&mut *self.connection)
-                .await?
-        };
+        // Taking the lease waits for this transaction.
+        self.sleep_at_most(lease.length).await?;
+        let lock = if self.has_rivals() { "FOR SHARE" } else { "" };
+        let sql = format!("SELECT holder, term FROM leases WHERE name = $1 {lock}");
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&*lease.name).fetch_optional(&mut *self.connection).await?;
         if let Some(row) = row {
             let columns = Columns::of(&row, "leases");
             let is_holder = columns.optional_text("holder")?.is_some_and(|holder| holder == lease.holder.as_str());
@@ -184,6 +179,18 @@ impl Tx<'_> {
             }
         }
         Err(StoreError::LeaseLost { name: lease.name.to_string(), term: lease.term })
+    }
+
+    /// Has the database end this transaction should the process fall asleep inside it: the others need not wait
+    /// for its locks longer than for the lease itself.
+    async fn sleep_at_most(&mut self, length: Duration) -> Result<(), StoreError> {
+        if self.has_rivals() {
+            sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, true)")
+                .bind(format!("{}ms", millis(length.max(SHORTEST_SLEEP))))
+                .execute(&mut *self.connection)
+                .await?;
+        }
+        Ok(())
     }
 
     /// How the leases stand whose names begin like that.

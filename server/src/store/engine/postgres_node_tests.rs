@@ -92,6 +92,13 @@ async fn taking_a_lease_waits_for_what_its_holder_is_writing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_falls_asleep_in_a_write_loses_it_and_the_lease() {
+    for renews in [false, true] {
+        falls_asleep(renews).await;
+    }
+}
+
+/// In a write under the lease, or in one that renews the lease itself.
+async fn falls_asleep(renews: bool) {
     let url = new_database();
     let (store, _) = Store::open(&url).await.unwrap();
     let lease = store.takes(&NodeId::random(), Duration::from_millis(200)).await.unwrap();
@@ -100,7 +107,11 @@ async fn a_holder_that_falls_asleep_in_a_write_loses_it_and_the_lease() {
         let (lease, has_checked, is_awake) = (lease.clone(), Arc::clone(&has_checked), Arc::clone(&is_awake));
         store.write(move |tx| {
             Box::pin(async move {
-                tx.check_lease(&lease).await?;
+                if renews {
+                    assert!(tx.renew_lease(&lease, None).await?);
+                } else {
+                    tx.check_lease(&lease).await?;
+                }
                 let sql = "INSERT INTO counters (name, value) VALUES ('asleep', 1)";
                 sqlx::query(sql).execute(&mut *tx.connection).await?;
                 has_checked.notify_one();
