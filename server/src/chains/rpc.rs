@@ -7,7 +7,7 @@
 //! operator's own, so they are asked only when none of those can be. Kept out: what the answers mean.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -21,7 +21,12 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
 use url::Url;
 
-use crate::{clock::random_bytes, config::NetworkConfig, webhooks::Targets};
+use crate::{
+    clock::random_bytes,
+    config::{NetworkConfig, REQUESTS_PER_SECOND, is_loopback},
+    tls,
+    webhooks::Targets,
+};
 
 /// The rest after a first failure; doubles with each further one.
 const SHORTEST_REST: Duration = Duration::from_millis(500);
@@ -43,7 +48,7 @@ pub struct Rpc {
     chain_id: u64,
     timeout: Duration,
     known: Mutex<Known>,
-    /// The hash of block 0, as the first of the operator's own endpoints told it.
+    /// The hash of block 0, as it is configured or as the first of the operator's own endpoints told it.
     genesis: OnceLock<String>,
     next_id: AtomicU64,
     /// Which endpoint answered last.
@@ -170,8 +175,32 @@ struct Endpoint {
     /// Parts of the URL that may be credentials.
     secrets: Vec<String>,
     client: reqwest::Client,
+    /// `None` if it may be asked as often as we like.
+    pace: Option<Pace>,
     largest_answer_bytes: usize,
     health: Mutex<Health>,
+}
+
+/// As many requests as an endpoint may be sent in a second can be sent at once, and after that evenly.
+struct Pace {
+    interval: Duration,
+    /// When the next request would be due if all came evenly.
+    due: Mutex<Instant>,
+}
+
+impl Pace {
+    /// `None` for 0, which stands for no limit.
+    fn of(requests_per_second: u32) -> Option<Self> {
+        let interval = Duration::from_secs(1).checked_div(requests_per_second)?;
+        Some(Self { interval, due: Mutex::new(Instant::now()) })
+    }
+
+    /// When the next request may go; counts it.
+    fn next(&self, now: Instant) -> Instant {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        *due = (*due).max(now) + self.interval;
+        due.checked_sub(Duration::from_secs(1)).map_or(now, |turn| turn.max(now))
+    }
 }
 
 #[derive(Default)]
@@ -192,7 +221,8 @@ impl Rpc {
     ///
     /// If the system has no TLS or sockets to offer.
     pub fn new(network: &NetworkConfig) -> Self {
-        Self::of(network, |timeout| network.rpc.iter().map(|url| Arc::new(Endpoint::new(url, timeout))).collect())
+        tls::install();
+        Self::of(network, network.rpc.iter().map(|url| Arc::new(Endpoint::new(url, network))).collect())
     }
 
     /// The same, with endpoints that are added while the server runs behind them. `targets` says where those
@@ -209,16 +239,13 @@ impl Rpc {
         rpc
     }
 
-    fn of(network: &NetworkConfig, endpoints: impl FnOnce(Duration) -> Endpoints) -> Self {
-        // The first caller of the process wins; a provider that is already there is as good.
-        let _already_there = rustls::crypto::ring::default_provider().install_default();
-        let timeout = Duration::from_millis(network.rpc_timeout_ms);
+    fn of(network: &NetworkConfig, endpoints: Endpoints) -> Self {
         Self {
             network: network.name.clone(),
             chain_id: network.chain_id,
-            timeout,
-            known: Mutex::new(Known { endpoints: endpoints(timeout), added: None }),
-            genesis: OnceLock::new(),
+            timeout: Duration::from_millis(network.rpc_timeout_ms),
+            known: Mutex::new(Known { endpoints, added: None }),
+            genesis: network.genesis.map_or_else(OnceLock::new, |genesis| OnceLock::from(genesis.to_string())),
             next_id: AtomicU64::new(1),
             last_used: Mutex::new(None),
         }
@@ -231,7 +258,8 @@ impl Rpc {
     ///
     /// Why it cannot be used.
     pub async fn probe(network: &NetworkConfig, url: &Url, targets: &Targets) -> Result<String, Problem> {
-        let rpc = Self::of(network, |_| Arc::default());
+        tls::install();
+        let rpc = Self::of(network, Arc::default());
         let endpoint = Endpoint::guarded(url, rpc.timeout, targets).ok_or(Problem::Unreachable)?;
         let endpoint = Endpoint { largest_answer_bytes: LARGEST_PROBE_BYTES, ..endpoint };
         rpc.verify(&endpoint).await
@@ -320,6 +348,31 @@ impl Rpc {
         answers
     }
 
+    /// How many hosts there are to ask. Two endpoints of one host are one word.
+    pub fn hosts(&self) -> usize {
+        self.endpoints().iter().map(|endpoint| endpoint.label.as_str()).collect::<HashSet<_>>().len()
+    }
+
+    /// Asks one endpoint of each host the same questions, and returns what each of them answered.
+    pub async fn ask_hosts(&self, calls: &[Call]) -> Vec<Vec<Answer>> {
+        let endpoints = self.endpoints();
+        let mut asked = HashSet::new();
+        let mut answers = Vec::new();
+        for endpoint in endpoints.iter().filter(|endpoint| !endpoint.is_resting()) {
+            if asked.contains(endpoint.label.as_str()) {
+                continue;
+            }
+            match self.ask(endpoint, calls).await {
+                Ok(answer) => {
+                    asked.insert(endpoint.label.as_str());
+                    answers.push(answer);
+                }
+                Err(problem) => endpoint.failed(&self.network, &problem),
+            }
+        }
+        answers
+    }
+
     /// Lets the endpoint that answered last rest, because its answer cannot be true.
     pub fn distrust_last(&self) {
         let last_used = self.last_used.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -376,7 +429,7 @@ impl Rpc {
         let first_block = Call::new("eth_getBlockByNumber", json!(["0x0", false]));
         let answer = self.ask_one(endpoint, &first_block).await?;
         let block = answer.map_err(|_| Problem::NotJsonRpc)?;
-        block["hash"].as_str().map(str::to_owned).ok_or(Problem::NotJsonRpc)
+        block["hash"].as_str().map(str::to_lowercase).ok_or(Problem::NotJsonRpc)
     }
 
     async fn ask_one(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Problem> {
@@ -436,18 +489,15 @@ impl Rpc {
 }
 
 impl Endpoint {
-    fn new(url: &Url, timeout: Duration) -> Self {
+    fn new(url: &Url, network: &NetworkConfig) -> Self {
+        let timeout = Duration::from_millis(network.rpc_timeout_ms);
         let client = reqwest::Client::builder().timeout(timeout).redirect(redirect::Policy::none());
-        let is_here = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
+        let is_here = is_loopback(url);
         let client = if is_here { client.no_proxy() } else { client };
         #[expect(clippy::expect_used, reason = "start-up: nothing works without sockets and TLS")]
         let client = client.build().expect("an HTTP client can be set up");
-        Self::over(client, url)
+        let requests = network.requests_per_second.unwrap_or(if is_here { 0 } else { REQUESTS_PER_SECOND });
+        Self { pace: Pace::of(requests), ..Self::over(client, url) }
     }
 
     /// An endpoint that somebody else chose: it is reached only where `targets` allows.
@@ -487,6 +537,7 @@ impl Endpoint {
             url: url.clone(),
             secrets,
             client,
+            pace: Pace::of(REQUESTS_PER_SECOND),
             largest_answer_bytes: LARGEST_ANSWER_BYTES,
             health: Mutex::default(),
         }
@@ -539,6 +590,9 @@ impl Endpoint {
 
     /// Posts JSON and reads JSON.
     async fn post(&self, request: &Value) -> Result<(StatusCode, Value), Problem> {
+        if let Some(pace) = &self.pace {
+            tokio::time::sleep_until(pace.next(Instant::now())).await;
+        }
         let sent = self.client.post(self.url.clone()).json(request).send().await;
         let mut response = sent.map_err(|error| transport_problem(&error))?;
         let status = response.status();

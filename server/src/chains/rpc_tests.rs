@@ -358,3 +358,28 @@ async fn each_endpoint_can_be_asked() {
     second.will([Deed::Status(500)]);
     assert_eq!(rpc.ask_each(&Call::new("echo", json!([1]))).await.len(), 1);
 }
+
+#[test]
+fn a_second_s_worth_of_requests_goes_at_once_and_then_evenly() {
+    let (pace, began) = (Pace::of(10).unwrap(), Instant::now());
+    let millis: Vec<_> = (0..13).map(|_| pace.next(began).duration_since(began).as_millis()).collect();
+    assert_eq!(millis[..10], [0; 10]);
+    assert_eq!(millis[10..], [100, 200, 300]);
+    let rested = began + Duration::from_mins(1);
+    let millis: Vec<_> = (0..11).map(|_| pace.next(rested).duration_since(rested).as_millis()).collect();
+    assert_eq!((millis[9], millis[10]), (0, 100), "a long rest earns no more than a second's worth");
+    assert!(Pace::of(0).is_none());
+}
+
+#[tokio::test]
+async fn others_are_asked_ten_times_a_second_and_this_machine_as_often_as_we_like() {
+    let endpoint = Fake::start().await;
+    let mut config = network(&[&endpoint]);
+    config.rpc.push("https://rpc.example/".parse().unwrap());
+    let interval = |config: &NetworkConfig, index: usize| {
+        Rpc::new(config).endpoints()[index].pace.as_ref().map(|pace| pace.interval)
+    };
+    assert_eq!((interval(&config, 0), interval(&config, 1)), (None, Some(Duration::from_millis(100))));
+    config.requests_per_second = Some(2);
+    assert_eq!([0, 1].map(|index| interval(&config, index)), [Some(Duration::from_millis(500)); 2]);
+}

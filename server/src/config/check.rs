@@ -7,11 +7,13 @@ use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 use wire::Environment;
 
-use super::{Config, LimitsConfig, MerchantsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig};
+use super::{
+    Config, FeedConfig, LimitsConfig, MerchantsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig,
+};
 use crate::limits::MOST_PER_MINUTE;
 
 /// Chain ids of local development chains; coins there are worth nothing.
-const LOCAL_CHAIN_IDS: [u64; 3] = [1337, 31_337, 31_338];
+pub(super) const LOCAL_CHAIN_IDS: [u64; 3] = [1337, 31_337, 31_338];
 /// A delivery is leased for a minute; a try must end well before somebody else may take it.
 const LONGEST_WEBHOOK_TIMEOUT_MS: u64 = 45_000;
 
@@ -163,6 +165,23 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
         key("chain_id"),
         format!("{} is a local development chain, which mainnet cannot take money on", network.chain_id),
     )?;
+    ensure(
+        network.requests_per_second.is_none_or(|requests| requests <= 10_000),
+        key("requests_per_second"),
+        "must be 0, for no limit, to 10000",
+    )?;
+    if let Some(large) = &network.large {
+        ensure(
+            network.paid_after <= large.paid_after,
+            key("large.paid_after"),
+            "must be at least the network's paid_after",
+        )?;
+        ensure(
+            large.paid_after <= network.final_after,
+            key("large.paid_after"),
+            "must be at most the network's final_after",
+        )?;
+    }
     ensure(!network.rpc.is_empty(), key("rpc"), "must name at least one endpoint")?;
     for (index, url) in network.rpc.iter().enumerate() {
         ensure(
@@ -182,13 +201,16 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
     ensure((1..=100_000).contains(&network.max_range), key("max_range"), "must be 1 to 100000")?;
     ensure((1..=10_000).contains(&network.max_topics), key("max_topics"), "must be 1 to 10000")?;
     ensure((100..=120_000).contains(&network.rpc_timeout_ms), key("rpc_timeout_ms"), "must be 100 to 120000")?;
-    if let Some(template) = &network.explorer_tx {
+    for (field, template, place) in
+        [("explorer_tx", &network.explorer_tx, "{hash}"), ("explorer_address", &network.explorer_address, "{address}")]
+    {
+        let Some(template) = template else { continue };
         let is_link =
-            Url::parse(&template.replace("{hash}", "0x00")).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+            Url::parse(&template.replace(place, "0x00")).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         ensure(
-            is_link && template.contains("{hash}"),
-            key("explorer_tx"),
-            "must be an http or https URL with {hash} in it",
+            is_link && template.contains(place),
+            key(field),
+            format!("must be an http or https URL with {place} in it"),
         )?;
     }
     ensure(
@@ -221,16 +243,23 @@ fn check_token(token: &TokenConfig, network: &NetworkConfig, key: impl Fn(&str) 
     let is_same_asset = |other: &&TokenConfig| other.address == token.address;
     ensure(network.tokens.iter().filter(is_same_asset).count() == 1, key("address"), "is there twice on this network")?;
     match &token.price {
-        PriceSource::Par(_) => Ok(()),
-        PriceSource::Feed(feed) => {
-            ensure(!feed.feed.is_zero(), key("price.feed"), "must not be zero")?;
-            ensure(
-                (1..=7 * 86_400).contains(&feed.heartbeat_seconds),
-                key("price.heartbeat_seconds"),
-                "must be 1 second to 7 days",
-            )
-        }
+        PriceSource::Par(_) => {}
+        PriceSource::Feed(feed) => check_feed(feed, |field| key(&format!("price.{field}")))?,
     }
+    if let Some(guard) = &token.guard {
+        ensure(
+            matches!(token.price, PriceSource::Par(_)),
+            key("guard"),
+            "is for a token taken at par; another has its price from a feed anyway",
+        )?;
+        check_feed(guard, |field| key(&format!("guard.{field}")))?;
+    }
+    Ok(())
+}
+
+fn check_feed(feed: &FeedConfig, key: impl Fn(&str) -> String) -> Checked {
+    ensure(!feed.feed.is_zero(), key("feed"), "must not be zero")?;
+    ensure((1..=7 * 86_400).contains(&feed.heartbeat_seconds), key("heartbeat_seconds"), "must be 1 second to 7 days")
 }
 
 fn is_web_origin(url: &Url) -> bool {

@@ -105,6 +105,7 @@ fn the_default_file_mentions_every_key() {
         fields::<NetworkConfig>(),
         fields::<TokenConfig>(),
         fields::<FeedConfig>(),
+        fields::<LargeConfig>(),
     ];
     for key in keys.concat() {
         let is_mentioned = DEFAULT_FILE.contains(&format!("{key} = "))

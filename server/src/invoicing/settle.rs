@@ -19,7 +19,7 @@ use crate::{
     app::App,
     chains::evm::{Node, StepError},
     config::NetworkConfig,
-    store::{InvoiceRecord, StoreError, Tx},
+    store::{InvoiceRecord, StoreError, SweepRecord, Tx},
 };
 
 sol! {
@@ -77,7 +77,7 @@ pub async fn plan_sweeps(
     let mut planned = Vec::new();
     for config in app.config.networks.iter().filter(|config| network.is_none_or(|name| name == config.name)) {
         let mut groups: BTreeMap<Group, Vec<(InvoiceId, B256)>> = BTreeMap::new();
-        for (owner, id) in tx.invoices_with_final_transfers(&config.name, config.final_after).await? {
+        for (owner, id) in tx.invoices_with_final_transfers(&config.name).await? {
             if merchant.is_some_and(|merchant| merchant != owner) {
                 continue;
             }
@@ -121,11 +121,11 @@ async fn due_assets(
 ) -> Result<BTreeSet<Address>, StoreError> {
     let transfers = tx.transfers(invoice.merchant, invoice.id).await?;
     let sweeps = tx.sweeps(invoice.merchant, invoice.id).await?;
-    let sweeps: Vec<Sweep> = sweeps.iter().map(|sweep| sweep.to_sweep(config.final_after)).collect();
+    let sweeps: Vec<Sweep> = sweeps.iter().map(SweepRecord::to_sweep).collect();
     let due = transfers
         .iter()
         .filter(|record| record.network == config.name)
-        .filter(|record| is_due(&record.to_transfer(config.paid_after, config.final_after), &sweeps))
+        .filter(|record| is_due(&record.to_transfer(), &sweeps))
         .filter_map(|record| config.tokens.iter().find(|token| token.token_id() == record.token))
         .map(|token| token.address.unwrap_or_default());
     Ok(due.collect())

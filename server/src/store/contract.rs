@@ -8,6 +8,7 @@ mod streams;
 use alloy_primitives::{Address, B256};
 use domain::{
     access::{KeyLife, KeyStatus, Right, Rights, Scope},
+    finality::{Finality, Marks, Thresholds},
     id::{ApiKeyId, DashboardTokenId, EndpointId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
@@ -32,9 +33,9 @@ use self::streams::{
 };
 use super::{
     Attempt, BlockRef, Claim, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart,
-    EventTypes, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent,
-    NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession, SweepRecord,
-    TransferRecord, Tx,
+    EventTypes, FactKey, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey,
+    NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession,
+    SweepRecord, TransferRecord, Tx,
 };
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -71,7 +72,21 @@ impl Store {
     }
 
     async fn deepens(&self, network: &'static str, head: u64) -> Vec<InvoiceId> {
-        let touched = self.does(move |tx| Box::pin(async move { tx.deepen(network, head, 6).await })).await;
+        self.deepens_by(network, head, Marks::default(), Some(UsdMillis::MAX)).await
+    }
+
+    /// Three confirmations are paid, six are final.
+    async fn deepens_by(
+        &self,
+        network: &'static str,
+        head: u64,
+        marks: Marks,
+        one_is_enough: Option<UsdMillis>,
+    ) -> Vec<InvoiceId> {
+        let thresholds = Thresholds { paid_after: 3, paid_tag: None, large: None, final_after: 6, final_tag: None };
+        let deepened = self
+            .does(move |tx| Box::pin(async move { tx.deepen(network, head, marks, &thresholds, one_is_enough).await }));
+        let touched = deepened.await;
         touched.into_iter().map(|(_, invoice)| invoice).collect()
     }
 
@@ -263,6 +278,8 @@ fn transfer(invoice: &InvoiceRecord, block: u64, log_index: i64) -> TransferReco
         valuation: Valuation::Spot { rate: Rate::PAR },
         canonical: true,
         confirmations: 1,
+        finality: Finality::Seen,
+        vouched: true,
         announced: None,
     }
 }
@@ -280,6 +297,7 @@ fn sweep(invoice: &InvoiceRecord, block: u64) -> SweepRecord {
         block_number: block,
         canonical: true,
         confirmations: 1,
+        finality: Finality::Seen,
     }
 }
 
@@ -869,7 +887,7 @@ async fn an_orphaned_fact_returns_as_it_was(store: Store) {
 
     assert_eq!(store.orphans("ethereum", 1).await, [invoice.id]);
     assert_eq!(store.orphans("ethereum", 1).await, [], "orphaned once");
-    let orphaned = TransferRecord { canonical: false, confirmations: 0, ..facts[1].clone() };
+    let orphaned = TransferRecord { canonical: false, confirmations: 0, vouched: false, ..facts[1].clone() };
     assert_eq!(store.transfers_now(&invoice).await, [facts[0].clone(), orphaned, elsewhere.clone()]);
     let mut reader = store.reader().await.unwrap();
     assert_eq!(reader.tx().sweeps(invoice.merchant, invoice.id).await.unwrap(), []);
@@ -903,15 +921,73 @@ async fn facts_deepen_until_they_are_final(store: Store) {
     assert_eq!(store.deepens("ethereum", 100).await, [], "an orphan does not deepen");
 }
 
+async fn a_fact_counts_once_somebody_vouches_for_it(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let due = invoice.terms.due;
+    let fact = TransferRecord { vouched: false, ..transfer(&invoice, 10, 0) };
+    store.record(&fact).await;
+    let finality = async || store.transfers_now(&invoice).await[0].finality;
+    let less = UsdMillis::from_millis(due.as_millis() - 1);
+    for enough in [None, Some(less)] {
+        store.deepens_by("ethereum", 20, Marks::default(), enough).await;
+        assert_eq!(finality().await, Finality::Seen, "however deep");
+    }
+    let unvouched = async |until| {
+        let mut reader = store.reader().await.unwrap();
+        let found = reader.tx().unvouched("ethereum", until, 10).await.unwrap();
+        found.into_iter().map(|transfer| (transfer.key, transfer.due, transfer.single_source)).collect::<Vec<_>>()
+    };
+    let key = FactKey {
+        merchant: fact.merchant,
+        block_hash: fact.block_hash.clone(),
+        tx_id: fact.tx_id.clone(),
+        log_index: fact.log_index,
+    };
+    assert_eq!((unvouched(9).await, unvouched(10).await), (vec![], vec![(key.clone(), due, None)]));
+
+    let (merchant, told) = (invoice.merchant, key.clone());
+    store.does(move |tx| Box::pin(async move { tx.set_single_source(merchant, Some(due)).await })).await;
+    assert_eq!(unvouched(10).await, [(key, due, Some(due))]);
+    store.does(move |tx| Box::pin(async move { tx.vouch("ethereum", &told).await })).await;
+    assert_eq!(unvouched(10).await, []);
+    store.deepens_by("ethereum", 12, Marks::default(), None).await;
+    assert_eq!(finality().await, Finality::Paid);
+    store.orphans("ethereum", 9).await;
+    assert!(!store.transfers_now(&invoice).await[0].vouched, "in another block it has to be shown again");
+}
+
+async fn what_counted_on_one_word_goes_on_counting(store: Store) {
+    let invoice = new_invoice(&store).await;
+    store.record(&TransferRecord { vouched: false, ..transfer(&invoice, 10, 0) }).await;
+    let finality = async || store.transfers_now(&invoice).await[0].finality;
+    store.deepens_by("ethereum", 12, Marks::default(), Some(invoice.terms.due)).await;
+    assert_eq!(finality().await, Finality::Paid);
+    store.deepens_by("ethereum", 13, Marks::default(), None).await;
+    assert_eq!(finality().await, Finality::Paid);
+}
+
+async fn marks_read_back_as_set(store: Store) {
+    let marks = async || store.reader().await.unwrap().tx().marks("ethereum").await.unwrap();
+    assert_eq!(marks().await, Marks::default());
+    store.does(|tx| Box::pin(async move { tx.move_cursor("ethereum", &block(9), NOW).await })).await;
+    assert_eq!(marks().await, Marks::default());
+    for set in [Marks { safe: Some(7), finalized: None }, Marks { safe: Some(8), finalized: Some(5) }] {
+        store.does(move |tx| Box::pin(async move { tx.set_marks("ethereum", set).await })).await;
+        assert_eq!(marks().await, set);
+    }
+    store.does(|tx| Box::pin(async move { tx.move_cursor("ethereum", &block(10), NOW).await })).await;
+    assert_eq!(marks().await.finalized, Some(5), "the cursor moves without them");
+}
+
 async fn only_final_transfers_that_no_sweep_took_are_due(store: Store) {
     let invoice = new_invoice(&store).await;
     let due = async || {
         let mut reader = store.reader().await.unwrap();
-        !reader.tx().invoices_with_final_transfers("ethereum", 6).await.unwrap().is_empty()
+        !reader.tx().invoices_with_final_transfers("ethereum").await.unwrap().is_empty()
     };
-    store.record(&TransferRecord { confirmations: 5, ..transfer(&invoice, 10, 0) }).await;
+    store.record(&TransferRecord { finality: Finality::Paid, ..transfer(&invoice, 10, 0) }).await;
     assert!(!due().await);
-    store.record(&TransferRecord { confirmations: 6, ..transfer(&invoice, 9, 0) }).await;
+    store.record(&TransferRecord { finality: Finality::Final, ..transfer(&invoice, 9, 0) }).await;
     assert!(due().await);
     for (other, why) in [
         (SweepRecord { amount: TokenAmount::ZERO, ..sweep(&invoice, 20) }, "a sweep of nothing takes nothing"),
@@ -1559,6 +1635,9 @@ macro_rules! store_contract {
             a_fact_recorded_twice_counts_once,
             an_orphaned_fact_returns_as_it_was,
             facts_deepen_until_they_are_final,
+            a_fact_counts_once_somebody_vouches_for_it,
+            what_counted_on_one_word_goes_on_counting,
+            marks_read_back_as_set,
             only_final_transfers_that_no_sweep_took_are_due,
             an_announcement_is_known_of_every_fact_of_the_payment,
             a_cursor_reads_back_where_it_was_moved,

@@ -1,6 +1,7 @@
 //! The watcher on a real chain: what is seen, what it makes of invoices, and that nothing is lost or
 //! counted twice.
 
+mod finality;
 mod relay;
 mod shop;
 
@@ -331,6 +332,11 @@ async fn a_node_that_was_added_while_watching_takes_over_when_the_operator_s_own
     drop(relay);
     shop.pay(order, 20_000).await;
     shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
+    // Nobody else has been there to ask for a while.
+    shop.clock.advance_seconds(60);
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
     check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
 }
 
@@ -338,7 +344,7 @@ async fn a_node_that_was_added_while_watching_takes_over_when_the_operator_s_own
 async fn behind_a_relay(takes_batches: bool, twist: impl Fn(&Value, &mut Value) + Send + 'static) -> (Shop, Relay) {
     let shop = Shop::open().await;
     let relay = Relay::start(shop.chain.rpc_url(), takes_batches).await;
-    let shop = shop.restart_behind(&relay.url).await;
+    let shop = shop.restart_behind(&[&relay.url]).await;
     relay.twist(twist);
     (shop, relay)
 }

@@ -16,7 +16,7 @@ use pepay::{
     app::App,
     chains::evm::{Step, StepError, Watcher},
     clock::TestClock,
-    config::Config,
+    config::{Config, NetworkConfig},
     invoicing::{self, Case, CreateInvoice, Origin},
     nodes,
     store::{Lease, NewMerchant, StoreError, WriterTask},
@@ -125,19 +125,18 @@ impl Shop {
 
     /// Ends everything in memory, as a crash would, and starts again from what was stored.
     pub async fn restart(self) -> Self {
-        self.restart_with_endpoints(None).await
+        self.restart_with(|_| {}).await
     }
 
     /// The same, with other endpoints.
-    pub async fn restart_behind(self, url: &str) -> Self {
-        self.restart_with_endpoints(Some(url)).await
+    pub async fn restart_behind(self, urls: &[&str]) -> Self {
+        self.restart_with(|network| network.rpc = urls.iter().map(|url| url.parse().unwrap()).collect()).await
     }
 
-    async fn restart_with_endpoints(self, url: Option<&str>) -> Self {
+    /// The same, with its network configured otherwise.
+    pub async fn restart_with(self, change: impl FnOnce(&mut NetworkConfig)) -> Self {
         let Self { chain, usdc, eurx, feed, clock, app, watcher, lease, merchant, writer, mut config, folder } = self;
-        if let Some(url) = url {
-            config.networks[0].rpc = vec![url.parse().unwrap()];
-        }
+        change(&mut config.networks[0]);
         // As if its node had been dead for long.
         give_back(&app, lease).await;
         drop((app, watcher));
@@ -145,6 +144,15 @@ impl Shop {
         let (app, writer) = open_app(&config, &clock).await;
         let (watcher, lease) = new_watcher(&app).await;
         Self { chain, usdc, eurx, feed, clock, app, watcher, lease, merchant, writer, config, folder }
+    }
+
+    /// Up to what an invoice is paid on the word of one endpoint.
+    pub async fn trust_one_up_to(&self, dollars: u64) {
+        let (merchant, limit) = (self.merchant, UsdMillis::from_millis(dollars * 1000));
+        let set = self.app.store.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move { tx.set_single_source(merchant, Some(limit)).await })
+        });
+        assert!(set.await.unwrap());
     }
 
     /// Leaves the watching to the server's own task.

@@ -9,13 +9,16 @@ mod logs;
 mod native;
 mod node;
 mod position;
+mod witness;
 
 use std::collections::{HashMap, HashSet};
 
 use alloy_primitives::{Address, U256};
 use domain::{
+    finality::{Marks, Tag},
     id::{InvoiceId, TokenId},
     money::{Rate, TokenAmount},
+    time::UnixMillis,
 };
 use wire::deposit_address::FACTORY;
 
@@ -23,6 +26,7 @@ use self::{
     logs::{EVENTS, Event, Log, Scope},
     native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
+    witness::{Asset, Claim, WITNESSES},
 };
 use super::rpc::{FaultKind, RpcError};
 use crate::{
@@ -30,7 +34,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     failpoint,
     invoicing::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan},
-    store::{BlockRef, Lease, StoreError, WatchedDeposit},
+    store::{BlockRef, FactKey, Lease, StoreError, UnvouchedTransfer, WatchedDeposit},
 };
 
 pub(crate) use node::Node;
@@ -49,6 +53,10 @@ const LOOKS_AT_A_LOWER_HEAD: u32 = 3;
 /// So often, by the chain's clock, the balances of ended invoices are asked for: there are many, and what
 /// comes to them is late. Their logs are read like those of others.
 const ENDED_EVERY_SECONDS: i64 = 60;
+/// Transfers for which other endpoints are asked in one step; the others wait for the next.
+const VOUCHED_AT_ONCE: i64 = 50;
+/// So long the other endpoints may be out of reach, or disagree, before something is done about it.
+const PATIENCE_WITH_WITNESSES_MS: i64 = 60_000;
 /// Headers compared at once on the way back to a fork.
 const FORK_STRIDE: usize = 32;
 
@@ -70,6 +78,14 @@ pub struct Watcher {
     /// Addresses that coin was found on since then. It must not be found a second time in those blocks.
     found_since: HashSet<Address>,
     lower_heads: u32,
+    /// Transfers that only one endpoint has shown, and since when another is asked for.
+    unvouched: HashMap<FactKey, Unvouched>,
+}
+
+struct Unvouched {
+    since: UnixMillis,
+    /// Whether somebody was told.
+    is_told: bool,
 }
 
 /// What a step did.
@@ -149,6 +165,7 @@ impl Watcher {
             ended_checked: None,
             found_since: HashSet::new(),
             lower_heads: 0,
+            unvouched: HashMap::new(),
             app,
             network,
             lease,
@@ -333,7 +350,14 @@ impl Watcher {
             transfers: Vec::new(),
             sweeps: self.seen_sweeps(&blocks, &watched, &logs),
             blocks: Vec::new(),
+            marks: self.read_marks(&blocks, head).await?,
+            vouched: Vec::new(),
+            is_alone: true,
         };
+        // What was replaced has to be recorded first.
+        if scan.forked_at.is_none() {
+            (scan.vouched, scan.is_alone) = self.find_witnesses(blocks.last()).await?;
+        }
         scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native).await;
         scan.blocks = blocks;
         let is_at_head = last == head_number || head_number < first;
@@ -506,6 +530,96 @@ impl Watcher {
         }
         let last = scan.blocks.last().or(scan.forked_at.as_ref()).cloned();
         Holdings { at: last.or(holdings.at), native: holdings.native }
+    }
+
+    /// What the chain calls its blocks, as far as the configuration asks for it.
+    async fn read_marks(&mut self, blocks: &[BlockRef], head: &Header) -> Result<Marks, StepError> {
+        let thresholds = self.network.thresholds();
+        let wants = |tag| [thresholds.paid_tag, thresholds.final_tag].contains(&Some(tag));
+        let mut marks = Marks::default();
+        if wants(Tag::Safe) {
+            marks.safe = self.node.tagged(Tag::Safe).await?;
+        }
+        if wants(Tag::Safe) || wants(Tag::Finalized) {
+            marks.finalized = self.node.tagged(Tag::Finalized).await?;
+        }
+        // No more than what was read is known to be on that chain.
+        let last = blocks.last().map_or(head.number.to(), |last| last.number);
+        Ok(marks.up_to(last))
+    }
+
+    /// Asks other endpoints about transfers that are about to count. Returns those that may, because more than one
+    /// shows them, or because nobody else answers and little is at stake; and whether there is only one to ask.
+    async fn find_witnesses(&mut self, last: Option<&BlockRef>) -> Result<(Vec<FactKey>, bool), StepError> {
+        if self.node.hosts() < WITNESSES {
+            return Ok((Vec::new(), true));
+        }
+        let until = last.map_or(0, |last| (last.number + 1).saturating_sub(u64::from(self.network.paid_after)));
+        let mut reader = self.app.store.reader().await?;
+        let waiting = reader.tx().unvouched(&self.network.name, until, VOUCHED_AT_ONCE).await?;
+        drop(reader);
+        self.unvouched.retain(|key, _| waiting.iter().any(|transfer| transfer.key == *key));
+        let mut vouched = Vec::new();
+        for transfer in waiting {
+            let claim = Claim { of: self.asset(&transfer).await?, transfer: &transfer };
+            let (asked, shown) = self.node.witnesses(&claim).await;
+            if WITNESSES <= shown {
+                self.unvouched.remove(&transfer.key);
+                vouched.push(transfer.key);
+                continue;
+            }
+            let entry = self.unvouched.entry(transfer.key.clone());
+            let now = self.app.clock.now_ms();
+            let state = entry.or_insert(Unvouched { since: now, is_told: false });
+            if now.0 < state.since.0.saturating_add(PATIENCE_WITH_WITNESSES_MS) {
+                continue;
+            }
+            let nobody_else = asked == shown;
+            if nobody_else && transfer.due <= transfer.single_source.unwrap_or(self.app.config.single_source()) {
+                vouched.push(transfer.key.clone());
+            }
+            if !std::mem::replace(&mut state.is_told, true) {
+                let text = if nobody_else {
+                    "no second endpoint can be asked about a payment"
+                } else {
+                    "ALARM: endpoints disagree about a payment; it does not count"
+                };
+                tracing::error!(
+                    payment.network = self.network.name,
+                    invoice.id = %transfer.invoice,
+                    transaction = transfer.key.tx_id,
+                    rpc.asked = asked,
+                    rpc.shown = shown,
+                    "{text}"
+                );
+            }
+        }
+        Ok((vouched, false))
+    }
+
+    async fn asset(&self, transfer: &UnvouchedTransfer) -> Result<Asset, StepError> {
+        let token = self.network.tokens.iter().find(|token| token.token_id() == transfer.token);
+        if let Some(address) = token.and_then(|token| token.address) {
+            return Ok(Asset::Token(address));
+        }
+        let (merchant, until) = (transfer.key.merchant, transfer.block);
+        let mut reader = self.app.store.reader().await?;
+        let mut tx = reader.tx();
+        let came = tx.transfers(merchant, transfer.invoice).await?;
+        let came = came.iter().filter(|other| {
+            other.canonical
+                && other.network == self.network.name
+                && other.token == transfer.token
+                && other.block_number <= until
+        });
+        let came = came.fold(U256::ZERO, |sum, other| sum.saturating_add(other.amount.base_units()));
+        // What was swept in that block is counted with the balance.
+        let left = tx.sweeps(merchant, transfer.invoice).await?;
+        let left = left.iter().filter(|sweep| {
+            sweep.network == self.network.name && sweep.token == transfer.token && sweep.block_number < until
+        });
+        let left = left.fold(U256::ZERO, |sum, sweep| sum.saturating_add(sweep.amount.base_units()));
+        Ok(Asset::Native { held: came.saturating_sub(left) })
     }
 
     fn native_token(&self) -> Option<&TokenConfig> {

@@ -2,11 +2,11 @@
 
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_sol_types::SolCall;
-use domain::time::UnixSeconds;
+use domain::{finality::Tag, time::UnixSeconds};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{StepError, logs::RawLog};
+use super::{StepError, logs::RawLog, witness::Claim};
 use crate::{
     chains::rpc::{AddedEndpoints, Call, Fault, FaultKind, Rpc, RpcError},
     config::NetworkConfig,
@@ -19,6 +19,8 @@ pub struct Node {
     rpc: Rpc,
     /// Whether balances can be asked for by block hash; some endpoints know numbers only.
     pins_by_hash: bool,
+    /// Whether it does not know what the chain calls its blocks.
+    lacks_tags: bool,
     pub can_trace: bool,
 }
 
@@ -81,7 +83,7 @@ pub struct LogFilter<'a> {
 impl Node {
     /// The operator's own endpoints.
     pub fn new(network: &NetworkConfig) -> Self {
-        Self { rpc: Rpc::new(network), pins_by_hash: true, can_trace: true }
+        Self { rpc: Rpc::new(network), pins_by_hash: true, lacks_tags: false, can_trace: true }
     }
 
     /// The operator's own endpoints, and behind them those that were and will be added.
@@ -97,6 +99,41 @@ impl Node {
     pub async fn head(&self) -> Result<Header, StepError> {
         let answer = self.rpc.call("eth_getBlockByNumber", json!(["latest", false])).await?;
         self.read("a block", answer)
+    }
+
+    /// The newest block that the chain calls so; `None` if the endpoint does not know.
+    ///
+    /// # Errors
+    ///
+    /// If no endpoint can be asked.
+    pub async fn tagged(&mut self, tag: Tag) -> Result<Option<u64>, StepError> {
+        let name = match tag {
+            Tag::Safe => "safe",
+            Tag::Finalized => "finalized",
+        };
+        if self.lacks_tags {
+            return Ok(None);
+        }
+        match self.rpc.call("eth_getBlockByNumber", json!([name, false])).await {
+            Ok(Value::Null) => Ok(None),
+            Ok(answer) => Ok(Some(self.read::<Header>("a block", answer)?.number.to())),
+            Err(RpcError::Fault(_)) => {
+                self.lacks_tags = true;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How many hosts there are to ask.
+    pub fn hosts(&self) -> usize {
+        self.rpc.hosts()
+    }
+
+    /// How many hosts could be asked about a transfer, and how many of them show it.
+    pub(super) async fn witnesses(&self, claim: &Claim<'_>) -> (usize, usize) {
+        let answers = self.rpc.ask_hosts(&claim.questions()).await;
+        (answers.len(), answers.iter().filter(|answers| claim.is_shown_by(answers)).count())
     }
 
     /// Whether any endpoint still knows a block.
