@@ -39,6 +39,10 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
     stages.run("contracts compile to their artifacts", || {
         command::run(Command::new("node").current_dir(&workspace.root).args(["contracts/build.mjs", "--check"]))
     })?;
+    stages.run("tests of the contracts", || {
+        let mut npm = Command::new("npm");
+        command::run(npm.args(["test", "--silent"]).current_dir(workspace.root.join("contracts")))
+    })?;
     stages.run("contracts cost what their table says", || gas::check(workspace))?;
 
     // All packages and targets at once, here and below: cargo then chooses each dependency's features once and builds it once.

@@ -26,7 +26,7 @@ use crate::{
 const TRUNK: &str = "0.21.14";
 const CARGO_DENY: &str = "0.20.2";
 /// The name of the step that installs what the contracts need.
-const CONTRACTS: &str = "Solidity compiler and local chain";
+const CONTRACTS: &str = "Solidity compiler, tests and local chain";
 
 /// What builds the page.
 pub struct PageTools {
