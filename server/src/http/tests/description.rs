@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use axum::http::Method;
@@ -42,7 +42,9 @@ const NOT_DESCRIBED: [&str; 11] = [
 const OF_NO_OPERATION: [&str; 2] = [code::METHOD_NOT_ALLOWED.name, code::NOT_IMPLEMENTED.name];
 
 pub fn document() -> &'static Value {
-    openapi::document(&api().into_openapi())
+    // Collecting what the handlers say takes tens of milliseconds, and every answer of every test is checked.
+    static DOCUMENT: LazyLock<&Value> = LazyLock::new(|| openapi::document(&api().into_openapi()));
+    &DOCUMENT
 }
 
 /// Asserts that an answer to this request is one that the description knows: its status, its code and its body.

@@ -275,22 +275,29 @@ impl Server {
         assert!(write.await.unwrap());
     }
 
+    async fn connect(&self) -> sqlx::AnyConnection {
+        sqlx::AnyConnection::connect(&self.app.config.storage.database_url).await.unwrap()
+    }
+
     /// How many rows there are of everything a request could leave behind.
     async fn rows(&self) -> Vec<i64> {
-        let url = &self.app.config.storage.database_url;
-        let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
-        let mut rows = Vec::new();
-        for count in [
-            "SELECT COUNT(*) FROM invoices",
-            "SELECT COUNT(*) FROM idempotency_keys",
-            "SELECT COUNT(*) FROM events",
-            "SELECT COUNT(*) FROM quotes",
-            "SELECT COUNT(*) FROM stream_tokens",
-        ] {
-            rows.push(sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap());
-        }
-        rows
+        rows(&mut self.connect().await).await
     }
+}
+
+/// As [`Server::rows`], for whoever asks often.
+async fn rows(connection: &mut sqlx::AnyConnection) -> Vec<i64> {
+    let mut rows = Vec::new();
+    for count in [
+        "SELECT COUNT(*) FROM invoices",
+        "SELECT COUNT(*) FROM idempotency_keys",
+        "SELECT COUNT(*) FROM events",
+        "SELECT COUNT(*) FROM quotes",
+        "SELECT COUNT(*) FROM stream_tokens",
+    ] {
+        rows.push(sqlx::query_scalar(count).fetch_one(&mut *connection).await.unwrap());
+    }
+    rows
 }
 
 /// A merchant with an API key.
