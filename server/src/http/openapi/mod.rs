@@ -7,7 +7,7 @@ mod document;
 mod reference;
 
 #[cfg(test)]
-pub use document::{TAGS, operations, schemes};
+pub use document::{TAGS, operations, responses, schemes};
 
 use std::sync::{Arc, OnceLock};
 
