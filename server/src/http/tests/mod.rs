@@ -13,6 +13,7 @@ mod limits;
 mod merchant_streams;
 mod networks;
 mod page;
+mod parameters;
 mod payments;
 mod rpc_endpoints;
 mod settings;
