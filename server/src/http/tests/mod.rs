@@ -2,6 +2,7 @@
 
 mod authorisation;
 mod cancel;
+mod codes;
 mod description;
 mod errors;
 mod events;
@@ -150,7 +151,7 @@ impl Server {
         let clock = TestClock::still();
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
-        let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
+        let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)), super::TIMEOUT);
         let (merchant, key) = add_merchant(&app).await;
         // One each, where there are several nodes.
         let lease = nodes::take(&app, &format!("tests of merchant {merchant}")).await.unwrap().unwrap();
