@@ -522,9 +522,10 @@ async fn a_payment_that_an_earlier_version_told_of_is_news_only_once_it_changes(
     let (merchant, invoice) = (world.invoice.merchant, world.invoice.id);
     let payment = world.case().await.payments[0].record.payment;
     let told = async |text: &'static str| {
-        let write = world.app.store.write(move |tx| {
-            Box::pin(async move { tx.remember_announcement(merchant, invoice, payment, text).await })
-        });
+        let write = world
+            .app
+            .store
+            .write(move |tx| Box::pin(async move { tx.remember_announcement(merchant, invoice, payment, text).await }));
         write.await.unwrap_or_else(|error: StoreError| panic!("{error}"));
     };
     told(
