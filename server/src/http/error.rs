@@ -494,6 +494,9 @@ impl From<CreateError> for ApiError {
         match error {
             CreateError::KeyReused => Self::IdempotencyConflict,
             CreateError::NoSuchMerchant(_) => Self::internal(error),
+            CreateError::ReceiverIsDepositAddress => {
+                invalid("receiver_override_address", format!("receiver_override_address: {error}"))
+            }
             CreateError::Store(error) => error.into(),
         }
     }

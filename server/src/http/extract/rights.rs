@@ -1,4 +1,5 @@
-//! Rights as types, so that a handler's signature says which one it needs.
+//! Rights as types, so that a handler's signature says which one it needs. A right that is for a field, as
+//! [`access::Right::OverrideReceiver`], has no type here: it is asked for with [`Merchant::has`](super::Merchant::has).
 
 use domain::access;
 
@@ -12,7 +13,6 @@ macro_rules! rights {
         $(
             #[doc = concat!("[`access::Right::", stringify!($name), "`]")]
             #[derive(Clone, Copy, Debug)]
-            #[allow(dead_code, reason = "a right may still wait for the operation that takes it")]
             pub enum $name {}
 
             impl Right for $name {
@@ -22,13 +22,4 @@ macro_rules! rights {
     };
 }
 
-rights!(
-    CreateInvoices,
-    ReadInvoices,
-    CancelInvoices,
-    ManageSettings,
-    ManageWebhooks,
-    ManageWallets,
-    OverrideReceiver,
-    OperateNetworks,
-);
+rights!(CreateInvoices, ReadInvoices, CancelInvoices, ManageSettings, ManageWebhooks, ManageWallets, OperateNetworks,);

@@ -648,10 +648,11 @@ async fn no_key_and_no_dashboard_token_opens_a_payers_stream() {
 }
 
 const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const TOKEN: &str = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913";
 
 #[tokio::test]
 async fn an_invoice_can_pay_another_wallet_if_the_key_may_say_so() {
-    let server = Server::start().await;
+    let server = Server::start_with(|config| config.networks[0].tokens[0].address = Some(TOKEN.parse().unwrap())).await;
     let key = server.key_with(&[Right::CreateInvoices, Right::OverrideReceiver]).await;
     let create = async |key: &str, members: Value| {
         let mut body = json!({ "amount_usd": 20 });
@@ -668,6 +669,7 @@ async fn an_invoice_can_pay_another_wallet_if_the_key_may_say_so() {
     assert_eq!(invoice.receiver, wallet);
     assert_eq!(invoice.deposit_address, wire::deposit_address::deposit_address(wallet, invoice.deposit_salt));
     let usual = server.invoice(json!({})).await;
+    let deposit = invoice.deposit_address.to_checksum(None);
     let usual = reader.tx().invoice(server.merchant, usual.id).await.unwrap().unwrap();
     let wallets = reader.tx().wallets(server.merchant).await.unwrap();
     assert_eq!(usual.receiver, wallets[0].address);
@@ -685,6 +687,18 @@ async fn an_invoice_can_pay_another_wallet_if_the_key_may_say_so() {
         ),
     ] {
         create(&key, members).await.is_error(400, "VALIDATION_ERROR", Some(field));
+    }
+    for (lost, words) in [
+        ("0x0000000000000000000000000000000000000000", "zero address"),
+        ("0x0000000000000000000000000000000000000001", "reserved"),
+        (&wire::deposit_address::FACTORY.to_checksum(None), "contract of this server"),
+        (TOKEN, "contract of a token"),
+        (&deposit, "payers pay to"),
+    ] {
+        let members = json!({ "receiver_override_enable": true, "receiver_override_address": lost });
+        let refused = create(&key, members).await;
+        refused.is_error(400, "VALIDATION_ERROR", Some("receiver_override_address"));
+        assert!(refused.json()["message"].as_str().unwrap().contains(words), "{lost}: {}", refused.text);
     }
     assert_eq!(server.rows().await, before);
 }
