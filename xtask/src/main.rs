@@ -38,7 +38,7 @@ Usage: cargo xtask COMMAND
   openapi        Renews docs/openapi.json, the copy of the API's description, and the client's types.
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
-  bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, nodes, payment_to_page.
+  bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, nodes, webhook_delay, payment_to_page.
   soak [NAME…]   The counted tests with their full counts: events, kills, sockets, pauses. Both fill docs/measurements.md.
   screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
