@@ -85,12 +85,14 @@ impl Operation<'_> {
         schemes(self.described).contains(scheme)
     }
 
-    /// The right that a key needs, if keys are taken.
-    fn right(&self) -> Option<Right> {
-        let mut ways = self.described["security"].as_array().into_iter().flatten();
-        let rights = ways.find_map(|way| way.get("merchant_key"))?;
-        let [right] = &rights.as_array().unwrap()[..] else { panic!("{}: a key needs one right", self.id) };
-        Some(right.as_str().unwrap().parse().unwrap())
+    /// The rights of which a key needs any one; none if no keys are taken.
+    fn rights(&self) -> Vec<Right> {
+        let ways = self.described["security"].as_array().into_iter().flatten();
+        let rights = ways.filter_map(|way| way.get("merchant_key")).map(|rights| {
+            let [right] = &rights.as_array().unwrap()[..] else { panic!("{}: a key needs one right", self.id) };
+            right.as_str().unwrap().parse().unwrap()
+        });
+        rights.collect()
     }
 
     fn parameters(&self) -> impl Iterator<Item = &Value> {
@@ -161,9 +163,9 @@ enum Kind {
     ExpiredKey,
     SuspendedKey,
     CommerceKey,
-    /// With every right but the one it takes.
+    /// With every right but those of which it takes any one.
     KeyWithout,
-    /// With the right it takes and no other.
+    /// With a right it takes and no other.
     KeyWith,
     OthersKey,
     Payor,
@@ -231,13 +233,12 @@ impl World {
         SOURCES.iter().map(|source| (source.parameter, source.absent.to_owned())).collect()
     }
 
-    /// One of each kind, for an operation that takes this right from keys.
-    async fn callers(&self, right: Option<Right>) -> Vec<Caller> {
+    /// One of each kind, for an operation that takes any one of these rights from keys; with each of them.
+    async fn callers(&self, rights: &[Right]) -> Vec<Caller> {
         let (server, merchant) = (&self.server, self.server.merchant);
         let now = server.app.clock.now();
-        let right = right.unwrap_or(Right::ReadInvoices);
-        let without: Rights = Right::ALL.into_iter().filter(|other| *other != right).collect();
-        let with: Rights = [right].into_iter().collect();
+        let rights = if rights.is_empty() { &[Right::ReadInvoices] } else { rights };
+        let without: Rights = Right::ALL.into_iter().filter(|other| !rights.contains(other)).collect();
 
         let revoked = add_key(&server.app, merchant, |_| {}).await;
         let suspended = add_key(&server.app, merchant, |_| {}).await;
@@ -259,7 +260,7 @@ impl World {
         let commerce = add_key(&server.app, merchant, |key| (key.scope, key.rights) = (Scope::Commerce, Rights::NONE));
         let [own, other] = &self.invoices;
         let broken = Created { signature: other.signature.clone(), token: own.token.clone(), id: own.id };
-        vec![
+        let mut callers = vec![
             Caller::new(Kind::Nobody, Vec::new()),
             Caller::key(Kind::UnknownKey, "pk_unknown"),
             Caller::key(Kind::RevokedKey, &revoked.api_key),
@@ -275,9 +276,12 @@ impl World {
             Caller::bearer(Kind::RevokedDashboard, &revoked_token.0),
             // Who may, last: what they do changes what is there.
             Caller::payor(Kind::Payor, own),
-            Caller::key(Kind::KeyWith, &key(merchant, with).await),
             Caller::bearer(Kind::Dashboard, &token(server, merchant).await.0),
-        ]
+        ];
+        for right in rights {
+            callers.push(Caller::key(Kind::KeyWith, &key(merchant, [*right].into_iter().collect()).await));
+        }
+        callers
     }
 }
 
@@ -378,23 +382,23 @@ async fn every_operation_lets_in_whom_it_says_and_nobody_else() {
     let mut pairs = 0;
     // What only reads leaves everything as it was for the next.
     let shared = World::new().await;
-    let mut readers: Vec<(Option<Right>, Vec<Caller>)> = Vec::new();
+    let mut readers: Vec<(Vec<Right>, Vec<Caller>)> = Vec::new();
     for operation in Operation::all() {
         let own_world = if operation.method == Method::GET { None } else { Some(World::new().await) };
         let world = own_world.as_ref().unwrap_or(&shared);
         let server = &world.server;
-        let right = operation.right();
-        let own_callers = match (&own_world, readers.iter().position(|(other, _)| *other == right)) {
+        let rights = operation.rights();
+        let own_callers = match (&own_world, readers.iter().position(|(other, _)| *other == rights)) {
             (None, Some(_)) => None,
             (None, None) => {
-                readers.push((right, world.callers(right).await));
+                readers.push((rights.clone(), world.callers(&rights).await));
                 None
             }
-            (Some(_), _) => Some(world.callers(right).await),
+            (Some(_), _) => Some(world.callers(&rights).await),
         };
         let callers = own_callers
             .as_ref()
-            .unwrap_or_else(|| &readers.iter().find(|(other, _)| *other == right).expect("made above").1);
+            .unwrap_or_else(|| &readers.iter().find(|(other, _)| *other == rights).expect("made above").1);
         let before = server.rows().await;
         let (mut was_changed, mut others_changed) = (false, false);
         for caller in callers {
