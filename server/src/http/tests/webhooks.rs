@@ -103,7 +103,8 @@ impl Server {
         let mut text = String::new();
         for (table, values) in columns {
             let sql = format!("SELECT COALESCE({values}, '') FROM \"{table}\"");
-            text += &sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+            text +=
+                &sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
         }
         text
     }
