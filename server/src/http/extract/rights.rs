@@ -3,9 +3,10 @@
 
 use domain::access;
 
-/// A right that [`Merchant`](super::Merchant) can ask for.
+/// What [`Merchant`](super::Merchant) can ask for: any one of some rights, mostly of one.
 pub trait Right: Send + Sync + 'static {
-    const RIGHT: access::Right;
+    /// The one that a refusal names comes first.
+    const ANY_OF: &'static [access::Right];
 }
 
 macro_rules! rights {
@@ -16,10 +17,19 @@ macro_rules! rights {
             pub enum $name {}
 
             impl Right for $name {
-                const RIGHT: access::Right = access::Right::$name;
+                const ANY_OF: &'static [access::Right] = &[access::Right::$name];
             }
         )+
     };
 }
 
 rights!(CreateInvoices, ReadInvoices, CancelInvoices, ManageSettings, ManageWebhooks, ManageWallets, OperateNetworks,);
+
+/// To read where webhooks go and what became of them: whoever may manage them may, and whoever may read all that they
+/// tell of.
+#[derive(Clone, Copy, Debug)]
+pub enum ReadWebhooks {}
+
+impl Right for ReadWebhooks {
+    const ANY_OF: &'static [access::Right] = &[access::Right::ManageWebhooks, access::Right::ReadInvoices];
+}

@@ -98,7 +98,7 @@ fn receiver(request: &CreateInvoiceRequest, config: &Config, may_override: bool)
     const ENABLE: &str = "receiver_override_enable";
     const ADDRESS: &str = "receiver_override_address";
     let missing =
-        |field: &str| Err(ApiError::RightRequired { right: Right::OverrideReceiver, field: Some(field.to_owned()) });
+        |field: &str| Err(ApiError::RightRequiredBy { field: field.to_owned(), right: Right::OverrideReceiver });
     match (&request.receiver_override_address, request.receiver_override_enable) {
         (Some(_), _) if !may_override => missing(ADDRESS),
         (None, Some(true)) if !may_override => missing(ENABLE),
@@ -349,7 +349,7 @@ mod tests {
             let refused = receiver_of(members, false);
             let right = Right::OverrideReceiver;
             assert!(
-                matches!(&refused, Err(ApiError::RightRequired { right: r, field: Some(f) }) if *r == right && f == named),
+                matches!(&refused, Err(ApiError::RightRequiredBy { right: r, field: f }) if *r == right && f == named),
                 "{members}: {refused:?}"
             );
         }
