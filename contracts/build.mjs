@@ -2,23 +2,12 @@
 //
 //   node build.mjs           writes artifacts/
 //   node build.mjs --check   compiles again and compares with artifacts/; exits 1 on a difference
-//
-// The factory's address is a hash of its bytecode, so the compiler's version (exact in
-// package.json) and every setting below are part of the product: a change moves every address.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import solc from "solc";
+import { compile, factoryArtifact, text } from "./compiler.mjs";
 
 const here = new URL("./", import.meta.url);
 const artifacts = new URL("artifacts/", here);
-
-const settings = {
-  optimizer: { enabled: true, runs: 200 },
-  evmVersion: "cancun",
-  // No hash of the source's spelling and no compiler note at the end of the bytecode.
-  metadata: { bytecodeHash: "none", appendCBOR: false },
-  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
-};
 
 function sources() {
   const names = ["src", "src/test"].flatMap((folder) =>
@@ -33,35 +22,17 @@ function sources() {
 
 /** Everything that belongs in artifacts/, as a map from file name to text. */
 function build() {
-  const output = JSON.parse(solc.compile(JSON.stringify({ language: "Solidity", sources: sources(), settings })));
-  const messages = output.errors ?? [];
-  for (const { formattedMessage } of messages) console.error(formattedMessage);
-  if (messages.length > 0) throw new Error("the compiler complained; warnings count as errors");
-
+  const compiled = compile(sources());
   const files = new Map();
-  for (const [source, contracts] of Object.entries(output.contracts)) {
+  for (const [source, contracts] of Object.entries(compiled)) {
     for (const [name, contract] of Object.entries(contracts)) {
       const bytecode = contract.evm.bytecode.object;
       if (bytecode === "") continue; // an interface
       files.set(`${name}.json`, text({ contract: name, source, abi: contract.abi, bytecode: `0x${bytecode}` }));
     }
   }
-  const factory = output.contracts["src/DepositFactory.sol"].DepositFactory.evm.bytecode.object;
-  // Small enough to build into a program that only deploys the factory or checks its address.
-  files.set(
-    "factory.json",
-    text({
-      compiler: solc.version(),
-      deployer: "0x4e59b44847b379578588920cA78FbF26c0B4956C",
-      salt: `0x${"00".repeat(32)}`,
-      creation_code: `0x${factory}`,
-    }),
-  );
+  files.set("factory.json", factoryArtifact(compiled));
   return files;
-}
-
-function text(value) {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 function committed() {

@@ -17,6 +17,7 @@ pub mod log;
 pub mod merchants;
 pub mod nodes;
 pub mod rates;
+pub mod sealing;
 pub mod serve;
 pub mod session;
 pub mod store;

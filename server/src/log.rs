@@ -84,10 +84,11 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::testing::Log;
+    use crate::testing::{Log, ask_every_subscriber};
 
     #[test]
     fn what_libraries_carry_is_not_logged_at_any_level() {
+        ask_every_subscriber();
         let log = Log::default();
         let writer = log.clone();
         let lines = tracing_subscriber::fmt().with_ansi(false).with_max_level(Level::TRACE);

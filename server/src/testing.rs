@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU32, Ordering},
     },
 };
 
-use tracing::{Level, subscriber::DefaultGuard};
+use tracing::{Dispatch, Level, subscriber::DefaultGuard};
+use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
 
 /// An empty database of one test: a file, or on PostgreSQL if `PEPAY_TEST_DATABASE` says so.
 ///
@@ -68,6 +69,7 @@ impl Log {
 
     /// Listens to everything down to that level.
     pub fn listen_to(&self, level: Level) -> DefaultGuard {
+        ask_every_subscriber();
         let log = self.clone();
         let lines = tracing_subscriber::fmt().with_ansi(false).with_max_level(level);
         tracing::subscriber::set_default(lines.with_writer(move || log.clone()).finish())
@@ -82,6 +84,19 @@ impl Log {
     }
 }
 
+/// Keeps a thread that listens to nothing from silencing a line for one that listens.
+///
+/// Whether anybody wants a line is remembered for the whole process when it is passed first. As long as there is one
+/// subscriber only, tracing-core 0.1 does not ask that one but the thread that comes by, which may have none
+/// (tokio-rs/tracing#3611). With two that stay, it always asks every subscriber.
+pub fn ask_every_subscriber() {
+    static STAYING: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
+        let deaf = || Dispatch::new(tracing_subscriber::registry().with(LevelFilter::OFF));
+        [deaf(), deaf()]
+    });
+    LazyLock::force(&STAYING);
+}
+
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
@@ -89,5 +104,20 @@ impl io::Write for Log {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_heard_that_a_thread_without_ears_passed_first() {
+        let log = Log::default();
+        let _listening = log.listen();
+        let line = || tracing::info!("passed by two threads");
+        std::thread::spawn(line).join().unwrap();
+        line();
+        assert_eq!(log.lines_with("passed by two threads"), 1);
     }
 }

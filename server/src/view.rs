@@ -215,17 +215,43 @@ pub fn rate(rate: Rate) -> String {
     }
 }
 
-/// The part of a payment whose change is worth an event: everything but the count of confirmations,
-/// which rises with every block.
+/// What of a payment can change, as it is kept of the last event that told of it.
 pub fn announcement(payment: &wire_invoice::InvoicePayment) -> String {
     serde_json::json!({
         "status": payment.status,
         "settlement_status": payment.settlement_status,
-        "settlement_tx_hash": payment.settlement.as_ref().map(|settlement| &settlement.settlement_tx_hash),
-        "orphaned": payment.orphaned,
+        "settlement": payment.settlement,
+        "amount": payment.amount,
+        "amount_decimal": payment.amount_decimal,
+        "confirmations": payment.confirmations,
         "late": payment.late,
+        "unexpected": payment.unexpected,
+        "orphaned": payment.orphaned,
+        "created_at": payment.created_at,
     })
     .to_string()
+}
+
+/// What changed of a payment since it was told of, with the values it had; `None` while that is no news.
+///
+/// Confirmations rise with every block, and which block it is in matters only where something follows from it: both
+/// are told of with the rest, but never alone.
+pub fn news_of_payment(announced: &str, payment: &wire_invoice::InvoicePayment) -> Option<String> {
+    const NO_NEWS: [&str; 2] = ["confirmations", "created_at"];
+    let mut before: Map<String, Value> = serde_json::from_str(announced).unwrap_or_default();
+    // What an earlier version kept of a settlement; the rest of it follows from the payment.
+    if let Some(transaction) = before.remove("settlement_tx_hash") {
+        let status = before.get("settlement_status").cloned().unwrap_or_default();
+        let settlement = serde_json::json!({
+            "summary_status": status, "stage": "final", "settlement_tx_hash": transaction,
+            "network": payment.network, "status": status,
+        });
+        before.insert("settlement".to_owned(), if transaction.is_null() { Value::Null } else { settlement });
+    }
+    let now = serde_json::from_str::<Map<String, Value>>(&announcement(payment)).unwrap_or_default();
+    before.retain(|name, value| now.get(name) != Some(value));
+    let is_news = before.keys().any(|name| !NO_NEWS.contains(&name.as_str()));
+    is_news.then(|| Value::Object(before).to_string())
 }
 
 /// The members of one JSON object that differ in another, with the values they had.

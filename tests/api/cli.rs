@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use e2e::{ApiClient, ServerProcess, WALLET, WebhookSink};
+use e2e::{ApiClient, ServerProcess, WALLET, WebhookSink, eventually};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -138,6 +138,58 @@ async fn a_dashboard_token_is_minted_listed_and_revoked_beside_the_running_serve
     check_refused(&server, &["merchant", "revoke-token", token_id], "no dashboard token");
     assert_eq!(status().await, 401);
     assert!(server.run_good(&["merchant", "tokens", "1"]).contains("revoked"));
+}
+
+#[tokio::test]
+async fn a_wallet_that_the_operator_sets_is_in_force_at_once_and_calls_off_what_was_scheduled() {
+    const NETWORK: &str = "[[networks]]\nname = \"base\"\ntitle = \"Base\"\nchain_id = 31338\n\
+        rpc = [\"http://127.0.0.1:9\"]\npaid_after = 2\nfinal_after = 4\n";
+    const NEW: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
+    const SCHEDULED: &str = "0x8617E340B3D01FA5F11F306F4090FD50E238070D";
+    let mut server = ServerProcess::prepare(&format!("{CONFIG}{NETWORK}"));
+    server.start().await.unwrap();
+    let mut keys = Vec::new();
+    for merchant in ["1", "2"] {
+        let create = ["merchant", "create", "--name", "Shop", "--email", "a@b.example", "--wallet", WALLET];
+        server.run_good(&create);
+        let rights = ["--right", "invoices:read", "--right", "wallets"];
+        let key: Value = server.ask(&[&["key", "create", "--merchant", merchant], &rights[..]].concat());
+        keys.push(ApiClient::new(&server.url, key["api_key"].as_str().unwrap()));
+    }
+    let wallets = async |api: &ApiClient| {
+        let networks = api.get("/api/v1/merchant/wallets").await.body;
+        let shown = networks[0]["wallets"].as_array().unwrap().iter();
+        shown.map(|wallet| (wallet["address"].clone(), wallet["status"].clone())).collect::<Vec<_>>()
+    };
+    let active = |address: &str| vec![(json!(address), json!("active"))];
+    let change = json!({ "network": "base", "wallet_address": SCHEDULED });
+    let scheduled = keys[0].call(reqwest::Method::POST, "/api/v1/merchant/wallets", &change).await;
+    assert_eq!(scheduled.status, 200);
+    assert_eq!(wallets(&keys[0]).await.len(), 2);
+
+    let said = server.run_good(&["merchant", "set-wallet", "1", NEW]);
+    assert!(said.contains(&format!("merchant 1 are paid to {NEW}, no longer to {WALLET}")), "{said}");
+    assert_eq!(wallets(&keys[0]).await, active(NEW));
+    assert_eq!(wallets(&keys[1]).await, active(WALLET), "another merchant's stays");
+    let back: Value = server.ask(&["merchant", "set-wallet", "1", &WALLET.to_lowercase()]);
+    assert_eq!((&back["status"], &back["previous_wallet_address"]), (&json!("applied"), &json!(NEW)));
+    assert_eq!(wallets(&keys[0]).await, active(WALLET));
+    let told = eventually("all changes to be told of", async || {
+        let list = keys[0].get("/api/v1/events?type=wallet_change.*").await.body;
+        let events = list["data"]["data"].as_array()?.iter();
+        let types: Vec<_> = events.map(|event| event["type"].as_str().unwrap().to_owned()).collect();
+        (types.len() == 4).then_some(types)
+    });
+    let [applied, canceled] = ["wallet_change.applied", "wallet_change.canceled"];
+    assert_eq!(told.await, [applied, applied, canceled, "wallet_change.scheduled"]);
+
+    let set = |merchant: &'static str, wallet: &'static str| ["merchant", "set-wallet", merchant, wallet];
+    check_refused(&server, &set("1", WALLET), "it is the wallet already");
+    check_refused(&server, &set("9", NEW), "no merchant 9");
+    check_refused(&server, &set("1", "0x52908400098527886E0F7030069857D2E4169Ee7"), "checksum");
+    check_refused(&server, &set("1", "0x0000000000000000000000000000000000000000"), "zero");
+    check_refused(&server, &set("1", "shop.eth"), "name");
+    assert_eq!(wallets(&keys[0]).await, active(WALLET));
 }
 
 #[tokio::test]

@@ -124,9 +124,9 @@ async fn kills_at_every_named_place_lose_nothing_and_double_nothing(database: Da
 impl World {
     async fn begin(database: Database) -> Self {
         let (test, sink) = (TestChain::start().await, WebhookSink::start().await);
-        // On PostgreSQL nobody knows of a death before the lease is over.
+        // On PostgreSQL nobody knows of a death before the lease is over, nor whether a try is before its time is.
         let head = "environment = \"devnet\"\n[nodes]\nlease_ms = 1000\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n\
-                    retry_seconds = [1, 1, 1, 1, 1, 1, 1, 1]\n";
+                    timeout_ms = 2000\nretry_seconds = [1, 1, 1, 1, 1, 1, 1, 1]\n";
         let config = [head, &test.network(), &test.sweep_account(), &test.token()].concat();
         let server = ServerProcess::prepare_on(database, &config);
         let (api, webhook_secret) = server.create_merchant(&sink.url);

@@ -9,17 +9,27 @@ use alloy_primitives::U256;
 use e2e::{
     ApiClient, CLAIM_PATIENCE, Database, ServerProcess, TestChain, USDC, WebhookSink, eventually, eventually_within,
 };
-use futures_util::{StreamExt, future::join_all};
+use futures_util::{StreamExt, future::join_all, stream};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection, Executor, Row};
-use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 use uuid::Uuid;
 use wire::invoice::{CreatedInvoice, InvoiceStatus};
 
 const LEASE: Duration = Duration::from_millis(1500);
 /// How much later than the lease's end the other node may be at work, on a machine that does much else.
 const TAKEOVER_TAKES: Duration = Duration::from_secs(5);
+/// A revoked key's streams have ended by then, on every node.
+const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 /// Unless `PEPAY_PAUSES` says otherwise.
 const PAUSES: usize = 4;
 
@@ -36,13 +46,21 @@ struct Pair {
 impl Pair {
     /// Two nodes that run; the first one came first and does all that only one may do.
     async fn start() -> Self {
-        let (test, sink) = (TestChain::start().await, WebhookSink::start().await);
+        let test = TestChain::start().await;
+        let network = test.network();
+        Self::start_on(test, &network).await
+    }
+
+    /// The same, on a chain that is described so.
+    async fn start_on(test: TestChain, network: &str) -> Self {
+        let sink = WebhookSink::start().await;
         let head = format!(
-            "environment = \"devnet\"\n[nodes]\nlease_ms = {}\n[webhooks]\n\
+            "environment = \"devnet\"\n[nodes]\nlease_ms = {}\n[merchants]\n\
+             rpc_allow_private_networks = [\"127.0.0.0/8\"]\n[webhooks]\n\
              allow_private_networks = [\"127.0.0.0/8\"]\nretry_seconds = [1, 1, 1, 1, 1, 1, 1, 1]\n",
             LEASE.as_millis()
         );
-        let config = [head.as_str(), &test.network(), &test.token()].concat();
+        let config = [head.as_str(), network, &test.token()].concat();
         let mut first = ServerProcess::prepare_on(Database::Postgres, &config);
         let (api, webhook_secret) = first.create_merchant(&sink.url);
         let mut second = first.beside();
@@ -103,6 +121,26 @@ impl Pair {
         }
     }
 
+    /// The number of the last event, once all have one.
+    async fn last_number(&self) -> i64 {
+        let mut database = self.database().await;
+        eventually("all events to be numbered", async || {
+            let waiting = number(&mut database, "SELECT COUNT(*) FROM events WHERE sequence IS NULL").await;
+            (waiting == 0).then_some(())
+        })
+        .await;
+        number(&mut database, "SELECT MAX(sequence) FROM events").await
+    }
+
+    /// Another key of the merchant: its client of each node, and its id.
+    fn add_key(&self, rights: &[&str]) -> ([ApiClient; 2], String) {
+        let rights = rights.iter().flat_map(|right| ["--right", *right]);
+        let arguments: Vec<_> = ["key", "create", "--merchant", "1"].into_iter().chain(rights).collect();
+        let key: Value = self.first.ask(&arguments);
+        let [api_key, id] = ["api_key", "key_id"].map(|name| key[name].as_str().unwrap().to_owned());
+        ([&self.first, &self.second].map(|server| ApiClient::new(&server.url, &api_key)), id)
+    }
+
     /// The numbers of all events as a node lists them.
     async fn events(&self, api: usize) -> Vec<i64> {
         let mut numbers = Vec::new();
@@ -138,6 +176,48 @@ async fn follow(api: &ApiClient, invoice: &CreatedInvoice) -> Socket {
     let mut socket = connect_async(format!("ws://{address}/ws/payment?token={token}&since=evt_0-0")).await.unwrap().0;
     next(&mut socket, |frame| frame["type"] == "replay.completed").await;
     socket
+}
+
+/// Follows everything that happens to a merchant on a node, from now on.
+async fn follow_merchant(api: &ApiClient) -> Socket {
+    let url = format!("{}/ws/merchant/events", api.url.replacen("http", "ws", 1));
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("x-api-key", api.api_key.parse().unwrap());
+    let mut socket = connect_async(request).await.unwrap().0;
+    next(&mut socket, |frame| frame["type"] == "connected").await;
+    socket
+}
+
+/// A way to a node of a chain that can be cut.
+struct Line {
+    address: std::net::SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+impl Line {
+    async fn lay(to: &str) -> Self {
+        let to = to.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut here, _)) = listener.accept().await {
+                let to = to.clone();
+                connections.spawn(async move {
+                    let Ok(mut there) = TcpStream::connect(to).await else { return };
+                    // A connection that breaks is for those at its ends to notice.
+                    let _broke = copy_bidirectional(&mut here, &mut there).await;
+                });
+            }
+        });
+        Self { address, _tasks: tasks }
+    }
+
+    async fn cut(mut self) {
+        self._tasks.shutdown().await;
+        assert!(TcpStream::connect(self.address).await.is_err());
+    }
 }
 
 /// The next frame that is looked for; returns it and all before it.
@@ -370,4 +450,100 @@ async fn a_node_that_was_asleep_writes_nothing_under_the_lease_it_lost() {
     assert_eq!(written.len(), 3, "{written:?}");
     let terms = number(&mut database, "SELECT COUNT(DISTINCT term) FROM audit WHERE what = 'sequencer'").await;
     assert!(i64::try_from(pauses).unwrap() <= terms, "the lease moved with each pause: {terms}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_one_node_revokes_opens_nothing_on_the_other_and_its_streams_there_end() {
+    let pair = Pair::start().await;
+    let (revoked, id) = pair.add_key(&["invoices:read", "invoices:create"]);
+    let mut sockets = Vec::new();
+    for api in [&revoked[0], &revoked[1]] {
+        api.create_invoice("5").await;
+        sockets.push(follow_merchant(api).await);
+    }
+    let mut other = follow_merchant(&pair.apis[1]).await;
+
+    let dashboard: Value = pair.first.ask(&["merchant", "token", "1"]);
+    let revoke = demo::http_client()
+        .unwrap()
+        .post(format!("{}/api/v1/api-keys/{id}/revoke", pair.first.url))
+        .bearer_auth(dashboard["token"].as_str().unwrap());
+    assert!(revoke.send().await.unwrap().status().is_success());
+    let at = Instant::now();
+    for api in &revoked {
+        let refused = api.get("/api/v1/invoices").await;
+        assert_eq!((refused.status.as_u16(), &refused.body["code"]), (401, &json!("API_KEY_REVOKED")));
+    }
+    for socket in &mut sockets {
+        next(socket, |frame| frame["object"] == "ws_error" && frame["code"] == "credential_revoked").await;
+        let close = tokio::time::timeout(e2e::PATIENCE, socket.next()).await.unwrap();
+        let Some(Ok(Message::Close(Some(close)))) = close else { panic!("{close:?}") };
+        assert_eq!(u16::from(close.code), 1008);
+    }
+    let took = at.elapsed();
+    println!("figure: the streams of a revoked key ended on both nodes within {took:?}");
+    assert!(took < REVOKED_WITHIN, "{took:?}");
+
+    // Nobody else's.
+    let invoice = pair.apis[0].create_invoice("5").await;
+    next(&mut other, |frame| frame["data"]["object"]["id"] == json!(invoice.invoice_id)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_was_added_on_one_node_is_asked_by_the_other() {
+    let test = TestChain::start().await;
+    let line = Line::lay(test.chain.rpc_url()).await;
+    let network = test.network().replace(test.chain.rpc_url(), &format!("http://{}/", line.address));
+    let pair = Pair::start_on(test, &network).await;
+    let before = pair.is_paid(0, 20).await;
+    pair.wait_until_paid(1, &before).await;
+
+    // The first node watches the chain; the second one is told of the endpoint.
+    let (operators, _) = pair.add_key(&["rpc"]);
+    let endpoint = json!({ "network": "ethereum", "rpc_url": pair.test.chain.rpc_url() });
+    let added: Value = operators[1].call(Method::POST, "/api/v1/merchant/rpc", &endpoint).await.good();
+    line.cut().await;
+    let after = pair.is_paid(0, 7).await;
+    pair.wait_until_paid(0, &after).await;
+    let mut database = pair.database().await;
+    let watcher = database.fetch_one("SELECT holder FROM leases WHERE name = 'watch:ethereum'").await.unwrap();
+    assert_eq!(watcher.get::<String, _>(0), pair.first.node());
+
+    // Removed on the first one, it is gone for both.
+    let path = format!("/api/v1/merchant/rpc/{}", added["id"].as_str().unwrap());
+    operators[0].call(Method::DELETE, &path, &Value::Null).await.good::<Value>();
+    for api in &operators {
+        assert_eq!(api.get("/api/v1/merchant/rpc").await.body["data"], json!([]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merchants_stream_on_one_node_tells_what_happens_on_the_other_which_is_killed_again_and_again() {
+    const AT_ONCE: usize = 4;
+    let mut pair = Pair::start().await;
+    let mut socket = follow_merchant(&pair.apis[1]).await;
+    let (api, request) = (pair.apis[0].clone(), json!({ "amount_usd": 5 }));
+    // The first time it is the one that numbers events, too.
+    for _ in 0..3 {
+        let mut answers =
+            stream::iter(0..20).map(|_| api.try_create_invoice(Uuid::new_v4(), &request)).buffer_unordered(AT_ONCE);
+        for _ in 0..5 {
+            answers.next().await.unwrap().unwrap().good::<CreatedInvoice>();
+        }
+        pair.first.kill_9();
+        // What was under way may have been kept or not.
+        let unanswered = answers.filter(|answer| std::future::ready(answer.is_err())).count().await;
+        assert!(20 - 5 - AT_ONCE <= unanswered, "{unanswered}");
+        pair.first.start().await.unwrap();
+        for _ in 0..5 {
+            api.create_invoice("5").await;
+        }
+    }
+    let last = pair.last_number().await;
+    let frames = next(&mut socket, |frame| frame["id"].as_str().is_some_and(|id| sequence(id) == last)).await;
+    let numbers: Vec<_> = log_ids(&frames).iter().map(|id| sequence(id)).collect();
+    assert_eq!(numbers, (1..=last).collect::<Vec<_>>());
+    assert!(3 * (5 + 5) <= last);
+    println!("figure: {last} events came over a node that lived while the other one was killed 3 times");
+    pair.check_log(&[0, 1]).await;
 }

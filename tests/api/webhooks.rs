@@ -42,6 +42,21 @@ async fn nothing_is_owed(app: &TestApp) {
     eventually("all webhooks to be settled", async || next_due(app).await.is_none().then_some(())).await;
 }
 
+/// Waits until so many deliveries wait for another try after so many in vain.
+async fn have_failed(app: &TestApp, attempts: i64, count: usize) {
+    let mut database = AnyConnection::connect(&app.app().config.storage.database_url).await.unwrap();
+    eventually("the tries to fail", async || {
+        let waiting: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM deliveries WHERE state = 'pending' AND attempts = $1")
+                .bind(attempts)
+                .fetch_one(&mut database)
+                .await
+                .unwrap();
+        (usize::try_from(waiting) == Ok(count)).then_some(())
+    })
+    .await;
+}
+
 /// Makes another event of an invoice, as a change of it would.
 async fn append_event(app: &TestApp, merchant: &Merchant, invoice: &CreatedInvoice) {
     let event = NewEvent {
@@ -482,6 +497,53 @@ async fn both_secrets_sign_while_one_replaces_the_other(database: Database) {
     assert_eq!(verify_independently(&wrong), [3, 0, 0]);
 }
 
+/// Signed when it is sent, not when it was queued, however long that is ago.
+async fn what_was_queued_before_a_secret_was_replaced_is_signed_as_of_when_it_is_sent(database: Database) {
+    const QUEUED: usize = 40;
+    let waits = ("PEPAY__WEBHOOKS__RETRY_SECONDS", "[5, 1000, 1000]");
+    let (app, sink) = (TestApp::start_on(database, &[LOOPBACK, waits]).await, WebhookSink::start().await);
+    let merchant = create_manager(&app).await;
+    let (id, first) = create_webhook(&merchant, &sink, json!({ "enabled_events": ["invoice.created"] })).await;
+    sink.always(Reply::Status(500));
+    for _ in 0..QUEUED {
+        merchant.api.create_invoice("1").await;
+    }
+    have_failed(&app, 1, QUEUED).await;
+    let rotate = format!("/api/v1/webhooks/{id}/rotate-secret");
+    let rotated: Value =
+        merchant.api.call(Method::POST, &rotate, &json!({ "previous_valid_seconds": 600 })).await.good();
+    let second = rotated["secret"].as_str().unwrap();
+    // Half of them arrive while both are good, and the rest are tried then in vain.
+    sink.reply(vec![Reply::Status(200); QUEUED / 2]);
+    app.clock.advance_seconds(10);
+    have_failed(&app, 2, QUEUED / 2).await;
+    sink.always(Reply::Status(200));
+    app.clock.advance_seconds(1_300);
+    let received = sink.wait_for(QUEUED + QUEUED + QUEUED / 2).await;
+    nothing_is_owed(&app).await;
+    assert_eq!(sink.received().len(), received.len());
+
+    let (before, rest) = received.split_at(QUEUED);
+    let (both, after) = rest.split_at(QUEUED);
+    let signatures = |webhook: &Received| {
+        let made_by = |header: &str| {
+            let signed = |secret: &&str| {
+                demo::webhook::sign(secret, webhook.header("x-pepay-timestamp"), &webhook.body)
+                    == webhook.header(header)
+            };
+            [first.as_str(), second].iter().position(signed)
+        };
+        assert!(
+            made_by("x-pepay-signature-previous").is_some() != webhook.header("x-pepay-signature-previous").is_empty()
+        );
+        (made_by("x-pepay-signature"), made_by("x-pepay-signature-previous"))
+    };
+    assert!(before.iter().all(|webhook| signatures(webhook) == (Some(0), None)));
+    assert!(both.iter().all(|webhook| signatures(webhook) == (Some(1), Some(0))));
+    assert!(after.iter().all(|webhook| signatures(webhook) == (Some(1), None)));
+    assert_eq!(sequences(both).len(), QUEUED, "each was tried in the overlap");
+}
+
 async fn secrets_that_an_earlier_version_kept_in_the_clear_are_sealed_at_the_start(database: Database) {
     let (mut app, sink) = (TestApp::start_on(database, &[LOOPBACK]).await, WebhookSink::start().await);
     let merchant = create_manager(&app).await;
@@ -679,6 +741,7 @@ on_each_database!(
     an_endpoint_that_fails_for_days_is_disabled,
     a_success_ends_the_count_of_days,
     both_secrets_sign_while_one_replaces_the_other,
+    what_was_queued_before_a_secret_was_replaced_is_signed_as_of_when_it_is_sent,
     secrets_that_an_earlier_version_kept_in_the_clear_are_sealed_at_the_start,
     an_endpoint_of_the_older_version_gets_the_older_form,
     a_ping_and_what_failed_can_be_sent_on_request,

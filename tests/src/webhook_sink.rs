@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -42,6 +42,8 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub event: Event,
+    /// When the last of it came.
+    pub at: Instant,
 }
 
 impl Received {
@@ -123,6 +125,11 @@ impl WebhookSink {
     /// Everything that arrived so far, also what was answered badly.
     pub fn received(&self) -> Vec<Received> {
         self.shared.lock().received.clone()
+    }
+
+    /// How much arrived so far.
+    pub fn count(&self) -> usize {
+        self.shared.lock().received.len()
     }
 
     /// How often somebody connected.
@@ -238,7 +245,7 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
     let body = bytes.get(head_length..head_length + length)?.to_vec();
     let event = serde_json::from_slice(&body).or_else(|_| serde_json::from_slice(&body).map(in_todays_form));
     let event = event.expect("a webhook's body is an event");
-    Some((Received { headers, body, event }, head_length + length))
+    Some((Received { headers, body, event, at: Instant::now() }, head_length + length))
 }
 
 /// An event of the older form, so that tests can ask all that arrives the same questions.

@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod dependencies;
 mod fingerprint;
+mod gas;
 mod lock;
 mod measurements;
 mod openapi;
@@ -38,7 +39,8 @@ Usage: cargo xtask COMMAND
   openapi        Renews docs/openapi.json, the copy of the API's description, and the client's types.
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
-  bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, nodes, payment_to_page.
+  gas            Measures what the contracts cost on a local chain, into contracts/GAS.md.
+  bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, nodes, webhook_delay, payment_to_page.
   soak [NAME…]   The counted tests with their full counts: events, kills, sockets, pauses. Both fill docs/measurements.md.
   screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
@@ -74,6 +76,7 @@ fn run(arguments: &[&str]) -> Result {
         ["openapi"] => openapi::run(&workspace),
         ["page"] => page::run(&workspace),
         ["size"] => size::run(&workspace),
+        ["gas"] => gas::run(&workspace),
         ["bench", names @ ..] if names.iter().all(|name| bench::is_known(name)) => bench::run(&workspace, names),
         ["soak", names @ ..] if names.iter().all(|name| soak::is_known(name)) => soak::run(&workspace, names),
         ["screenshots"] => screenshots::run(&workspace),

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, process::Command};
 use crate::{
     check,
     command::{self, Failure, Result},
+    gas,
     page::{self, Warnings},
     setup::{self, Compiler, TestTools},
     size,
@@ -38,6 +39,11 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
     stages.run("contracts compile to their artifacts", || {
         command::run(Command::new("node").current_dir(&workspace.root).args(["contracts/build.mjs", "--check"]))
     })?;
+    stages.run("tests of the contracts", || {
+        let mut npm = Command::new("npm");
+        command::run(npm.args(["test", "--silent"]).current_dir(workspace.root.join("contracts")))
+    })?;
+    stages.run("contracts cost what their table says", || gas::check(workspace))?;
 
     // All packages and targets at once, here and below: cargo then chooses each dependency's features once and builds it once.
     stages.run("build", || {

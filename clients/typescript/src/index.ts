@@ -14,18 +14,32 @@ export type {
   PingEvent,
 } from './events.js';
 export type {
+  AcceptancePolicy,
   CreatedInvoice,
+  CreateWebhookRequest,
+  DeliveryState,
   Environment,
   Invoice,
   InvoicePayment,
   InvoiceStatus,
   InvoiceStatusReport,
   InvoiceTotals,
+  MerchantToken,
   PaymentStatus,
+  RotateSecretRequest,
   SessionHeaders,
   Settlement,
   SettlementStatus,
+  TokenBlocked,
+  TokenList,
+  TokenPage,
+  TokenPrice,
   TokenType,
+  UpdateWebhookRequest,
+  WebhookAttempt,
+  WebhookDelivery,
+  WebhookEndpoint,
+  WebhookVersion,
 } from './generated.js';
 export type {
   CreateInvoice,
@@ -40,17 +54,7 @@ export type {
   WaitForStatusOptions,
 } from './invoices.js';
 export type { Cursor, Page, PagePromise } from './page.js';
-export type { AcceptancePolicy, MerchantToken, SearchTokens, TokenList, TokenPage, Tokens } from './tokens.js';
+export type { SearchTokens, Tokens } from './tokens.js';
 export type { Fetch, RequestOptions } from './transport.js';
-export type {
-  CreateWebhookEndpoint,
-  DeliveryState,
-  ListDeliveries,
-  Redeliver,
-  Redelivered,
-  WebhookAttempt,
-  WebhookDelivery,
-  WebhookEndpoint,
-  WebhookEndpoints,
-} from './webhook_endpoints.js';
+export type { ListDeliveries, Redeliver, Redelivered, WebhookEndpoints } from './webhook_endpoints.js';
 export type { VerifyOptions, WebhookHeaders } from './webhooks.js';

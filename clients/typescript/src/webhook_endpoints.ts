@@ -1,74 +1,14 @@
-import type { Environment } from './generated.js';
+import type {
+  CreateWebhookRequest,
+  DeliveryState,
+  Redelivery,
+  RotateSecretRequest,
+  UpdateWebhookRequest,
+  WebhookDelivery,
+  WebhookEndpoint,
+} from './generated.js';
 import { PagePromise, type Cursor } from './page.js';
-import type { QueryValue } from './query.js';
-import { fillPath, type RequestOptions, type Transport } from './transport.js';
-
-/** Where you hear of events. */
-export interface WebhookEndpoint {
-  object: 'webhook_endpoint';
-  id: string;
-  url: string;
-  enabled_events: string[];
-  /** Null means both. */
-  environment: Environment | null;
-  description: string | null;
-  /** `2025-12-16`, or `legacy` for the types and the flat body of an older version. */
-  api_version: string;
-  is_active: boolean;
-  /** Why the server gave it up: `gone` (it answered 410) or `failing` (nothing but failures for days). */
-  disabled_reason: string | null;
-  disabled_at: number | null;
-  /** Since when every try has failed; null after one that did not. */
-  failing_since: number | null;
-  /** Until then, what is sent is signed with the secret before this one as well. */
-  previous_secret_expires_at: number | null;
-  created_at: number;
-  updated_at: number;
-  /** Only in the answer that made it. */
-  secret?: string | undefined;
-}
-
-export interface CreateWebhookEndpoint {
-  /** An `https` address. */
-  url: string;
-  /** Types such as `invoice.updated`, all below one as in `invoice.*`, or `*`. */
-  enabled_events?: readonly string[] | undefined;
-  /** Events of both, unless it is set. */
-  environment?: Environment | null | undefined;
-  description?: string | null | undefined;
-  api_version?: '2025-12-16' | 'legacy' | undefined;
-  is_active?: boolean | undefined;
-}
-
-export type DeliveryState = 'pending' | 'delivered' | 'exhausted';
-
-/** An event on its way to one endpoint. */
-export interface WebhookDelivery {
-  object: 'webhook_delivery';
-  /** What `X-Pepay-Event-ID` says; the same on every try. */
-  id: string;
-  endpoint_id: string;
-  event_id: string;
-  event_type: string;
-  invoice_id: string | null;
-  state: DeliveryState;
-  /** Null if no further try is made. */
-  next_attempt_at: number | null;
-  created_at: number;
-  /** The newest first. */
-  attempts: WebhookAttempt[];
-}
-
-/** One try. */
-export interface WebhookAttempt {
-  /** Counted from 1. */
-  attempt: number;
-  attempted_at: number;
-  duration_ms: number;
-  /** What the receiver answered, if it did. */
-  status: number | null;
-  error: string | null;
-}
+import type { RequestOptions, Transport } from './transport.js';
 
 export interface ListDeliveries extends Cursor {
   state?: DeliveryState | readonly DeliveryState[] | undefined;
@@ -83,12 +23,8 @@ export type Redeliver =
   | { failed_since: number | Date }
   | { from: number | Date; to?: number | Date | undefined };
 
-/** What was queued again. */
-export interface Redelivered {
-  queued: number;
-  /** What was still on its way, and was left alone. */
-  already_pending: number;
-}
+/** What was queued again, and what was still on its way and was left alone. */
+export type Redelivered = Pick<Redelivery, 'queued' | 'already_pending'>;
 
 /** Where you hear of events. Changing that takes a key with the right `webhooks`. */
 export class WebhookEndpoints {
@@ -100,31 +36,27 @@ export class WebhookEndpoints {
   }
 
   /** Has events sent to an address. The answer holds the secret they are signed with, and is the only one to. */
-  async create(endpoint: CreateWebhookEndpoint, options?: RequestOptions): Promise<WebhookEndpoint> {
-    return this.#send('POST', '/api/v1/webhooks', {}, endpoint, options);
+  async create(endpoint: CreateWebhookRequest, options?: RequestOptions): Promise<WebhookEndpoint> {
+    return this.#transport.call('create_webhook', { body: endpoint }, options);
   }
 
   /** Your endpoints, newest first. */
   list(options?: RequestOptions): PagePromise<WebhookEndpoint> {
-    return new PagePromise({}, () => this.#get('/api/v1/webhooks', {}, {}, options));
+    return new PagePromise({}, () => this.#transport.call('list_webhooks', {}, options));
   }
 
   async retrieve(webhookId: string, options?: RequestOptions): Promise<WebhookEndpoint> {
-    return this.#get(ONE, { webhook_id: webhookId }, {}, options);
+    return this.#transport.call('retrieve_webhook', { path: { webhook_id: webhookId } }, options);
   }
 
   /** Changes what is named and leaves the rest as it is; `is_active: true` also revives what was disabled. */
-  async update(
-    webhookId: string,
-    change: Partial<CreateWebhookEndpoint>,
-    options?: RequestOptions,
-  ): Promise<WebhookEndpoint> {
-    return this.#send('PATCH', ONE, { webhook_id: webhookId }, change, options);
+  async update(webhookId: string, change: UpdateWebhookRequest, options?: RequestOptions): Promise<WebhookEndpoint> {
+    return this.#transport.call('update_webhook', { path: { webhook_id: webhookId }, body: change }, options);
   }
 
   /** Sends nothing more there, for good. */
   async delete(webhookId: string, options?: RequestOptions): Promise<void> {
-    await this.#send('DELETE', ONE, { webhook_id: webhookId }, undefined, options);
+    await this.#transport.call('delete_webhook', { path: { webhook_id: webhookId } }, options);
   }
 
   /**
@@ -133,47 +65,44 @@ export class WebhookEndpoints {
    */
   async rotateSecret(
     webhookId: string,
-    request: { previous_valid_seconds?: number | undefined } = {},
+    request: RotateSecretRequest = {},
     options?: RequestOptions,
   ): Promise<WebhookEndpoint> {
-    return this.#send('POST', `${ONE}/rotate-secret`, { webhook_id: webhookId }, request, options);
+    return this.#transport.call('rotate_webhook_secret', { path: { webhook_id: webhookId }, body: request }, options);
   }
 
   /** Sends a `test.ping`. */
   async test(webhookId: string, options?: RequestOptions): Promise<void> {
-    await this.#send('POST', `${ONE}/test`, { webhook_id: webhookId }, undefined, options);
+    await this.#transport.call('test_webhook', { path: { webhook_id: webhookId } }, options);
   }
 
   /** What was and is to be sent there, newest first, with every try. */
   deliveries(webhookId: string, filter: ListDeliveries = {}, options?: RequestOptions): PagePromise<WebhookDelivery> {
     const { starting_after, ending_before, ...rest } = filter;
+    const path = { webhook_id: webhookId };
     const fetch = (cursor: Cursor) =>
-      this.#get<{ data: WebhookDelivery[]; has_more: boolean }>(
-        `${ONE}/deliveries`,
-        { webhook_id: webhookId },
-        { ...rest, ...cursor },
-        options,
-      );
+      this.#transport.call('list_webhook_deliveries', { path, query: { ...rest, ...cursor } }, options);
     return new PagePromise({ starting_after, ending_before }, fetch);
   }
 
   /** Sends one event again, whose delivery has this `id`. */
   async redeliverOne(webhookId: string, deliveryId: string, options?: RequestOptions): Promise<Redelivered> {
-    const values = { webhook_id: webhookId, event_id: deliveryId };
-    const path = `${ONE}/deliveries/{event_id}/redeliver`;
-    const { queued, already_pending } = await this.#send<Redelivered>('POST', path, values, undefined, options);
+    const path = { webhook_id: webhookId, event_id: deliveryId };
+    const { queued, already_pending } = await this.#transport.call('redeliver_webhook', { path }, options);
     return { queued, already_pending };
   }
 
   /** Sends many events again. The server queues them part by part; this goes on to the last part. */
   async redeliver(webhookId: string, what: Redeliver, options?: RequestOptions): Promise<Redelivered> {
     const sum: Redelivered = { queued: 0, already_pending: 0 };
-    const times = Object.entries(what).map(([name, time]) => [name, time instanceof Date ? epochSeconds(time) : time]);
+    const path = { webhook_id: webhookId };
+    const range =
+      'from' in what
+        ? { from: epochSeconds(what.from), to: what.to === undefined ? undefined : epochSeconds(what.to) }
+        : { failed_since: epochSeconds(what.failed_since) };
     let starting_after: string | undefined;
     for (;;) {
-      const body = { ...Object.fromEntries(times), starting_after };
-      const path = `${ONE}/deliveries/redeliver`;
-      const part = await this.#send<RedeliveredPart>('POST', path, { webhook_id: webhookId }, body, options);
+      const part = await this.#transport.call('redeliver_webhooks', { path, body: { ...range, starting_after } }, options);
       sum.queued += part.queued;
       sum.already_pending += part.already_pending;
       starting_after = part.next ?? undefined;
@@ -181,35 +110,8 @@ export class WebhookEndpoints {
       if (!part.has_more || (starting_after === undefined && part.queued === 0)) return sum;
     }
   }
-
-  async #get<T>(
-    template: string,
-    values: Record<string, string>,
-    query: Record<string, QueryValue>,
-    options?: RequestOptions,
-  ): Promise<T> {
-    return this.#transport.sendWithKey({ method: 'GET', path: fillPath(template, values), query }, options);
-  }
-
-  async #send<T>(
-    method: string,
-    template: string,
-    values: Record<string, string>,
-    body: unknown,
-    options?: RequestOptions,
-  ): Promise<T> {
-    const json = body === undefined ? undefined : JSON.stringify(body);
-    return this.#transport.sendWithKey({ method, path: fillPath(template, values), json }, options);
-  }
 }
 
-const ONE = '/api/v1/webhooks/{webhook_id}';
-
-interface RedeliveredPart extends Redelivered {
-  has_more: boolean;
-  next: string | null;
-}
-
-function epochSeconds(time: Date): number {
-  return Math.floor(time.getTime() / 1000);
+function epochSeconds(time: number | Date): number {
+  return time instanceof Date ? Math.floor(time.getTime() / 1000) : time;
 }

@@ -42,10 +42,14 @@ pub enum ApiError {
     },
     /// A key of commerce scope where one of merchant scope is needed.
     CommerceKey,
-    /// The credential lacks a right, which the operation takes, or this field does.
+    /// The credential lacks a right that the operation takes: any one of these would do.
     RightRequired {
+        any_of: &'static [Right],
+    },
+    /// The credential lacks a right that this field takes.
+    RightRequiredBy {
+        field: String,
         right: Right,
-        field: Option<String>,
     },
     DashboardTokenMissing,
     DashboardTokenInvalid,
@@ -196,7 +200,7 @@ impl ApiError {
             Self::ApiKeyExpired => code::API_KEY_EXPIRED,
             Self::ForeignEnvironment { .. } => code::ENVIRONMENT_FORBIDDEN,
             Self::CommerceKey | Self::DashboardOnly | Self::ForeignInvoice => code::SCOPE_FORBIDDEN,
-            Self::RightRequired { .. } => code::RIGHT_REQUIRED,
+            Self::RightRequired { .. } | Self::RightRequiredBy { .. } => code::RIGHT_REQUIRED,
             Self::DashboardTokenMissing => code::DASHBOARD_TOKEN_MISSING,
             Self::DashboardTokenInvalid => code::DASHBOARD_TOKEN_INVALID,
             Self::DashboardTokenRevoked => code::DASHBOARD_TOKEN_REVOKED,
@@ -271,10 +275,11 @@ impl ApiError {
                 return format!("this API key is not for {}, which this server is", server.as_str());
             }
             Self::CommerceKey => "this needs an API key of scope merchant; this one is of scope commerce",
-            Self::RightRequired { right, field: None } => {
-                return format!("this needs the right {right}, which this credential does not have");
+            Self::RightRequired { any_of } => {
+                let any_of = any_of.iter().map(|right| right.as_str()).collect::<Vec<_>>().join(" or ");
+                return format!("this needs the right {any_of}, which this credential does not have");
             }
-            Self::RightRequired { right, field: Some(field) } => {
+            Self::RightRequiredBy { right, field } => {
                 return format!("{field} needs the right {right}, which this credential does not have");
             }
             Self::DashboardTokenMissing => "a dashboard token is required, as Authorization: Bearer",
@@ -395,7 +400,7 @@ impl ApiError {
             | Self::IdempotencyKeyInvalid
             | Self::IdempotencyConflict
             | Self::ApiKeyAlreadyCreated(_) => Some("Idempotency-Key"),
-            Self::RightRequired { field, .. } => field.as_deref(),
+            Self::RightRequiredBy { field, .. } => Some(field),
             Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => Some(field),
             Self::Amount(_) => Some("amount_usd"),
             Self::Invalid { field, .. } | Self::UnknownNetwork { field } => Some(field),
@@ -421,6 +426,7 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::UrlTooLong
             | Self::HeadersTooLarge
+            | Self::RightRequired { .. }
             | Self::InvoiceNotFound
             | Self::EventNotFound
             | Self::TokenNotFound
@@ -494,6 +500,9 @@ impl From<CreateError> for ApiError {
         match error {
             CreateError::KeyReused => Self::IdempotencyConflict,
             CreateError::NoSuchMerchant(_) => Self::internal(error),
+            CreateError::ReceiverIsDepositAddress => {
+                invalid("receiver_override_address", format!("receiver_override_address: {error}"))
+            }
             CreateError::Store(error) => error.into(),
         }
     }

@@ -28,7 +28,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -49,7 +49,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Every route of the server.
 pub fn router(app: App) -> Router {
     let pages = Pages::of(&app, assets::page_html().as_deref());
-    router_with(app, pages)
+    router_with(app, pages, TIMEOUT)
 }
 
 /// The routes of the API. Each is registered together with its description.
@@ -57,7 +57,7 @@ fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new().merge(merchant::routes()).merge(payor::routes()).merge(realtime::routes())
 }
 
-fn router_with(app: App, pages: Pages) -> Router {
+fn router_with(app: App, pages: Pages, timeout: Duration) -> Router {
     let (api, description) = api().split_for_parts();
     Router::new()
         .merge(api)
@@ -73,7 +73,7 @@ fn router_with(app: App, pages: Pages) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(app.config.limits.body_bytes))
         .layer(middleware::from_fn_with_state(app.clone(), limit::limit_requests))
-        .layer(middleware::from_fn(around_every_request))
+        .layer(middleware::from_fn_with_state(timeout, around_every_request))
         .with_state(app)
 }
 
@@ -93,7 +93,7 @@ impl RequestId {
     }
 }
 
-async fn around_every_request(mut request: Request, next: Next) -> Response {
+async fn around_every_request(State(timeout): State<Duration>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
@@ -108,7 +108,7 @@ async fn around_every_request(mut request: Request, next: Next) -> Response {
     );
 
     let answer = async move {
-        let caught = tokio::time::timeout(TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+        let caught = tokio::time::timeout(timeout, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
         let response = match caught {
             Ok(Ok(response)) => response,
             Ok(Err(_panic)) => ApiError::internal(Panicked).into_response(),

@@ -300,13 +300,14 @@ fn warn_of_surprises(invoice: &InvoiceRecord, standing: &Standing) {
 async fn announce_payments(tx: &mut Tx<'_>, config: &Config, case: &Case, now: UnixMillis) -> Result<(), StoreError> {
     for payment in &case.payments {
         let object = view::payment(&case.invoice, payment, config);
-        let announcement = view::announcement(&object);
-        let event_type = match &payment.record.announced {
-            Some(announced) if *announced == announcement => continue,
-            Some(_) => "invoice_payment.updated",
-            None => "invoice_payment.created",
+        let (event_type, previous) = match &payment.record.announced {
+            None => ("invoice_payment.created", None),
+            Some(announced) => match view::news_of_payment(announced, &object) {
+                None => continue,
+                news => ("invoice_payment.updated", news),
+            },
         };
-        let previous = payment.record.announced.as_deref().map(|announced| view::changed(announced, &announcement));
+        let announcement = view::announcement(&object);
         let object = serde_json::to_string(&object).unwrap_or_default();
         tx.append_event(&event(&case.invoice, event_type, object, previous, now)).await?;
         let record = &payment.record;

@@ -54,6 +54,9 @@ pub enum CreateError {
     KeyReused,
     #[error("merchant {0} does not exist")]
     NoSuchMerchant(MerchantId),
+    /// The money would be taken for a payment of another invoice.
+    #[error("the receiver is an address that payers pay to")]
+    ReceiverIsDepositAddress,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -70,7 +73,8 @@ pub struct Created {
 ///
 /// # Errors
 ///
-/// [`CreateError::KeyReused`] if the key came with another request.
+/// [`CreateError::KeyReused`] if the key came with another request, [`CreateError::ReceiverIsDepositAddress`] if the
+/// money would go where payers pay to.
 pub async fn create(
     app: &App,
     merchant: MerchantId,
@@ -94,6 +98,11 @@ pub async fn create(
                     }
                     let invoice = tx.invoice(merchant, record.invoice).await?.ok_or(StoreError::NotCommitted)?;
                     return Ok(Created { invoice, is_replay: true });
+                }
+                if let Some(receiver) = request.receiver
+                    && tx.is_deposit_address(receiver).await?
+                {
+                    return Err(CreateError::ReceiverIsDepositAddress);
                 }
                 let merchant = tx.merchant(merchant).await?.ok_or(CreateError::NoSuchMerchant(merchant))?;
                 let now = app.clock.now_ms();

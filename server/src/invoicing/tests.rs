@@ -299,7 +299,8 @@ async fn half_of_it_makes_an_invoice_underpaid_and_locks_its_token() {
     let news = world.news().await;
     let types: Vec<_> = news.iter().map(|(event_type, ..)| event_type.as_str()).collect();
     assert_eq!(types, ["invoice_payment.updated", "invoice.updated"]);
-    assert_eq!((&news[0].1["status"], &news[0].2), (&json!("underpaid"), &json!({ "status": "pending" })));
+    let before = json!({ "status": "pending", "confirmations": 1 });
+    assert_eq!((&news[0].1["status"], &news[0].2), (&json!("underpaid"), &before));
     assert_eq!((&news[1].1["status"], &news[1].1["amount_paid"]), (&json!("underpaid"), &json!(10_000)));
     assert_eq!(
         news[1].2,
@@ -329,7 +330,7 @@ async fn half_and_the_rest_pay_an_invoice() {
     let news = world.news().await;
     let types: Vec<_> = news.iter().map(|(event_type, ..)| event_type.as_str()).collect();
     assert_eq!(types, ["invoice_payment.updated", "invoice_payment.updated", "invoice.updated"]);
-    assert_eq!((&news[0].2, &news[1].2), (&json!({ "status": "underpaid" }), &json!({ "status": "pending" })));
+    assert_eq!((&news[0].2["status"], &news[1].2["status"]), (&json!("underpaid"), &json!("pending")));
     assert_eq!((&news[2].1["status"], &news[2].2["status"]), (&json!("paid"), &json!("underpaid")));
 }
 
@@ -510,9 +511,121 @@ async fn a_sweep_settles_a_payment_once_it_is_final() {
     let news = world.news().await;
     let types: Vec<_> = news.iter().map(|(event_type, ..)| event_type.as_str()).collect();
     assert_eq!(types, ["invoice_payment.updated", "invoice_payment.updated"]);
-    assert_eq!(news[0].2, json!({ "settlement_status": "pending", "settlement_tx_hash": null }));
+    assert_eq!(news[0].2, json!({ "settlement_status": "pending", "settlement": null, "confirmations": 3 }));
     assert_eq!(news[1].1["settlement"]["settlement_tx_hash"], "0xs");
-    assert_eq!(news[1].2, json!({ "settlement_status": "processing" }));
+    let processing = news[0].1["settlement"].clone();
+    assert_eq!(news[1].2, json!({ "settlement_status": "processing", "settlement": processing, "confirmations": 4 }));
+}
+
+#[tokio::test]
+async fn a_payment_that_an_earlier_version_told_of_is_news_only_once_it_changes() {
+    let mut world = World::new().await;
+    world.quote(1, USDC, Rate::PAR, 0).await;
+    world.reads(world.block(12), vec![world.usdc("0x1", &world.block(10), 20_000_000)]).await;
+    world.news().await;
+    let (merchant, invoice) = (world.invoice.merchant, world.invoice.id);
+    let payment = world.case().await.payments[0].record.payment;
+    let told = async |text: &'static str| {
+        let write = world
+            .app
+            .store
+            .write(move |tx| Box::pin(async move { tx.remember_announcement(merchant, invoice, payment, text).await }));
+        write.await.unwrap_or_else(|error: StoreError| panic!("{error}"));
+    };
+    told(
+        r#"{"late":false,"orphaned":false,"settlement_status":"pending","settlement_tx_hash":null,"status":"confirmed"}"#,
+    )
+    .await;
+    world.reads(world.block(13), vec![]).await;
+    let swept = world.swept("0xs", &world.block(14));
+    let scan = Scan { sweeps: vec![swept], ..world.scan(world.block(14), vec![]).await };
+    record_scan(&world.app, &world.lease, scan).await.unwrap();
+    told(
+        r#"{"late":false,"orphaned":false,"settlement_status":"processing","settlement_tx_hash":"0xs","status":"confirmed"}"#,
+    )
+    .await;
+    world.reads(world.block(20), vec![]).await;
+    let news = world.news().await;
+    assert_eq!(news.len(), 2, "{news:?}");
+    assert_eq!(news[0].2, json!({ "settlement_status": "pending", "settlement": null }));
+    let processing = &news[0].1["settlement"];
+    assert_eq!(news[1].2, json!({ "settlement_status": "processing", "settlement": processing }));
+}
+
+/// Whoever keeps the last object told of and puts the previous attributes into the next one has the same again.
+#[tokio::test]
+async fn the_previous_attributes_are_all_that_changed_since_the_event_before() {
+    let mut world = World::new().await;
+    world.quote(1, USDC, Rate::PAR, 0).await;
+    let (first, second) = (world.block(10), world.block(20));
+    // Half of it, then more than the rest, which is swept; then another chain without the second, which returns later.
+    world.reads(first.clone(), vec![world.usdc("0x1", &first, 10_000_000)]).await;
+    world.reads(world.block(12), vec![]).await;
+    world.reads(second.clone(), vec![world.usdc("0x2", &second, 15_000_000)]).await;
+    world.reads(world.block(22), vec![]).await;
+    let swept = world.swept("0xs", &world.block(23));
+    let scan = Scan { sweeps: vec![swept], ..world.scan(world.block(23), vec![]).await };
+    record_scan(&world.app, &world.lease, scan).await.unwrap();
+    world.reads(world.block(40), vec![]).await;
+    world.forks(world.block(19), BlockRef { hash: "0xfork30".into(), ..world.block(30) }, vec![]).await;
+    // What comes back comes after the end, and so is late and waits for somebody to decide.
+    let late = BlockRef { hash: "0xfork50".into(), ..world.block_at(50, 1801) };
+    world.reads(late.clone(), vec![world.usdc("0x2", &late, 15_000_000)]).await;
+    world.clock.advance_seconds(1_900);
+    world.reads(BlockRef { hash: "0xfork60".into(), ..world.block_at(60, 1_900) }, vec![]).await;
+    end_due_invoices(&world.app, &world.lease).await.unwrap();
+
+    let mut last: std::collections::BTreeMap<String, Value> = std::collections::BTreeMap::new();
+    let mut told = std::collections::BTreeSet::new();
+    for (event_type, object, previous) in world.news().await {
+        let what = format!("{event_type}: {object} was {previous}");
+        let before = last.insert(object["id"].as_str().unwrap().to_owned(), object.clone());
+        let Some(before) = before else {
+            assert!(event_type.ends_with(".created") && previous.is_null(), "{what}");
+            continue;
+        };
+        assert!(event_type.ends_with(".updated"), "{what}");
+        let differs = |(name, value): &(&String, &Value)| object[name.as_str()] != **value;
+        let expected: serde_json::Map<_, _> = before
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(differs)
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        assert_eq!(previous, Value::Object(expected), "{what}");
+        let kind = object["object"].as_str().unwrap();
+        told.extend(previous.as_object().unwrap().keys().map(|name| format!("{kind}.{name}")));
+    }
+    let invoice = [
+        "status",
+        "amount_paid",
+        "amount_paid_decimal",
+        "amount_remaining",
+        "amount_remaining_decimal",
+        "overpaid",
+        "amount_overpaid",
+        "payer_wallet_address",
+        "payer_wallet_network",
+        "paid_at",
+        "last_payment_at",
+    ];
+    let payment = [
+        "status",
+        "settlement_status",
+        "settlement",
+        "amount",
+        "amount_decimal",
+        "confirmations",
+        "late",
+        "orphaned",
+        "created_at",
+    ];
+    for (kind, names) in [("invoice", &invoice[..]), ("invoice_payment", &payment[..])] {
+        for name in names {
+            assert!(told.contains(&format!("{kind}.{name}")), "nothing here changes {kind}.{name}: {told:?}");
+        }
+    }
 }
 
 // Ending

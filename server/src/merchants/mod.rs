@@ -15,7 +15,7 @@ use crate::app::App;
 
 pub use self::{
     acceptance::{TokenError, select_networks, set_token_blocked},
-    rpc::{RpcEndpointError, add_rpc_endpoint, read_rpc_endpoints, remove_rpc_endpoint},
+    rpc::{RpcEndpointError, add_rpc_endpoint, read_rpc_endpoints, remove_rpc_endpoint, rpc_endpoint_url},
     wallets::{WalletError, cancel_wallet, change_of, in_force, is_scheduled, schedule_wallet, set_wallet},
 };
 
@@ -24,6 +24,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Takes over what was set elsewhere, and tells of what took effect, until shutdown.
 pub async fn run(app: App) {
+    seal_rpc_endpoints(&app).await;
     let mut ticks = tokio::time::interval(LOOK_AGAIN_AFTER);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -37,6 +38,15 @@ pub async fn run(app: App) {
         if let Err(error) = wallets::tell_of_wallets_in_force(&app).await {
             tracing::warn!(error = %error, "wallets that took effect could not be told of yet");
         }
+    }
+}
+
+/// What an earlier run left: URLs in the clear or under an older key.
+pub(crate) async fn seal_rpc_endpoints(app: &App) {
+    match rpc::seal_all(app).await {
+        Ok(0) => {}
+        Ok(sealed) => tracing::info!(sealed, "addresses of added endpoints were sealed with the current server secret"),
+        Err(error) => tracing::error!(error = %error, "addresses of added endpoints could not be sealed"),
     }
 }
 

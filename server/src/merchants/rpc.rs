@@ -1,5 +1,7 @@
 //! Nodes beside the operator's own. One is taken only if it shows the configured chain id and the same genesis
 //! block as those, and is asked only when they cannot be.
+//!
+//! Providers put keys into the paths of their URLs, so these are stored sealed.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,6 +14,7 @@ use crate::{
     app::App,
     chains::rpc::{AddedEndpoint, Problem, Rpc, RpcError},
     clock::random_bytes,
+    sealing::{Seal, Unopenable},
     store::{RpcEndpointRecord, StoreError},
     webhooks::RefusedTarget,
 };
@@ -66,7 +69,8 @@ pub async fn add_rpc_endpoint(
         return Err(RpcEndpointError::Exists);
     }
     // Before anything is asked: whoever tries on and on must not make us ask on and on.
-    check_room(&app.store.reader().await?.tx().all_rpc_endpoints().await?, merchant, network, url.as_str())?;
+    let seal = UrlSeal::of(app);
+    check_room(&seal, &app.store.reader().await?.tx().all_rpc_endpoints().await?, merchant, network, &url)?;
 
     let probing = timeout(PROBE_TAKES_AT_MOST, Rpc::probe(config, &url, &targets));
     let genesis = probing.await.unwrap_or(Err(Problem::TooSlow)).map_err(RpcEndpointError::Unfit)?;
@@ -80,11 +84,12 @@ pub async fn add_rpc_endpoint(
         None => return Err(RpcEndpointError::NothingToCompareWith),
     }
 
+    let id = RpcEndpointId::from_random(random_bytes());
     let record = RpcEndpointRecord {
         merchant,
-        id: RpcEndpointId::from_random(random_bytes()),
+        id,
         network: network.to_owned(),
-        url: url.to_string(),
+        url: seal.seal(merchant, id, &url),
         genesis,
         created_at: app.clock.now(),
     };
@@ -93,7 +98,7 @@ pub async fn add_rpc_endpoint(
         .write(move |tx| {
             Box::pin(async move {
                 tx.lock_network(&record.network).await?;
-                check_room(&tx.all_rpc_endpoints().await?, merchant, &record.network, &record.url)?;
+                check_room(&seal, &tx.all_rpc_endpoints().await?, merchant, &record.network, &url)?;
                 tx.insert_rpc_endpoint(&record).await.map_err(RpcEndpointError::from)
             })
         })
@@ -129,14 +134,73 @@ pub async fn remove_rpc_endpoint(app: &App, merchant: MerchantId, id: RpcEndpoin
 /// If the database refuses.
 pub async fn read_rpc_endpoints(app: &App) -> Result<(), StoreError> {
     let mut by_network: HashMap<String, Vec<AddedEndpoint>> = HashMap::new();
+    let seal = UrlSeal::of(app);
     for record in app.store.reader().await?.tx().all_rpc_endpoints().await? {
-        // It was one when it was stored.
-        let Ok(url) = record.url.parse() else { continue };
+        // That it cannot be opened was logged at the start.
+        let Ok(url) = seal.open(&record) else { continue };
         let endpoint = AddedEndpoint { id: record.id, url, genesis: record.genesis };
         by_network.entry(record.network).or_default().push(endpoint);
     }
     app.added_endpoints.replace(by_network);
     Ok(())
+}
+
+/// The URL of an added node.
+///
+/// # Errors
+///
+/// If it was sealed with a server secret that is gone.
+pub fn rpc_endpoint_url(app: &App, record: &RpcEndpointRecord) -> Result<Url, Unopenable> {
+    UrlSeal::of(app).open(record)
+}
+
+/// Seals with the current key what is not: what an earlier version kept in the clear, and what was sealed before the
+/// server secret was replaced. Returns how many these were.
+///
+/// # Errors
+///
+/// If the database refuses.
+pub(super) async fn seal_all(app: &App) -> Result<usize, StoreError> {
+    let seal = UrlSeal::of(app);
+    let mut count = 0;
+    for record in app.store.reader().await?.tx().all_rpc_endpoints().await? {
+        if record.url.starts_with(seal.0.current()) {
+            continue;
+        }
+        let Ok(url) = seal.open(&record) else {
+            tracing::error!(
+                merchant.id = %record.merchant, rpc.id = %record.id,
+                "the address of an added endpoint cannot be opened with this server secret; it has to be added again"
+            );
+            continue;
+        };
+        let sealed = seal.seal(record.merchant, record.id, &url);
+        let write = app.store.write(move |tx| Box::pin(async move { tx.reseal_rpc_endpoint(&record, &sealed).await }));
+        count += usize::from(write.await?);
+    }
+    Ok(count)
+}
+
+/// Seals and opens the URLs of added nodes.
+struct UrlSeal(Seal);
+
+impl UrlSeal {
+    fn of(app: &App) -> Self {
+        Self(Seal::new("urls of added nodes", &app.secrets))
+    }
+
+    fn seal(&self, merchant: MerchantId, id: RpcEndpointId, url: &Url) -> String {
+        self.0.seal(&format!("{merchant}|{id}"), url.as_str())
+    }
+
+    fn open(&self, record: &RpcEndpointRecord) -> Result<Url, Unopenable> {
+        // What an earlier version stored is no sealed text, but a URL.
+        let text = match Url::parse(&record.url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(url),
+            _ => self.0.open(&format!("{}|{}", record.merchant, record.id), &record.url)?,
+        };
+        Url::parse(&text).map_err(|_| Unopenable)
+    }
 }
 
 /// Where endpoints may be, in the words of their own setting.
@@ -150,13 +214,14 @@ fn words(refused: &RefusedTarget) -> &'static str {
 }
 
 fn check_room(
+    seal: &UrlSeal,
     added: &[RpcEndpointRecord],
     merchant: MerchantId,
     network: &str,
-    url: &str,
+    url: &Url,
 ) -> Result<(), RpcEndpointError> {
     let there: Vec<_> = added.iter().filter(|record| record.network == network).collect();
-    if there.iter().any(|record| record.merchant == merchant && record.url == url) {
+    if there.iter().any(|record| record.merchant == merchant && seal.open(record).as_ref() == Ok(url)) {
         return Err(RpcEndpointError::Exists);
     }
     if MOST_PER_NETWORK <= there.len() {

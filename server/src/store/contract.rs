@@ -1305,8 +1305,8 @@ async fn settled_deliveries_are_owed_no_more(store: Store) {
         owe(&store, &invoice, 1).await;
         let first = store.claims(0).await.pop().unwrap();
         let overlapping = store.claims(30).await.pop().unwrap();
-        store.settles(first, state, None).await;
-        store.settles(overlapping, "pending", Some(60)).await;
+        store.settles(overlapping, state, None).await;
+        store.settles(first, "pending", Some(60)).await;
         assert_eq!((store.claims(1000).await.len(), store.next_due_at().await), (0, None));
     }
 }

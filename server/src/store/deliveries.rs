@@ -7,8 +7,8 @@ use domain::{
 use sqlx::any::AnyRow;
 
 use super::{
-    Endpoint, NewEvent, StoreError, StoredEvent, Tx, endpoints::read_subscription, events::read_event, row::Columns,
-    statement::Statement,
+    Endpoint, NewEvent, NodeId, StoreError, StoredEvent, Tx, endpoints::read_subscription, events::read_event,
+    row::Columns, statement::Statement,
 };
 
 /// An earlier event goes first until a try of it has failed, and then for so long from its first try.
@@ -25,6 +25,8 @@ pub struct DueDelivery {
     pub attempts: i64,
     /// Webhooks about the event that have not arrived yet, with this one.
     pub pending_webhooks: u32,
+    /// By whom it was claimed, and until when.
+    pub claim: Claim,
 }
 
 /// An endpoint that is owed something.
@@ -255,6 +257,7 @@ impl Tx<'_> {
                 sent_as: columns.text("sent_as")?,
                 attempts: columns.integer("attempts")?,
                 pending_webhooks: 1,
+                claim: claim.clone(),
                 event,
             };
             if self.lease_delivery(&delivery.key(), columns.integer("due_ms")?, claim).await? {
@@ -285,29 +288,75 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Makes deliveries due now that were claimed by nodes that live no more. What another node claimed that lives may be
-    /// on its way.
+    /// Makes deliveries due at `now` that were claimed by nodes that live no more, as far as their claims last until
+    /// `leased_until` at most. Returns how many.
+    ///
+    /// A node is taken for dead when its time in the list of nodes is up. It may still be running: cut off from the
+    /// database, or asleep. `leased_until` is for the first: it leaves out claims so young that a try which began with
+    /// them may be under way. The second has no remedy: a node that falls asleep in the middle of a try finishes it when
+    /// it wakes, however much later, so that the receiver may get the event once more. It knows it by its id.
     ///
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn release_deliveries(&mut self, now: UnixMillis) -> Result<u64, StoreError> {
-        // Where there is one node at a time, whoever claimed something before is dead.
-        let living = if self.has_rivals() { self.living_nodes().await? } else { Vec::new() };
+    pub async fn release_deliveries(
+        &mut self,
+        node: &NodeId,
+        now: UnixMillis,
+        leased_until: UnixMillis,
+    ) -> Result<u64, StoreError> {
         let mut statement = Statement::of("UPDATE deliveries SET state = 'pending', claimed_by = NULL, due_ms = ");
         statement.bind(now.0);
-        statement.push(" WHERE state = 'sending' AND due_ms > ");
+        statement.push(
+            " WHERE (merchant_id, endpoint_id, event_key, sent_as) IN (
+                SELECT merchant_id, endpoint_id, event_key, sent_as FROM deliveries
+                WHERE state = 'sending' AND due_ms > ",
+        );
         statement.bind(now.0);
-        for node in living {
-            statement.push(" AND claimed_by <> ");
-            statement.bind(node.as_str().to_owned());
+        // Where there is one node at a time, whoever else claimed something is dead for certain.
+        if self.has_rivals() {
+            statement.push(" AND due_ms <= ");
+            statement.bind(leased_until.0);
+            for living in self.living_nodes().await? {
+                statement.push(" AND claimed_by <> ");
+                statement.bind(living.as_str().to_owned());
+            }
         }
+        // A node that comes late with saying that it lives knows better.
+        statement.push(" AND claimed_by <> ");
+        statement.bind(node.as_str().to_owned());
+        statement.push(&format!(" {})", self.skip_taken("deliveries")));
         let done = statement.query().execute(&mut *self.connection).await?;
         Ok(done.rows_affected())
     }
 
-    /// Records a try and what follows from it; `false` if the delivery was no longer owed: a second try that
-    /// overlapped the first changes nothing.
+    /// Makes a delivery due at `now` that was claimed and then not tried; one that somebody else has by now stays theirs.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn return_delivery(&mut self, delivery: &DueDelivery, now: UnixMillis) -> Result<(), StoreError> {
+        let key = delivery.key();
+        sqlx::query(
+            "UPDATE deliveries SET state = 'pending', claimed_by = NULL, due_ms = $7
+             WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3 AND sent_as = $4
+                AND claimed_by = $5 AND due_ms = $6",
+        )
+        .bind(key.merchant.0)
+        .bind(key.endpoint.to_string())
+        .bind(key.event_key)
+        .bind(key.sent_as)
+        .bind(&delivery.claim.node)
+        .bind(delivery.claim.leased_until.0)
+        .bind(now.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Records a try and what follows from it; `false` if it changes nothing: the delivery is no longer owed, or the
+    /// try failed and its claim is over, so that another try is under way or has been. What arrived has arrived, whoever
+    /// sent it.
     ///
     /// # Errors
     ///
@@ -328,6 +377,7 @@ impl Tx<'_> {
             "UPDATE deliveries SET state = $5, attempts = $6, due_ms = $7, last_status = $8, last_error = $9,
                 claimed_by = NULL
              WHERE merchant_id = $1 AND endpoint_id = $2 AND event_key = $3 AND sent_as = $4 AND due_ms IS NOT NULL
+                AND ($5 = 'delivered' OR claimed_by = $10 AND due_ms = $11)
              RETURNING earlier_attempts",
         )
         .bind(key.merchant.0)
@@ -339,6 +389,8 @@ impl Tx<'_> {
         .bind(due)
         .bind(attempt.status.map(i64::from))
         .bind(&attempt.error)
+        .bind(&delivery.claim.node)
+        .bind(delivery.claim.leased_until.0)
         .fetch_optional(&mut *self.connection)
         .await?;
         let Some(row) = row else { return Ok(false) };

@@ -34,12 +34,20 @@ const ROWS: &str = "
     DELETE FROM events WHERE event_key = 4;
     UPDATE counters SET value = 2 WHERE name = 'events';";
 
-async fn fill(url: &str, all: &Migrator) {
+/// What the seventh version wrote beside the first one's: a node that was added, with a key in its path.
+const ADDED_NODE: &str = "
+    INSERT INTO merchants (name, email, evm_wallet, recovery_code, frame_origins, next_invoice_sequence, created_at)
+        VALUES ('Shop', 'a@b.example', '0x1111111111111111111111111111111111111111', 'aa', '[]', 1, 5);
+    INSERT INTO rpc_endpoints (merchant_id, endpoint_id, network, url, genesis, created_at)
+        VALUES (1, '33333333-3333-4333-8333-333333333333', 'base', 'https://rpc.example/v3/key', '0xaa', 9);";
+
+/// Fills a database as the version with the first so many migrations did.
+async fn fill(url: &str, all: &Migrator, migrations: i64, rows: &'static str) {
     sqlx::any::install_default_drivers();
-    let first = all.iter().filter(|migration| migration.version == 1).cloned().collect();
+    let first = all.iter().filter(|migration| migration.version <= migrations).cloned().collect();
     let mut connection = AnyConnection::connect(url).await.unwrap();
     Migrator::with_migrations(first).run(&mut connection).await.unwrap();
-    connection.execute(ROWS).await.unwrap();
+    connection.execute(rows).await.unwrap();
     connection.close().await.unwrap();
 }
 
@@ -119,7 +127,7 @@ const INDEXES: &str = "('events_by_sequence', 'events_unnumbered', 'events_by_in
 async fn a_file_of_the_first_version_keeps_all_it_holds() {
     let dir = TempDir::new();
     let url = format!("sqlite:{}?mode=rwc", dir.path().join("test.db").display());
-    fill(&url, &sqlx::migrate!("migrations/sqlite")).await;
+    fill(&url, &sqlx::migrate!("migrations/sqlite"), 1, ROWS).await;
     let (store, _writer) = Store::open(&url).await.unwrap();
     let indexes = format!("SELECT COUNT(*) FROM sqlite_master WHERE type = 'index' AND name IN {INDEXES}");
     everything_is_still_there(&store, indexes.leak()).await;
@@ -129,9 +137,31 @@ async fn a_file_of_the_first_version_keeps_all_it_holds() {
 #[tokio::test]
 async fn a_postgres_database_of_the_first_version_keeps_all_it_holds() {
     let url = postgres_cluster::new_database();
-    fill(&url, &sqlx::migrate!("migrations/postgres")).await;
+    fill(&url, &sqlx::migrate!("migrations/postgres"), 1, ROWS).await;
     let (store, _writer) = Store::open(&url).await.unwrap();
     let indexes = format!("SELECT COUNT(*) FROM pg_indexes WHERE indexname IN {INDEXES}");
     everything_is_still_there(&store, indexes.leak()).await;
     its_key_opens_what_it_opened(&store).await;
+}
+
+async fn its_added_node_is_there_as_it_was_written(url: &str) {
+    let (store, _writer) = Store::open(url).await.unwrap();
+    let added = store.reader().await.unwrap().tx().all_rpc_endpoints().await.unwrap();
+    let shown: Vec<_> = added.iter().map(|node| (node.merchant, node.network.as_str(), node.url.as_str())).collect();
+    assert_eq!(shown, [(MerchantId(1), "base", "https://rpc.example/v3/key")]);
+}
+
+#[tokio::test]
+async fn a_file_of_the_seventh_version_keeps_the_nodes_that_were_added() {
+    let dir = TempDir::new();
+    let url = format!("sqlite:{}?mode=rwc", dir.path().join("test.db").display());
+    fill(&url, &sqlx::migrate!("migrations/sqlite"), 7, ADDED_NODE).await;
+    its_added_node_is_there_as_it_was_written(&url).await;
+}
+
+#[tokio::test]
+async fn a_postgres_database_of_the_seventh_version_keeps_the_nodes_that_were_added() {
+    let url = postgres_cluster::new_database();
+    fill(&url, &sqlx::migrate!("migrations/postgres"), 7, ADDED_NODE).await;
+    its_added_node_is_there_as_it_was_written(&url).await;
 }

@@ -17,7 +17,7 @@ pub struct RpcEndpointRecord {
     pub merchant: MerchantId,
     pub id: RpcEndpointId,
     pub network: String,
-    /// May hold credentials.
+    /// Sealed, since it may hold credentials; in the clear where an earlier version added it.
     pub url: String,
     /// Block 0 of the network.
     pub genesis: String,
@@ -36,7 +36,7 @@ impl fmt::Debug for RpcEndpointRecord {
 impl Tx<'_> {
     /// # Errors
     ///
-    /// If the database refuses, as it does for a URL this merchant added to the network before.
+    /// If the database refuses.
     pub async fn insert_rpc_endpoint(&mut self, endpoint: &RpcEndpointRecord) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO rpc_endpoints (merchant_id, endpoint_id, network, url, genesis, created_at)
@@ -76,6 +76,23 @@ impl Tx<'_> {
             .fetch_all(&mut *self.connection)
             .await?;
         rows.iter().map(read_rpc_endpoint).collect()
+    }
+
+    /// Replaces a URL with itself, sealed otherwise, unless it was replaced meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn reseal_rpc_endpoint(&mut self, was: &RpcEndpointRecord, url: &str) -> Result<bool, StoreError> {
+        let done =
+            sqlx::query("UPDATE rpc_endpoints SET url = $4 WHERE merchant_id = $1 AND endpoint_id = $2 AND url = $3")
+                .bind(was.merchant.0)
+                .bind(was.id.to_string())
+                .bind(&was.url)
+                .bind(url)
+                .execute(&mut *self.connection)
+                .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Removes one; `false` if this merchant has no such.

@@ -166,7 +166,7 @@ async fn an_added_endpoint_is_its_merchant_s_and_everybody_s_to_use(store: Store
         merchant,
         id: RpcEndpointId::from_random([number; 16]),
         network: "base".to_owned(),
-        url: format!("https://rpc.example/{}", number % 2),
+        url: format!("https://rpc.example/{number}"),
         genesis: "0xaa".to_owned(),
         created_at: NOW.plus(i64::from(0xff - number)),
     };
@@ -178,12 +178,27 @@ async fn an_added_endpoint_is_its_merchant_s_and_everybody_s_to_use(store: Store
     for endpoint in [&newer, &older, &foreign] {
         insert(endpoint).await.unwrap();
     }
-    assert!(insert(&endpoint(merchant, 5)).await.is_err(), "the same URL again");
+    // As long as the longest URL is once it is sealed.
+    let long = RpcEndpointRecord { url: "x".repeat(2_900), ..endpoint(other, 5) };
+    insert(&long).await.unwrap();
+    assert!(
+        does(&store, move |tx| Box::pin(async move { tx.delete_rpc_endpoint(long.merchant, long.id).await })).await
+    );
     let own = async |id| store.reader().await.unwrap().tx().rpc_endpoints(id).await.unwrap();
     let all = async || store.reader().await.unwrap().tx().all_rpc_endpoints().await.unwrap();
     assert_eq!(own(merchant).await, [older.clone(), newer.clone()]);
     assert_eq!(all().await, [foreign.clone(), older.clone(), newer.clone()]);
     assert!(!format!("{newer:?}").contains("rpc.example"));
+
+    let reseal = async |was: &RpcEndpointRecord, url: &'static str| {
+        let was = was.clone();
+        does(&store, move |tx| Box::pin(async move { tx.reseal_rpc_endpoint(&was, url).await })).await
+    };
+    let sealed = RpcEndpointRecord { url: "sealed1.x".to_owned(), ..newer.clone() };
+    assert!(reseal(&newer, "sealed1.x").await);
+    assert!(!reseal(&newer, "sealed1.y").await, "it is another meanwhile");
+    assert_eq!(own(merchant).await, [older.clone(), sealed]);
+    assert!(!reseal(&RpcEndpointRecord { merchant: other, ..newer.clone() }, "sealed1.y").await);
 
     let delete = async |merchant, id| {
         does(&store, move |tx| Box::pin(async move { tx.delete_rpc_endpoint(merchant, id).await })).await

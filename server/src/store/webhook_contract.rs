@@ -63,6 +63,10 @@ fn to_events(enabled: &[&str]) -> Subscription {
     Subscription { enabled_events: enabled.iter().map(|&name| name.to_owned()).collect(), ..Subscription::default() }
 }
 
+fn node_called(name: &str) -> NodeId {
+    NodeId::from(name.to_owned())
+}
+
 fn endpoints(deliveries: &[DueDelivery]) -> HashSet<EndpointId> {
     deliveries.iter().map(|delivery| delivery.endpoint.id).collect()
 }
@@ -228,23 +232,74 @@ async fn what_is_owed_to_an_idle_endpoint_is_given_up(store: Store) {
     assert_eq!((give_up(1).await, store.next_due_at().await), (1, None));
 }
 
-async fn claims_of_another_node_are_kept_where_there_can_be_one(store: Store) {
+async fn a_dead_nodes_claims_are_freed_once_and_a_living_ones_never(store: Store) {
     let merchant = new_merchant(&store).await;
-    for number in 1..=2 {
+    for number in 1..=4 {
         let invoice = insert(&store, plain(merchant, number)).await;
         owe(&store, &invoice, 1).await;
     }
-    assert_eq!(store.claims_as("n1", 0, 1).await.len(), 1);
-    assert_eq!(store.claims_as("n2", 0, 1).await.len(), 1);
-    let alive = std::time::Duration::from_mins(10);
-    store.does(move |tx| Box::pin(async move { tx.keep_node(&NodeId::from("n1".to_owned()), alive).await })).await;
-    let release = async || store.does(|tx| Box::pin(async move { tx.release_deliveries(at(1)).await })).await;
-    if store.reader().await.unwrap().tx().has_rivals() {
-        assert_eq!((release().await, release().await), (1, 0));
-        assert_eq!(sequences(&store.claims(1).await), [2]);
-    } else {
-        assert_eq!(release().await, 2);
+    for node in ["lives", "died", "ended", "asks"] {
+        assert_eq!(store.claims_as(node, 0, 1).await.len(), 1);
     }
+    // The one that asks is late with saying that it lives; of one that ended nothing is known.
+    for (node, length) in [("lives", 600), ("died", 0), ("asks", 0)] {
+        let length = std::time::Duration::from_secs(length);
+        store.does(move |tx| Box::pin(async move { tx.keep_node(&node_called(node), length).await })).await;
+    }
+    let release = async |leased_until: i64| {
+        let asks = node_called("asks");
+        store
+            .does(move |tx| Box::pin(async move { tx.release_deliveries(&asks, at(10), at(leased_until)).await }))
+            .await
+    };
+    if store.reader().await.unwrap().tx().has_rivals() {
+        assert_eq!(release(29).await, 0, "they may still be on their way");
+        assert_eq!((release(30).await, release(30).await), (2, 0));
+        assert_eq!(sequences(&store.claims(10).await), [2, 3]);
+    } else {
+        assert_eq!((release(29).await, release(29).await), (3, 0));
+        assert_eq!(sequences(&store.claims(10).await), [1, 2, 3]);
+    }
+}
+
+async fn a_try_whose_claim_is_over_counts_only_if_it_arrived(store: Store) {
+    let invoice = new_invoice(&store).await;
+    owe(&store, &invoice, 1).await;
+    let endpoint = listen(&store, invoice.merchant).await;
+    let tries = async || {
+        let filter = DeliveryFilter::default();
+        let mut reader = store.reader().await.unwrap();
+        let list = reader.tx().delivery_list(endpoint.merchant, endpoint.id, &filter, &DeliveryPart::Newest, 10).await;
+        list.unwrap().0[0].attempts.len()
+    };
+    let asleep = store.claims_as("asleep", 0, 1).await.remove(0);
+    let again = store.claims_as("asleep", 30, 1).await.remove(0);
+    let awake = store.claims_as("awake", 60, 1).await.remove(0);
+    // Neither makes it due while the third try is under way.
+    assert!(!store.settles(asleep, "pending", Some(61)).await);
+    assert!(!store.settles(again, "exhausted", None).await);
+    assert_eq!((store.next_due_at().await, tries().await), (Some(90), 0));
+    assert!(store.settles(awake, "pending", Some(100)).await);
+    let late = store.claims_as("awake", 100, 1).await.remove(0);
+    let last = store.claims_as("awake", 130, 1).await.remove(0);
+    assert!(store.settles(late, "delivered", None).await);
+    assert!(!store.settles(last, "pending", Some(200)).await);
+    assert_eq!((store.next_due_at().await, tries().await), (None, 2));
+}
+
+async fn what_was_claimed_and_not_tried_is_given_back(store: Store) {
+    let invoice = new_invoice(&store).await;
+    owe(&store, &invoice, 1).await;
+    let give_back = async |delivery: DueDelivery| {
+        store.does(move |tx| Box::pin(async move { tx.return_delivery(&delivery, at(31)).await })).await;
+    };
+    let over = store.claims_as("asleep", 0, 1).await.remove(0);
+    let awake = store.claims_as("awake", 30, 1).await.remove(0);
+    give_back(over).await;
+    assert_eq!(store.claims(31).await.len(), 0, "somebody else has it");
+    give_back(awake).await;
+    let claimed = store.claims(31).await;
+    assert_eq!((claimed.len(), claimed[0].attempts), (1, 0));
 }
 
 async fn a_settled_delivery_can_be_queued_again(store: Store) {
@@ -548,7 +603,9 @@ webhook_contract!(
     a_ping_goes_to_one_endpoint,
     an_endpoint_is_known_to_fail_until_a_try_succeeds,
     what_is_owed_to_an_idle_endpoint_is_given_up,
-    claims_of_another_node_are_kept_where_there_can_be_one,
+    a_dead_nodes_claims_are_freed_once_and_a_living_ones_never,
+    a_try_whose_claim_is_over_counts_only_if_it_arrived,
+    what_was_claimed_and_not_tried_is_given_back,
     a_settled_delivery_can_be_queued_again,
     all_that_was_given_up_since_a_time_is_queued_again_in_parts,
     a_range_is_queued_whether_it_was_sent_or_not,

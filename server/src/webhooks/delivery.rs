@@ -12,9 +12,9 @@ use url::Url;
 
 use super::{
     resolver::{RefusedTarget, Targets},
-    sealing::{SigningSecrets, Unopenable},
+    sealing::SigningSecrets,
 };
-use crate::config::WebhooksConfig;
+use crate::{config::WebhooksConfig, sealing::Unopenable};
 
 /// More of an answer is not read; the connection is closed instead.
 const ANSWER_BYTES_AT_MOST: usize = 64 * 1024;
@@ -53,7 +53,7 @@ pub(super) enum Failure {
     Refused(#[from] RefusedTarget),
     #[error("not sent: the target is not a URL")]
     Url,
-    #[error("not sent: {0}")]
+    #[error("not sent: the secret cannot be opened; give the endpoint a new one")]
     Secret(#[from] Unopenable),
     #[error("{0}")]
     Connection(String),

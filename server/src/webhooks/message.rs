@@ -9,11 +9,12 @@ use wire::{
 
 use super::{
     delivery::Message,
-    sealing::{Sealer, SigningSecrets, Unopenable},
+    sealing::{Sealer, SigningSecrets},
 };
 use crate::{
     app::App,
     events,
+    sealing::Unopenable,
     store::{DueDelivery, StoreError, StoredEvent},
     view,
 };

@@ -19,4 +19,4 @@ pub use endpoints::{
 };
 pub use queue::run;
 pub use resolver::{RefusedTarget, Targets};
-pub use sealing::{Sealer, Unopenable};
+pub use sealing::Sealer;

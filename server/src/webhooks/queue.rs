@@ -39,8 +39,13 @@ const TROUBLE_AFTER_MS: i64 = 10_000;
 const MOST_ENDPOINTS: i64 = 4_096;
 /// Endpoints that one transaction claims for, so that other writes get their turn.
 const ENDPOINTS_AT_ONCE: usize = 32;
-/// A claim lasts longer than any try; when it ends, the process that made it is taken for dead.
+/// A claim lasts longer than any try; when it ends, what it is for is due again, whoever made it.
 const LEASE_MS: i64 = 60_000;
+/// A try begins so soon after its claim, or not at all. A claim is long in a transaction with many others when the
+/// database is slow, and what is given back is claimed no faster.
+const BEGINS_WITHIN: Duration = Duration::from_secs(10);
+/// How far apart the clocks of two nodes may be.
+const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(2);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often it is asked whether another node has died with something claimed.
 const RELEASE_EVERY: Duration = Duration::from_secs(5);
@@ -114,10 +119,18 @@ impl Queue {
         self.release_claims().await;
     }
 
+    /// Frees what nodes claimed that are dead by now, but for claims that a node without a database could still be
+    /// sending by.
     async fn release_claims(&self) {
-        let now = self.app.clock.now_ms();
-        let release: Result<_, StoreError> =
-            self.app.store.write(move |tx| Box::pin(async move { tx.release_deliveries(now).await })).await;
+        let (node, now) = (self.app.node.clone(), self.app.clock.now_ms());
+        let longest = BEGINS_WITHIN + Duration::from_millis(self.app.config.webhooks.timeout_ms) + CLOCKS_DIFFER_BY;
+        let longest_ms = i64::try_from(longest.as_millis()).unwrap_or(LEASE_MS);
+        let leased_until = UnixMillis(now.0 + LEASE_MS - longest_ms);
+        let release: Result<_, StoreError> = self
+            .app
+            .store
+            .write(move |tx| Box::pin(async move { tx.release_deliveries(&node, now, leased_until).await }))
+            .await;
         match release {
             Ok(0) => {}
             Ok(released) => tracing::info!(released, "webhooks that a dead server was sending are sent again"),
@@ -138,12 +151,13 @@ impl Queue {
             }
             let mut has_started = false;
             for part in lanes.plan(active, now).chunks(ENDPOINTS_AT_ONCE) {
-                for (trouble, delivery) in self.claim(part.to_vec(), now).await? {
+                let claiming = Instant::now();
+                for (trouble, delivery) in self.claim(part.to_vec()).await? {
                     has_started = true;
                     let lane = lanes.take(delivery.endpoint.id, trouble, free.clone());
                     let queue = self.clone();
                     self.app.spawn(async move {
-                        lane.end(queue.deliver(delivery).await);
+                        lane.end(queue.deliver(delivery, claiming).await);
                     });
                 }
             }
@@ -155,7 +169,8 @@ impl Queue {
         }
     }
 
-    async fn claim(&self, part: Vec<Planned>, now: UnixMillis) -> Result<Vec<(bool, DueDelivery)>, StoreError> {
+    async fn claim(&self, part: Vec<Planned>) -> Result<Vec<(bool, DueDelivery)>, StoreError> {
+        let now = self.app.clock.now_ms();
         let claim = Claim { now, leased_until: UnixMillis(now.0 + LEASE_MS), node: self.app.node.as_str().to_owned() };
         self.app
             .store
@@ -203,13 +218,18 @@ impl Queue {
         }
     }
 
-    /// Makes one try and records how it went. If the process dies in between, the claim runs out and the
-    /// event is sent again. Returns whether it arrived.
-    async fn deliver(&self, delivery: DueDelivery) -> bool {
+    /// Makes one try and records how it went. If the process dies in between, the event is sent again, by whoever finds
+    /// that it is dead, or when the claim is over. Returns whether it arrived.
+    async fn deliver(&self, delivery: DueDelivery, claiming: Instant) -> bool {
         let (began, timer) = (self.app.clock.now_ms(), Instant::now());
         let outcome = match message::of(&self.app, &self.sealer, &delivery, began).await {
             Ok(message) => {
                 failpoint::pass("webhooks.before_send");
+                // Somebody else may have it, if this process was asleep or the database slow.
+                if BEGINS_WITHIN < claiming.elapsed() {
+                    self.give_back(delivery).await;
+                    return false;
+                }
                 let outcome = self.sender.send(message, began).await;
                 failpoint::pass("webhooks.after_send");
                 outcome
@@ -227,6 +247,16 @@ impl Queue {
         }
         failpoint::pass("webhooks.after_settle");
         has_arrived
+    }
+
+    async fn give_back(&self, delivery: DueDelivery) {
+        tracing::debug!(event.id = %delivery.event.id, "a webhook came to its turn too late, and is claimed anew");
+        let now = self.app.clock.now_ms();
+        let back: Result<_, StoreError> =
+            self.app.store.write(move |tx| Box::pin(async move { tx.return_delivery(&delivery, now).await })).await;
+        if let Err(error) = back {
+            tracing::warn!(error = %error, "a webhook that was not sent stays claimed for a minute");
+        }
     }
 
     async fn settle(

@@ -25,6 +25,8 @@ use crate::{
 /// Trunk 0.22 needs a newer compiler than the oldest we support.
 const TRUNK: &str = "0.21.14";
 const CARGO_DENY: &str = "0.20.2";
+/// The name of the step that installs what the contracts need.
+const CONTRACTS: &str = "Solidity compiler, tests and local chain";
 
 /// What builds the page.
 pub struct PageTools {
@@ -87,15 +89,22 @@ pub fn for_page(workspace: &Workspace) -> Result<PageTools> {
 pub fn for_demo(workspace: &Workspace) -> Result<PageTools> {
     let steps = &mut Steps::of(6);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
+    node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)?;
     Ok(page)
+}
+
+/// For what compiles and runs the contracts.
+pub fn for_contracts(workspace: &Workspace) -> Result {
+    let steps = &mut Steps::of(2);
+    node::find(&steps.next("Node.js"))?;
+    node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)
 }
 
 /// For what shows the product in a browser.
 pub fn for_browser(workspace: &Workspace) -> Result<BrowserTools> {
     let steps = &mut Steps::of(7);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
+    node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     Ok(BrowserTools { page, browser })
 }
@@ -109,7 +118,7 @@ pub fn for_checks(workspace: &Workspace) -> Result<Deny> {
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
     let steps = &mut Steps::of(12);
     let page = page_tools(workspace, steps)?;
-    node::install_packages(workspace, &steps.next("Solidity compiler and local chain"), &node::CONTRACTS)?;
+    node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)?;
     node::install_packages(workspace, &steps.next("TypeScript"), &node::CLIENT)?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;

@@ -1,4 +1,4 @@
-//! Node.js, which runs the Solidity compiler, brings the local chain, and compiles and runs the TypeScript client.
+//! Node.js, which runs the Solidity compiler, brings the local chain and the contracts' tests, and compiles and runs the TypeScript client.
 
 use std::{fs, process::Command};
 
@@ -32,7 +32,7 @@ pub struct Packages {
     reason: &'static str,
 }
 
-/// The Solidity compiler and the local EVM chain.
+/// The Solidity compiler, what runs the contracts' tests, and the local EVM chain.
 pub const CONTRACTS: Packages = Packages { folder: "contracts", reason: "the demo and the tests pay on local chains" };
 
 /// The compiler of the TypeScript client.

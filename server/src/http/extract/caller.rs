@@ -27,7 +27,7 @@ use crate::{
 /// How often the use of a key is noted.
 const NOTE_USE_EVERY_SECONDS: i64 = 60;
 
-/// A merchant, by a key in force that has the right `R`, or by a dashboard token if that has it.
+/// A merchant, by a key in force that has what `R` asks for, or by a dashboard token if that has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Merchant<R> {
     pub id: MerchantId,
@@ -64,8 +64,8 @@ impl<R: Right> FromRequestParts<App> for Merchant<R> {
                 (token.merchant, Credential::DashboardToken(token.id), Dashboard::RIGHTS)
             }
         };
-        if !rights.has(R::RIGHT) {
-            return Err(ApiError::RightRequired { right: R::RIGHT, field: None });
+        if !R::ANY_OF.iter().any(|right| rights.has(*right)) {
+            return Err(ApiError::RightRequired { any_of: R::ANY_OF });
         }
         Ok(Self { id, credential, rights, right: PhantomData })
     }

@@ -1,10 +1,12 @@
-//! Rights as types, so that a handler's signature says which one it needs.
+//! Rights as types, so that a handler's signature says which one it needs. A right that is for a field, as
+//! [`access::Right::OverrideReceiver`], has no type here: it is asked for with [`Merchant::has`](super::Merchant::has).
 
 use domain::access;
 
-/// A right that [`Merchant`](super::Merchant) can ask for.
+/// What [`Merchant`](super::Merchant) can ask for: any one of some rights, mostly of one.
 pub trait Right: Send + Sync + 'static {
-    const RIGHT: access::Right;
+    /// The one that a refusal names comes first.
+    const ANY_OF: &'static [access::Right];
 }
 
 macro_rules! rights {
@@ -12,23 +14,22 @@ macro_rules! rights {
         $(
             #[doc = concat!("[`access::Right::", stringify!($name), "`]")]
             #[derive(Clone, Copy, Debug)]
-            #[allow(dead_code, reason = "a right may still wait for the operation that takes it")]
             pub enum $name {}
 
             impl Right for $name {
-                const RIGHT: access::Right = access::Right::$name;
+                const ANY_OF: &'static [access::Right] = &[access::Right::$name];
             }
         )+
     };
 }
 
-rights!(
-    CreateInvoices,
-    ReadInvoices,
-    CancelInvoices,
-    ManageSettings,
-    ManageWebhooks,
-    ManageWallets,
-    OverrideReceiver,
-    OperateNetworks,
-);
+rights!(CreateInvoices, ReadInvoices, CancelInvoices, ManageSettings, ManageWebhooks, ManageWallets, OperateNetworks,);
+
+/// To read where webhooks go and what became of them: whoever may manage them may, and whoever may read all that they
+/// tell of.
+#[derive(Clone, Copy, Debug)]
+pub enum ReadWebhooks {}
+
+impl Right for ReadWebhooks {
+    const ANY_OF: &'static [access::Right] = &[access::Right::ManageWebhooks, access::Right::ReadInvoices];
+}

@@ -108,11 +108,7 @@ fn rights(scope: Scope, names: Option<Vec<String>>) -> Result<Rights, ApiError> 
             let known = Right::ALL.map(Right::as_str).join(", ");
             invalid(field(), format!("{} must be one of {known}", field()))
         })?;
-        if Dashboard::RIGHTS.has(right) {
-            Ok(right)
-        } else {
-            Err(ApiError::RightRequired { right, field: Some(field()) })
-        }
+        if Dashboard::RIGHTS.has(right) { Ok(right) } else { Err(ApiError::RightRequiredBy { field: field(), right }) }
     };
     names.iter().enumerate().map(right).collect()
 }
@@ -151,7 +147,7 @@ mod tests {
         let refused = of(&["settings", "rpc"]);
         let is_right = |right: Right, field: &str| right == Right::OperateNetworks && field == "rights[1]";
         assert!(
-            matches!(&refused, Err(ApiError::RightRequired { right, field: Some(field) }) if is_right(*right, field)),
+            matches!(&refused, Err(ApiError::RightRequiredBy { right, field }) if is_right(*right, field)),
             "{refused:?}"
         );
         let commerce = rights(Scope::Commerce, Some(vec!["settings".to_owned()]));

@@ -10,13 +10,13 @@ use domain::{access::Right, idempotency::Fingerprint, money::UsdMillis};
 use serde_json::{Value, value::RawValue};
 use url::Url;
 use wire::{
-    Environment,
     invoice::{CreateInvoiceRequest, CreatedInvoice, InvoiceStatus},
     money::{AmountError, Dollars, parse_invoice_amount},
 };
 
 use crate::{
     app::App,
+    config::Config,
     http::{
         RequestId,
         canonical::canonical_json,
@@ -26,7 +26,7 @@ use crate::{
     },
     invoicing::{self, CreateInvoice, Origin},
     session, view,
-    wallet::evm_wallet,
+    wallet::merchant_wallet,
 };
 
 const ROUTE: &str = "/api/v1/invoices";
@@ -61,7 +61,7 @@ pub async fn create_invoice(
     Extension(RequestId(request_id)): Extension<RequestId>,
     body: JsonBody<CreateInvoiceRequest>,
 ) -> Result<(HeaderMap, Json<CreatedInvoice>), ApiError> {
-    let receiver = receiver(&body.value, app.config.environment, merchant.has(Right::OverrideReceiver))?;
+    let receiver = receiver(&body.value, &app.config, merchant.has(Right::OverrideReceiver))?;
     let request = CreateInvoice { receiver, ..checked(body.value)? };
     let canonical = canonical_json(&body.bytes)?;
     let fingerprint = Fingerprint::of(&[b"POST", ROUTE.as_bytes(), canonical.as_bytes()]);
@@ -94,15 +94,11 @@ pub async fn create_invoice(
 
 /// Where this invoice's money goes instead of the merchant's wallet, if the request says so. Naming an address
 /// takes the right to do so, also where it is not to be used.
-fn receiver(
-    request: &CreateInvoiceRequest,
-    environment: Environment,
-    may_override: bool,
-) -> Result<Option<Address>, ApiError> {
+fn receiver(request: &CreateInvoiceRequest, config: &Config, may_override: bool) -> Result<Option<Address>, ApiError> {
     const ENABLE: &str = "receiver_override_enable";
     const ADDRESS: &str = "receiver_override_address";
     let missing =
-        |field: &str| Err(ApiError::RightRequired { right: Right::OverrideReceiver, field: Some(field.to_owned()) });
+        |field: &str| Err(ApiError::RightRequiredBy { field: field.to_owned(), right: Right::OverrideReceiver });
     match (&request.receiver_override_address, request.receiver_override_enable) {
         (Some(_), _) if !may_override => missing(ADDRESS),
         (None, Some(true)) if !may_override => missing(ENABLE),
@@ -110,7 +106,7 @@ fn receiver(
         (None, _) => Ok(None),
         // What money must not go to is refused in any case, so that switching it on later holds no surprise.
         (Some(address), enable) => {
-            let address = evm_wallet(address, environment)
+            let address = merchant_wallet(address, config)
                 .map_err(|problem| invalid(ADDRESS, format!("{ADDRESS}: {problem}")))?;
             match enable {
                 Some(true) => Ok(Some(address)),
@@ -227,6 +223,8 @@ fn questions(value: &Value) -> Result<String, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use wire::deposit_address;
+
     use super::*;
 
     fn parse(json: &str) -> Result<CreateInvoice, ApiError> {
@@ -332,7 +330,13 @@ mod tests {
 
     fn receiver_of(members: &str, may_override: bool) -> Result<Option<Address>, ApiError> {
         let request = serde_json::from_str(&format!(r#"{{"amount_usd":20{members}}}"#)).unwrap();
-        receiver(&request, Environment::Mainnet, may_override)
+        let config = toml::from_str(
+            "environment = \"mainnet\"\n[[networks]]\nname = \"base\"\ntitle = \"Base\"\nchain_id = 8453\n\
+             rpc = [\"https://rpc.example\"]\npaid_after = 1\nfinal_after = 1\n[[networks.tokens]]\nid = 1\n\
+             symbol = \"USDC\"\nname = \"USD Coin\"\naddress = \"0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913\"\n\
+             decimals = 6\nprice = \"par\"\n",
+        );
+        receiver(&request, &config.unwrap(), may_override)
     }
 
     #[test]
@@ -345,7 +349,7 @@ mod tests {
             let refused = receiver_of(members, false);
             let right = Right::OverrideReceiver;
             assert!(
-                matches!(&refused, Err(ApiError::RightRequired { right: r, field: Some(f) }) if *r == right && f == named),
+                matches!(&refused, Err(ApiError::RightRequiredBy { right: r, field: f }) if *r == right && f == named),
                 "{members}: {refused:?}"
             );
         }
@@ -375,6 +379,13 @@ mod tests {
             "0x1",
             "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1Beaed",
             "0x0000000000000000000000000000000000000000",
+            // A precompiled contract, where tokens are burnt, our factory, a configured token, a known key.
+            "0x0000000000000000000000000000000000000004",
+            "0x000000000000000000000000000000000000dEaD",
+            &deposit_address::FACTORY.to_checksum(None),
+            &deposit_address::LOGIC.to_checksum(None),
+            "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+            "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913",
             "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
             "4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T",
         ] {

@@ -78,9 +78,11 @@ pub fn complete(api: &OpenApi) -> Value {
         .map(|code| (code.name.to_owned(), json!({ "value": ErrorBody::new(code.name, code.meaning, None) })))
         .collect::<Map<_, _>>()
         .into();
+    let mut errors = Map::new();
     for operation in operations_mut(&mut document) {
-        complete_operation(operation);
+        complete_operation(operation, &mut errors);
     }
+    document["components"]["responses"] = errors.into();
     let sent = reachable(&document, "requestBody");
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         for (name, schema) in schemas {
@@ -95,6 +97,16 @@ pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)
     let paths = document["paths"].as_object().into_iter().flatten();
     paths.flat_map(|(path, item)| {
         METHODS.iter().filter_map(move |method| Some((path.as_str(), *method, item.get(method)?)))
+    })
+}
+
+/// The responses of an operation by their status, wherever the document holds them: those that several operations give
+/// are among its components.
+pub fn responses<'d>(document: &'d Value, operation: &'d Value) -> impl Iterator<Item = (&'d str, &'d Value)> {
+    let responses = operation["responses"].as_object().into_iter().flatten();
+    responses.map(|(status, response)| {
+        let shared = response["$ref"].as_str().and_then(|place| document.pointer(place.trim_start_matches('#')));
+        (status.as_str(), shared.unwrap_or(response))
     })
 }
 
@@ -210,13 +222,11 @@ pub fn schemes(operation: &Value) -> BTreeSet<&str> {
     alternatives.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str).collect()
 }
 
-fn complete_operation(operation: &mut Value) {
+/// Completes an operation, and adds to `errors` what it refers to there.
+fn complete_operation(operation: &mut Value, errors: &mut Map<String, Value>) {
     let mut by_status = BTreeMap::<u16, Vec<ErrorCode>>::new();
     for code in codes(operation).into_iter().filter_map(ErrorCode::named) {
         by_status.entry(code.status.as_u16()).or_default().push(code);
-    }
-    for (status, codes) in by_status {
-        operation["responses"][status.to_string()] = error_response(&codes);
     }
     if let Some(operation) = operation.as_object_mut() {
         operation.remove(OWN_CODES);
@@ -228,9 +238,12 @@ fn complete_operation(operation: &mut Value) {
         }
     }
     for (_, response) in responses_mut(operation) {
-        for (name, _) in HEADERS {
-            response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
-        }
+        add_headers(response);
+    }
+    for (status, codes) in by_status {
+        let name = name_of_errors(operation, status, &codes);
+        operation["responses"][status.to_string()] = json!({ "$ref": format!("#/components/responses/{name}") });
+        errors.entry(name).or_insert_with(|| error_response(&codes));
     }
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let name = id.split(super::ALIAS).next().unwrap_or_default();
@@ -240,10 +253,34 @@ fn complete_operation(operation: &mut Value) {
     }
 }
 
+fn add_headers(response: &mut Value) {
+    for (name, _) in HEADERS {
+        response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
+    }
+}
+
+/// What the errors of one status are called: by the credentials they come from, and by every other code by itself. So
+/// the same name is always the same list.
+fn name_of_errors(operation: &Value, status: u16, codes: &[ErrorCode]) -> String {
+    let mut name = format!("Error{status}");
+    let mut named = Vec::new();
+    for scheme in schemes(operation) {
+        let own = codes_of_security(scheme).iter().filter(|code| code.status.as_u16() == status);
+        let before = named.len();
+        named.extend(own.map(|code| code.name));
+        if before < named.len() {
+            name = format!("{name}.{scheme}");
+        }
+    }
+    for code in codes.iter().filter(|code| !named.contains(&code.name)) {
+        name = format!("{name}.{}", code.name);
+    }
+    name
+}
+
 fn error_response(codes: &[ErrorCode]) -> Value {
     let names: Vec<_> = codes.iter().map(|code| code.name).collect();
     let texts: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.name, code.meaning)).collect();
-    // Once for the whole document: they are the same wherever they are given.
     let reference = |code: &ErrorCode| json!({ "$ref": format!("#/components/examples/{}", code.name) });
     let examples: Map<_, _> = codes.iter().map(|code| (code.name.to_owned(), reference(code))).collect();
     let own = json!({ "type": "object", "properties": { "code": { "type": "string", "enum": names } } });
@@ -252,6 +289,7 @@ fn error_response(codes: &[ErrorCode]) -> Value {
         "description": texts.join("\n\n"),
         "content": { "application/json": { "schema": schema, "examples": examples } },
     });
+    add_headers(&mut response);
     if codes.contains(&code::RATE_LIMITED) {
         response["headers"][RETRY_AFTER] = json!({ "$ref": format!("#/components/headers/{RETRY_AFTER}") });
     }

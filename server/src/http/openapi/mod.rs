@@ -7,9 +7,9 @@ mod document;
 mod reference;
 
 #[cfg(test)]
-pub use document::{TAGS, operations, schemes};
+pub use document::{TAGS, operations, responses, schemes};
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     Router,
@@ -30,16 +30,17 @@ pub fn document(api: &OpenApi) -> &'static Value {
 
 /// The description as JSON and as a page; `public_url` is where the page's examples call.
 pub fn routes(api: &OpenApi, public_url: &str) -> Router<App> {
+    static JSON: OnceLock<String> = OnceLock::new();
     let document = document(api);
-    let reference = reference::draw(document, public_url);
-    let json = document.to_string();
+    let json = JSON.get_or_init(|| document.to_string()).as_str();
+    // Drawn for the first who reads it.
+    let (reference, public_url) = (Arc::new(OnceLock::new()), public_url.to_owned());
+    let draw = move || reference.get_or_init(|| reference::draw(document, &public_url)).clone();
     let content_type = HeaderValue::from_static("application/json");
     // Any page may read it: it holds nothing of anybody.
     let any_origin = HeaderValue::from_static("*");
     let headers = [(header::CONTENT_TYPE, content_type), (header::ACCESS_CONTROL_ALLOW_ORIGIN, any_origin)];
-    Router::new()
-        .route("/openapi.json", get(async move || (headers, json)))
-        .route("/docs", get(async move || reference))
+    Router::new().route("/openapi.json", get(async move || (headers, json))).route("/docs", get(async move || draw()))
 }
 
 /// Described routes, changed in a way that leaves their description alone.

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::document::{operations, schemes};
+use super::document::{operations, responses, schemes};
 use crate::http::{
     error_codes::code,
     template::{escape_text, hashes},
@@ -149,7 +149,7 @@ impl<'d> Page<'d> {
         }
         html += "<h4>Example</h4>";
         let _infallible = write!(html, "<pre><code>{}</code></pre>", escape_text(&self.curl(path, method, operation)));
-        for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        for (status, response) in responses(self.document, operation) {
             if let Some(content) = response["content"].get("application/json").filter(|_| status.starts_with('2')) {
                 let _infallible = write!(html, "<h4>Answer {status}</h4>");
                 html += &self.shape(&content["schema"]);
@@ -158,7 +158,23 @@ impl<'d> Page<'d> {
                 let _infallible = write!(html, "<h4>Answer {status}</h4>{}", paragraphs(&response["description"]));
             }
         }
-        html + &errors_of(operation) + "</article>"
+        html + &self.errors_of(operation) + "</article>"
+    }
+
+    fn errors_of(&self, operation: &Value) -> String {
+        let mut rows = String::new();
+        for (status, response) in responses(self.document, operation) {
+            let codes = response["content"]["application/json"]["examples"].as_object();
+            let links: Vec<_> = codes
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| format!("<a href=\"#{name}\"><code>{}</code></a>", breakable(name)))
+                .collect();
+            if !links.is_empty() {
+                let _infallible = write!(rows, "<tr><td>{status}</td><td>{}</td></tr>", links.join(" "));
+            }
+        }
+        format!("<h4>Errors</h4>{}", table("<tr><th>Status</th><th>Codes</th></tr>", &rows))
     }
 
     fn parameters(&self, operation: &Value) -> String {
@@ -360,22 +376,6 @@ fn errors() -> String {
          there.</p>{}</section>",
         table(head, &rows)
     )
-}
-
-fn errors_of(operation: &Value) -> String {
-    let mut rows = String::new();
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        let codes = response["content"]["application/json"]["examples"].as_object();
-        let links: Vec<_> = codes
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| format!("<a href=\"#{name}\"><code>{}</code></a>", breakable(name)))
-            .collect();
-        if !links.is_empty() {
-            let _infallible = write!(rows, "<tr><td>{status}</td><td>{}</td></tr>", links.join(" "));
-        }
-    }
-    format!("<h4>Errors</h4>{}", table("<tr><th>Status</th><th>Codes</th></tr>", &rows))
 }
 
 fn table(head: &str, rows: &str) -> String {

@@ -15,7 +15,7 @@ use domain::{
 };
 use serde_json::Value;
 
-use super::{Answer, Created, Server, add_key, add_merchant, description::document, new_key, request};
+use super::{Answer, Created, Server, add_key, add_merchant, description::document, new_key, request, rows};
 use crate::{
     clock::random_bytes,
     http::openapi::{operations, schemes},
@@ -31,7 +31,7 @@ struct Source {
     absent: &'static str,
 }
 
-const ABSENT_UUID: &str = "5f7c1a9e-3b2d-4c6f-8e01-9a7b6c5d4e3f";
+pub(super) const ABSENT_UUID: &str = "5f7c1a9e-3b2d-4c6f-8e01-9a7b6c5d4e3f";
 
 const BY_HAND: &str = "";
 
@@ -62,17 +62,17 @@ const OF_CREDENTIALS: [&str; 5] =
     ["API_KEY_EXPIRED", "API_KEY_SUSPENDED", "ENVIRONMENT_FORBIDDEN", "RIGHT_REQUIRED", "SCOPE_FORBIDDEN"];
 
 /// Rows that the operations of a merchant answer with, by the names of their parameters.
-type Ids = BTreeMap<&'static str, String>;
+pub(super) type Ids = BTreeMap<&'static str, String>;
 
-struct Operation<'d> {
-    id: &'d str,
+pub(super) struct Operation<'d> {
+    pub(super) id: &'d str,
     path: &'d str,
     method: Method,
     described: &'d Value,
 }
 
 impl Operation<'_> {
-    fn all() -> impl Iterator<Item = Operation<'static>> {
+    pub(super) fn all() -> impl Iterator<Item = Operation<'static>> {
         operations(document()).map(|(path, method, described)| Operation {
             id: described["operationId"].as_str().unwrap(),
             path,
@@ -81,24 +81,26 @@ impl Operation<'_> {
         })
     }
 
-    fn takes(&self, scheme: &str) -> bool {
+    pub(super) fn takes(&self, scheme: &str) -> bool {
         schemes(self.described).contains(scheme)
     }
 
-    /// The right that a key needs, if keys are taken.
-    fn right(&self) -> Option<Right> {
-        let mut ways = self.described["security"].as_array().into_iter().flatten();
-        let rights = ways.find_map(|way| way.get("merchant_key"))?;
-        let [right] = &rights.as_array().unwrap()[..] else { panic!("{}: a key needs one right", self.id) };
-        Some(right.as_str().unwrap().parse().unwrap())
+    /// The rights of which a key needs any one; none if no keys are taken.
+    fn rights(&self) -> Vec<Right> {
+        let ways = self.described["security"].as_array().into_iter().flatten();
+        let rights = ways.filter_map(|way| way.get("merchant_key")).map(|rights| {
+            let [right] = &rights.as_array().unwrap()[..] else { panic!("{}: a key needs one right", self.id) };
+            right.as_str().unwrap().parse().unwrap()
+        });
+        rights.collect()
     }
 
-    fn parameters(&self) -> impl Iterator<Item = &Value> {
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Value> {
         self.described["parameters"].as_array().into_iter().flatten()
     }
 
     /// The parameters that name something a merchant owns, and what each is the id of.
-    fn owned(&self) -> Vec<(&str, &'static str)> {
+    pub(super) fn owned(&self) -> Vec<(&str, &'static str)> {
         let base = self.id.split("__").next().unwrap();
         let owned = self.parameters().filter_map(|parameter| {
             let name = parameter["name"].as_str().unwrap();
@@ -116,7 +118,7 @@ impl Operation<'_> {
     }
 
     /// Its example with ids of somebody, and with what is given of further parameters.
-    async fn call(&self, server: &Server, caller: &Caller, ids: &Ids, query: &[(&str, &str)]) -> Answer {
+    pub(super) async fn call(&self, server: &Server, caller: &Caller, ids: &Ids, query: &[(&str, &str)]) -> Answer {
         let mut path = self.path.to_owned();
         let mut headers: Vec<(&str, String)> = caller.headers.clone();
         let mut parameters: Vec<(&str, String)> =
@@ -154,16 +156,16 @@ impl fmt::Display for Operation<'_> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Nobody,
     UnknownKey,
     RevokedKey,
     ExpiredKey,
     SuspendedKey,
     CommerceKey,
-    /// With every right but the one it takes.
+    /// With every right but those of which it takes any one.
     KeyWithout,
-    /// With the right it takes and no other.
+    /// With a right it takes and no other.
     KeyWith,
     OthersKey,
     Payor,
@@ -175,7 +177,7 @@ enum Kind {
     RevokedDashboard,
 }
 
-struct Caller {
+pub(super) struct Caller {
     kind: Kind,
     headers: Vec<(&'static str, String)>,
     query: Vec<(&'static str, &'static str)>,
@@ -190,7 +192,7 @@ impl Caller {
         Self::new(kind, vec![("x-api-key", key.to_owned())])
     }
 
-    fn bearer(kind: Kind, token: &str) -> Self {
+    pub(super) fn bearer(kind: Kind, token: &str) -> Self {
         Self::new(kind, vec![("authorization", format!("Bearer {token}"))])
     }
 
@@ -201,8 +203,9 @@ impl Caller {
 }
 
 /// Two merchants who have one of everything.
-struct World {
-    server: Server,
+struct World<'s> {
+    server: &'s Server,
+    merchant: MerchantId,
     other: MerchantId,
     own: Ids,
     others: Ids,
@@ -210,34 +213,29 @@ struct World {
     invoices: [Created; 2],
 }
 
-impl World {
-    async fn new() -> Self {
-        let server = Server::start_with(|config| {
-            // What is tested here is not that limits are kept.
-            config.limits.requests_per_minute_per_key = 0;
-            config.limits.requests_per_minute_per_session = 0;
-            config.limits.requests_per_minute_per_address = 0;
-            config.limits.failed_credentials_per_minute = 0;
-            config.limits.active_keys_per_scope = 1_000;
-        })
-        .await;
+/// A server without limits: what is tested here is not that they are kept.
+async fn start() -> Server {
+    Server::start_with(|config| config.limits.active_keys_per_scope = 1_000).await
+}
+
+impl<'s> World<'s> {
+    async fn new(server: &'s Server) -> Self {
+        let (merchant, _) = add_merchant(&server.app).await;
         let (other, _) = add_merchant(&server.app).await;
-        let (own, first) = ids_of(&server, server.merchant).await;
-        let (others, second) = ids_of(&server, other).await;
-        Self { server, other, own, others, invoices: [first, second] }
+        let (own, first) = ids_of(server, merchant).await;
+        let (others, second) = ids_of(server, other).await;
+        Self { server, merchant, other, own, others, invoices: [first, second] }
     }
 
     fn absent() -> Ids {
         SOURCES.iter().map(|source| (source.parameter, source.absent.to_owned())).collect()
     }
 
-    /// One of each kind, for an operation that takes this right from keys.
-    async fn callers(&self, right: Option<Right>) -> Vec<Caller> {
-        let (server, merchant) = (&self.server, self.server.merchant);
+    /// One of each kind that no operation lets in which takes any one of these rights from keys.
+    async fn refused(&self, rights: &[Right]) -> Vec<Caller> {
+        let (server, merchant) = (self.server, self.merchant);
         let now = server.app.clock.now();
-        let right = right.unwrap_or(Right::ReadInvoices);
-        let without: Rights = Right::ALL.into_iter().filter(|other| *other != right).collect();
-        let with: Rights = [right].into_iter().collect();
+        let without: Rights = Right::ALL.into_iter().filter(|other| !rights.contains(other)).collect();
 
         let revoked = add_key(&server.app, merchant, |_| {}).await;
         let suspended = add_key(&server.app, merchant, |_| {}).await;
@@ -255,7 +253,7 @@ impl World {
         write.await.unwrap();
         let expired = add_key(&server.app, merchant, |key| key.expires_at = Some(now.plus(1))).await;
         server.clock.advance_seconds(2);
-        let key = async |merchant, rights| add_key(&server.app, merchant, |key| key.rights = rights).await.api_key;
+        let key_without = add_key(&server.app, merchant, |key| key.rights = without).await;
         let commerce = add_key(&server.app, merchant, |key| (key.scope, key.rights) = (Scope::Commerce, Rights::NONE));
         let [own, other] = &self.invoices;
         let broken = Created { signature: other.signature.clone(), token: own.token.clone(), id: own.id };
@@ -266,29 +264,41 @@ impl World {
             Caller::key(Kind::ExpiredKey, &expired.api_key),
             Caller::key(Kind::SuspendedKey, &suspended.api_key),
             Caller::key(Kind::CommerceKey, &commerce.await.api_key),
-            Caller::key(Kind::KeyWithout, &key(merchant, without).await),
-            Caller::key(Kind::OthersKey, &key(self.other, Right::ALL.into_iter().collect()).await),
+            Caller::key(Kind::KeyWithout, &key_without.api_key),
             Caller::payor(Kind::BrokenSession, &broken),
-            Caller::payor(Kind::OtherPayor, other),
-            Caller::bearer(Kind::OthersDashboard, &token(server, self.other).await.0),
             Caller::bearer(Kind::UnknownDashboard, "pd_unknown"),
             Caller::bearer(Kind::RevokedDashboard, &revoked_token.0),
-            // Who may, last: what they do changes what is there.
-            Caller::payor(Kind::Payor, own),
-            Caller::key(Kind::KeyWith, &key(merchant, with).await),
-            Caller::bearer(Kind::Dashboard, &token(server, merchant).await.0),
         ]
+    }
+
+    /// One of each kind that some operation lets in; last, who is let in to all that is there, for what they do changes it.
+    /// A key for each of the rights of which it takes any one.
+    async fn admitted(&self, rights: &[Right]) -> Vec<Caller> {
+        let server = self.server;
+        let key = async |merchant, rights| add_key(&server.app, merchant, |key| key.rights = rights).await.api_key;
+        let [own, other] = &self.invoices;
+        let mut callers = vec![
+            Caller::key(Kind::OthersKey, &key(self.other, Right::ALL.into_iter().collect()).await),
+            Caller::payor(Kind::OtherPayor, other),
+            Caller::bearer(Kind::OthersDashboard, &token(server, self.other).await.0),
+            Caller::payor(Kind::Payor, own),
+        ];
+        for right in rights {
+            callers.push(Caller::key(Kind::KeyWith, &key(self.merchant, [*right].into_iter().collect()).await));
+        }
+        callers.push(Caller::bearer(Kind::Dashboard, &token(server, self.merchant).await.0));
+        callers
     }
 }
 
-async fn token(server: &Server, merchant: MerchantId) -> (String, domain::id::DashboardTokenId) {
+pub(super) async fn token(server: &Server, merchant: MerchantId) -> (String, domain::id::DashboardTokenId) {
     let (app, now) = (&server.app, server.app.clock.now());
     let (token, record) = keys::mint_dashboard_token(&app.store, &app.config, now, merchant, 12).await.unwrap();
     (token, record.id)
 }
 
 /// One of everything for a merchant, made by the operations themselves.
-async fn ids_of(server: &Server, merchant: MerchantId) -> (Ids, Created) {
+pub(super) async fn ids_of(server: &Server, merchant: MerchantId) -> (Ids, Created) {
     let caller = Caller::bearer(Kind::Dashboard, &token(server, merchant).await.0);
     let mut ids = Ids::new();
     let mut invoice = None;
@@ -375,69 +385,78 @@ fn decide(operation: &Operation<'_>, kind: Kind) -> Decision {
 
 #[tokio::test]
 async fn every_operation_lets_in_whom_it_says_and_nobody_else() {
-    let mut pairs = 0;
-    // What only reads leaves everything as it was for the next.
-    let shared = World::new().await;
-    let mut readers: Vec<(Option<Right>, Vec<Caller>)> = Vec::new();
+    let server = start().await;
+    // Who is refused leaves everything as it was for the next, and so does what only reads.
+    let shared = World::new(&server).await;
+    let mut by_rights: Vec<(Vec<Right>, Vec<Caller>)> = Vec::new();
+    let mut connection = server.connect().await;
+    let (mut pairs, mut expected) = (0, 0);
     for operation in Operation::all() {
-        let own_world = if operation.method == Method::GET { None } else { Some(World::new().await) };
-        let world = own_world.as_ref().unwrap_or(&shared);
-        let server = &world.server;
-        let right = operation.right();
-        let own_callers = match (&own_world, readers.iter().position(|(other, _)| *other == right)) {
-            (None, Some(_)) => None,
-            (None, None) => {
-                readers.push((right, world.callers(right).await));
-                None
-            }
-            (Some(_), _) => Some(world.callers(right).await),
-        };
-        let callers = own_callers
-            .as_ref()
-            .unwrap_or_else(|| &readers.iter().find(|(other, _)| *other == right).expect("made above").1);
-        let before = server.rows().await;
-        let (mut was_changed, mut others_changed) = (false, false);
+        let mut rights = operation.rights();
+        if rights.is_empty() {
+            rights.push(Right::ReadInvoices);
+        }
+        if by_rights.iter().all(|(other, _)| *other != rights) {
+            let mut callers = shared.refused(&rights).await;
+            callers.extend(shared.admitted(&rights).await);
+            by_rights.push((rights.clone(), callers));
+        }
+        let (_, callers) = by_rights.iter().find(|(other, _)| *other == rights).expect("made above");
+        expected += 15 + rights.len();
+        let before = rows(&mut connection).await;
         for caller in callers {
-            let decision = decide(&operation, caller.kind);
-            let answer = operation.call(server, caller, &world.own, &[]).await;
+            let Decision::Out(status, code) = decide(&operation, caller.kind) else { continue };
+            let answer = operation.call(&server, caller, &shared.own, &[]).await;
             let what = format!("{operation} as {:?}: {} {}", caller.kind, answer.status, answer.text);
-            let status = answer.status.as_u16();
-            // A server may refuse what is asked for other reasons than who asks.
-            let is_refused = || status == 403 && OF_CREDENTIALS.contains(&answer.json()["code"].as_str().unwrap());
-            match decision {
-                Decision::Out(expected, code) => {
-                    assert_eq!((status, answer.json()["code"].as_str().unwrap()), (expected, code), "{what}");
-                    if !was_changed && !others_changed {
-                        assert_eq!(server.rows().await, before, "{what} changed something");
-                    }
-                }
-                Decision::In => {
-                    // What the one before has deleted is gone.
-                    let may_be_gone = was_changed && operation.method == Method::DELETE && status == 404;
-                    was_changed = true;
-                    assert!(may_be_gone || ![401, 404, 429, 500].contains(&status), "{what}");
-                    assert!(!is_refused(), "{what}");
-                }
-                Decision::InToItsOwn => {
-                    others_changed = true;
-                    assert!(!is_refused() && ![401, 429, 500].contains(&status), "{what}");
-                    for id in world.own.values() {
-                        assert!(!answer.text.contains(id.as_str()), "{what} shows what is somebody else's");
-                    }
-                }
-            }
+            assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str().unwrap()), (status, code), "{what}");
+            assert_eq!(rows(&mut connection).await, before, "{what} changed something");
             pairs += 1;
         }
+        if operation.method == Method::GET {
+            pairs += let_in(&operation, &shared, callers).await;
+        } else {
+            let own = World::new(&server).await;
+            pairs += let_in(&operation, &own, &own.admitted(&rights).await).await;
+        }
     }
-    println!("{pairs} pairs of operation and credential");
+    assert_eq!(pairs, expected, "every operation with every kind of credential");
+}
+
+/// Asserts that an operation is done for those that it lets in; returns how many these are.
+async fn let_in(operation: &Operation<'_>, world: &World<'_>, callers: &[Caller]) -> usize {
+    let (mut pairs, mut was_changed) = (0, false);
+    for caller in callers {
+        let decision = decide(operation, caller.kind);
+        if matches!(decision, Decision::Out(..)) {
+            continue;
+        }
+        let answer = operation.call(world.server, caller, &world.own, &[]).await;
+        let what = format!("{operation} as {:?}: {} {}", caller.kind, answer.status, answer.text);
+        let status = answer.status.as_u16();
+        // A server may refuse what is asked for other reasons than who asks.
+        let is_refused = || status == 403 && OF_CREDENTIALS.contains(&answer.json()["code"].as_str().unwrap());
+        assert!(!is_refused() && ![401, 429, 500].contains(&status), "{what}");
+        if decision == Decision::In {
+            // What the one before has deleted is gone.
+            let may_be_gone = was_changed && operation.method == Method::DELETE;
+            was_changed = true;
+            assert!(may_be_gone || status != 404, "{what}");
+        } else {
+            for id in world.own.values() {
+                assert!(!answer.text.contains(id.as_str()), "{what} shows what is somebody else's");
+            }
+        }
+        pairs += 1;
+    }
+    pairs
 }
 
 #[tokio::test]
 async fn what_is_somebody_else_s_is_answered_like_what_is_not_there() {
-    let world = World::new().await;
-    let server = &world.server;
-    let token = token(server, server.merchant).await.0;
-    let key = add_key(&server.app, server.merchant, |key| key.rights = Right::ALL.into_iter().collect()).await;
+    let server = &start().await;
+    let world = World::new(server).await;
+    let token = token(server, world.merchant).await.0;
+    let key = add_key(&server.app, world.merchant, |key| key.rights = Right::ALL.into_iter().collect()).await;
     let mut seen = BTreeSet::new();
     for operation in Operation::all().filter(|operation| !operation.takes("session_token")) {
         let caller = if operation.takes("dashboard") {

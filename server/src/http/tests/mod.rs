@@ -2,6 +2,7 @@
 
 mod authorisation;
 mod cancel;
+mod codes;
 mod description;
 mod errors;
 mod events;
@@ -13,6 +14,7 @@ mod limits;
 mod merchant_streams;
 mod networks;
 mod page;
+mod parameters;
 mod payments;
 mod rpc_endpoints;
 mod settings;
@@ -150,7 +152,7 @@ impl Server {
         let clock = TestClock::still();
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://pay.example").await.unwrap();
-        let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)));
+        let router = super::router_with(app.clone(), Pages::of(&app, Some(PAGE)), super::TIMEOUT);
         let (merchant, key) = add_merchant(&app).await;
         // One each, where there are several nodes.
         let lease = nodes::take(&app, &format!("tests of merchant {merchant}")).await.unwrap().unwrap();
@@ -279,22 +281,29 @@ impl Server {
         assert!(write.await.unwrap());
     }
 
+    async fn connect(&self) -> sqlx::AnyConnection {
+        sqlx::AnyConnection::connect(&self.app.config.storage.database_url).await.unwrap()
+    }
+
     /// How many rows there are of everything a request could leave behind.
     async fn rows(&self) -> Vec<i64> {
-        let url = &self.app.config.storage.database_url;
-        let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
-        let mut rows = Vec::new();
-        for count in [
-            "SELECT COUNT(*) FROM invoices",
-            "SELECT COUNT(*) FROM idempotency_keys",
-            "SELECT COUNT(*) FROM events",
-            "SELECT COUNT(*) FROM quotes",
-            "SELECT COUNT(*) FROM stream_tokens",
-        ] {
-            rows.push(sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap());
-        }
-        rows
+        rows(&mut self.connect().await).await
     }
+}
+
+/// As [`Server::rows`], for whoever asks often.
+async fn rows(connection: &mut sqlx::AnyConnection) -> Vec<i64> {
+    let mut rows = Vec::new();
+    for count in [
+        "SELECT COUNT(*) FROM invoices",
+        "SELECT COUNT(*) FROM idempotency_keys",
+        "SELECT COUNT(*) FROM events",
+        "SELECT COUNT(*) FROM quotes",
+        "SELECT COUNT(*) FROM stream_tokens",
+    ] {
+        rows.push(sqlx::query_scalar(count).fetch_one(&mut *connection).await.unwrap());
+    }
+    rows
 }
 
 /// A merchant with an API key.

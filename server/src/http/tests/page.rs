@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::{Answer, Created, Server, UNPRICED, request, usd};
-use crate::http::{page::Pages, router_with};
+use crate::http::{TIMEOUT, page::Pages, router_with};
 
 async fn snapshot(server: &Server, invoice: &Created) -> Value {
     let answer = server.payor_get("/pay/snapshot", invoice).await;
@@ -209,7 +209,7 @@ async fn a_form_that_gets_no_quote_is_shown_why() {
 async fn without_a_built_page_there_is_one_that_says_how_to_build_it() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;
-    let router = router_with(server.app.clone(), Pages::of(&server.app, None));
+    let router = router_with(server.app.clone(), Pages::of(&server.app, None), TIMEOUT);
     let answer = Server { router, ..server }.get(&invoice.page(), &[]).await;
     assert_eq!(answer.status, 503);
     assert!(answer.text.contains("cargo xtask page"), "{}", answer.text);

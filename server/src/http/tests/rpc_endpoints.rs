@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use axum::{Router, body::Bytes, extract::State, http::Method, response::Response, routing::post};
-use domain::access::Right;
+use domain::{access::Right, signature::ServerSecret};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -17,7 +17,7 @@ const ENDPOINTS: &str = "/api/v1/merchant/rpc";
 
 /// What a node does with a question.
 #[derive(Clone, Copy)]
-enum Manner {
+pub(super) enum Manner {
     /// Answers as a node of that chain id and genesis block.
     Node(&'static str, &'static str),
     Text(&'static str),
@@ -28,8 +28,8 @@ enum Manner {
 }
 
 /// A node on this machine.
-struct Node {
-    url: String,
+pub(super) struct Node {
+    pub(super) url: String,
     manner: Arc<Mutex<Manner>>,
     asked: Arc<AtomicUsize>,
     server: JoinHandle<()>,
@@ -42,10 +42,10 @@ impl Drop for Node {
 }
 
 /// The chain of `ethereum` in these tests.
-const OURS: Manner = Manner::Node("0x7a69", "0xaa");
+pub(super) const OURS: Manner = Manner::Node("0x7a69", "0xaa");
 
 impl Node {
-    async fn start(manner: Manner) -> Self {
+    pub(super) async fn start(manner: Manner) -> Self {
         let (manner, asked) = (Arc::new(Mutex::new(manner)), Arc::<AtomicUsize>::default());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v3/canary-key", listener.local_addr().unwrap());
@@ -55,7 +55,7 @@ impl Node {
         Self { url, manner, asked, server }
     }
 
-    fn does(&self, manner: Manner) {
+    pub(super) fn does(&self, manner: Manner) {
         *self.manner.lock().unwrap() = manner;
     }
 
@@ -89,7 +89,7 @@ async fn answer(State((manner, asked)): State<(Arc<Mutex<Manner>>, Arc<AtomicUsi
 }
 
 /// A server whose `ethereum` has this node, and may be given others on this machine.
-async fn server_with(own: &Node) -> Server {
+pub(super) async fn server_with(own: &Node) -> Server {
     let url = own.url.parse().unwrap();
     Server::start_with(|config| {
         config.networks[0].rpc = vec![url];
@@ -105,7 +105,7 @@ impl Server {
         self.key_with(&[Right::OperateNetworks]).await
     }
 
-    async fn add_endpoint(&self, network: &str, url: &str) -> Answer {
+    pub(super) async fn add_endpoint(&self, network: &str, url: &str) -> Answer {
         let body = json!({ "network": network, "rpc_url": url }).to_string();
         self.call(&Method::POST, ENDPOINTS, ("x-api-key", &self.operator().await), &body).await
     }
@@ -197,6 +197,75 @@ async fn added_nodes_survive_a_restart_and_reach_other_processes() {
     assert_eq!(server.remove_endpoint(&id).await.status, 200);
     merchants::read_rpc_endpoints(&elsewhere).await.unwrap();
     assert!(!can_be_asked(&rpc).await);
+}
+
+/// The addresses of added nodes as the database has them.
+async fn stored(server: &Server) -> Vec<String> {
+    let records = server.app.store.reader().await.unwrap().tx().all_rpc_endpoints().await.unwrap();
+    records.into_iter().map(|record| record.url).collect()
+}
+
+#[tokio::test]
+async fn the_address_of_a_node_is_sealed_in_the_database() {
+    let (own, node) = (Node::start(OURS).await, Node::start(OURS).await);
+    let server = server_with(&own).await;
+    server.adds(&node).await;
+    let sealed = stored(&server).await;
+    assert!(sealed[0].starts_with("sealed1.") && !sealed[0].contains("canary"), "{sealed:?}");
+    merchants::seal_rpc_endpoints(&server.app).await;
+    assert_eq!(stored(&server).await, sealed, "what is sealed stays as it is");
+}
+
+#[tokio::test]
+async fn a_node_that_an_earlier_version_added_is_used_and_sealed() {
+    let (own, node) = (Node::start(OURS).await, Node::start(OURS).await);
+    let server = server_with(&own).await;
+    let id = server.adds(&node).await;
+    let mut record = server.app.store.reader().await.unwrap().tx().all_rpc_endpoints().await.unwrap().remove(0);
+    let sealed = record.clone();
+    record.url.clone_from(&node.url);
+    let plain = record.clone();
+    let write =
+        server.app.store.write(move |tx| Box::pin(async move { tx.reseal_rpc_endpoint(&sealed, &plain.url).await }));
+    assert!(write.await.unwrap());
+    assert_eq!(stored(&server).await, [node.url.as_str()]);
+
+    own.does(Manner::Text("broken"));
+    for is_sealed in [false, true] {
+        merchants::read_rpc_endpoints(&server.app).await.unwrap();
+        assert!(can_be_asked(&watched(&server.app)).await, "sealed: {is_sealed}");
+        let listed = server.endpoints().await;
+        assert!(listed["data"][0]["rpc_url"].as_str().unwrap().ends_with("/…"), "{listed}");
+        let again = server.add_endpoint("ethereum", &node.url).await;
+        again.is_error(409, "RPC_ENDPOINT_EXISTS", Some("rpc_url"));
+        assert_eq!(stored(&server).await[0].starts_with("sealed1."), is_sealed);
+        merchants::seal_rpc_endpoints(&server.app).await;
+    }
+    assert_eq!(server.remove_endpoint(&id).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_new_server_secret_opens_and_seals_again_what_the_one_before_sealed() {
+    let (own, node) = (Node::start(OURS).await, Node::start(OURS).await);
+    let server = server_with(&own).await;
+    let id = server.adds(&node).await;
+    own.does(Manner::Text("broken"));
+    let secret = |byte| ServerSecret::from_bytes([byte; 32]);
+    let open = async |secrets: Vec<ServerSecret>| {
+        let config = (*server.app.config).clone();
+        App::open(config, secrets, TestClock::still().clock(), "http://pay.example").await.unwrap().0
+    };
+    assert!(!can_be_asked(&watched(&open(vec![secret(8)]).await)).await, "it is not the one that sealed");
+    let before = stored(&server).await;
+    let rotating = open(vec![secret(8), secret(7)]).await;
+    assert!(can_be_asked(&watched(&rotating)).await);
+    merchants::seal_rpc_endpoints(&rotating).await;
+    assert_ne!(stored(&server).await, before);
+    assert!(can_be_asked(&watched(&open(vec![secret(8)]).await)).await);
+
+    // This server still has the one before alone: it says nothing about the address, and lets it be removed.
+    assert_eq!(server.endpoints().await["data"][0]["rpc_url"], "…");
+    assert_eq!(server.remove_endpoint(&id).await.status, 200);
 }
 
 #[tokio::test]

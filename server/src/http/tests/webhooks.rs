@@ -87,14 +87,14 @@ impl Server {
     /// Everything that the database holds, as text.
     async fn stored_text(&self) -> String {
         let url = &self.app.config.storage.database_url;
-        // Both list table and column, and an expression of the whole column's text in which bytes are readable.
+        // Both list table and column, and an expression of the whole column's text, in which bytes are readable, as bytes.
         let columns = if url.starts_with("postgres") {
-            "SELECT CAST(table_name AS TEXT), 'STRING_AGG(' || CASE data_type
+            "SELECT CAST(table_name AS TEXT), 'CONVERT_TO(COALESCE(STRING_AGG(' || CASE data_type
                     WHEN 'bytea' THEN 'ENCODE(\"' || column_name || '\", ''escape'')'
-                    ELSE 'CAST(\"' || column_name || '\" AS TEXT)' END || ', '','')'
+                    ELSE 'CAST(\"' || column_name || '\" AS TEXT)' END || ', '',''), ''''), ''UTF8'')'
              FROM information_schema.columns WHERE table_schema = CURRENT_SCHEMA()"
         } else {
-            "SELECT tables.name, 'GROUP_CONCAT(CAST(\"' || columns.name || '\" AS TEXT))'
+            "SELECT tables.name, 'CAST(COALESCE(GROUP_CONCAT(CAST(\"' || columns.name || '\" AS TEXT)), '''') AS BLOB)'
              FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'"
         };
         let mut connection = sqlx::AnyConnection::connect(url).await.unwrap();
@@ -102,9 +102,9 @@ impl Server {
         assert!(columns.iter().any(|(table, _)| table == "webhook_endpoints"), "{columns:?}");
         let mut text = String::new();
         for (table, values) in columns {
-            let sql = format!("SELECT COALESCE({values}, '') FROM \"{table}\"");
-            text +=
-                &sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {values} FROM \"{table}\""));
+            let bytes: Vec<u8> = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+            text += &String::from_utf8_lossy(&bytes);
         }
         text
     }

@@ -10,7 +10,7 @@ use crate::{
     http::error_codes::codes,
     http::{
         error::{ApiError, invalid},
-        extract::{Merchant, Parameters, rights::ReadInvoices},
+        extract::{Merchant, Parameters, rights::ReadWebhooks},
         merchant::filters::{self, AFTER, BEFORE, PageParameters, PageStart},
     },
     store::{DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryState, Tx},
@@ -37,12 +37,12 @@ struct DeliveryParameters {
     tag = "Webhooks",
     params(NamedWebhook, PageParameters, DeliveryParameters),
     responses((status = 200, body = WebhookDeliveryList)),
-    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    security(("merchant_key" = ["webhooks"]), ("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND, INVALID_CURSOR])))
 )]
 pub async fn list_webhook_deliveries(
     State(app): State<App>,
-    merchant: Merchant<ReadInvoices>,
+    merchant: Merchant<ReadWebhooks>,
     NamedWebhook(id): NamedWebhook,
     parameters: Parameters,
 ) -> Result<Json<WebhookDeliveryList>, ApiError> {

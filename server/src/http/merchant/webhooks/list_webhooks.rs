@@ -7,7 +7,7 @@ use crate::{
     app::App,
     http::{
         error::ApiError,
-        extract::{Merchant, rights::ReadInvoices},
+        extract::{Merchant, rights::ReadWebhooks},
     },
     view,
 };
@@ -18,11 +18,11 @@ use crate::{
     path = "/api/v1/webhooks",
     tag = "Webhooks",
     responses((status = 200, body = WebhookEndpointList)),
-    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []))
+    security(("merchant_key" = ["webhooks"]), ("merchant_key" = ["invoices:read"]), ("dashboard" = []))
 )]
 pub async fn list_webhooks(
     State(app): State<App>,
-    merchant: Merchant<ReadInvoices>,
+    merchant: Merchant<ReadWebhooks>,
 ) -> Result<Json<WebhookEndpointList>, ApiError> {
     let endpoints = app.store.reader().await?.tx().endpoints(merchant.id).await?;
     let data = endpoints.iter().map(|endpoint| view::webhook_endpoint(endpoint, None)).collect();

@@ -9,7 +9,7 @@ use crate::{
     http::error_codes::codes,
     http::{
         error::ApiError,
-        extract::{Merchant, rights::ReadInvoices},
+        extract::{Merchant, rights::ReadWebhooks},
     },
     view,
 };
@@ -21,12 +21,12 @@ use crate::{
     tag = "Webhooks",
     params(NamedWebhook),
     responses((status = 200, body = WebhookEndpoint)),
-    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    security(("merchant_key" = ["webhooks"]), ("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![WEBHOOK_NOT_FOUND])))
 )]
 pub async fn retrieve_webhook(
     State(app): State<App>,
-    merchant: Merchant<ReadInvoices>,
+    merchant: Merchant<ReadWebhooks>,
     NamedWebhook(id): NamedWebhook,
 ) -> Result<Json<WebhookEndpoint>, ApiError> {
     let endpoint = app.store.reader().await?.tx().endpoint(merchant.id, id).await?;
