@@ -31,6 +31,7 @@ mod cli;
 mod client;
 mod crash;
 mod hang_ups;
+mod recover;
 mod streams;
 mod sweep;
 mod two_nodes;

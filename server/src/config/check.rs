@@ -246,6 +246,23 @@ fn check_token(token: &TokenConfig, network: &NetworkConfig, key: impl Fn(&str) 
         PriceSource::Par(_) => {}
         PriceSource::Feed(feed) => check_feed(feed, |field| key(&format!("price.{field}")))?,
     }
+    if let Some(opinion) = &token.second_opinion {
+        ensure(
+            matches!(token.price, PriceSource::Feed(_)),
+            key("second_opinion"),
+            "is for a token with a feed; one taken at par has a guard",
+        )?;
+        ensure(
+            opinion.url.scheme() == "https" || opinion.url.scheme() == "http" && is_loopback(&opinion.url),
+            key("second_opinion.url"),
+            "must be an https URL: whoever can alter the answer can stop payments",
+        )?;
+        ensure(
+            opinion.pointer.is_empty() || opinion.pointer.starts_with('/'),
+            key("second_opinion.pointer"),
+            "must be names with a / before each, as in /ethereum/usd",
+        )?;
+    }
     if let Some(guard) = &token.guard {
         ensure(
             matches!(token.price, PriceSource::Par(_)),

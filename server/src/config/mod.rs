@@ -409,6 +409,9 @@ pub struct TokenConfig {
     /// For a token taken at par: a feed that says what it is worth elsewhere.
     #[serde(default)]
     pub guard: Option<FeedConfig>,
+    /// For a token with a feed: who else is asked what it costs.
+    #[serde(default)]
+    pub second_opinion: Option<OpinionConfig>,
     /// A known token that is not accepted is shown when it arrives, but not credited.
     #[serde(default = "defaults::accepted")]
     pub accepted: bool,
@@ -437,6 +440,15 @@ pub struct FeedConfig {
     pub feed: Address,
     /// How often the feed promises an answer.
     pub heartbeat_seconds: i64,
+}
+
+/// A service that says what a token costs, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpinionConfig {
+    pub url: Url,
+    /// Where in the answer the dollars are, as in `/ethereum/usd`.
+    pub pointer: String,
 }
 
 mod defaults {

@@ -106,6 +106,7 @@ fn the_default_file_mentions_every_key() {
         fields::<TokenConfig>(),
         fields::<FeedConfig>(),
         fields::<LargeConfig>(),
+        fields::<OpinionConfig>(),
     ];
     for key in keys.concat() {
         let is_mentioned = DEFAULT_FILE.contains(&format!("{key} = "))

@@ -113,6 +113,29 @@ pub async fn plan_sweeps(
     Ok(planned)
 }
 
+/// The calls of the factory that empty deposits, given the wallet, salt and asset of each amount held.
+pub fn sweep_calls(held: impl IntoIterator<Item = (Address, B256, Address)>) -> Vec<(Address, Bytes)> {
+    let mut assets: BTreeMap<(Address, B256), BTreeSet<Address>> = BTreeMap::new();
+    for (wallet, salt, asset) in held {
+        assets.entry((wallet, salt)).or_default().insert(asset);
+    }
+    let mut groups: BTreeMap<(Address, BTreeSet<Address>), Vec<B256>> = BTreeMap::new();
+    for ((wallet, salt), mut tokens) in assets {
+        // The native coin by itself, as in [`plan_sweeps`].
+        let native: BTreeSet<Address> = tokens.take(&Address::ZERO).into_iter().collect();
+        for assets in [native, tokens].into_iter().filter(|assets| !assets.is_empty()) {
+            groups.entry((wallet, assets)).or_default().push(salt);
+        }
+    }
+    let calls = groups.iter().flat_map(|((wallet, assets), salts)| {
+        salts.chunks(MOST_DEPOSITS).map(move |salts| {
+            let assets = assets.iter().copied().collect();
+            (*wallet, Bytes::from(sweepCall { merchant: *wallet, salts: salts.to_vec(), assets }.abi_encode()))
+        })
+    });
+    calls.collect()
+}
+
 /// The assets of an invoice's address that are due.
 async fn due_assets(
     tx: &mut Tx<'_>,

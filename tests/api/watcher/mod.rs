@@ -2,6 +2,7 @@
 //! counted twice.
 
 mod finality;
+mod prices;
 mod relay;
 mod shop;
 

@@ -14,6 +14,10 @@ use crate::{
     webhooks::Targets,
 };
 
+alloy_sol_types::sol! {
+    function balanceOf(address owner) external view returns (uint256 amount);
+}
+
 /// A network's endpoints, and what they have shown to be able to do.
 pub struct Node {
     rpc: Rpc,
@@ -320,6 +324,27 @@ impl Node {
         };
         let answer: Bytes = self.read("a call's result", answer)?;
         Ok(C::abi_decode_returns(&answer).ok())
+    }
+
+    /// What addresses hold at the head of each asset, in that order; `None` is the native coin.
+    ///
+    /// # Errors
+    ///
+    /// If an answer is missing: what somebody holds must not be taken for nothing.
+    pub async fn held(&self, addresses: &[Address], assets: &[Option<Address>]) -> Result<Vec<Vec<U256>>, StepError> {
+        let calls = addresses.iter().flat_map(|address| {
+            assets.iter().map(move |asset| match asset {
+                None => balance_call(*address, &json!("latest")),
+                Some(token) => {
+                    let data = Bytes::from(balanceOfCall { owner: *address }.abi_encode());
+                    Call::new("eth_call", json!([{ "to": token.to_string(), "data": data.to_string() }, "latest"]))
+                }
+            })
+        });
+        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
+        let amounts = answers.into_iter().map(|answer| self.read("a balance", answer.map_err(RpcError::Fault)?));
+        let amounts: Vec<U256> = amounts.collect::<Result<_, StepError>>()?;
+        Ok(amounts.chunks(assets.len().max(1)).map(<[U256]>::to_vec).collect())
     }
 
     pub async fn has_code(&self, address: Address) -> Result<bool, StepError> {
