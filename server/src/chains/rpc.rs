@@ -364,6 +364,7 @@ impl Rpc {
             }
             match self.ask(endpoint, calls).await {
                 Ok(answer) => {
+                    endpoint.did_well();
                     asked.insert(endpoint.label.as_str());
                     answers.push(answer);
                 }

@@ -109,7 +109,12 @@ fn complete_network(environment: Environment, network: &mut Table, key: &str) ->
     }
     keep_pinned(known, network, key)?;
     choose_tokens(known, network, key)?;
+    // Thresholds belong together.
+    let has_own = network.contains_key("paid_after") || network.contains_key("final_after");
     for (setting, value) in &known.settings {
+        if has_own && setting == "large" {
+            continue;
+        }
         network.entry(setting.clone()).or_insert_with(|| value.clone());
     }
     Ok(())

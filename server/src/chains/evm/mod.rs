@@ -83,6 +83,7 @@ pub struct Watcher {
 }
 
 struct Unvouched {
+    /// When it was asked about first, or some host last did not show it.
     since: UnixMillis,
     /// Whether somebody was told.
     is_told: bool,
@@ -352,11 +353,11 @@ impl Watcher {
             blocks: Vec::new(),
             marks: self.read_marks(&blocks, head).await?,
             vouched: Vec::new(),
-            is_alone: true,
+            is_alone: self.node.hosts() < WITNESSES,
         };
         // What was replaced has to be recorded first.
-        if scan.forked_at.is_none() {
-            (scan.vouched, scan.is_alone) = self.find_witnesses(blocks.last()).await?;
+        if scan.forked_at.is_none() && !scan.is_alone {
+            scan.vouched = self.find_witnesses(blocks.last()).await?;
         }
         scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native).await;
         scan.blocks = blocks;
@@ -549,40 +550,32 @@ impl Watcher {
     }
 
     /// Asks other endpoints about transfers that are about to count. Returns those that may, because more than one
-    /// shows them, or because nobody else answers and little is at stake; and whether there is only one to ask.
-    async fn find_witnesses(&mut self, last: Option<&BlockRef>) -> Result<(Vec<FactKey>, bool), StepError> {
-        if self.node.hosts() < WITNESSES {
-            return Ok((Vec::new(), true));
-        }
-        let until = last.map_or(0, |last| (last.number + 1).saturating_sub(u64::from(self.network.paid_after)));
+    /// shows them, or because nobody else has answered for a while and little is at stake.
+    async fn find_witnesses(&mut self, last: Option<&BlockRef>) -> Result<Vec<FactKey>, StepError> {
+        let until = last.map_or(0, |last| last.number.saturating_add(1).saturating_sub(u64::from(self.network.paid_after)));
         let mut reader = self.app.store.reader().await?;
         let waiting = reader.tx().unvouched(&self.network.name, until, VOUCHED_AT_ONCE).await?;
         drop(reader);
         self.unvouched.retain(|key, _| waiting.iter().any(|transfer| transfer.key == *key));
         let mut vouched = Vec::new();
         for transfer in waiting {
-            let claim = Claim { of: self.asset(&transfer).await?, transfer: &transfer };
-            let (asked, shown) = self.node.witnesses(&claim).await;
+            let Some(asset) = self.asset(&transfer).await? else { continue };
+            let (asked, shown) = self.node.witnesses(&Claim { of: asset, transfer: &transfer }).await;
             if WITNESSES <= shown {
                 self.unvouched.remove(&transfer.key);
                 vouched.push(transfer.key);
                 continue;
             }
-            let entry = self.unvouched.entry(transfer.key.clone());
             let now = self.app.clock.now_ms();
-            let state = entry.or_insert(Unvouched { since: now, is_told: false });
-            if now.0 < state.since.0.saturating_add(PATIENCE_WITH_WITNESSES_MS) {
-                continue;
-            }
-            let nobody_else = asked == shown;
-            if nobody_else && transfer.due <= transfer.single_source.unwrap_or(self.app.config.single_source()) {
-                vouched.push(transfer.key.clone());
-            }
-            if !std::mem::replace(&mut state.is_told, true) {
-                let text = if nobody_else {
-                    "no second endpoint can be asked about a payment"
-                } else {
+            let is_disputed = asked != shown;
+            let new = Unvouched { since: now, is_told: false };
+            let state = self.unvouched.entry(transfer.key.clone()).or_insert(new);
+            let has_waited = state.since.0.saturating_add(PATIENCE_WITH_WITNESSES_MS) <= now.0;
+            if has_waited && !std::mem::replace(&mut state.is_told, true) {
+                let text = if is_disputed {
                     "ALARM: endpoints disagree about a payment; it does not count"
+                } else {
+                    "no second endpoint can be asked about a payment"
                 };
                 tracing::error!(
                     payment.network = self.network.name,
@@ -593,14 +586,22 @@ impl Watcher {
                     "{text}"
                 );
             }
+            let is_little = transfer.due <= transfer.single_source.unwrap_or(self.app.config.single_source());
+            if is_disputed {
+                state.since = now;
+            } else if has_waited && shown == 1 && is_little {
+                vouched.push(transfer.key);
+            }
         }
-        Ok((vouched, false))
+        Ok(vouched)
     }
 
-    async fn asset(&self, transfer: &UnvouchedTransfer) -> Result<Asset, StepError> {
+    /// What has to be shown; `None` if the token is not configured any more.
+    async fn asset(&self, transfer: &UnvouchedTransfer) -> Result<Option<Asset>, StepError> {
         let token = self.network.tokens.iter().find(|token| token.token_id() == transfer.token);
-        if let Some(address) = token.and_then(|token| token.address) {
-            return Ok(Asset::Token(address));
+        let Some(token) = token else { return Ok(None) };
+        if let Some(address) = token.address {
+            return Ok(Some(Asset::Token(address)));
         }
         let (merchant, until) = (transfer.key.merchant, transfer.block);
         let mut reader = self.app.store.reader().await?;
@@ -619,7 +620,7 @@ impl Watcher {
             sweep.network == self.network.name && sweep.token == transfer.token && sweep.block_number < until
         });
         let left = left.fold(U256::ZERO, |sum, sweep| sum.saturating_add(sweep.amount.base_units()));
-        Ok(Asset::Native { held: came.saturating_sub(left) })
+        Ok(Some(Asset::Native { held: came.saturating_sub(left) }))
     }
 
     fn native_token(&self) -> Option<&TokenConfig> {

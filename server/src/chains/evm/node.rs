@@ -136,7 +136,9 @@ impl Node {
 
     /// How many hosts could be asked about a transfer, and how many of them show it.
     pub(super) async fn witnesses(&self, claim: &Claim<'_>) -> (usize, usize) {
-        let answers = self.rpc.ask_hosts(&claim.questions()).await;
+        let mut answers = self.rpc.ask_hosts(&claim.questions()).await;
+        // Who cannot tell does not deny it.
+        answers.retain(|answers| answers.iter().all(Result::is_ok));
         (answers.len(), answers.iter().filter(|answers| claim.is_shown_by(answers)).count())
     }
 

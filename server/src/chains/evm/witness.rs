@@ -9,7 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::deposit_address::FACTORY;
 
-use super::logs::{Swept, Transfer};
+use super::{
+    logs::{Swept, Transfer},
+    position,
+};
 use crate::{
     chains::rpc::{Answer, Call},
     store::UnvouchedTransfer,
@@ -40,10 +43,13 @@ struct Receipt {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Log {
     address: Address,
     topics: Vec<B256>,
     data: Bytes,
+    transaction_index: U64,
+    log_index: U64,
 }
 
 impl Log {
@@ -109,7 +115,11 @@ impl Claim<'_> {
 
     fn shows_log(&self, receipt: &Value, token: Address) -> bool {
         let amount = Some(self.transfer.amount.base_units());
-        let is_it = |log: &Log| log.amount(token, Transfer::SIGNATURE_HASH, self.transfer.deposit) == amount;
+        // The same place too: one log must not stand for two.
+        let is_it = |log: &Log| {
+            position::of_log(log.transaction_index.to(), log.log_index.to()) == self.transfer.key.log_index
+                && log.amount(token, Transfer::SIGNATURE_HASH, self.transfer.deposit) == amount
+        };
         self.receipt(receipt).is_some_and(|receipt| receipt.logs.iter().any(is_it))
     }
 
