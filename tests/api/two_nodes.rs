@@ -211,7 +211,7 @@ impl Line {
                 });
             }
         });
-        Self { address, tasks: tasks }
+        Self { address, tasks }
     }
 
     async fn cut(mut self) {
