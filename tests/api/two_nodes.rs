@@ -191,7 +191,7 @@ async fn follow_merchant(api: &ApiClient) -> Socket {
 /// A way to a node of a chain that can be cut.
 struct Line {
     address: std::net::SocketAddr,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Line {
@@ -211,11 +211,11 @@ impl Line {
                 });
             }
         });
-        Self { address, _tasks: tasks }
+        Self { address, tasks }
     }
 
     async fn cut(mut self) {
-        self._tasks.shutdown().await;
+        self.tasks.shutdown().await;
         assert!(TcpStream::connect(self.address).await.is_err());
     }
 }

@@ -24,7 +24,7 @@ const LOOPBACK: (&str, &str) = ("PEPAY__WEBHOOKS__ALLOW_PRIVATE_NETWORKS", "[\"1
 const ENDPOINTS: usize = 10;
 const EVENT_EVERY: Duration = Duration::from_millis(50);
 /// What has not arrived by then never will.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// What a delay is held against.
 const SOON: Duration = Duration::from_secs(2);
 

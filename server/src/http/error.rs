@@ -400,10 +400,11 @@ impl ApiError {
             | Self::IdempotencyKeyInvalid
             | Self::IdempotencyConflict
             | Self::ApiKeyAlreadyCreated(_) => Some("Idempotency-Key"),
-            Self::RightRequiredBy { field, .. } => Some(field),
             Self::TokenNotAvailable { field } | Self::InvalidCursor { field } => Some(field),
             Self::Amount(_) => Some("amount_usd"),
-            Self::Invalid { field, .. } | Self::UnknownNetwork { field } => Some(field),
+            Self::Invalid { field, .. } | Self::RightRequiredBy { field, .. } | Self::UnknownNetwork { field } => {
+                Some(field)
+            }
             Self::UnsupportedMediaType => Some("Content-Type"),
             Self::InvalidExpand(_) => Some("expand"),
             Self::SessionInvalid => Some("x-session-token"),

@@ -182,7 +182,7 @@ impl Tx<'_> {
     }
 
     /// Has the database end this transaction should the process fall asleep inside it: the others need not wait
-    /// for its locks longer than for the lease itself.
+    /// for its locks longer than for the lease itself, or for a second if that is longer.
     async fn sleep_at_most(&mut self, length: Duration) -> Result<(), StoreError> {
         if self.has_rivals() {
             sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, true)")
