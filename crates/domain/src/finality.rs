@@ -197,7 +197,7 @@ mod tests {
         assert_eq!([2, 3, 4].map(|count| tagged.counted(at(count), SMALL)), [2, 3, 3]);
         assert_eq!([3, 60, 61].map(|count| plain(3, 60).counted(at(count), SMALL)), [3, 60, 60]);
         let large = Thresholds { large: Some((UsdMillis::ZERO, 12)), ..tagged };
-        assert_eq!(large.counted(at(20), SMALL), 12);
+        assert_eq!(large.counted(at(20), UsdMillis::from_millis(1)), 12);
     }
 
     #[test]

@@ -58,17 +58,18 @@ impl Guard {
                 let off_par = Some(usd_e8).filter(|usd_e8| !PAR_USD_E8.contains(usd_e8));
                 if off_par.is_some() != state.off_par.is_some() {
                     let (network, id, symbol) = (&self.network, self.token, &self.symbol);
-                    match off_par {
-                        Some(_) => tracing::error!(
+                    if off_par.is_some() {
+                        tracing::error!(
                             payment.network = network, token.id = id, token.symbol = symbol, token.usd_e8 = %usd_e8,
                             "ALARM: a dollar token is not worth a dollar; it is not quoted any more"
-                        ),
-                        None => tracing::info!(
+                        );
+                    } else {
+                        tracing::info!(
                             payment.network = network,
                             token.id = id,
                             token.symbol = symbol,
                             "a dollar token is worth a dollar again"
-                        ),
+                        );
                     }
                 }
                 *state = State { off_par, told: None };

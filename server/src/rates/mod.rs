@@ -34,7 +34,7 @@ use crate::{
 /// A price this young is given again without asking.
 const FRESH_FOR_MS: i64 = 10_000;
 /// A dollar does not fall within seconds, and its feed speaks once a day.
-const LOOK_AT_GUARDS_EVERY: Duration = Duration::from_secs(60);
+const LOOK_AT_GUARDS_EVERY: Duration = Duration::from_mins(1);
 /// Often enough that a price is still fresh when the next one comes, so that no page waits for a chain.
 const READ_EVERY: Duration = Duration::from_secs(8);
 

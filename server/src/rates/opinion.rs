@@ -67,17 +67,13 @@ impl Opinion {
 
 /// The price at a path inside JSON, from its text: as a number or as text, never through a float.
 fn find(json: &str, path: &[String]) -> Option<u128> {
-    match path.split_first() {
-        Some((name, rest)) => {
-            let object: HashMap<String, &RawValue> = serde_json::from_str(json).ok()?;
-            find(object.get(name)?.get(), rest)
-        }
-        None => {
-            let json = json.trim();
-            let text = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json);
-            to_usd_e8(text)
-        }
-    }
+    let Some((name, rest)) = path.split_first() else {
+        let json = json.trim();
+        let text = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json);
+        return to_usd_e8(text);
+    };
+    let object: HashMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    find(object.get(name)?.get(), rest)
 }
 
 /// Plain decimal text in hundred-millionths; digits beyond those are dropped. Nothing for zero and less.

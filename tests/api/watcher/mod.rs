@@ -316,6 +316,12 @@ async fn with_an_endpoint_of_another_chain_the_other_one_is_used() {
     let order = shop.order(20_000, USDC).await;
     shop.pay(order, 20_000).await;
     shop.confirm().await;
+    // It was to be the other one's witness, and cannot be.
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
+    shop.clock.advance_seconds(60);
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
     check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
 }
 
@@ -333,6 +339,8 @@ async fn a_node_that_was_added_while_watching_takes_over_when_the_operator_s_own
     drop(relay);
     shop.pay(order, 20_000).await;
     shop.confirm().await;
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
     check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
     // Nobody else has been there to ask for a while.
     shop.clock.advance_seconds(60);

@@ -552,7 +552,8 @@ impl Watcher {
     /// Asks other endpoints about transfers that are about to count. Returns those that may, because more than one
     /// shows them, or because nobody else has answered for a while and little is at stake.
     async fn find_witnesses(&mut self, last: Option<&BlockRef>) -> Result<Vec<FactKey>, StepError> {
-        let until = last.map_or(0, |last| last.number.saturating_add(1).saturating_sub(u64::from(self.network.paid_after)));
+        let until =
+            last.map_or(0, |last| last.number.saturating_add(1).saturating_sub(u64::from(self.network.paid_after)));
         let mut reader = self.app.store.reader().await?;
         let waiting = reader.tx().unvouched(&self.network.name, until, VOUCHED_AT_ONCE).await?;
         drop(reader);

@@ -49,7 +49,8 @@ struct Log {
     topics: Vec<B256>,
     data: Bytes,
     transaction_index: U64,
-    log_index: U64,
+    #[serde(rename = "logIndex")]
+    index: U64,
 }
 
 impl Log {
@@ -117,7 +118,7 @@ impl Claim<'_> {
         let amount = Some(self.transfer.amount.base_units());
         // The same place too: one log must not stand for two.
         let is_it = |log: &Log| {
-            position::of_log(log.transaction_index.to(), log.log_index.to()) == self.transfer.key.log_index
+            position::of_log(log.transaction_index.to(), log.index.to()) == self.transfer.key.log_index
                 && log.amount(token, Transfer::SIGNATURE_HASH, self.transfer.deposit) == amount
         };
         self.receipt(receipt).is_some_and(|receipt| receipt.logs.iter().any(is_it))
