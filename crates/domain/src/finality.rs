@@ -20,11 +20,20 @@ pub enum Tag {
     Finalized,
 }
 
-/// The newest block of each kind; `None` where the chain does not say.
+/// What is known of the blocks that a chain calls by one tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The newest of them.
+    pub newest: Option<u64>,
+    /// Whether the chain has said nothing of them for so long that depth has to do instead.
+    pub is_silent: bool,
+}
+
+/// What is known of each tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
-    pub safe: Option<u64>,
-    pub finalized: Option<u64>,
+    pub safe: Mark,
+    pub finalized: Mark,
 }
 
 /// What a network asks of a fact.
@@ -36,7 +45,7 @@ pub struct Thresholds {
     pub paid_tag: Option<Tag>,
     /// Invoices above this amount need this many confirmations instead.
     pub large: Option<(UsdMillis, u32)>,
-    /// Confirmations after which it is handed on; where there is a tag, only if the chain says nothing of that.
+    /// Confirmations after which it is handed on; where there is a tag, only while the chain says nothing of it.
     pub final_after: u32,
     pub final_tag: Option<Tag>,
 }
@@ -52,26 +61,23 @@ pub struct Depth {
     pub is_vouched: bool,
 }
 
+impl Mark {
+    /// Whether a block is one of them.
+    fn covers(self, block: u64) -> bool {
+        self.newest.is_some_and(|newest| block <= newest)
+    }
+}
+
 impl Marks {
-    /// The newest block that is called so. What is finalized is safe too.
-    pub fn of(self, tag: Tag) -> Option<u64> {
+    /// What is known of a tag. What is finalized is safe too.
+    pub fn of(self, tag: Tag) -> Mark {
         match tag {
-            Tag::Safe => self.safe.max(self.finalized),
+            Tag::Safe => Mark {
+                newest: self.safe.newest.max(self.finalized.newest),
+                is_silent: self.safe.is_silent && self.finalized.is_silent,
+            },
             Tag::Finalized => self.finalized,
         }
-    }
-
-    /// Both marks as far as either set says: a chain takes back no mark, an endpoint that lags knows less.
-    #[must_use]
-    pub fn or_newer(self, other: Self) -> Self {
-        Self { safe: self.safe.max(other.safe), finalized: self.finalized.max(other.finalized) }
-    }
-
-    /// Without blocks above `block`, which were replaced.
-    #[must_use]
-    pub fn up_to(self, block: u64) -> Self {
-        let lower = |mark: Option<u64>| mark.map(|mark| mark.min(block));
-        Self { safe: lower(self.safe), finalized: lower(self.finalized) }
     }
 }
 
@@ -103,12 +109,9 @@ impl Thresholds {
 
     /// How much a fact about an invoice may be relied on. What is not vouched for is no more than seen, however deep.
     pub fn finality(&self, depth: Depth, due: UsdMillis) -> Finality {
-        let has = |tag: Option<Tag>, otherwise: u32| match tag {
+        let has = |tag: Option<Tag>, otherwise: u32| match tag.map(|tag| depth.marks.of(tag)) {
             None => otherwise <= depth.confirmations(),
-            Some(tag) => match depth.marks.of(tag) {
-                Some(mark) => depth.block <= mark,
-                None => self.final_after <= depth.confirmations(),
-            },
+            Some(mark) => mark.covers(depth.block) || mark.is_silent && self.final_after <= depth.confirmations(),
         };
         let is_deep = self.paid_after(due) <= depth.confirmations();
         let is_paid = depth.is_vouched && is_deep && has(self.paid_tag, 0);
@@ -166,10 +169,16 @@ mod tests {
         assert_eq!(large(12).finality(at(12), just_more), Finality::Paid);
     }
 
+    fn newest(block: u64) -> Mark {
+        Mark { newest: Some(block), is_silent: false }
+    }
+
+    const SILENT: Mark = Mark { newest: None, is_silent: true };
+
     #[test]
     fn a_tag_decides_what_is_final_however_deep_it_is() {
         let tagged = Thresholds { final_tag: Some(Tag::Finalized), ..plain(3, 6) };
-        let marked = |finalized| Depth { marks: Marks { safe: Some(900), finalized: Some(finalized) }, ..at(50) };
+        let marked = |finalized| Depth { marks: Marks { safe: newest(900), finalized: newest(finalized) }, ..at(50) };
         assert_eq!(tagged.finality(marked(99), SMALL), Finality::Paid);
         assert_eq!(tagged.finality(marked(100), SMALL), Finality::Final);
         let shallow = Depth { head: 101, ..marked(100) };
@@ -177,16 +186,24 @@ mod tests {
     }
 
     #[test]
-    fn where_the_chain_says_nothing_depth_decides() {
+    fn depth_decides_only_once_the_chain_has_been_silent() {
         let tagged = Thresholds { paid_tag: Some(Tag::Finalized), final_tag: Some(Tag::Finalized), ..plain(1, 6) };
-        assert_eq!(tagged.finality(at(5), SMALL), Finality::Seen);
-        assert_eq!(tagged.finality(at(6), SMALL), Finality::Final);
+        let with = |finalized, confirmations| {
+            let depth = Depth { marks: Marks { safe: SILENT, finalized }, ..at(confirmations) };
+            tagged.finality(depth, SMALL)
+        };
+        assert_eq!(with(Mark::default(), 1_000), Finality::Seen, "its word is awaited");
+        assert_eq!(with(SILENT, 5), Finality::Seen);
+        assert_eq!(with(SILENT, 6), Finality::Final);
+        let fell_silent = |block| Mark { newest: Some(block), is_silent: true };
+        assert_eq!((with(fell_silent(99), 5), with(fell_silent(99), 6)), (Finality::Seen, Finality::Final));
+        assert_eq!(with(fell_silent(100), 1), Finality::Final, "what it said before stands");
     }
 
     #[test]
     fn a_payment_may_have_to_be_tagged_to_count() {
         let tagged = Thresholds { paid_tag: Some(Tag::Safe), ..plain(3, 60) };
-        let marked = |safe| Depth { marks: Marks { safe: Some(safe), finalized: None }, ..at(10) };
+        let marked = |safe| Depth { marks: Marks { safe: newest(safe), finalized: SILENT }, ..at(10) };
         assert_eq!(tagged.finality(marked(99), SMALL), Finality::Seen);
         assert_eq!(tagged.finality(marked(100), SMALL), Finality::Paid);
     }
@@ -202,22 +219,17 @@ mod tests {
 
     #[test]
     fn what_is_finalized_is_safe() {
-        let marks = Marks { safe: Some(5), finalized: Some(7) };
-        assert_eq!((marks.of(Tag::Safe), marks.of(Tag::Finalized)), (Some(7), Some(7)));
-        assert_eq!(Marks { finalized: None, ..marks }.of(Tag::Finalized), None);
+        let marks = Marks { safe: newest(5), finalized: newest(7) };
+        assert_eq!((marks.of(Tag::Safe), marks.of(Tag::Finalized)), (newest(7), newest(7)));
+        let marks = Marks { finalized: SILENT, ..marks };
+        assert_eq!((marks.of(Tag::Safe), marks.of(Tag::Finalized)), (newest(5), SILENT));
+        let marks = Marks { safe: SILENT, finalized: newest(7) };
+        assert_eq!(marks.of(Tag::Safe), newest(7));
     }
 
     #[test]
     fn what_nobody_vouches_for_is_no_more_than_seen() {
         let alone = Depth { is_vouched: false, ..at(1_000) };
         assert_eq!(plain(1, 2).finality(alone, SMALL), Finality::Seen);
-    }
-
-    #[test]
-    fn marks_move_back_only_with_the_chain() {
-        let (lags, leads) = (Marks { safe: Some(4), finalized: None }, Marks { safe: Some(9), finalized: Some(3) });
-        assert_eq!(leads.or_newer(lags), leads);
-        assert_eq!(lags.or_newer(leads), leads);
-        assert_eq!(leads.up_to(6), Marks { safe: Some(6), finalized: Some(3) });
     }
 }

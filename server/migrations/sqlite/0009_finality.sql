@@ -4,19 +4,22 @@ ALTER TABLE transfers ADD COLUMN finality TEXT NOT NULL DEFAULT 'seen';
 ALTER TABLE sweeps ADD COLUMN finality TEXT NOT NULL DEFAULT 'seen';
 -- Whether more than one endpoint showed it, or one was enough.
 ALTER TABLE transfers ADD COLUMN vouched BIGINT NOT NULL DEFAULT 0;
-UPDATE transfers SET vouched = 1;
--- What was credited stays so until its network is read again.
-UPDATE transfers SET finality = 'paid' WHERE canonical = 1 AND EXISTS (SELECT 1 FROM invoices
-    WHERE invoices.merchant_id = transfers.merchant_id AND invoices.invoice_id = transfers.invoice_id
-        AND invoices.status IN ('paid', 'underpaid'));
+ALTER TABLE sweeps ADD COLUMN vouched BIGINT NOT NULL DEFAULT 0;
+-- What the last event said of a payment stays so until its network is read again: that it counted, and that a sweep
+-- settled it. All else is judged when its network is read.
+UPDATE transfers SET finality = 'paid', vouched = 1
+    WHERE canonical = 1 AND (announced LIKE '%"status":"confirmed"%' OR announced LIKE '%"status":"underpaid"%');
+UPDATE sweeps SET finality = 'final', vouched = 1
+    WHERE canonical = 1 AND EXISTS (SELECT 1 FROM transfers
+        WHERE transfers.merchant_id = sweeps.merchant_id AND transfers.invoice_id = sweeps.invoice_id
+            AND transfers.network = sweeps.network AND transfers.token_id = sweeps.token_id
+            AND transfers.announced LIKE '%"settlement_status":"settled"%'
+            AND transfers.announced LIKE '%"' || sweeps.tx_id || '"%');
 
 DROP INDEX transfers_by_depth;
+DROP INDEX sweeps_by_depth;
 CREATE INDEX transfers_not_final ON transfers (network) WHERE canonical = 1 AND finality <> 'final';
 CREATE INDEX sweeps_not_final ON sweeps (network) WHERE canonical = 1 AND finality <> 'final';
-
--- The newest blocks that the chain calls safe and finalized.
-ALTER TABLE cursors ADD COLUMN safe_number BIGINT;
-ALTER TABLE cursors ADD COLUMN finalized_number BIGINT;
 
 -- Above it, no payment counts on the word of one endpoint alone; NULL is the configuration's.
 ALTER TABLE merchants ADD COLUMN single_source_usd_millis BIGINT;

@@ -7,15 +7,16 @@
 //! operator's own, so they are asked only when none of those can be. Kept out: what the answers mean.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use domain::id::RpcEndpointId;
+use futures_util::future::join_all;
 use reqwest::{StatusCode, header::RETRY_AFTER, redirect};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
@@ -166,6 +167,13 @@ pub enum Problem {
 /// What one call was answered with.
 pub type Answer = Result<Value, Fault>;
 
+/// What one host said to several questions, in their order.
+pub struct HostAnswers {
+    /// Its name, and its port where that is not the usual one.
+    pub host: String,
+    pub answers: Vec<Answer>,
+}
+
 struct Endpoint {
     /// Of one that was added.
     added: Option<(RpcEndpointId, String)>,
@@ -176,30 +184,56 @@ struct Endpoint {
     secrets: Vec<String>,
     client: reqwest::Client,
     /// `None` if it may be asked as often as we like.
-    pace: Option<Pace>,
+    pace: Option<Arc<Pace>>,
     largest_answer_bytes: usize,
     health: Mutex<Health>,
 }
 
-/// As many requests as an endpoint may be sent in a second can be sent at once, and after that evenly.
+/// Requests go to one URL evenly, whoever makes them, but for a few at once after a rest: who counts them by the second
+/// must not count more than was agreed and these few.
 struct Pace {
     interval: Duration,
+    /// How long before they would be due requests may go.
+    head_start: Duration,
     /// When the next request would be due if all came evenly.
     due: Mutex<Instant>,
 }
+
+/// Of the requests of a second, this part may go at once.
+const AT_ONCE_PART: u32 = 5;
+
+/// By URL and requests a second.
+type Paces = HashMap<(String, u32), Weak<Pace>>;
+
+/// Those of this process.
+static PACES: LazyLock<Mutex<Paces>> = LazyLock::new(Mutex::default);
 
 impl Pace {
     /// `None` for 0, which stands for no limit.
     fn of(requests_per_second: u32) -> Option<Self> {
         let interval = Duration::from_secs(1).checked_div(requests_per_second)?;
-        Some(Self { interval, due: Mutex::new(Instant::now()) })
+        let head_start = interval * (requests_per_second / AT_ONCE_PART).max(1);
+        Some(Self { interval, head_start, due: Mutex::new(Instant::now()) })
+    }
+
+    /// The pace of everybody in this process who asks that URL.
+    fn shared(url: &Url, requests_per_second: u32) -> Option<Arc<Self>> {
+        let mut paces = PACES.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.retain(|_, pace| 0 < pace.strong_count());
+        let key = (url.to_string(), requests_per_second);
+        if let Some(pace) = paces.get(&key).and_then(Weak::upgrade) {
+            return Some(pace);
+        }
+        let pace = Arc::new(Self::of(requests_per_second)?);
+        paces.insert(key, Arc::downgrade(&pace));
+        Some(pace)
     }
 
     /// When the next request may go; counts it.
     fn next(&self, now: Instant) -> Instant {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         *due = (*due).max(now) + self.interval;
-        due.checked_sub(Duration::from_secs(1)).map_or(now, |turn| turn.max(now))
+        due.checked_sub(self.head_start).map_or(now, |turn| turn.max(now))
     }
 }
 
@@ -348,30 +382,34 @@ impl Rpc {
         answers
     }
 
-    /// How many hosts there are to ask. Two endpoints of one host are one word.
-    pub fn hosts(&self) -> usize {
-        self.endpoints().iter().map(|endpoint| endpoint.label.as_str()).collect::<HashSet<_>>().len()
+    /// The hosts there are to ask, each by its name and its port where that is not the usual one. Two endpoints of
+    /// one host are one word.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        self.endpoints().iter().map(|endpoint| endpoint.label.clone()).collect()
     }
 
-    /// Asks one endpoint of each host the same questions, and returns what each of them answered.
-    pub async fn ask_hosts(&self, calls: &[Call]) -> Vec<Vec<Answer>> {
-        let endpoints = self.endpoints();
-        let mut asked = HashSet::new();
-        let mut answers = Vec::new();
+    /// Asks every host the same questions at the same time, through the first of its endpoints that can be used, and
+    /// returns what they answered.
+    pub async fn ask_hosts(&self, calls: &[Call]) -> Vec<HostAnswers> {
+        let mut by_host: BTreeMap<String, Vec<Arc<Endpoint>>> = BTreeMap::new();
+        for endpoint in self.endpoints().iter() {
+            by_host.entry(endpoint.label.clone()).or_default().push(Arc::clone(endpoint));
+        }
+        let asking = by_host.into_iter().map(|(host, endpoints)| self.ask_host(host, endpoints, calls));
+        join_all(asking).await.into_iter().flatten().collect()
+    }
+
+    async fn ask_host(&self, host: String, endpoints: Vec<Arc<Endpoint>>, calls: &[Call]) -> Option<HostAnswers> {
         for endpoint in endpoints.iter().filter(|endpoint| !endpoint.is_resting()) {
-            if asked.contains(endpoint.label.as_str()) {
-                continue;
-            }
             match self.ask(endpoint, calls).await {
-                Ok(answer) => {
+                Ok(answers) => {
                     endpoint.did_well();
-                    asked.insert(endpoint.label.as_str());
-                    answers.push(answer);
+                    return Some(HostAnswers { host, answers });
                 }
                 Err(problem) => endpoint.failed(&self.network, &problem),
             }
         }
-        answers
+        None
     }
 
     /// Lets the endpoint that answered last rest, because its answer cannot be true.
@@ -390,8 +428,8 @@ impl Rpc {
         if !endpoint.health().is_verified {
             let genesis = self.verify(endpoint).await?;
             let is_ours = match &endpoint.added {
-                Some((_, wanted)) => *wanted == genesis,
-                None => *self.genesis.get_or_init(|| genesis.clone()) == genesis,
+                Some((_, wanted)) => wanted.eq_ignore_ascii_case(&genesis),
+                None => self.genesis.get_or_init(|| genesis.clone()).eq_ignore_ascii_case(&genesis),
             };
             if !is_ours {
                 return Err(Problem::WrongGenesis);
@@ -400,7 +438,7 @@ impl Rpc {
         }
         // The operator's own may only now have told what block 0 is.
         if let (Some((_, genesis)), Some(ours)) = (&endpoint.added, self.genesis.get())
-            && genesis != ours
+            && !genesis.eq_ignore_ascii_case(ours)
         {
             return Err(Problem::WrongGenesis);
         }
@@ -498,7 +536,7 @@ impl Endpoint {
         #[expect(clippy::expect_used, reason = "start-up: nothing works without sockets and TLS")]
         let client = client.build().expect("an HTTP client can be set up");
         let requests = network.requests_per_second.unwrap_or(if is_here { 0 } else { REQUESTS_PER_SECOND });
-        Self { pace: Pace::of(requests), ..Self::over(client, url) }
+        Self { pace: Pace::shared(url, requests), ..Self::over(client, url) }
     }
 
     /// An endpoint that somebody else chose: it is reached only where `targets` allows.
@@ -538,7 +576,7 @@ impl Endpoint {
             url: url.clone(),
             secrets,
             client,
-            pace: Pace::of(REQUESTS_PER_SECOND),
+            pace: Pace::shared(url, REQUESTS_PER_SECOND),
             largest_answer_bytes: LARGEST_ANSWER_BYTES,
             health: Mutex::default(),
         }

@@ -31,9 +31,9 @@ pub struct Scan {
     pub blocks: Vec<BlockRef>,
     pub transfers: Vec<SeenTransfer>,
     pub sweeps: Vec<SeenSweep>,
-    /// What the chain calls its blocks, as far as it says.
+    /// What the chain calls its blocks.
     pub marks: Marks,
-    /// Transfers recorded before that more than one endpoint showed, or for which one is enough.
+    /// Facts recorded before that more than one endpoint showed, or for which one is enough.
     pub vouched: Vec<FactKey>,
     /// Whether there is no other endpoint to ask, so that the word of one has to do where little is at stake.
     pub is_alone: bool,
@@ -112,8 +112,6 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                 let sweeps = scan.sweeps.iter().map(|seen| (seen.merchant, seen.invoice));
                 let fork = scan.forked_at.as_ref().map(|fork| fork.number);
                 tx.lock_invoices_of_network(network, fork, transfers.chain(sweeps)).await?;
-                let known = tx.marks(network).await?;
-                let marks = fork.map_or(known, |fork| known.up_to(fork)).or_newer(scan.marks);
 
                 if let Some(fork) = &scan.forked_at {
                     touched.extend(tx.orphan_above(network, fork.number).await?);
@@ -122,10 +120,11 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                 }
                 failpoint::pass("scan.after_orphaning");
 
-                let head = scan.blocks.last().or(scan.forked_at.as_ref()).cloned();
+                // Without either, only what is known of older facts is new.
+                let head = scan.blocks.last().or(scan.forked_at.as_ref()).or(scan.from.as_ref()).cloned();
                 let depth_of = |block: &BlockRef| {
                     let head = head.as_ref().map_or(block.number, |head| head.number);
-                    Depth { block: block.number, head, marks, is_vouched: false }.confirmations()
+                    Depth { block: block.number, head, marks: scan.marks, is_vouched: false }.confirmations()
                 };
                 let mut quotes: HashMap<InvoiceId, Vec<Quote>> = HashMap::new();
                 let mut acceptances: HashMap<MerchantId, Acceptance> = HashMap::new();
@@ -159,8 +158,7 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                     let ring = settings.map_or(256, |settings| settings.ring_blocks);
                     tx.keep_blocks(network, head.number.saturating_sub(ring), head.number).await?;
                     tx.move_cursor(network, head, seconds).await?;
-                    tx.set_marks(network, marks).await?;
-                    touched.extend(tx.deepen(network, head.number, marks, &thresholds, one_is_enough).await?);
+                    touched.extend(tx.deepen(network, head.number, scan.marks, &thresholds, one_is_enough).await?);
                 }
                 failpoint::pass("scan.after_cursor");
                 for &(merchant, invoice) in &touched {
@@ -233,6 +231,7 @@ impl SeenSweep {
             canonical: true,
             confirmations,
             finality: Finality::Seen,
+            vouched: false,
         }
     }
 }

@@ -8,7 +8,7 @@ mod streams;
 use alloy_primitives::{Address, B256};
 use domain::{
     access::{KeyLife, KeyStatus, Right, Rights, Scope},
-    finality::{Finality, Marks, Thresholds},
+    finality::{Finality, Mark, Marks, Tag, Thresholds},
     id::{ApiKeyId, DashboardTokenId, EndpointId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
@@ -33,9 +33,9 @@ use self::streams::{
 };
 use super::{
     Attempt, BlockRef, Claim, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart,
-    EventTypes, FactKey, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey,
-    NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession,
-    SweepRecord, TransferRecord, Tx,
+    EventTypes, FactKey, FactKind, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord,
+    NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError,
+    StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -298,6 +298,7 @@ fn sweep(invoice: &InvoiceRecord, block: u64) -> SweepRecord {
         canonical: true,
         confirmations: 1,
         finality: Finality::Seen,
+        vouched: true,
     }
 }
 
@@ -934,10 +935,11 @@ async fn a_fact_counts_once_somebody_vouches_for_it(store: Store) {
     }
     let unvouched = async |until| {
         let mut reader = store.reader().await.unwrap();
-        let found = reader.tx().unvouched("ethereum", until, 10).await.unwrap();
-        found.into_iter().map(|transfer| (transfer.key, transfer.due, transfer.single_source)).collect::<Vec<_>>()
+        let found = reader.tx().unvouched("ethereum", until).await.unwrap();
+        found.into_iter().map(|fact| (fact.key, fact.due, fact.single_source)).collect::<Vec<_>>()
     };
     let key = FactKey {
+        kind: FactKind::Transfer,
         merchant: fact.merchant,
         block_hash: fact.block_hash.clone(),
         tx_id: fact.tx_id.clone(),
@@ -966,17 +968,81 @@ async fn what_counted_on_one_word_goes_on_counting(store: Store) {
     assert_eq!(finality().await, Finality::Paid);
 }
 
-async fn marks_read_back_as_set(store: Store) {
-    let marks = async || store.reader().await.unwrap().tx().marks("ethereum").await.unwrap();
-    assert_eq!(marks().await, Marks::default());
-    store.does(|tx| Box::pin(async move { tx.move_cursor("ethereum", &block(9), NOW).await })).await;
-    assert_eq!(marks().await, Marks::default());
-    for set in [Marks { safe: Some(7), finalized: None }, Marks { safe: Some(8), finalized: Some(5) }] {
-        store.does(move |tx| Box::pin(async move { tx.set_marks("ethereum", set).await })).await;
-        assert_eq!(marks().await, set);
+async fn a_sweep_is_final_once_somebody_vouches_for_it(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let fact = SweepRecord { vouched: false, ..sweep(&invoice, 10) };
+    store.record_a_sweep(&fact).await;
+    let now = async || {
+        let mut reader = store.reader().await.unwrap();
+        let sweeps = reader.tx().sweeps(invoice.merchant, invoice.id).await.unwrap();
+        (sweeps[0].finality, sweeps[0].vouched)
+    };
+    store.deepens_by("ethereum", 99, Marks::default(), None).await;
+    assert_eq!(now().await, (Finality::Seen, false), "however deep");
+    let mut reader = store.reader().await.unwrap();
+    let unvouched = reader.tx().unvouched("ethereum", 99).await.unwrap();
+    assert_eq!((unvouched.len(), unvouched[0].key.kind), (1, FactKind::Sweep));
+    let key = unvouched[0].key.clone();
+    store.does(move |tx| Box::pin(async move { tx.vouch("ethereum", &key).await })).await;
+    store.deepens_by("ethereum", 99, Marks::default(), None).await;
+    assert_eq!(now().await, (Finality::Final, true));
+    store.orphans("ethereum", 9).await;
+    store.record_a_sweep(&fact).await;
+    assert_eq!(now().await, (Finality::Seen, false), "in another block it has to be shown again");
+}
+
+async fn what_counts_is_never_judged_lower(store: Store) {
+    let invoice = new_invoice(&store).await;
+    store.record(&transfer(&invoice, 10, 0)).await;
+    store.deepens("ethereum", 12).await;
+    let finality = async || store.transfers_now(&invoice).await[0].finality;
+    assert_eq!(finality().await, Finality::Paid);
+    let tag = Some(Tag::Finalized);
+    let stricter = Thresholds { paid_after: 9, paid_tag: tag, large: None, final_after: 99, final_tag: tag };
+    let judged = async |head, marks, thresholds: &Thresholds| {
+        let thresholds = thresholds.clone();
+        let deepened =
+            store.does(move |tx| Box::pin(async move { tx.deepen("ethereum", head, marks, &thresholds, None).await }));
+        deepened.await.len()
+    };
+    judged(13, Marks::default(), &stricter).await;
+    assert_eq!(finality().await, Finality::Paid);
+    assert_eq!(judged(13, Marks::default(), &stricter).await, 0, "and nothing is written where nothing changes");
+    let marks = Marks { finalized: Mark { newest: Some(10), is_silent: false }, ..Marks::default() };
+    judged(18, marks, &stricter).await;
+    assert_eq!(finality().await, Finality::Final);
+}
+
+async fn facts_that_are_not_final_are_counted_by_network_and_token(store: Store) {
+    let invoice = new_invoice(&store).await;
+    for (block, token) in [(10, 1), (11, 1), (30, 2)] {
+        store.record(&TransferRecord { token: TokenId(token), ..transfer(&invoice, block, 0) }).await;
     }
-    store.does(|tx| Box::pin(async move { tx.move_cursor("ethereum", &block(10), NOW).await })).await;
-    assert_eq!(marks().await.finalized, Some(5), "the cursor moves without them");
+    store.record(&TransferRecord { network: "base".into(), ..transfer(&invoice, 30, 0) }).await;
+    store.record_a_sweep(&sweep(&invoice, 31)).await;
+    let counts = async || {
+        let mut reader = store.reader().await.unwrap();
+        let open = reader.tx().open_facts().await.unwrap();
+        open.into_iter().map(|open| (open.network, open.token.0, open.count)).collect::<Vec<_>>()
+    };
+    let (ethereum, base) = ("ethereum".to_owned(), "base".to_owned());
+    let expected = [(base.clone(), 1, 1), (ethereum.clone(), 1, 3), (ethereum.clone(), 2, 1)];
+    assert_eq!(counts().await, expected);
+    store.deepens("ethereum", 16).await;
+    assert_eq!(counts().await, [(base, 1, 1), (ethereum.clone(), 1, 1), (ethereum, 2, 1)]);
+    let has_open = async |network| store.reader().await.unwrap().tx().has_open_facts(network).await.unwrap();
+    assert_eq!((has_open("ethereum").await, has_open("polygon").await), (true, false));
+    store.deepens("ethereum", 99).await;
+    assert_eq!((has_open("ethereum").await, has_open("base").await), (false, true));
+}
+
+async fn blocks_are_remembered_by_number(store: Store) {
+    let (remembered, asked) = (block(9), block(9));
+    store.does(move |tx| Box::pin(async move { tx.remember_block("ethereum", &remembered).await })).await;
+    let hash =
+        async |network, number| store.reader().await.unwrap().tx().remembered_hash(network, number).await.unwrap();
+    assert_eq!(hash("ethereum", 9).await, Some(asked.hash));
+    assert_eq!((hash("ethereum", 8).await, hash("base", 9).await), (None, None));
 }
 
 async fn only_final_transfers_that_no_sweep_took_are_due(store: Store) {
@@ -1637,7 +1703,10 @@ macro_rules! store_contract {
             facts_deepen_until_they_are_final,
             a_fact_counts_once_somebody_vouches_for_it,
             what_counted_on_one_word_goes_on_counting,
-            marks_read_back_as_set,
+            a_sweep_is_final_once_somebody_vouches_for_it,
+            what_counts_is_never_judged_lower,
+            facts_that_are_not_final_are_counted_by_network_and_token,
+            blocks_are_remembered_by_number,
             only_final_transfers_that_no_sweep_took_are_due,
             an_announcement_is_known_of_every_fact_of_the_payment,
             a_cursor_reads_back_where_it_was_moved,

@@ -13,18 +13,26 @@ use super::{
     transfers::{block_number, distinct},
 };
 
+/// What kind of fact it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FactKind {
+    Transfer,
+    Sweep,
+}
+
 /// Which fact of a network it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FactKey {
+    pub kind: FactKind,
     pub merchant: MerchantId,
     pub block_hash: String,
     pub tx_id: String,
     pub log_index: i64,
 }
 
-/// A transfer that one endpoint alone has shown so far.
+/// A fact that one endpoint alone has shown so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnvouchedTransfer {
+pub struct UnvouchedFact {
     pub key: FactKey,
     pub invoice: InvoiceId,
     pub deposit: Address,
@@ -36,110 +44,165 @@ pub struct UnvouchedTransfer {
     pub single_source: Option<UsdMillis>,
 }
 
-impl Tx<'_> {
-    /// The newest blocks of a network that its chain has called safe and finalized.
-    ///
-    /// # Errors
-    ///
-    /// If the database refuses.
-    pub async fn marks(&mut self, network: &str) -> Result<Marks, StoreError> {
-        let row = sqlx::query("SELECT safe_number, finalized_number FROM cursors WHERE network = $1")
-            .bind(network)
-            .fetch_optional(&mut *self.connection)
-            .await?;
-        let Some(row) = row else { return Ok(Marks::default()) };
-        let columns = Columns::of(&row, "cursors");
-        let mark = |name| columns.optional_integer(name).map(|mark| mark.map(i64::unsigned_abs));
-        Ok(Marks { safe: mark("safe_number")?, finalized: mark("finalized_number")? })
-    }
+/// Facts of one token on one network that are not final.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenFacts {
+    pub network: String,
+    pub token: TokenId,
+    pub count: i64,
+}
 
-    /// Sets them. The network must have a cursor.
-    ///
-    /// # Errors
-    ///
-    /// If the database refuses.
-    pub async fn set_marks(&mut self, network: &str, marks: Marks) -> Result<(), StoreError> {
-        sqlx::query("UPDATE cursors SET safe_number = $2, finalized_number = $3 WHERE network = $1")
-            .bind(network)
-            .bind(marks.safe.map(block_number))
-            .bind(marks.finalized.map(block_number))
-            .execute(&mut *self.connection)
-            .await?;
-        Ok(())
-    }
+/// The statements about one kind of fact.
+struct Statements {
+    table: &'static str,
+    /// Those of a network that are not final. No more of a row than is looked at: what was announced of a transfer is
+    /// long.
+    open: &'static str,
+    /// Of these, those up to a block that nobody vouches for.
+    unvouched: &'static str,
+    vouch: &'static str,
+    judge: &'static str,
+}
 
-    /// Transfers up to a block that nobody vouches for yet, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// If the database refuses.
-    pub async fn unvouched(
-        &mut self,
-        network: &str,
-        until: u64,
-        limit: i64,
-    ) -> Result<Vec<UnvouchedTransfer>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT transfers.merchant_id, transfers.invoice_id, transfers.block_hash, transfers.tx_id,
-                transfers.log_index, transfers.block_number, transfers.token_id, transfers.amount,
+macro_rules! statements {
+    ($table:literal) => {
+        Statements {
+            table: $table,
+            open: statements!(open $table),
+            unvouched: concat!(statements!(open $table), " AND facts.vouched = 0 AND facts.block_number <= $2"),
+            vouch: concat!("UPDATE ", $table, " SET vouched = 1", statements!(this), " AND canonical = 1"),
+            judge: concat!(
+                "UPDATE ", $table, " SET confirmations = $6, finality = $7,
+                    vouched = CASE WHEN $7 = 'seen' THEN vouched ELSE 1 END", statements!(this)
+            ),
+        }
+    };
+    (open $table:literal) => {
+        concat!(
+            "SELECT facts.merchant_id, facts.invoice_id, facts.block_hash, facts.tx_id, facts.log_index,
+                facts.block_number, facts.token_id, facts.amount, facts.confirmations, facts.finality, facts.vouched,
                 invoices.deposit_address, invoices.due, merchants.single_source_usd_millis
-             FROM transfers
-             JOIN invoices ON invoices.merchant_id = transfers.merchant_id
-                AND invoices.invoice_id = transfers.invoice_id
-             JOIN merchants ON merchants.merchant_id = transfers.merchant_id
-             WHERE transfers.network = $1 AND transfers.canonical = 1 AND transfers.finality <> 'final'
-                AND transfers.vouched = 0 AND transfers.block_number <= $2
-             ORDER BY transfers.block_number, transfers.log_index LIMIT $3",
+             FROM ", $table, " AS facts
+             JOIN invoices ON invoices.merchant_id = facts.merchant_id AND invoices.invoice_id = facts.invoice_id
+             JOIN merchants ON merchants.merchant_id = facts.merchant_id
+             WHERE facts.network = $1 AND facts.canonical = 1 AND facts.finality <> 'final'"
+        )
+    };
+    (this) => {
+        " WHERE merchant_id = $1 AND network = $2 AND block_hash = $3 AND tx_id = $4 AND log_index = $5"
+    };
+}
+
+impl FactKind {
+    const ALL: [Self; 2] = [Self::Transfer, Self::Sweep];
+
+    fn statements(self) -> Statements {
+        match self {
+            Self::Transfer => statements!("transfers"),
+            Self::Sweep => statements!("sweeps"),
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Whether a network has facts that are not final.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn has_open_facts(&mut self, network: &str) -> Result<bool, StoreError> {
+        let rows = sqlx::query(
+            "SELECT 1 FROM transfers WHERE network = $1 AND canonical = 1 AND finality <> 'final'
+             UNION SELECT 1 FROM sweeps WHERE network = $1 AND canonical = 1 AND finality <> 'final' LIMIT 1",
         )
         .bind(network)
-        .bind(block_number(until))
-        .bind(limit)
         .fetch_all(&mut *self.connection)
         .await?;
-        let unvouched = rows.iter().map(|row| {
-            let columns = Columns::of(row, "transfers");
-            Ok(UnvouchedTransfer {
-                key: FactKey {
-                    merchant: MerchantId(columns.integer("merchant_id")?),
-                    block_hash: columns.text("block_hash")?,
-                    tx_id: columns.text("tx_id")?,
-                    log_index: columns.integer("log_index")?,
-                },
-                invoice: columns.parsed("invoice_id")?,
-                deposit: columns.parsed("deposit_address")?,
-                block: columns.number("block_number")?,
-                token: TokenId(columns.integer("token_id")?),
-                amount: TokenAmount::from_base_units(columns.parsed("amount")?),
-                due: UsdMillis::from_millis(columns.number("due")?),
-                single_source: single_source(&columns)?,
-            })
-        });
-        unvouched.collect()
+        Ok(!rows.is_empty())
     }
 
-    /// Says of a transfer that more than one endpoint showed it, or that one was enough.
+    /// How many facts of each network and token are not final.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn open_facts(&mut self) -> Result<Vec<OpenFacts>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT network, token_id, COUNT(*) AS facts FROM (
+                SELECT network, token_id FROM transfers WHERE canonical = 1 AND finality <> 'final'
+                UNION ALL SELECT network, token_id FROM sweeps WHERE canonical = 1 AND finality <> 'final'
+             ) AS open_facts GROUP BY network, token_id ORDER BY network, token_id",
+        )
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let open = rows.iter().map(|row| {
+            let columns = Columns::of(row, "transfers");
+            Ok(OpenFacts {
+                network: columns.text("network")?,
+                token: TokenId(columns.integer("token_id")?),
+                count: columns.integer("facts")?,
+            })
+        });
+        open.collect()
+    }
+
+    /// Facts up to a block that nobody vouches for yet, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn unvouched(&mut self, network: &str, until: u64) -> Result<Vec<UnvouchedFact>, StoreError> {
+        let mut unvouched = Vec::new();
+        for kind in FactKind::ALL {
+            let Statements { table, unvouched: sql, .. } = kind.statements();
+            let rows =
+                sqlx::query(sql).bind(network).bind(block_number(until)).fetch_all(&mut *self.connection).await?;
+            for row in &rows {
+                let columns = Columns::of(row, table);
+                unvouched.push(UnvouchedFact {
+                    key: FactKey {
+                        kind,
+                        merchant: MerchantId(columns.integer("merchant_id")?),
+                        block_hash: columns.text("block_hash")?,
+                        tx_id: columns.text("tx_id")?,
+                        log_index: columns.integer("log_index")?,
+                    },
+                    invoice: columns.parsed("invoice_id")?,
+                    deposit: columns.parsed("deposit_address")?,
+                    block: columns.number("block_number")?,
+                    token: TokenId(columns.integer("token_id")?),
+                    amount: TokenAmount::from_base_units(columns.parsed("amount")?),
+                    due: UsdMillis::from_millis(columns.number("due")?),
+                    single_source: single_source(&columns)?,
+                });
+            }
+        }
+        unvouched.sort_by_key(|fact| (fact.block, fact.key.log_index));
+        Ok(unvouched)
+    }
+
+    /// Says of a fact that more than one endpoint showed it, or that one was enough.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn vouch(&mut self, network: &str, fact: &FactKey) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE transfers SET vouched = 1 WHERE merchant_id = $1 AND network = $2 AND block_hash = $3 AND tx_id = $4
-                AND log_index = $5 AND canonical = 1",
-        )
-        .bind(fact.merchant.0)
-        .bind(network)
-        .bind(&fact.block_hash)
-        .bind(&fact.tx_id)
-        .bind(fact.log_index)
-        .execute(&mut *self.connection)
-        .await?;
+        sqlx::query(fact.kind.statements().vouch)
+            .bind(fact.merchant.0)
+            .bind(network)
+            .bind(&fact.block_hash)
+            .bind(&fact.tx_id)
+            .bind(fact.log_index)
+            .execute(&mut *self.connection)
+            .await?;
         Ok(())
     }
 
     /// Judges every fact of a network that is not final yet, now that `head` is the newest block; returns the
     /// invoices of those of which something is new. For invoices up to `one_is_enough`, or up to what their merchant
     /// set, the word of one endpoint is taken; for none if it is `None`.
+    ///
+    /// No fact is ever judged lower than before: what takes it back is that its block is replaced.
     ///
     /// # Errors
     ///
@@ -153,26 +216,9 @@ impl Tx<'_> {
         one_is_enough: Option<UsdMillis>,
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
         let mut touched = Vec::new();
-        for (table, facts, update) in [
-            (
-                "transfers",
-                "SELECT facts.*, invoices.due, merchants.single_source_usd_millis FROM transfers AS facts
-                 JOIN invoices ON invoices.merchant_id = facts.merchant_id AND invoices.invoice_id = facts.invoice_id
-                 JOIN merchants ON merchants.merchant_id = facts.merchant_id
-                 WHERE facts.network = $1 AND facts.canonical = 1 AND facts.finality <> 'final'",
-                "UPDATE transfers SET confirmations = $6, finality = $7,
-                    vouched = CASE WHEN $7 = 'seen' THEN vouched ELSE 1 END
-                 WHERE merchant_id = $1 AND network = $2 AND block_hash = $3 AND tx_id = $4 AND log_index = $5",
-            ),
-            (
-                "sweeps",
-                "SELECT facts.*, 1 AS vouched, 0 AS due, NULL AS single_source_usd_millis FROM sweeps AS facts
-                 WHERE facts.network = $1 AND facts.canonical = 1 AND facts.finality <> 'final'",
-                "UPDATE sweeps SET confirmations = $6, finality = $7
-                 WHERE merchant_id = $1 AND network = $2 AND block_hash = $3 AND tx_id = $4 AND log_index = $5",
-            ),
-        ] {
-            let rows = sqlx::query(facts).bind(network).fetch_all(&mut *self.connection).await?;
+        for kind in FactKind::ALL {
+            let Statements { table, open, judge, .. } = kind.statements();
+            let rows = sqlx::query(open).bind(network).fetch_all(&mut *self.connection).await?;
             for row in &rows {
                 let columns = Columns::of(row, table);
                 let due = UsdMillis::from_millis(columns.number("due")?);
@@ -180,11 +226,12 @@ impl Tx<'_> {
                 let is_enough = one_is_enough.is_some_and(|usual| due <= set.unwrap_or(usual));
                 let is_vouched = columns.flag("vouched")? || is_enough;
                 let depth = Depth { block: columns.number("block_number")?, head, marks, is_vouched };
-                let now = (thresholds.counted(depth, due), thresholds.finality(depth, due));
-                if (columns.number("confirmations")?, read_finality(&columns)?) == now {
+                let before = (columns.number("confirmations")?, read_finality(&columns)?);
+                let now = (thresholds.counted(depth, due), before.1.max(thresholds.finality(depth, due)));
+                if before == now {
                     continue;
                 }
-                sqlx::query(update)
+                sqlx::query(judge)
                     .bind(columns.integer("merchant_id")?)
                     .bind(network)
                     .bind(columns.text("block_hash")?)

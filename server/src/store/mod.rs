@@ -56,7 +56,7 @@ pub use deliveries::{
 };
 pub use endpoints::{Disabled, DisabledReason, Endpoint, EndpointRole, PreviousSecret};
 pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
-pub use finality::{FactKey, UnvouchedTransfer};
+pub use finality::{FactKey, FactKind, OpenFacts, UnvouchedFact};
 pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};

@@ -84,6 +84,8 @@ pub struct SweepRecord {
     pub canonical: bool,
     pub confirmations: u32,
     pub finality: Finality,
+    /// Whether more than one endpoint showed it, or one was enough.
+    pub vouched: bool,
 }
 
 impl SweepRecord {
@@ -194,7 +196,8 @@ impl Tx<'_> {
         announced: &str,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE transfers SET announced = $4 WHERE merchant_id = $1 AND invoice_id = $2 AND payment_id = $3",
+            "UPDATE transfers SET announced = $4 WHERE merchant_id = $1 AND invoice_id = $2 AND payment_id = $3
+                AND (announced IS NULL OR announced <> $4)",
         )
         .bind(merchant.0)
         .bind(invoice.to_string())
@@ -213,11 +216,11 @@ impl Tx<'_> {
     pub async fn record_sweep(&mut self, sweep: &SweepRecord) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "INSERT INTO sweeps (merchant_id, invoice_id, network, block_hash, tx_id, log_index, token_id, amount,
-                block_number, canonical, confirmations, finality)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11)
+                block_number, canonical, confirmations, finality, vouched)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12)
              ON CONFLICT (merchant_id, network, block_hash, tx_id, log_index)
-             DO UPDATE SET canonical = 1, confirmations = excluded.confirmations, finality = excluded.finality
-             WHERE sweeps.canonical = 0",
+             DO UPDATE SET canonical = 1, confirmations = excluded.confirmations, finality = excluded.finality,
+                vouched = excluded.vouched WHERE sweeps.canonical = 0",
         )
         .bind(sweep.merchant.0)
         .bind(sweep.invoice.to_string())
@@ -230,6 +233,7 @@ impl Tx<'_> {
         .bind(block_number(sweep.block_number))
         .bind(i64::from(sweep.confirmations))
         .bind(spell(sweep.finality))
+        .bind(i64::from(sweep.vouched))
         .execute(&mut *self.connection)
         .await?;
         Ok(done.rows_affected() == 1)
@@ -292,7 +296,7 @@ impl Tx<'_> {
             ),
             (
                 "sweeps",
-                "UPDATE sweeps SET canonical = 0, confirmations = 0, finality = 'seen'
+                "UPDATE sweeps SET canonical = 0, confirmations = 0, finality = 'seen', vouched = 0
              WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
             ),
         ] {
@@ -439,5 +443,6 @@ fn read_sweep(row: &AnyRow) -> Result<SweepRecord, StoreError> {
         canonical: columns.flag("canonical")?,
         confirmations: columns.number("confirmations")?,
         finality: read_finality(&columns)?,
+        vouched: columns.flag("vouched")?,
     })
 }

@@ -9,6 +9,7 @@ mod logs;
 mod native;
 mod node;
 mod position;
+mod tags;
 mod witness;
 
 use std::collections::{HashMap, HashSet};
@@ -17,8 +18,7 @@ use alloy_primitives::{Address, U256};
 use domain::{
     finality::{Marks, Tag},
     id::{InvoiceId, TokenId},
-    money::{Rate, TokenAmount},
-    time::UnixMillis,
+    money::{Rate, TokenAmount, UsdMillis},
 };
 use wire::deposit_address::FACTORY;
 
@@ -26,7 +26,8 @@ use self::{
     logs::{EVENTS, Event, Log, Scope},
     native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
-    witness::{Asset, Claim, WITNESSES},
+    tags::{HostTags, Tags, Word, Words},
+    witness::{Claim, Evidence, Outcome, Questions, WITNESSES, Waiting},
 };
 use super::rpc::{FaultKind, RpcError};
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     failpoint,
     invoicing::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan},
-    store::{BlockRef, FactKey, Lease, StoreError, UnvouchedTransfer, WatchedDeposit},
+    store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
 };
 
 pub(crate) use node::Node;
@@ -53,10 +54,6 @@ const LOOKS_AT_A_LOWER_HEAD: u32 = 3;
 /// So often, by the chain's clock, the balances of ended invoices are asked for: there are many, and what
 /// comes to them is late. Their logs are read like those of others.
 const ENDED_EVERY_SECONDS: i64 = 60;
-/// Transfers for which other endpoints are asked in one step; the others wait for the next.
-const VOUCHED_AT_ONCE: i64 = 50;
-/// So long the other endpoints may be out of reach, or disagree, before something is done about it.
-const PATIENCE_WITH_WITNESSES_MS: i64 = 60_000;
 /// Headers compared at once on the way back to a fork.
 const FORK_STRIDE: usize = 32;
 
@@ -78,15 +75,12 @@ pub struct Watcher {
     /// Addresses that coin was found on since then. It must not be found a second time in those blocks.
     found_since: HashSet<Address>,
     lower_heads: u32,
-    /// Transfers that only one endpoint has shown, and since when another is asked for.
-    unvouched: HashMap<FactKey, Unvouched>,
-}
-
-struct Unvouched {
-    /// When it was asked about first, or some host last did not show it.
-    since: UnixMillis,
-    /// Whether somebody was told.
-    is_told: bool,
+    /// What the chain calls its blocks.
+    tags: Tags,
+    /// What follows from that as far as it was recorded.
+    judged_by: Marks,
+    /// Facts that only one host has shown.
+    waiting: Waiting,
 }
 
 /// What a step did.
@@ -166,7 +160,9 @@ impl Watcher {
             ended_checked: None,
             found_since: HashSet::new(),
             lower_heads: 0,
-            unvouched: HashMap::new(),
+            tags: Tags::default(),
+            judged_by: Marks::default(),
+            waiting: Waiting::default(),
             app,
             network,
             lease,
@@ -226,7 +222,7 @@ impl Watcher {
         };
         if cursor.hash == head.hash.to_string() {
             self.lower_heads = 0;
-            return Ok(Look::Idle);
+            return self.reconsider(cursor).await;
         }
         if head.number.to::<u64>() < cursor.number && !self.believes_lower_head(&cursor).await {
             return Ok(Look::Behind);
@@ -236,12 +232,12 @@ impl Watcher {
             None | Some(0) => false,
             Some(1) => head.parent_hash.to_string() == cursor.hash,
             Some(_) => {
-                let next = self.node.headers([cursor.number + 1]).await?;
+                let next = self.node.headers([cursor.number.saturating_add(1)]).await?;
                 next.iter().all(|next| next.parent_hash.to_string() == cursor.hash)
             }
         };
         if is_on_top {
-            let first = cursor.number + 1;
+            let first = cursor.number.saturating_add(1);
             return self.read(Some(cursor), None, first, &head).await;
         }
         let fork = self.find_fork(&head).await?;
@@ -254,7 +250,7 @@ impl Watcher {
             block.to = fork.number,
             "the chain was reorganised"
         );
-        let first = fork.number + 1;
+        let first = fork.number.saturating_add(1);
         self.read(Some(cursor), Some(fork), first, &head).await
     }
 
@@ -265,6 +261,7 @@ impl Watcher {
     /// If the database refuses.
     pub async fn record(&mut self, reading: Reading) -> Result<Step, StepError> {
         let Reading { scan, is_at_head, checks_ended } = reading;
+        let marks = scan.marks;
         failpoint::pass("watcher.before_record");
         let holdings = self.holdings.take().map(|holdings| self.holdings_after(holdings, &scan));
         // Unless all goes well it is not known any more.
@@ -277,6 +274,7 @@ impl Watcher {
                 failpoint::pass("watcher.after_record");
                 self.holdings = holdings;
                 self.ended_checked = ended_checked;
+                self.judged_by = marks;
                 if checks_ended {
                     self.found_since.clear();
                 }
@@ -346,21 +344,26 @@ impl Watcher {
         };
         let mut scan = Scan {
             network: self.network.name.clone(),
+            sweeps: self.seen_sweeps(&blocks, &watched, &logs),
+            is_alone: self.node.hosts().len() < WITNESSES,
             from,
             forked_at,
             transfers: Vec::new(),
-            sweeps: self.seen_sweeps(&blocks, &watched, &logs),
             blocks: Vec::new(),
-            marks: self.read_marks(&blocks, head).await?,
+            marks: Marks::default(),
             vouched: Vec::new(),
-            is_alone: self.node.hosts() < WITNESSES,
         };
-        // What was replaced has to be recorded first.
-        if scan.forked_at.is_none() && !scan.is_alone {
-            scan.vouched = self.find_witnesses(blocks.last()).await?;
-        }
         scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native).await;
         scan.blocks = blocks;
+        if scan.forked_at.is_some() {
+            // What was replaced has to be recorded before anybody is asked about what is left.
+            self.tags.forget();
+            scan.marks = self.tags.marks(self.app.clock.now_ms());
+        } else if let Some(newest) = scan.blocks.last().or(scan.from.as_ref()).cloned() {
+            let has_new = !scan.transfers.is_empty() || !scan.sweeps.is_empty();
+            scan.marks = self.hear_tags(&scan.blocks, &newest, has_new).await?;
+            scan.vouched = self.hear_witnesses(&newest).await?;
+        }
         let is_at_head = last == head_number || head_number < first;
         Ok(Look::Read(Box::new(Reading { scan, is_at_head, checks_ended: skipped.is_some() })))
     }
@@ -533,95 +536,184 @@ impl Watcher {
         Holdings { at: last.or(holdings.at), native: holdings.native }
     }
 
-    /// What the chain calls its blocks, as far as the configuration asks for it.
-    async fn read_marks(&mut self, blocks: &[BlockRef], head: &Header) -> Result<Marks, StepError> {
-        let thresholds = self.network.thresholds();
-        let wants = |tag| [thresholds.paid_tag, thresholds.final_tag].contains(&Some(tag));
-        let mut marks = Marks::default();
-        if wants(Tag::Safe) {
-            marks.safe = self.node.tagged(Tag::Safe).await?;
+    /// With no new block: whether more is known of those that were read.
+    async fn reconsider(&mut self, cursor: BlockRef) -> Result<Look, StepError> {
+        let marks = self.hear_tags(&[], &cursor, false).await?;
+        let vouched = self.hear_witnesses(&cursor).await?;
+        if vouched.is_empty() && marks == self.judged_by {
+            return Ok(Look::Idle);
         }
-        if wants(Tag::Safe) || wants(Tag::Finalized) {
-            marks.finalized = self.node.tagged(Tag::Finalized).await?;
-        }
-        // No more than what was read is known to be on that chain.
-        let last = blocks.last().map_or(head.number.to(), |last| last.number);
-        Ok(marks.up_to(last))
+        let scan = Scan {
+            network: self.network.name.clone(),
+            from: Some(cursor),
+            forked_at: None,
+            blocks: Vec::new(),
+            transfers: Vec::new(),
+            sweeps: Vec::new(),
+            marks,
+            vouched,
+            is_alone: self.node.hosts().len() < WITNESSES,
+        };
+        Ok(Look::Read(Box::new(Reading { scan, is_at_head: true, checks_ended: false })))
     }
 
-    /// Asks other endpoints about transfers that are about to count. Returns those that may, because more than one
-    /// shows them, or because nobody else has answered for a while and little is at stake.
-    async fn find_witnesses(&mut self, last: Option<&BlockRef>) -> Result<Vec<FactKey>, StepError> {
-        let until =
-            last.map_or(0, |last| last.number.saturating_add(1).saturating_sub(u64::from(self.network.paid_after)));
+    /// Asks what the chain calls its blocks, if the configuration does, there are facts that wait for it, and it is
+    /// time; returns what is known of that. `blocks` are those that are not recorded yet, `newest` the last of all.
+    async fn hear_tags(&mut self, blocks: &[BlockRef], newest: &BlockRef, has_new: bool) -> Result<Marks, StepError> {
+        let thresholds = self.network.thresholds();
+        let wanted = [thresholds.paid_tag, thresholds.final_tag];
+        let now = self.app.clock.now_ms();
+        if wanted != [None, None] && self.tags.is_due(now) {
+            let mut reader = self.app.store.reader().await?;
+            let is_waited_for = has_new || reader.tx().has_open_facts(&self.network.name).await?;
+            drop(reader);
+            if is_waited_for {
+                let said = self.node.tags(wanted.contains(&Some(Tag::Safe)), newest.number).await;
+                let mut words = Vec::with_capacity(said.len());
+                for host in &said {
+                    words.push(Words {
+                        safe: self.word(host.safe.as_ref(), host, blocks, newest).await?,
+                        finalized: self.word(host.finalized.as_ref(), host, blocks, newest).await?,
+                    });
+                }
+                if self.tags.hear(&words, self.node.hosts().len(), now) {
+                    tracing::error!(
+                        payment.network = self.network.name,
+                        "ALARM: an endpoint calls blocks final that are not on the chain the others show; nothing more \
+                         becomes final"
+                    );
+                }
+            }
+        }
+        Ok(self.tags.marks(now))
+    }
+
+    /// What a host's tagged block comes to.
+    async fn word(
+        &self,
+        tagged: Option<&Header>,
+        host: &HostTags,
+        blocks: &[BlockRef],
+        newest: &BlockRef,
+    ) -> Result<Word, StepError> {
+        let Some(number) = tagged.map(|tagged| tagged.number.to::<u64>()) else { return Ok(Word::Nothing) };
+        let ours = match blocks.iter().find(|block| block.number == number) {
+            Some(block) => Some(block.hash.clone()),
+            None => self.app.store.reader().await?.tx().remembered_hash(&self.network.name, number).await?,
+        };
+        Ok(Word::of(tagged, host, newest, ours.as_deref()))
+    }
+
+    /// Asks other hosts about facts that are about to count. Returns those that may, because more than one shows them,
+    /// or because nobody else has answered for a while and little is at stake.
+    async fn hear_witnesses(&mut self, newest: &BlockRef) -> Result<Vec<FactKey>, StepError> {
+        let until = newest.number.saturating_add(1).saturating_sub(u64::from(self.network.paid_after));
         let mut reader = self.app.store.reader().await?;
-        let waiting = reader.tx().unvouched(&self.network.name, until, VOUCHED_AT_ONCE).await?;
+        let facts = reader.tx().unvouched(&self.network.name, until).await?;
         drop(reader);
-        self.unvouched.retain(|key, _| waiting.iter().any(|transfer| transfer.key == *key));
+        let (now, hosts) = (self.app.clock.now_ms(), self.node.hosts());
+        self.waiting.keep(&facts);
+        self.waiting.keep_hosts(&hosts);
+        if hosts.len() < WITNESSES {
+            for fact in &facts {
+                if self.limit(fact) < fact.due && self.waiting.is_news(fact, now) {
+                    self.tell(
+                        fact,
+                        "ALARM: a payment does not count: only one endpoint is configured, and it is for more \
+                                     than the word of one is taken for",
+                    );
+                }
+            }
+            return Ok(Vec::new());
+        }
+        let due = self.waiting.due(facts, now);
+        let mut questions = Questions::default();
+        let mut claims = Vec::with_capacity(due.len());
+        for fact in &due {
+            let Some(of) = self.evidence(fact).await? else { continue };
+            let claim = Claim { fact, of };
+            let places = claim.ask(&mut questions);
+            claims.push((claim, places));
+        }
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        let said = self.node.ask_hosts(&questions.calls).await;
         let mut vouched = Vec::new();
-        for transfer in waiting {
-            let Some(asset) = self.asset(&transfer).await? else { continue };
-            let (asked, shown) = self.node.witnesses(&Claim { of: asset, transfer: &transfer }).await;
-            if WITNESSES <= shown {
-                self.unvouched.remove(&transfer.key);
-                vouched.push(transfer.key);
-                continue;
-            }
-            let now = self.app.clock.now_ms();
-            let is_disputed = asked != shown;
-            let new = Unvouched { since: now, is_told: false };
-            let state = self.unvouched.entry(transfer.key.clone()).or_insert(new);
-            let has_waited = state.since.0.saturating_add(PATIENCE_WITH_WITNESSES_MS) <= now.0;
-            if has_waited && !std::mem::replace(&mut state.is_told, true) {
-                let text = if is_disputed {
-                    "ALARM: endpoints disagree about a payment; it does not count"
-                } else {
-                    "no second endpoint can be asked about a payment"
-                };
-                tracing::error!(
-                    payment.network = self.network.name,
-                    invoice.id = %transfer.invoice,
-                    transaction = transfer.key.tx_id,
-                    rpc.asked = asked,
-                    rpc.shown = shown,
-                    "{text}"
-                );
-            }
-            let is_little = transfer.due <= transfer.single_source.unwrap_or(self.app.config.single_source());
-            if is_disputed {
-                state.since = now;
-            } else if has_waited && shown == 1 && is_little {
-                vouched.push(transfer.key);
+        for ((claim, _), verdicts) in claims.iter().zip(witness::verdicts(&claims, &said)) {
+            let fact = claim.fact;
+            match self.waiting.hear(fact, &verdicts, self.limit(fact), now) {
+                Outcome::Vouched | Outcome::OneIsEnough => vouched.push(fact.key.clone()),
+                Outcome::Waits => {}
+                Outcome::Disputed => self.tell(fact, "ALARM: endpoints disagree about a payment; it does not count"),
+                Outcome::TooMuchForOne => self.tell(
+                    fact,
+                    "ALARM: a payment does not count: no second endpoint can be asked, and it is for more than the word \
+                     of one is taken for",
+                ),
+                Outcome::NobodyKnows => self.tell(fact, "ALARM: no endpoint can be asked about a payment"),
             }
         }
         Ok(vouched)
     }
 
-    /// What has to be shown; `None` if the token is not configured any more.
-    async fn asset(&self, transfer: &UnvouchedTransfer) -> Result<Option<Asset>, StepError> {
-        let token = self.network.tokens.iter().find(|token| token.token_id() == transfer.token);
+    /// Up to what the invoice of a fact is paid on the word of one endpoint.
+    fn limit(&self, fact: &UnvouchedFact) -> UsdMillis {
+        fact.single_source.unwrap_or(self.app.config.single_source())
+    }
+
+    fn tell(&self, fact: &UnvouchedFact, text: &str) {
+        tracing::error!(
+            payment.network = self.network.name,
+            invoice.id = %fact.invoice,
+            transaction = fact.key.tx_id,
+            "{text}"
+        );
+    }
+
+    /// What has to be shown of a fact; `None` if its token is not configured any more.
+    async fn evidence(&self, fact: &UnvouchedFact) -> Result<Option<Evidence>, StepError> {
+        let token = self.network.tokens.iter().find(|token| token.token_id() == fact.token);
         let Some(token) = token else { return Ok(None) };
-        if let Some(address) = token.address {
-            return Ok(Some(Asset::Token(address)));
-        }
-        let (merchant, until) = (transfer.key.merchant, transfer.block);
+        let evidence = match (fact.key.kind, token.address) {
+            (FactKind::Sweep, asset) => Evidence::Left { asset: asset.unwrap_or(Address::ZERO) },
+            (FactKind::Transfer, Some(token)) => Evidence::Arrived { token },
+            (FactKind::Transfer, None) if position::is_own_value(fact.key.log_index) => Evidence::Sent,
+            (FactKind::Transfer, None) => self.holding(fact).await?,
+        };
+        Ok(Some(evidence))
+    }
+
+    /// What an address has to hold for native coin to have come that no transaction of its own brought.
+    async fn holding(&self, fact: &UnvouchedFact) -> Result<Evidence, StepError> {
         let mut reader = self.app.store.reader().await?;
         let mut tx = reader.tx();
-        let came = tx.transfers(merchant, transfer.invoice).await?;
+        let came = tx.transfers(fact.key.merchant, fact.invoice).await?;
         let came = came.iter().filter(|other| {
             other.canonical
                 && other.network == self.network.name
-                && other.token == transfer.token
-                && other.block_number <= until
+                && other.token == fact.token
+                && other.block_number <= fact.block
         });
         let came = came.fold(U256::ZERO, |sum, other| sum.saturating_add(other.amount.base_units()));
-        // What was swept in that block is counted with the balance.
-        let left = tx.sweeps(merchant, transfer.invoice).await?;
-        let left = left.iter().filter(|sweep| {
-            sweep.network == self.network.name && sweep.token == transfer.token && sweep.block_number < until
+        // What was swept in that block itself is counted with the balance.
+        let mut sweeps = tx.sweeps(fact.key.merchant, fact.invoice).await?;
+        sweeps.retain(|sweep| {
+            sweep.network == self.network.name && sweep.token == fact.token && sweep.block_number < fact.block
         });
-        let left = left.fold(U256::ZERO, |sum, sweep| sum.saturating_add(sweep.amount.base_units()));
-        Ok(Some(Asset::Native { held: came.saturating_sub(left) }))
+        let (left, doubtful): (Vec<_>, Vec<_>) = sweeps.into_iter().partition(|sweep| sweep.vouched);
+        let left = left.iter().fold(U256::ZERO, |sum, sweep| sum.saturating_add(sweep.amount.base_units()));
+        let doubtful = doubtful.into_iter().map(|sweep| {
+            let key = FactKey {
+                kind: FactKind::Sweep,
+                merchant: sweep.merchant,
+                block_hash: sweep.block_hash,
+                tx_id: sweep.tx_id,
+                log_index: sweep.log_index,
+            };
+            (key, sweep.amount.base_units())
+        });
+        Ok(Evidence::Held { came, left, doubtful: doubtful.collect() })
     }
 
     fn native_token(&self) -> Option<&TokenConfig> {

@@ -1,14 +1,16 @@
 //! The questions the watcher asks a node, with typed answers.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_sol_types::SolCall;
-use domain::{finality::Tag, time::UnixSeconds};
+use domain::time::UnixSeconds;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{StepError, logs::RawLog, witness::Claim};
+use super::{StepError, logs::RawLog, tags::HostTags};
 use crate::{
-    chains::rpc::{AddedEndpoints, Call, Fault, FaultKind, Rpc, RpcError},
+    chains::rpc::{AddedEndpoints, Call, Fault, FaultKind, HostAnswers, Rpc, RpcError},
     config::NetworkConfig,
     store::BlockRef,
     webhooks::Targets,
@@ -23,8 +25,6 @@ pub struct Node {
     rpc: Rpc,
     /// Whether balances can be asked for by block hash; some endpoints know numbers only.
     pins_by_hash: bool,
-    /// Whether it does not know what the chain calls its blocks.
-    lacks_tags: bool,
     pub can_trace: bool,
 }
 
@@ -87,7 +87,7 @@ pub struct LogFilter<'a> {
 impl Node {
     /// The operator's own endpoints.
     pub fn new(network: &NetworkConfig) -> Self {
-        Self { rpc: Rpc::new(network), pins_by_hash: true, lacks_tags: false, can_trace: true }
+        Self { rpc: Rpc::new(network), pins_by_hash: true, can_trace: true }
     }
 
     /// The operator's own endpoints, and behind them those that were and will be added.
@@ -105,41 +105,29 @@ impl Node {
         self.read("a block", answer)
     }
 
-    /// The newest block that the chain calls so; `None` if the endpoint does not know.
-    ///
-    /// # Errors
-    ///
-    /// If no endpoint can be asked.
-    pub async fn tagged(&mut self, tag: Tag) -> Result<Option<u64>, StepError> {
-        let name = match tag {
-            Tag::Safe => "safe",
-            Tag::Finalized => "finalized",
-        };
-        if self.lacks_tags {
-            return Ok(None);
-        }
-        match self.rpc.call("eth_getBlockByNumber", json!([name, false])).await {
-            Ok(Value::Null) => Ok(None),
-            Ok(answer) => Ok(Some(self.read::<Header>("a block", answer)?.number.to())),
-            Err(RpcError::Fault(_)) => {
-                self.lacks_tags = true;
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
+    /// What each host calls finalized, and safe if that is wanted too, and which block it has with this number.
+    pub(super) async fn tags(&self, wants_safe: bool, number: u64) -> Vec<HostTags> {
+        let tagged = |tag: &str| Call::new("eth_getBlockByNumber", json!([tag, false]));
+        let mut calls = vec![header_call(number), tagged("finalized")];
+        calls.extend(wants_safe.then(|| tagged("safe")));
+        let said = self.rpc.ask_hosts(&calls).await;
+        let tags = said.into_iter().map(|said| {
+            // Who declines, or answers something else, does not know.
+            let mut headers = said.answers.into_iter().map(|answer| serde_json::from_value(answer.ok()?).ok());
+            let mut next = || headers.next().flatten();
+            HostTags { newest: next(), finalized: next(), safe: next() }
+        });
+        tags.collect()
     }
 
-    /// How many hosts there are to ask.
-    pub fn hosts(&self) -> usize {
+    /// The hosts there are to ask.
+    pub fn hosts(&self) -> BTreeSet<String> {
         self.rpc.hosts()
     }
 
-    /// How many hosts could be asked about a transfer, and how many of them show it.
-    pub(super) async fn witnesses(&self, claim: &Claim<'_>) -> (usize, usize) {
-        let mut answers = self.rpc.ask_hosts(&claim.questions()).await;
-        // Who cannot tell does not deny it.
-        answers.retain(|answers| answers.iter().all(Result::is_ok));
-        (answers.len(), answers.iter().filter(|answers| claim.is_shown_by(answers)).count())
+    /// Asks every host the same.
+    pub async fn ask_hosts(&self, calls: &[Call]) -> Vec<HostAnswers> {
+        self.rpc.ask_hosts(calls).await
     }
 
     /// Whether any endpoint still knows a block.
@@ -386,11 +374,11 @@ impl LogFilter<'_> {
     }
 }
 
-fn header_call(number: u64) -> Call {
+pub(super) fn header_call(number: u64) -> Call {
     Call::new("eth_getBlockByNumber", json!([hex(number), false]))
 }
 
-fn balance_call(address: Address, block: &Value) -> Call {
+pub(super) fn balance_call(address: Address, block: &Value) -> Call {
     Call::new("eth_getBalance", json!([address.to_string(), block]))
 }
 
@@ -398,6 +386,6 @@ fn is_invalid_parameter(answer: &Result<Value, Fault>) -> bool {
     matches!(answer, Err(fault) if fault.code == -32602)
 }
 
-fn hex(number: u64) -> String {
+pub(super) fn hex(number: u64) -> String {
     format!("{number:#x}")
 }
