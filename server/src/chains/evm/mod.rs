@@ -27,7 +27,7 @@ use self::{
     native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
     tags::{HostTags, Tags, Word, Words},
-    witness::{Claim, Evidence, Outcome, Questions, WITNESSES, Waiting},
+    witness::{Claim, Evidence, Outcome, Questions, Waiting},
 };
 use super::rpc::{FaultKind, RpcError};
 use crate::{
@@ -39,6 +39,7 @@ use crate::{
 };
 
 pub(crate) use node::Node;
+pub(super) use witness::WITNESSES;
 
 alloy_sol_types::sol! {
     function decimals() external view returns (uint8 decimals);
