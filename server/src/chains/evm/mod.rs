@@ -5,6 +5,7 @@
 //! cursor. A step that fails half-way leaves nothing behind; the next one starts where the last good one
 //! ended.
 
+mod balances;
 mod logs;
 mod native;
 mod node;
