@@ -362,9 +362,6 @@ pub struct NetworkConfig {
     /// A link for people, with `{hash}` where the transaction goes.
     #[serde(default)]
     pub explorer_tx: Option<String>,
-    /// A link for people, with `{address}` where an address goes.
-    #[serde(default)]
-    pub explorer_address: Option<String>,
     /// On devnet, the node's unlocked account that sends sweeps.
     #[serde(default)]
     pub sweep_account: Option<Address>,
