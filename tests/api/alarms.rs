@@ -34,7 +34,11 @@ async fn one_endpoint_for_real_money_is_warned_of_and_what_is_too_much_for_it_is
         test.pay(&address, U256::from(units)).await;
     }
     test.chain.mine(3).await.unwrap();
-    let alarm = wait_for_line(&server, "ALARM: a payment does not count: only one endpoint is configured").await;
+    let alarm = wait_for_line(
+        &server,
+        "ALARM: a payment does not count: it is for too much, and only one endpoint is configured",
+    )
+    .await;
     assert!(alarm.contains("ERROR") && alarm.contains(&large.invoice_id), "{alarm}");
     let status = async |id: &str| api.invoice_status(id).await.invoice.status;
     eventually("the smaller one to be paid", async || {

@@ -38,9 +38,11 @@ async fn what_deposits_hold_is_found_and_swept_without_the_database() {
     }
 
     // A machine that has nothing but the configuration.
-    let bare = ServerProcess::prepare(&config);
+    let mut bare = ServerProcess::prepare(&config);
     std::fs::remove_file(bare.path("pepay.db")).unwrap();
-    let recovered: Value = bare.ask(&["recover", "--recovery-code", &code, "--wallet", &wallet, "--gap", "20"]);
+    bare.set_variable("PEPAY_RECOVERY_CODE", &code);
+    let recovered: Value = bare.ask(&["recover", "--wallet", &wallet, "--gap", "20"]);
+    bare.unset_variable("PEPAY_RECOVERY_CODE");
     let network = &recovered["networks"][0];
     let found: Vec<_> = network["deposits"].as_array().unwrap().iter().collect();
     let shown: Vec<_> = found.iter().map(|found| (&found["sequence"], &found["amount"], &found["token"])).collect();

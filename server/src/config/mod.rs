@@ -170,8 +170,8 @@ pub struct InvoicesConfig {
     pub watch_ended_days: i64,
     /// Whether an invoice is created only by a request with an idempotency key.
     pub require_idempotency_key: bool,
-    /// On mainnet, an invoice above this many dollars is not paid on the word of one endpoint alone, unless its
-    /// merchant set something else.
+    /// On mainnet, an invoice above this many dollars is not paid on the word of one host alone (a name and a port),
+    /// unless its merchant set something else.
     pub single_source_usd: u64,
     /// Whether `GET /api/v1/invoices/{id}` also takes a customer's id, and answers with the newest invoice.
     pub customer_id_in_path: bool,
