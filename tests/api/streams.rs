@@ -5,9 +5,8 @@
 use std::env;
 
 use domain::{access::Rights, id::InvoiceId};
-use e2e::{Database, PATIENCE, ServerProcess, TestApp, eventually};
+use e2e::{Database, PATIENCE, ServerProcess, TestApp, append_events, eventually, invoice_event};
 use futures_util::{StreamExt, future::join_all, stream};
-use pepay::store::{NewEvent, StoreError};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -93,20 +92,10 @@ async fn clients_that_are_cut_off_miss_nothing_and_hear_nothing_twice(database: 
     let writing = async {
         for round in 0..events {
             for (index, &(merchant, _)) in merchants.iter().enumerate() {
-                let event = NewEvent {
-                    merchant,
-                    invoice: Some(InvoiceId::from_random([u8::try_from(index % 251).unwrap(); 16])),
-                    event_type: "invoice.updated",
-                    environment: wire::Environment::Devnet,
-                    object: json!({ "object": "invoice", "round": round }).to_string(),
-                    previous_attributes: None,
-                    request_id: None,
-                    idempotency_key: None,
-                    created: app.app().clock.now_ms(),
-                };
-                let written: Result<(), StoreError> =
-                    app.app().store.write(move |tx| Box::pin(async move { tx.append_event(&event).await })).await;
-                written.unwrap();
+                let invoice = InvoiceId::from_random([u8::try_from(index % 251).unwrap(); 16]);
+                let object = json!({ "object": "invoice", "round": round });
+                let event = invoice_event(merchant, invoice, &object, app.app().clock.now_ms());
+                append_events(&app.app().store, vec![event]).await;
             }
         }
     };
