@@ -179,7 +179,8 @@ impl Tx<'_> {
             .await?;
         let mut sequence = Columns::of(&counter, "counters").integer("value")?;
         let rows = sqlx::query(
-            "SELECT event_key, merchant_id, invoice_id FROM events WHERE sequence IS NULL ORDER BY event_key LIMIT $1",
+            "SELECT event_key, merchant_id, invoice_id FROM events WHERE sequence IS NULL
+             ORDER BY event_key LIMIT $1 + 0",
         )
         .bind(limit)
         .fetch_all(&mut *self.connection)
@@ -213,7 +214,8 @@ impl Tx<'_> {
         after: i64,
         limit: i64,
     ) -> Result<Vec<(MerchantId, Option<InvoiceId>, i64)>, StoreError> {
-        let sql = "SELECT merchant_id, invoice_id, sequence FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+        let sql = "SELECT merchant_id, invoice_id, sequence FROM events WHERE sequence > $1
+            ORDER BY sequence LIMIT $2 + 0";
         let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&mut *self.connection).await?;
         rows.iter()
             .map(|row| {
@@ -412,7 +414,7 @@ impl Tx<'_> {
     pub async fn prune_events(&mut self, after: i64, before: UnixMillis, limit: i64) -> Result<Pruned, StoreError> {
         let window = sqlx::query(
             "SELECT COUNT(*) AS window_rows, MAX(sequence) AS window_end, MIN(created_ms) AS oldest_ms
-             FROM (SELECT sequence, created_ms FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2) AS next_rows",
+             FROM (SELECT sequence, created_ms FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2 + 0) AS next_rows",
         )
         .bind(after)
         .bind(limit)
@@ -544,8 +546,8 @@ fn list_statement(
         statement.push(")");
     }
     statement.restrict_time(filter.created);
-    statement.push(&format!(" ORDER BY {sequence} {order} LIMIT "));
-    statement.bind(number_of(limit).saturating_add(1));
+    statement.push(&format!(" ORDER BY {sequence} {order}"));
+    statement.limit(number_of(limit).saturating_add(1));
     statement
 }
 
@@ -576,8 +578,8 @@ fn window_statement(merchant: MerchantId, filter: &EventFilter, after: i64, rows
     }
     statement.push(" AND sequence > ");
     statement.bind(after);
-    statement.push(" ORDER BY sequence LIMIT ");
-    statement.bind(number_of(rows));
+    statement.push(" ORDER BY sequence");
+    statement.limit(number_of(rows));
     statement.push(") AS next_rows");
     statement
 }
@@ -600,8 +602,8 @@ fn window_part_statement(merchant: MerchantId, filter: &EventFilter, after: i64,
         statement.push(")");
     }
     statement.restrict_time(filter.created);
-    statement.push(" ORDER BY sequence LIMIT ");
-    statement.bind(number_of(limit));
+    statement.push(" ORDER BY sequence");
+    statement.limit(number_of(limit));
     statement
 }
 

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use futures_util::{FutureExt, future::join_all};
 use postgres_cluster::{Cluster, new_database};
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
@@ -70,6 +72,54 @@ async fn without_the_guard_acknowledged_rows_are_missing() {
     let mut stranger = stranger(&url).await;
     assert!(number(&mut stranger, ADDED).await < acknowledged);
     assert_ne!(number(&mut stranger, IDLE_IN_TRANSACTION).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dropped_read_asked_for_is_given_to_nobody_else() {
+    let (store, _writer) = Store::open(&new_database()).await.unwrap();
+    drop(join_all((1..READERS).map(|_| store.reader())).await);
+    for round in 0..200_i64 {
+        let reads = (0..8_i64).map(|number| {
+            let asked = round * 8 + number;
+            let patience = Duration::from_micros(u64::try_from(asked * 7 % 900).unwrap());
+            let store = store.clone();
+            async move {
+                let read = async {
+                    loop {
+                        let mut reader = store.reader().await.unwrap();
+                        let row = sqlx::query("SELECT $1::BIGINT, generate_series(1, 100)")
+                            .bind(asked)
+                            .fetch_one(&mut *reader.tx().connection)
+                            .await
+                            .unwrap();
+                        assert_eq!(row.get::<i64, _>(0), asked);
+                    }
+                };
+                tokio::time::timeout(patience, read).await.unwrap_err();
+            }
+        });
+        join_all(reads).await;
+    }
+}
+
+#[tokio::test]
+async fn readers_whose_connections_were_cut_get_others_within_a_second() {
+    let url = new_database();
+    let (store, _writer) = Store::open(&url).await.unwrap();
+    drop(join_all((1..READERS).map(|_| store.reader())).await);
+    let mut stranger = stranger(&url).await;
+    let cut = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    assert!(i64::from(READERS - 1) <= number(&mut stranger, cut).await);
+    let began = Instant::now();
+    let mut failed_last = began;
+    while began.elapsed() < Duration::from_secs(2) {
+        let mut reader = store.reader().await.unwrap();
+        if reader.tx().last_event_sequence().await.is_err() {
+            failed_last = Instant::now();
+        }
+    }
+    assert!(failed_last.duration_since(began) < Duration::from_secs(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
