@@ -5,7 +5,7 @@ use postgres_cluster::{Cluster, new_database};
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
 use super::{READERS, WRITERS, guarded, open};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, deliveries::OWED_ENDPOINTS};
 
 /// Connections of somebody else to a database.
 async fn stranger(url: &str) -> AnyConnection {
@@ -100,6 +100,41 @@ async fn what_a_dropped_read_asked_for_is_given_to_nobody_else() {
         });
         join_all(reads).await;
     }
+}
+
+/// The pages that a query touches, with its parameters in their order.
+async fn pages_read(connection: &mut AnyConnection, query: &str, parameters: &[i64]) -> u64 {
+    let explain = format!("EXPLAIN (ANALYZE, BUFFERS) {query}");
+    let mut asked = sqlx::query(sqlx::AssertSqlSafe(explain));
+    for parameter in parameters {
+        asked = asked.bind(*parameter);
+    }
+    let rows = asked.fetch_all(connection).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let all = plan.iter().find(|line| line.contains("Buffers:")).expect("the plan says what was read");
+    let numbers = all.split_whitespace().filter_map(|word| word.split_once('=')?.1.parse::<u64>().ok());
+    numbers.sum()
+}
+
+#[tokio::test]
+async fn looking_who_is_owed_a_webhook_reads_few_pages_however_long_the_queue_is() {
+    let url = new_database();
+    drop(Store::open(&url).await.unwrap());
+    let mut stranger = stranger(&url).await;
+    let owe = "INSERT INTO merchants (name, email, evm_wallet, recovery_code, frame_origins, next_invoice_sequence,
+            created_at) VALUES ('m', 'm', 'w', 'r', '[]', 1, 1);
+        INSERT INTO webhook_endpoints (merchant_id, endpoint_id, url, secret, enabled_events, environment, api_version,
+            is_active, created_at)
+            SELECT 1, 'e' || n, 'u', 's', '[]', 'devnet', 'event_v1', 1, 1 FROM generate_series(1, 3) AS n;
+        INSERT INTO events (merchant_id, event_type, environment, object, created_ms, sequence)
+            SELECT 1, 'invoice.updated', 'devnet', '{}', 1, n FROM generate_series(1, 20000) AS n;
+        INSERT INTO deliveries (merchant_id, endpoint_id, event_key, sent_as, state, attempts, due_ms, created_ms)
+            SELECT 1, CASE WHEN sequence = 20000 THEN 'e3' ELSE 'e2' END, event_key, event_type, 'pending', 0, sequence, 1
+            FROM events;
+        ANALYZE";
+    stranger.execute(owe).await.unwrap();
+    let pages = pages_read(&mut stranger, OWED_ENDPOINTS, &[30_000, 100]).await;
+    assert!(pages < 100, "{pages} pages");
 }
 
 #[tokio::test]
