@@ -108,7 +108,7 @@ async fn clients_that_are_cut_off_miss_nothing_and_hear_nothing_twice(database: 
         let random = SplitMix(seed + socket as u64 * 1_000_003);
         follow_and_drop(&server.url, &merchants[socket / SOCKETS_OF_A_MERCHANT].api_key, events, random)
     }));
-    let (_, followed) = tokio::join!(writing, following);
+    let ((), followed) = tokio::join!(writing, following);
 
     let mut drops = 0;
     for (merchant, followed) in merchants.iter().zip(followed.chunks(SOCKETS_OF_A_MERCHANT)) {
