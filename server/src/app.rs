@@ -106,7 +106,7 @@ impl App {
         Ok((app, writer))
     }
 
-    /// Runs a task that shutdown waits for; a task that may run long watches [`App::shutdown`].
+    /// Runs a task that shutdown waits for; a task that may run long watches [`Shared::shutdown`].
     pub fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
