@@ -30,10 +30,16 @@ enum Build {
     Bench,
 }
 
-const SOAKS: [Soak; 6] = [
+const SOAKS: [Soak; 7] = [
     Soak {
         name: "events",
-        tests: "a_receiver_that_often_fails_gets_everything",
+        tests: "webhooks::sqlite::a_receiver_that_often_fails_gets_everything",
+        build: Build::Bench,
+        variables: &[("PEPAY_TEST_EVENTS", "100000")],
+    },
+    Soak {
+        name: "events on PostgreSQL",
+        tests: "webhooks::postgres::a_receiver_that_often_fails_gets_everything",
         build: Build::Bench,
         variables: &[("PEPAY_TEST_EVENTS", "100000")],
     },
