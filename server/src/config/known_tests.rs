@@ -80,6 +80,9 @@ fn what_makes_a_network_that_network_does_not() {
         "networks[0].genesis",
         "the first block of base is 0xf712aa92",
     );
+    let pinned = KNOWN.iter().find(|known| known.chain_id == 8453).unwrap().settings["genesis"].as_str().unwrap();
+    let shouted = format!("genesis = \"0x{}\"", pinned.trim_start_matches("0x").to_uppercase());
+    assert!(read("mainnet", &network("base", &shouted)).is_ok(), "case means nothing");
     check_refused(
         "mainnet",
         &network("base", "chain_id = 8454"),
