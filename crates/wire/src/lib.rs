@@ -15,6 +15,7 @@ pub mod payor;
 pub mod settings;
 pub mod snapshot;
 pub mod time;
+pub mod verification;
 pub mod webhook;
 
 use serde::{Deserialize, Serialize};

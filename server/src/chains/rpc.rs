@@ -389,6 +389,20 @@ impl Rpc {
         self.endpoints().iter().map(|endpoint| endpoint.label.clone()).collect()
     }
 
+    /// The same network with the endpoints of one host alone, as they are now.
+    pub fn of_host(&self, host: &str) -> Self {
+        let endpoints = self.endpoints().iter().filter(|endpoint| endpoint.label == host).cloned().collect::<Vec<_>>();
+        Self {
+            network: self.network.clone(),
+            chain_id: self.chain_id,
+            timeout: self.timeout,
+            known: Mutex::new(Known { endpoints: endpoints.into(), added: None }),
+            genesis: self.genesis.clone(),
+            next_id: AtomicU64::new(1),
+            last_used: Mutex::new(None),
+        }
+    }
+
     /// Asks every host the same questions at the same time, through the first of its endpoints that can be used, and
     /// returns what they answered.
     pub async fn ask_hosts(&self, calls: &[Call]) -> Vec<HostAnswers> {

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     events::Change,
     failpoint,
-    store::{BlockRef, FactKey, Lease, StoreError, SweepRecord, TransferRecord},
+    store::{BlockRef, Comparison, Difference, FactKey, Lane, Lease, StoreError, SweepRecord, TransferRecord},
 };
 
 /// A stretch of one chain, read and verified.
@@ -37,6 +37,20 @@ pub struct Scan {
     pub vouched: Vec<FactKey>,
     /// Whether there is no other endpoint to ask, so that the word of one has to do where little is at stake.
     pub is_alone: bool,
+    /// What deposit addresses were compared after the last block, with what is recorded of them then.
+    pub compared: Option<Compared>,
+}
+
+/// Deposit addresses that were asked what they hold.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    pub lane: Lane,
+    /// How far all addresses of the lane are compared then, if that is said of more than a few.
+    pub comparison: Option<Comparison>,
+    /// Those that hold something else than is recorded.
+    pub differences: Vec<Difference>,
+    /// What was noticed before, and is none any more.
+    pub ended: Vec<Difference>,
 }
 
 /// Value that arrived at a deposit address.
@@ -72,6 +86,15 @@ pub struct SeenSweep {
     pub log_index: i64,
     pub token: TokenId,
     pub amount: TokenAmount,
+}
+
+impl Compared {
+    /// All addresses of open invoices hold what is recorded of them after a block.
+    #[cfg(test)]
+    pub(crate) fn all_agree(at: &BlockRef) -> Self {
+        let comparison = Some(Comparison { at: at.clone(), round: None });
+        Self { lane: Lane::Open, comparison, differences: Vec::new(), ended: Vec::new() }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +140,7 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                     touched.extend(tx.orphan_above(network, fork.number).await?);
                     tx.keep_blocks(network, 0, fork.number).await?;
                     tx.move_cursor(network, fork, seconds).await?;
+                    tx.uncompare_above(network, fork).await?;
                 }
                 failpoint::pass("scan.after_orphaning");
 
@@ -161,6 +185,17 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                     touched.extend(tx.deepen(network, head.number, scan.marks, &thresholds, one_is_enough).await?);
                 }
                 failpoint::pass("scan.after_cursor");
+                if let Some(compared) = &scan.compared {
+                    for known in &compared.ended {
+                        tx.end_difference(network, known.merchant, known.invoice, known.token).await?;
+                    }
+                    for difference in &compared.differences {
+                        tx.set_difference(network, difference, seconds).await?;
+                    }
+                    if let Some(comparison) = &compared.comparison {
+                        tx.set_comparison(network, compared.lane, comparison).await?;
+                    }
+                }
                 for &(merchant, invoice) in &touched {
                     refold(tx, &task, now, merchant, invoice).await?;
                 }

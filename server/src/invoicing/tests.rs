@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 
 use super::{
-    Case, CreateError, CreateInvoice, Origin, RecordError, Scan, SeenSweep, SeenTransfer, create,
+    Case, Compared, CreateError, CreateInvoice, Origin, RecordError, Scan, SeenSweep, SeenTransfer, create,
     expire::end_due_invoices, record_scan,
 };
 use crate::{
@@ -161,6 +161,7 @@ impl World {
             network: "ethereum".into(),
             from: self.cursor().await,
             forked_at: None,
+            compared: Some(Compared::all_agree(&head)),
             blocks: vec![head],
             transfers,
             sweeps: Vec::new(),

@@ -7,6 +7,7 @@
 mod acceptance;
 mod api_keys;
 mod chain;
+mod comparisons;
 mod dashboard_tokens;
 mod deliveries;
 mod endpoints;
@@ -25,6 +26,7 @@ mod statement;
 mod stream_tokens;
 mod subscriptions;
 mod transfers;
+mod verifications;
 mod wallets;
 
 #[cfg(test)]
@@ -50,6 +52,7 @@ use tokio::{
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
+pub use comparisons::{Comparison, Difference, Lane, Recorded, Round};
 pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{
     Attempt, Claim, DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryRecord, DeliveryState, DueDelivery,
@@ -69,6 +72,7 @@ pub use rpc_endpoints::RpcEndpointRecord;
 pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use transfers::{SweepRecord, TransferRecord};
+pub use verifications::{Failure, VerificationRecord};
 pub use wallets::WalletRecord;
 
 /// The store could not do what was asked.

@@ -3,8 +3,10 @@
 
 mod finality;
 mod prices;
+mod reconcile;
 pub mod relay;
 mod shop;
+mod verify;
 
 use alloy_primitives::{Address, B256, U256};
 use demo::chain::{ChainOptions, LocalChain};

@@ -10,7 +10,9 @@ mod logs;
 mod native;
 mod node;
 mod position;
+mod reconcile;
 mod tags;
+mod verify;
 mod witness;
 
 use std::collections::{HashMap, HashSet};
@@ -27,7 +29,9 @@ use self::{
     logs::{EVENTS, Event, Log, Scope},
     native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
+    reconcile::Reconciler,
     tags::{HostTags, Tags, Word, Words},
+    verify::Searches,
     witness::{Claim, Evidence, Outcome, Questions, Waiting},
 };
 use super::rpc::{FaultKind, RpcError};
@@ -65,10 +69,7 @@ pub struct Watcher {
     network: NetworkConfig,
     lease: Lease,
     node: Node,
-    /// Blocks in one `eth_getLogs`; shrinks when refused and grows again.
-    range: usize,
-    /// Addresses in one `eth_getLogs`; shrinks when refused.
-    group: usize,
+    reach: Reach,
     /// What each invoice's address held of the native coin at the cursor; `None` until it is loaded.
     holdings: Option<Holdings>,
     shortfalls: Shortfalls,
@@ -83,6 +84,8 @@ pub struct Watcher {
     judged_by: Marks,
     /// Facts that only one host has shown.
     waiting: Waiting,
+    reconciler: Reconciler,
+    searches: Searches,
 }
 
 /// What a step did.
@@ -144,6 +147,47 @@ pub enum Look {
     Read(Box<Reading>),
 }
 
+/// How much one `eth_getLogs` may ask for, as far as endpoints have shown.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    /// Blocks; shrinks when refused and grows again.
+    range: usize,
+    /// Addresses; shrinks when refused.
+    group: usize,
+}
+
+impl Reach {
+    fn of(network: &NetworkConfig) -> Self {
+        Self {
+            range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
+            group: network.max_topics.max(1),
+        }
+    }
+
+    fn filter<'a>(&self, contracts: &'a [Address], deposits: &'a [Address]) -> LogFilter<'a> {
+        LogFilter { contracts, events: &EVENTS, groups: deposits.chunks(self.group).collect() }
+    }
+
+    fn grow(&mut self, network: &NetworkConfig) {
+        self.range = Self::of(network).range.min(self.range + self.range / 4 + 1);
+    }
+
+    /// After so many blocks were refused: less, if that may help.
+    fn shrink(&mut self, blocks: usize, error: StepError) -> Result<(), StepError> {
+        match error {
+            StepError::Rpc(RpcError::Fault(fault)) if fault.kind == FaultKind::TooMuch && 1 < blocks => {
+                self.range = blocks / 2;
+                Ok(())
+            }
+            StepError::Rpc(RpcError::Fault(fault)) if fault.kind == FaultKind::TooMuch && 1 < self.group => {
+                self.group /= 2;
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Holdings {
     at: Option<BlockRef>,
@@ -155,8 +199,7 @@ impl Watcher {
     pub fn new(app: App, network: NetworkConfig, lease: Lease) -> Self {
         Self {
             node: Node::with_added(&network, &app.added_endpoints, app.config.merchants.rpc_targets()),
-            range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
-            group: network.max_topics.max(1),
+            reach: Reach::of(&network),
             holdings: None,
             shortfalls: Shortfalls::default(),
             ended_checked: None,
@@ -165,6 +208,8 @@ impl Watcher {
             tags: Tags::default(),
             judged_by: Marks::default(),
             waiting: Waiting::default(),
+            reconciler: Reconciler::default(),
+            searches: Searches::default(),
             app,
             network,
             lease,
@@ -193,17 +238,23 @@ impl Watcher {
         Ok(Fitness::Fit)
     }
 
-    /// Reads the next stretch of blocks, if there is one, and records it.
+    /// Reads the next stretch of blocks, if there is one, and records it. At the head, what deposit addresses hold is
+    /// compared with what is recorded of them, and searches for payments are looked after, whenever it is time.
     ///
     /// # Errors
     ///
-    /// After any error nothing is recorded. All but [`StepError::TooDeep`] may pass with time.
+    /// After any error nothing of the stretch is recorded. All but [`StepError::TooDeep`] may pass with time.
     pub async fn step(&mut self) -> Result<Step, StepError> {
-        match self.look().await? {
-            Look::Idle => Ok(Step::Idle),
-            Look::Behind => Ok(Step::Behind),
-            Look::Read(reading) => self.record(*reading).await,
+        let step = match self.look().await? {
+            Look::Idle => Step::Idle,
+            Look::Behind => Step::Behind,
+            Look::Read(reading) => self.record(*reading).await?,
+        };
+        if matches!(step, Step::Idle | Step::Recorded { is_at_head: true }) {
+            self.reconcile().await?;
+            self.look_for_payments().await?;
         }
+        Ok(step)
     }
 
     /// Reads the next stretch of blocks without recording it.
@@ -348,6 +399,7 @@ impl Watcher {
             network: self.network.name.clone(),
             sweeps: self.seen_sweeps(&blocks, &watched, &logs),
             is_alone: self.node.hosts().len() < WITNESSES,
+            compared: None,
             from,
             forked_at,
             transfers: Vec::new(),
@@ -434,31 +486,21 @@ impl Watcher {
         let mut raw = Vec::new();
         let mut start = 0;
         while start < blocks.len() {
-            let window = &blocks[start..blocks.len().min(start.saturating_add(self.range))];
-            let filter =
-                LogFilter { contracts: &contracts, events: &EVENTS, groups: deposits.chunks(self.group).collect() };
-            let result = if window.len() <= NEAR_THE_TIP {
-                self.node.logs_by_block(window, &filter).await
-            } else {
-                self.node.logs_by_range(window, &filter).await
+            let window = &blocks[start..blocks.len().min(start.saturating_add(self.reach.range))];
+            let filter = self.reach.filter(&contracts, &deposits);
+            let result = match window {
+                [first, .., last] if NEAR_THE_TIP < window.len() => {
+                    self.node.logs_by_range(first.number, last, &filter).await
+                }
+                _ => self.node.logs_by_block(window, &filter).await,
             };
             match result {
                 Ok(logs) => {
                     raw.extend(logs);
                     start += window.len();
-                    let most = usize::try_from(self.network.max_range).unwrap_or(usize::MAX).max(1);
-                    self.range = most.min(self.range + self.range / 4 + 1);
+                    self.reach.grow(&self.network);
                 }
-                Err(StepError::Rpc(RpcError::Fault(fault))) if fault.kind == FaultKind::TooMuch => {
-                    if 1 < window.len() {
-                        self.range = window.len() / 2;
-                    } else if 1 < self.group {
-                        self.group /= 2;
-                    } else {
-                        return Err(StepError::Rpc(RpcError::Fault(fault)));
-                    }
-                }
-                Err(error) => return Err(error),
+                Err(error) => self.reach.shrink(window.len(), error)?,
             }
         }
         let is_watched = |address| watched.contains_key(&address);
@@ -555,6 +597,7 @@ impl Watcher {
             marks,
             vouched,
             is_alone: self.node.hosts().len() < WITNESSES,
+            compared: None,
         };
         Ok(Look::Read(Box::new(Reading { scan, is_at_head: true, checks_ended: false })))
     }

@@ -111,6 +111,17 @@ impl Node {
         Self { rpc: Rpc::with_added(network, added, targets), ..Self::new(network) }
     }
 
+    /// The same network as one of its hosts knows it.
+    pub fn of_host(&self, host: &str) -> Self {
+        Self {
+            rpc: self.rpc.of_host(host),
+            pins_by_hash: true,
+            together: balances::TOGETHER,
+            one_by_one_until: None,
+            can_trace: true,
+        }
+    }
+
     /// Lets the endpoint that answered last rest, because its answer cannot be true.
     pub fn distrust_last(&self) {
         self.rpc.distrust_last();
@@ -191,9 +202,13 @@ impl Node {
 
     /// The logs of a range of blocks, with a proof that the endpoint has the last of them: many answer
     /// "none" for blocks they have not seen.
-    pub async fn logs_by_range(&self, blocks: &[BlockRef], filter: &LogFilter<'_>) -> Result<Vec<RawLog>, StepError> {
-        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(Vec::new()) };
-        let range = json!({ "fromBlock": hex(first.number), "toBlock": hex(last.number) });
+    pub async fn logs_by_range(
+        &self,
+        first: u64,
+        last: &BlockRef,
+        filter: &LogFilter<'_>,
+    ) -> Result<Vec<RawLog>, StepError> {
+        let range = json!({ "fromBlock": hex(first), "toBlock": hex(last.number) });
         let mut calls: Vec<_> = filter.calls(&range).collect();
         calls.push(header_call(last.number));
         let mut answers = self.rpc.together(&calls).await?;
@@ -208,33 +223,41 @@ impl Node {
         }
     }
 
-    /// Native balances after a block. `None` if the endpoints no longer have the state of that block.
-    pub async fn balances(&mut self, addresses: &[Address], block: &BlockRef) -> Result<Option<Vec<U256>>, StepError> {
+    /// What addresses hold of an asset after a block, `None` being the native coin. `None` if the endpoints no longer
+    /// have the state of that block, or the token does not tell.
+    pub async fn balances(
+        &mut self,
+        asset: Option<Address>,
+        addresses: &[Address],
+        block: &BlockRef,
+    ) -> Result<Option<Vec<U256>>, StepError> {
         if addresses.is_empty() {
             return Ok(Some(Vec::new()));
         }
         let may_be_together = self.one_by_one_until.is_none_or(|until| until <= Instant::now());
         if balances::FEW < addresses.len() && may_be_together {
-            if let Some(balances) = self.balances_together(addresses, block).await? {
+            if let Some(balances) = self.balances_together(asset, addresses, block).await? {
                 return Ok(Some(balances));
             }
             let pinned_by_hash = self.pins_by_hash;
-            let balances = self.balances_one_by_one(addresses, block).await?;
+            let balances = self.balances_one_by_one(asset, addresses, block).await?;
             // Otherwise the block's state is gone, whatever the question, or only the hash was not understood.
             if balances.is_some() && self.pins_by_hash == pinned_by_hash {
                 self.one_by_one_until = Some(Instant::now() + ONE_BY_ONE_FOR);
             }
             return Ok(balances);
         }
-        self.balances_one_by_one(addresses, block).await
+        self.balances_one_by_one(asset, addresses, block).await
     }
 
     async fn balances_one_by_one(
         &mut self,
+        asset: Option<Address>,
         addresses: &[Address],
         block: &BlockRef,
     ) -> Result<Option<Vec<U256>>, StepError> {
-        let calls = |pin: &Value| addresses.iter().map(|address| balance_call(*address, pin)).collect::<Vec<_>>();
+        let calls =
+            |pin: &Value| addresses.iter().map(|address| balance_call(asset, *address, pin)).collect::<Vec<_>>();
         if self.pins_by_hash {
             let answers = self.rpc.together(&calls(&json!({ "blockHash": block.hash }))).await?;
             if !answers.iter().any(is_invalid_parameter) {
@@ -249,12 +272,13 @@ impl Node {
     /// `None` if they cannot be had so.
     async fn balances_together(
         &mut self,
+        asset: Option<Address>,
         addresses: &[Address],
         block: &BlockRef,
     ) -> Result<Option<Vec<U256>>, StepError> {
         loop {
             let groups = || addresses.chunks(self.together);
-            let calls = |pin: &Value| groups().map(|group| balances::call(group, pin)).collect::<Vec<_>>();
+            let calls = |pin: &Value| groups().map(|group| balances::call(asset, group, pin)).collect::<Vec<_>>();
             let answers = if self.pins_by_hash {
                 self.rpc.together(&calls(&json!({ "blockHash": block.hash }))).await?
             } else {
@@ -266,10 +290,9 @@ impl Node {
                 self.together /= 2;
                 continue;
             }
-            let read = answers
-                .iter()
-                .zip(groups())
-                .map(|(answer, group)| answer.as_ref().ok().and_then(|answer| balances::read(answer, group.len())));
+            let read = answers.iter().zip(groups()).map(|(answer, group)| {
+                answer.as_ref().ok().and_then(|answer| balances::read(asset, answer, group.len()))
+            });
             return Ok(read.collect::<Option<Vec<_>>>().map(|balances| balances.concat()));
         }
     }
@@ -390,15 +413,9 @@ impl Node {
     ///
     /// If an answer is missing: what somebody holds must not be taken for nothing.
     pub async fn held(&self, addresses: &[Address], assets: &[Option<Address>]) -> Result<Vec<Vec<U256>>, StepError> {
-        let calls = addresses.iter().flat_map(|address| {
-            assets.iter().map(move |asset| match asset {
-                None => balance_call(*address, &json!("latest")),
-                Some(token) => {
-                    let data = Bytes::from(balanceOfCall { owner: *address }.abi_encode());
-                    Call::new("eth_call", json!([{ "to": token.to_string(), "data": data.to_string() }, "latest"]))
-                }
-            })
-        });
+        let calls = addresses
+            .iter()
+            .flat_map(|address| assets.iter().map(move |asset| balance_call(*asset, *address, &json!("latest"))));
         let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
         let amounts = answers.into_iter().map(|answer| self.read("a balance", answer.map_err(RpcError::Fault)?));
         let amounts: Vec<U256> = amounts.collect::<Result<_, StepError>>()?;
@@ -460,8 +477,14 @@ pub(super) fn header_call(number: u64) -> Call {
     Call::new("eth_getBlockByNumber", json!([hex(number), false]))
 }
 
-pub(super) fn balance_call(address: Address, block: &Value) -> Call {
-    Call::new("eth_getBalance", json!([address.to_string(), block]))
+pub(super) fn balance_call(asset: Option<Address>, address: Address, block: &Value) -> Call {
+    match asset {
+        None => Call::new("eth_getBalance", json!([address.to_string(), block])),
+        Some(token) => {
+            let data = Bytes::from(balanceOfCall { owner: address }.abi_encode());
+            Call::new("eth_call", json!([{ "to": token.to_string(), "data": data.to_string() }, block]))
+        }
+    }
 }
 
 fn is_invalid_parameter(answer: &Answer) -> bool {
