@@ -15,9 +15,7 @@ mod verify;
 pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
-#[cfg(test)]
-pub(crate) use expire::end_due_invoices;
-pub use expire::run as run_expiry;
+pub use expire::{end_due_invoices, run as run_expiry};
 pub use quote::{QuoteError, choose, keep_quoted};
 pub use record_scan::{Compared, RecordError, Scan, SeenSweep, SeenTransfer, record_scan};
 pub use settle::{PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep, sweep_calls};

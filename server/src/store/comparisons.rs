@@ -181,19 +181,22 @@ impl Tx<'_> {
     /// If the database refuses.
     pub async fn recorded_of_open(&mut self, network: &str, now: UnixSeconds) -> Result<Recorded, StoreError> {
         let mut recorded = Recorded::new();
-        // The order of the join is given: the invoices are few, and all facts of a network are not.
+        // The order of the join is given, and which index finds the invoices: those that are open are few, those that
+        // are watched are not, nor are all facts of a network.
         for (is_out, sql) in [
             (
                 false,
                 "SELECT facts.invoice_id, facts.token_id, facts.amount FROM invoices CROSS JOIN transfers AS facts
-                 WHERE invoices.status IN ('unpaid', 'underpaid') AND invoices.watched_until > $2
+                 WHERE invoices.status IN ('unpaid', 'underpaid') AND invoices.expires_at > 0
+                    AND invoices.watched_until + 0 > $2
                     AND facts.merchant_id = invoices.merchant_id AND facts.invoice_id = invoices.invoice_id
                     AND facts.network = $1 AND facts.canonical = 1",
             ),
             (
                 true,
                 "SELECT facts.invoice_id, facts.token_id, facts.amount FROM invoices CROSS JOIN sweeps AS facts
-                 WHERE invoices.status IN ('unpaid', 'underpaid') AND invoices.watched_until > $2
+                 WHERE invoices.status IN ('unpaid', 'underpaid') AND invoices.expires_at > 0
+                    AND invoices.watched_until + 0 > $2
                     AND facts.merchant_id = invoices.merchant_id AND facts.invoice_id = invoices.invoice_id
                     AND facts.network = $1 AND facts.canonical = 1",
             ),

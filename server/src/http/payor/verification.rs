@@ -32,7 +32,7 @@ use crate::{
     request_body(content = ManualVerificationRequest, description = "May be left out."),
     responses((status = 202, body = ManualVerificationAnswer)),
     security(("session_token" = [], "session_signature" = [])),
-    extensions(("x-error-codes" = json!(codes![UNKNOWN_NETWORK])))
+    extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND, UNKNOWN_NETWORK])))
 )]
 pub async fn verify_invoice(
     State(app): State<App>,
@@ -41,7 +41,7 @@ pub async fn verify_invoice(
     request: Request,
 ) -> Result<(StatusCode, Json<ManualVerificationAnswer>), ApiError> {
     if named != payor.invoice().id {
-        return Err(ApiError::ForeignInvoice);
+        return Err(ApiError::InvoiceNotFound);
     }
     let request: ManualVerificationRequest = optional_json(request, &app).await?.unwrap_or_default();
     let transaction = request.tx_hash.as_deref().map(read_hash).transpose()?;
@@ -57,7 +57,7 @@ pub async fn verify_invoice(
     params(NamedInvoice),
     responses((status = 200, body = ManualVerificationAnswer)),
     security(("session_token" = [], "session_signature" = [])),
-    extensions(("x-error-codes" = json!(codes![VERIFICATION_NOT_FOUND])))
+    extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND, VERIFICATION_NOT_FOUND])))
 )]
 pub async fn retrieve_verification(
     State(app): State<App>,
@@ -66,7 +66,7 @@ pub async fn retrieve_verification(
 ) -> Result<Json<ManualVerificationAnswer>, ApiError> {
     let invoice = payor.invoice();
     if named != invoice.id {
-        return Err(ApiError::ForeignInvoice);
+        return Err(ApiError::InvoiceNotFound);
     }
     let record = app.store.reader().await?.tx().verification(invoice.merchant, invoice.id).await?;
     let record = record.ok_or(ApiError::VerificationNotFound)?;
