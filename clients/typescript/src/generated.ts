@@ -412,6 +412,42 @@ export interface MainnetActivated {
   success: boolean;
 }
 
+/** A search for a payment. */
+export interface ManualVerification {
+  attempt_count: number;
+  completed_at: number | null;
+  created_at: number;
+  error: VerificationError | null;
+  id: string;
+  invoice_id: string;
+  job_status: VerificationJobStatus;
+  max_attempts: number;
+  network: string;
+  /** Epoch seconds; null once it is completed. */
+  next_attempt_at: number | null;
+  /** Always `invoice_manual_verification`. */
+  object: 'invoice_manual_verification';
+  result: VerificationResult | null;
+  /** How the invoice stands: `pending` while it is unpaid, and else its status. */
+  status: string;
+  tx_hash: string | null;
+  updated_at: number;
+}
+
+/** The answer to both endpoints. */
+export interface ManualVerificationAnswer {
+  data: ManualVerification;
+  success: boolean;
+}
+
+/** What to look for. */
+export interface ManualVerificationRequest {
+  /** The network that was paid on. Without `tx_hash` it must be the invoice's active one, and need not be said. */
+  network?: string | null | undefined;
+  /** The transaction that paid. */
+  tx_hash?: string | null | undefined;
+}
+
 /** A network of this server, as one merchant has set it. */
 export interface MerchantNetwork {
   /** Ids of its tokens that are taken. */
@@ -803,6 +839,27 @@ export interface UpdateWebhookRequest {
   environment?: Environment | null | undefined;
   is_active?: boolean | null | undefined;
   url?: string | null | undefined;
+}
+
+/** Why a search found nothing. */
+export interface VerificationError {
+  /** `payment_not_found`, `transaction_not_found`, `transaction_failed` or `transaction_pays_another`. */
+  code: string;
+  message: string;
+}
+
+/** How far a search is. */
+export type VerificationJobStatus = 'pending' | 'running' | 'succeeded' | 'failed';
+
+/** What a search found. */
+export interface VerificationResult {
+  payments: Array<VerifiedPayment>;
+}
+
+/** A payment that a search led to. */
+export interface VerifiedPayment {
+  id: string;
+  tx_hash: string;
 }
 
 /** A merchant's wallet on one network. */
@@ -1533,6 +1590,16 @@ export interface Operations {
     body: undefined;
     answer: SettlementSettings;
   };
+  /** `GET /api/v1/invoice/{invoice_id}/verify` */
+  retrieve_verification: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ManualVerificationAnswer;
+  };
   /** `GET /api/v1/webhooks/{webhook_id}` */
   retrieve_webhook: {
     path: {
@@ -1650,6 +1717,16 @@ export interface Operations {
     body: UpdateWebhookRequest;
     answer: WebhookEndpoint;
   };
+  /** `POST /api/v1/invoice/{invoice_id}/verify` */
+  verify_invoice: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: Record<never, never>;
+    body: ManualVerificationRequest;
+    answer: ManualVerificationAnswer;
+  };
 }
 
 /** Where each operation is. */
@@ -1699,6 +1776,7 @@ export const operations = {
   retrieve_return_url: { method: 'GET', path: '/api/v1/merchant/payment-return-url' },
   retrieve_session_details: { method: 'GET', path: '/api/v1/payments/session-details' },
   retrieve_settlement_preference: { method: 'GET', path: '/api/v1/merchant/settlement-preference' },
+  retrieve_verification: { method: 'GET', path: '/api/v1/invoice/{invoice_id}/verify' },
   retrieve_webhook: { method: 'GET', path: '/api/v1/webhooks/{webhook_id}' },
   revoke_api_key: { method: 'POST', path: '/api/v1/api-keys/{key_id}/revoke' },
   revoke_api_key__before: { method: 'POST', path: '/api/v1/merchant-api-keys/{key_id}/revoke' },
@@ -1710,4 +1788,5 @@ export const operations = {
   set_webhook: { method: 'POST', path: '/api/v1/merchant/webhook' },
   test_webhook: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/test' },
   update_webhook: { method: 'PATCH', path: '/api/v1/webhooks/{webhook_id}' },
+  verify_invoice: { method: 'POST', path: '/api/v1/invoice/{invoice_id}/verify' },
 } as const satisfies Record<keyof Operations, { method: string; path: string }>;

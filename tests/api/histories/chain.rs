@@ -2,7 +2,7 @@
 //! own way. What it really is, is known: the truth that a history is judged by.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -87,9 +87,12 @@ impl Chain {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a block.
-    pub fn mine(&self, time: i64, payments: Vec<Payment>) {
+    /// Adds a block. What is on the chain already is not taken again.
+    pub fn mine(&self, time: i64, mut payments: Vec<Payment>) {
         let mut state = self.state();
+        let known: HashSet<B256> =
+            state.canonical.iter().flat_map(|block| &block.payments).map(|payment| payment.id).collect();
+        payments.retain(|payment| !known.contains(&payment.id));
         state.salt += 1;
         let parent = state.canonical.last().expect("there is a first block");
         let hash = keccak256([parent.hash.as_slice(), &state.salt.to_be_bytes()].concat());

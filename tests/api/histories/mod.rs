@@ -35,16 +35,23 @@ use self::chain::{Block, Chain, Faults, Payment, TOKEN};
 /// So many in a test; a soak says more.
 const FEW: u64 = 1_000;
 /// Histories that share a server, each on a network of its own.
-const AT_ONCE: u64 = 50;
+const AT_ONCE: u64 = 10;
 const ROUNDS: usize = 25;
 const PAID_AFTER: u64 = 3;
 const FINAL_AFTER: u64 = 6;
 const DUE: u64 = 20_000;
-const DOLLAR_TOKEN: TokenId = TokenId(1);
-/// The chain's own coin, which is worth a dollar too.
-const DOLLAR_COIN: TokenId = TokenId(2);
 const TOKEN_UNITS_OF_A_MILLI: u64 = 1_000;
 const COIN_UNITS_OF_A_MILLI: u64 = 1_000_000_000_000_000;
+
+/// A dollar token, on the network of a history.
+fn dollar_token(seed: u64) -> TokenId {
+    TokenId(i64::try_from(2 * seed).unwrap())
+}
+
+/// That network's own coin, which is worth a dollar too.
+fn dollar_coin(seed: u64) -> TokenId {
+    TokenId(i64::try_from(2 * seed + 1).unwrap())
+}
 
 /// Numbers that follow from a seed (splitmix64).
 struct Random(u64);
@@ -114,8 +121,8 @@ impl Server {
                 "rpc": urls.each_ref().map(|url| format!("{url}/{}", chain_id(*seed))),
                 "paid_after": PAID_AFTER, "final_after": FINAL_AFTER,
                 "tokens": [
-                    { "id": 1, "symbol": "USDX", "name": "Dollar", "address": TOKEN, "decimals": 6, "price": "par" },
-                    { "id": 2, "symbol": "COIN", "name": "Coin", "decimals": 18, "price": "par" },
+                    { "id": dollar_token(*seed).0, "symbol": "USDX", "name": "Dollar", "address": TOKEN, "decimals": 6, "price": "par" },
+                    { "id": dollar_coin(*seed).0, "symbol": "COIN", "name": "Coin", "decimals": 18, "price": "par" },
                 ],
             })
         });
@@ -168,7 +175,7 @@ impl History {
         let key = uuid::Uuid::new_v4().to_string();
         let request = CreateInvoice {
             due: UsdMillis::from_millis(DUE),
-            expires_in_ms: 60_000 * (2 + random.below(15)),
+            expires_in_ms: i64::try_from(60_000 * (2 + random.below(15))).unwrap(),
             description: None,
             customer_id: None,
             customer_email: None,
@@ -192,7 +199,7 @@ impl History {
         let (invoice, deposit) = (invoice.id, invoice.deposit_address);
         let (waiting, left) = (Vec::new(), Vec::new());
         let history = Self { seed, random, network, chain, watcher, invoice, deposit, waiting, left, sent: 0 };
-        history.quote(server, DOLLAR_TOKEN).await;
+        history.quote(server, dollar_token(seed)).await;
         history
     }
 
@@ -207,7 +214,7 @@ impl History {
             5..=9 => self.mine(server),
             10 => self.fork(server),
             11 => {
-                let token = if self.random.one_in(2) { DOLLAR_TOKEN } else { DOLLAR_COIN };
+                let token = if self.random.one_in(2) { dollar_token(self.seed) } else { dollar_coin(self.seed) };
                 self.quote(server, token).await;
             }
             12 | 13 => self.misbehave(),
@@ -327,8 +334,8 @@ impl History {
         for block in self.chain.blocks() {
             for payment in block.payments.iter().filter(|payment| !payment.fails) {
                 let (token, unit) = match payment.asset {
-                    Some(_) => (DOLLAR_TOKEN, TOKEN_UNITS_OF_A_MILLI),
-                    None => (DOLLAR_COIN, COIN_UNITS_OF_A_MILLI),
+                    Some(_) => (dollar_token(self.seed), TOKEN_UNITS_OF_A_MILLI),
+                    None => (dollar_coin(self.seed), COIN_UNITS_OF_A_MILLI),
                 };
                 for part in &payment.parts {
                     truth.payments += 1;
@@ -368,7 +375,7 @@ impl History {
             }
         };
         check("the number of payments", counted.len().to_string(), truth.payments.to_string());
-        for token in [DOLLAR_TOKEN, DOLLAR_COIN] {
+        for token in [dollar_token(self.seed), dollar_coin(self.seed)] {
             let of = |units: &HashMap<TokenId, U256>| units.get(&token).copied().unwrap_or_default().to_string();
             check(&format!("what came of token {token}"), of(&units), of(&truth.units));
         }
