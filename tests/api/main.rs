@@ -26,11 +26,13 @@ macro_rules! on_each_database {
     };
 }
 
+mod alarms;
 mod canaries;
 mod cli;
 mod client;
 mod crash;
 mod hang_ups;
+mod recover;
 mod streams;
 mod sweep;
 mod two_nodes;

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use ruint::aliases::U256;
 
 use crate::{
+    finality::Finality,
     id::PaymentId,
     money::{ExactUsd, Rate, UsdMillis},
     quote::Quote,
     time::UnixSeconds,
-    transfer::{Finality, Transfer},
+    transfer::Transfer,
 };
 
 /// The part of an invoice that decides about money; fixed when it is created, but for cancelling.

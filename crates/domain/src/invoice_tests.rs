@@ -1143,6 +1143,14 @@ mod world {
     const PAID_AFTER: u32 = 3;
     const FINAL_AFTER: u32 = 6;
 
+    fn finality(confirmations: u32) -> Finality {
+        match confirmations {
+            FINAL_AFTER.. => Finality::Final,
+            PAID_AFTER.. => Finality::Paid,
+            _ => Finality::Seen,
+        }
+    }
+
     #[derive(Clone, Debug)]
     pub enum Step {
         Wait {
@@ -1329,7 +1337,7 @@ mod world {
             let standing = match read.iter().rev().position(|one| one.id == block) {
                 Some(above) => {
                     let confirmations = u32::try_from(above).unwrap() + 1;
-                    let finality = Finality::at(confirmations, PAID_AFTER, FINAL_AFTER);
+                    let finality = finality(confirmations);
                     ChainStanding::Canonical { confirmations, finality }
                 }
                 None => ChainStanding::Orphaned,

@@ -7,6 +7,7 @@
 
 pub mod acceptance;
 pub mod access;
+pub mod finality;
 pub mod id;
 pub mod idempotency;
 pub mod invoice;

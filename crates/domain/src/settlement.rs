@@ -1,10 +1,6 @@
 //! Handing the money on: which sweep brought a transfer to the merchant's wallet.
 
-use crate::{
-    id::TokenId,
-    money::TokenAmount,
-    transfer::{Finality, Transfer},
-};
+use crate::{finality::Finality, id::TokenId, money::TokenAmount, transfer::Transfer};
 
 /// Value that left a deposit address for the merchant's wallet, as the factory reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What a chain said: value that moved to an invoice's address.
 
 use crate::{
+    finality::Finality,
     id::{PaymentId, QuoteId, TokenId},
     money::{Decimals, Rate, TokenAmount},
     quote::{Quote, in_force},
@@ -33,28 +34,6 @@ pub enum ChainStanding {
     Canonical { confirmations: u32, finality: Finality },
     /// Its block was replaced. It stops counting, and may come back in another block.
     Orphaned,
-}
-
-/// How much a transfer may be relied on, by the network's two thresholds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Finality {
-    /// Found, but a small reorganisation could still undo it.
-    Seen,
-    /// Deep enough that it counts towards the invoice.
-    Paid,
-    /// Deep enough to hand the money on.
-    Final,
-}
-
-impl Finality {
-    /// The finality that a number of confirmations gives under a network's thresholds.
-    pub fn at(confirmations: u32, paid_after: u32, final_after: u32) -> Self {
-        match confirmations {
-            deep if final_after.max(paid_after) <= deep => Self::Final,
-            enough if paid_after <= enough => Self::Paid,
-            _ => Self::Seen,
-        }
-    }
 }
 
 /// How a transfer's value in dollars is found.
@@ -120,21 +99,6 @@ impl Transfer {
 mod tests {
     use super::*;
     use crate::money::UsdMillis;
-
-    #[test]
-    fn finality_rises_with_confirmations() {
-        let finality = |confirmations| Finality::at(confirmations, 3, 6);
-        assert_eq!([0, 2, 3, 5, 6, 100].map(finality), {
-            use Finality::{Final, Paid, Seen};
-            [Seen, Seen, Paid, Paid, Final, Final]
-        });
-    }
-
-    #[test]
-    fn final_is_never_shallower_than_paid() {
-        assert_eq!(Finality::at(2, 3, 1), Finality::Seen);
-        assert_eq!(Finality::at(3, 3, 1), Finality::Final);
-    }
 
     #[test]
     fn the_quote_in_force_beats_the_price_and_no_price_means_unpriced() {

@@ -7,29 +7,36 @@
 //! operator's own, so they are asked only when none of those can be. Kept out: what the answers mean.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use domain::id::RpcEndpointId;
+use futures_util::future::join_all;
 use reqwest::{StatusCode, header::RETRY_AFTER, redirect};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
 use url::Url;
 
-use crate::{clock::random_bytes, config::NetworkConfig, webhooks::Targets};
+use crate::{
+    clock::random_bytes,
+    config::{NetworkConfig, REQUESTS_PER_SECOND, is_loopback},
+    tls,
+    webhooks::Targets,
+};
 
 /// The rest after a first failure; doubles with each further one.
 const SHORTEST_REST: Duration = Duration::from_millis(500);
 const LONGEST_REST: Duration = Duration::from_mins(1);
 /// An endpoint may ask for a longer rest than ours, but not for ever.
 const LONGEST_WANTED_REST: Duration = Duration::from_hours(1);
-/// Calls in one HTTP request; many providers count or refuse more.
+/// Calls in one HTTP request, and bytes of what they ask; many providers count or refuse more.
 const LARGEST_BATCH: usize = 100;
+const LARGEST_BATCH_BYTES: usize = 1_000_000;
 /// An answer beyond this is not read.
 const LARGEST_ANSWER_BYTES: usize = 64 << 20;
 /// The same for an endpoint that is asked whether it is fit: a chain id and a header are small.
@@ -43,7 +50,7 @@ pub struct Rpc {
     chain_id: u64,
     timeout: Duration,
     known: Mutex<Known>,
-    /// The hash of block 0, as the first of the operator's own endpoints told it.
+    /// The hash of block 0, as it is configured or as the first of the operator's own endpoints told it.
     genesis: OnceLock<String>,
     next_id: AtomicU64,
     /// Which endpoint answered last.
@@ -161,6 +168,13 @@ pub enum Problem {
 /// What one call was answered with.
 pub type Answer = Result<Value, Fault>;
 
+/// What one host said to several questions, in their order.
+pub struct HostAnswers {
+    /// Its name, and its port where that is not the usual one.
+    pub host: String,
+    pub answers: Vec<Answer>,
+}
+
 struct Endpoint {
     /// Of one that was added.
     added: Option<(RpcEndpointId, String)>,
@@ -170,8 +184,58 @@ struct Endpoint {
     /// Parts of the URL that may be credentials.
     secrets: Vec<String>,
     client: reqwest::Client,
+    /// `None` if it may be asked as often as we like.
+    pace: Option<Arc<Pace>>,
     largest_answer_bytes: usize,
     health: Mutex<Health>,
+}
+
+/// Requests go to one URL evenly, whoever makes them, but for a few at once after a rest: who counts them by the second
+/// must not count more than was agreed and these few.
+struct Pace {
+    interval: Duration,
+    /// How long before they would be due requests may go.
+    head_start: Duration,
+    /// When the next request would be due if all came evenly.
+    due: Mutex<Instant>,
+}
+
+/// Of the requests of a second, this part may go at once.
+const AT_ONCE_PART: u32 = 5;
+
+/// By URL and requests a second.
+type Paces = HashMap<(String, u32), Weak<Pace>>;
+
+/// Those of this process.
+static PACES: LazyLock<Mutex<Paces>> = LazyLock::new(Mutex::default);
+
+impl Pace {
+    /// `None` for 0, which stands for no limit.
+    fn of(requests_per_second: u32) -> Option<Self> {
+        let interval = Duration::from_secs(1).checked_div(requests_per_second)?;
+        let head_start = interval * (requests_per_second / AT_ONCE_PART).max(1);
+        Some(Self { interval, head_start, due: Mutex::new(Instant::now()) })
+    }
+
+    /// The pace of everybody in this process who asks that URL.
+    fn shared(url: &Url, requests_per_second: u32) -> Option<Arc<Self>> {
+        let mut paces = PACES.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.retain(|_, pace| 0 < pace.strong_count());
+        let key = (url.to_string(), requests_per_second);
+        if let Some(pace) = paces.get(&key).and_then(Weak::upgrade) {
+            return Some(pace);
+        }
+        let pace = Arc::new(Self::of(requests_per_second)?);
+        paces.insert(key, Arc::downgrade(&pace));
+        Some(pace)
+    }
+
+    /// When the next request may go; counts it.
+    fn next(&self, now: Instant) -> Instant {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        *due = (*due).max(now) + self.interval;
+        due.checked_sub(self.head_start).map_or(now, |turn| turn.max(now))
+    }
 }
 
 #[derive(Default)]
@@ -192,7 +256,8 @@ impl Rpc {
     ///
     /// If the system has no TLS or sockets to offer.
     pub fn new(network: &NetworkConfig) -> Self {
-        Self::of(network, |timeout| network.rpc.iter().map(|url| Arc::new(Endpoint::new(url, timeout))).collect())
+        tls::install();
+        Self::of(network, network.rpc.iter().map(|url| Arc::new(Endpoint::new(url, network))).collect())
     }
 
     /// The same, with endpoints that are added while the server runs behind them. `targets` says where those
@@ -209,16 +274,13 @@ impl Rpc {
         rpc
     }
 
-    fn of(network: &NetworkConfig, endpoints: impl FnOnce(Duration) -> Endpoints) -> Self {
-        // The first caller of the process wins; a provider that is already there is as good.
-        let _already_there = rustls::crypto::ring::default_provider().install_default();
-        let timeout = Duration::from_millis(network.rpc_timeout_ms);
+    fn of(network: &NetworkConfig, endpoints: Endpoints) -> Self {
         Self {
             network: network.name.clone(),
             chain_id: network.chain_id,
-            timeout,
-            known: Mutex::new(Known { endpoints: endpoints(timeout), added: None }),
-            genesis: OnceLock::new(),
+            timeout: Duration::from_millis(network.rpc_timeout_ms),
+            known: Mutex::new(Known { endpoints, added: None }),
+            genesis: network.genesis.map_or_else(OnceLock::new, |genesis| OnceLock::from(genesis.to_string())),
             next_id: AtomicU64::new(1),
             last_used: Mutex::new(None),
         }
@@ -231,7 +293,8 @@ impl Rpc {
     ///
     /// Why it cannot be used.
     pub async fn probe(network: &NetworkConfig, url: &Url, targets: &Targets) -> Result<String, Problem> {
-        let rpc = Self::of(network, |_| Arc::default());
+        tls::install();
+        let rpc = Self::of(network, Arc::default());
         let endpoint = Endpoint::guarded(url, rpc.timeout, targets).ok_or(Problem::Unreachable)?;
         let endpoint = Endpoint { largest_answer_bytes: LARGEST_PROBE_BYTES, ..endpoint };
         rpc.verify(&endpoint).await
@@ -320,6 +383,36 @@ impl Rpc {
         answers
     }
 
+    /// The hosts there are to ask, each by its name and its port where that is not the usual one. Two endpoints of
+    /// one host are one word.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        self.endpoints().iter().map(|endpoint| endpoint.label.clone()).collect()
+    }
+
+    /// Asks every host the same questions at the same time, through the first of its endpoints that can be used, and
+    /// returns what they answered.
+    pub async fn ask_hosts(&self, calls: &[Call]) -> Vec<HostAnswers> {
+        let mut by_host: BTreeMap<String, Vec<Arc<Endpoint>>> = BTreeMap::new();
+        for endpoint in self.endpoints().iter() {
+            by_host.entry(endpoint.label.clone()).or_default().push(Arc::clone(endpoint));
+        }
+        let asking = by_host.into_iter().map(|(host, endpoints)| self.ask_host(host, endpoints, calls));
+        join_all(asking).await.into_iter().flatten().collect()
+    }
+
+    async fn ask_host(&self, host: String, endpoints: Vec<Arc<Endpoint>>, calls: &[Call]) -> Option<HostAnswers> {
+        for endpoint in endpoints.iter().filter(|endpoint| !endpoint.is_resting()) {
+            match self.ask(endpoint, calls).await {
+                Ok(answers) => {
+                    endpoint.did_well();
+                    return Some(HostAnswers { host, answers });
+                }
+                Err(problem) => endpoint.failed(&self.network, &problem),
+            }
+        }
+        None
+    }
+
     /// Lets the endpoint that answered last rest, because its answer cannot be true.
     pub fn distrust_last(&self) {
         let last_used = self.last_used.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -336,8 +429,8 @@ impl Rpc {
         if !endpoint.health().is_verified {
             let genesis = self.verify(endpoint).await?;
             let is_ours = match &endpoint.added {
-                Some((_, wanted)) => *wanted == genesis,
-                None => *self.genesis.get_or_init(|| genesis.clone()) == genesis,
+                Some((_, wanted)) => wanted.eq_ignore_ascii_case(&genesis),
+                None => self.genesis.get_or_init(|| genesis.clone()).eq_ignore_ascii_case(&genesis),
             };
             if !is_ours {
                 return Err(Problem::WrongGenesis);
@@ -346,12 +439,12 @@ impl Rpc {
         }
         // The operator's own may only now have told what block 0 is.
         if let (Some((_, genesis)), Some(ours)) = (&endpoint.added, self.genesis.get())
-            && genesis != ours
+            && !genesis.eq_ignore_ascii_case(ours)
         {
             return Err(Problem::WrongGenesis);
         }
         let mut answers = Vec::with_capacity(calls.len());
-        for calls in calls.chunks(LARGEST_BATCH) {
+        for calls in batches(calls) {
             if calls.len() > 1
                 && !endpoint.health().refuses_batches
                 && let Some(batch) = self.ask_batch(endpoint, calls).await?
@@ -376,7 +469,7 @@ impl Rpc {
         let first_block = Call::new("eth_getBlockByNumber", json!(["0x0", false]));
         let answer = self.ask_one(endpoint, &first_block).await?;
         let block = answer.map_err(|_| Problem::NotJsonRpc)?;
-        block["hash"].as_str().map(str::to_owned).ok_or(Problem::NotJsonRpc)
+        block["hash"].as_str().map(str::to_lowercase).ok_or(Problem::NotJsonRpc)
     }
 
     async fn ask_one(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Problem> {
@@ -436,18 +529,15 @@ impl Rpc {
 }
 
 impl Endpoint {
-    fn new(url: &Url, timeout: Duration) -> Self {
+    fn new(url: &Url, network: &NetworkConfig) -> Self {
+        let timeout = Duration::from_millis(network.rpc_timeout_ms);
         let client = reqwest::Client::builder().timeout(timeout).redirect(redirect::Policy::none());
-        let is_here = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
+        let is_here = is_loopback(url);
         let client = if is_here { client.no_proxy() } else { client };
         #[expect(clippy::expect_used, reason = "start-up: nothing works without sockets and TLS")]
         let client = client.build().expect("an HTTP client can be set up");
-        Self::over(client, url)
+        let requests = network.requests_per_second.unwrap_or(if is_here { 0 } else { REQUESTS_PER_SECOND });
+        Self { pace: Pace::shared(url, requests), ..Self::over(client, url) }
     }
 
     /// An endpoint that somebody else chose: it is reached only where `targets` allows.
@@ -487,6 +577,7 @@ impl Endpoint {
             url: url.clone(),
             secrets,
             client,
+            pace: Pace::shared(url, REQUESTS_PER_SECOND),
             largest_answer_bytes: LARGEST_ANSWER_BYTES,
             health: Mutex::default(),
         }
@@ -539,6 +630,9 @@ impl Endpoint {
 
     /// Posts JSON and reads JSON.
     async fn post(&self, request: &Value) -> Result<(StatusCode, Value), Problem> {
+        if let Some(pace) = &self.pace {
+            tokio::time::sleep_until(pace.next(Instant::now())).await;
+        }
         let sent = self.client.post(self.url.clone()).json(request).send().await;
         let mut response = sent.map_err(|error| transport_problem(&error))?;
         let status = response.status();
@@ -588,6 +682,23 @@ impl Endpoint {
         };
         Ok(Fault { method, code, message, kind })
     }
+}
+
+/// Calls in groups of which each fits into one request.
+fn batches(calls: &[Call]) -> Vec<&[Call]> {
+    let mut batches = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (index, call) in calls.iter().enumerate() {
+        let of_this = call.params.to_string().len();
+        let is_full = index - first == LARGEST_BATCH || LARGEST_BATCH_BYTES < bytes + of_this;
+        if first < index && is_full {
+            batches.push(&calls[first..index]);
+            (first, bytes) = (index, 0);
+        }
+        bytes += of_this;
+    }
+    batches.extend(calls.get(first..).filter(|rest| !rest.is_empty()));
+    batches
 }
 
 /// A JSON-RPC quantity: hexadecimal text with a prefix.

@@ -35,6 +35,8 @@ struct Scripted {
     refuses_batches: AtomicBool,
     /// Methods asked, a batch in one string.
     asked: Mutex<Vec<String>>,
+    /// Waited at before each answer.
+    barrier: Mutex<Option<Arc<tokio::sync::Barrier>>>,
 }
 
 impl Drop for Fake {
@@ -51,6 +53,7 @@ impl Fake {
             deeds: Mutex::default(),
             refuses_batches: AtomicBool::new(false),
             asked: Mutex::default(),
+            barrier: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -77,6 +80,10 @@ async fn answer(State(state): State<Arc<Scripted>>, body: Bytes) -> Response {
         call => methods(call),
     };
     state.asked.lock().unwrap().push(asked);
+    let barrier = state.barrier.lock().unwrap().clone();
+    if let Some(barrier) = barrier {
+        barrier.wait().await;
+    }
     let deed = state.deeds.lock().unwrap().pop_front();
     let text = |status: u16, body: String| Response::builder().status(status).body(body.into()).unwrap();
     match deed {
@@ -301,6 +308,17 @@ async fn batches_come_back_in_order_and_are_single_calls_where_refused() {
     assert_eq!(rpc.together(&calls[..2]).await.unwrap(), expected[..2]);
 }
 
+#[test]
+fn a_batch_is_bounded_in_calls_and_in_bytes() {
+    let calls = |count: usize, bytes: usize| vec![Call::new("echo", json!(["x".repeat(bytes)])); count];
+    let sizes = |calls: &[Call]| batches(calls).iter().map(|batch| batch.len()).collect::<Vec<_>>();
+    assert_eq!(sizes(&[]), [0; 0]);
+    assert_eq!(sizes(&calls(250, 1)), [100, 100, 50]);
+    assert_eq!(sizes(&calls(100, 1)), [100]);
+    assert_eq!(sizes(&calls(5, 400_000)), [2, 2, 1]);
+    assert_eq!(sizes(&calls(3, 2_000_000)), [1, 1, 1], "one that is too large by itself is asked all the same");
+}
+
 #[tokio::test]
 async fn a_batch_with_a_missing_answer_is_not_an_answer() {
     let endpoint = Fake::start().await;
@@ -357,4 +375,78 @@ async fn each_endpoint_can_be_asked() {
     assert_eq!(rpc.ask_each(&Call::new("echo", json!([1]))).await.len(), 2);
     second.will([Deed::Status(500)]);
     assert_eq!(rpc.ask_each(&Call::new("echo", json!([1]))).await.len(), 1);
+}
+
+#[test]
+fn a_few_requests_go_at_once_and_then_evenly() {
+    let (pace, began) = (Pace::of(10).unwrap(), Instant::now());
+    let millis: Vec<_> = (0..5).map(|_| pace.next(began).duration_since(began).as_millis()).collect();
+    assert_eq!(millis, [0, 0, 100, 200, 300]);
+    let rested = began + Duration::from_mins(1);
+    let millis: Vec<_> = (0..3).map(|_| pace.next(rested).duration_since(rested).as_millis()).collect();
+    assert_eq!(millis, [0, 0, 100], "a long rest earns no more");
+    let slow = Pace::of(1).unwrap();
+    let millis: Vec<_> = (0..2).map(|_| slow.next(rested).duration_since(rested).as_millis()).collect();
+    assert_eq!(millis, [0, 1000]);
+    assert!(Pace::of(0).is_none());
+}
+
+#[tokio::test]
+async fn all_who_ask_one_url_share_its_pace() {
+    let endpoint = Fake::start().await;
+    let mut config = network(&[&endpoint]);
+    config.rpc.push("https://rpc.example/".parse().unwrap());
+    config.requests_per_second = Some(7);
+    let (watcher, prices) = (Rpc::new(&config), Rpc::new(&config));
+    let pace = |rpc: &Rpc, index: usize| Arc::clone(rpc.endpoints()[index].pace.as_ref().unwrap());
+    for index in [0, 1] {
+        assert!(Arc::ptr_eq(&pace(&watcher, index), &pace(&prices, index)));
+    }
+    assert!(!Arc::ptr_eq(&pace(&watcher, 0), &pace(&watcher, 1)), "another URL has its own");
+    let before = Arc::downgrade(&pace(&watcher, 0));
+    drop((watcher, prices));
+    assert!(before.upgrade().is_none(), "nobody asks any more");
+}
+
+#[tokio::test]
+async fn hosts_are_asked_at_the_same_time_and_each_once() {
+    let (first, second) = (Fake::start().await, Fake::start().await);
+    let mut config = network(&[&first, &second]);
+    // Another path of the first host: the same word.
+    config.rpc.push(format!("http://{}/other", first.address).parse().unwrap());
+    let rpc = Rpc::new(&config);
+    let names: BTreeSet<_> = [&first, &second].map(|endpoint| endpoint.address.to_string()).into();
+    assert_eq!(rpc.hosts(), names);
+    echo(&rpc).await.unwrap();
+    assert_eq!(rpc.ask_hosts(&[Call::new("echo", json!([1]))]).await.len(), 2);
+
+    // Each waits until the other was asked.
+    let barrier = Arc::new(tokio::sync::Barrier::new(2));
+    for endpoint in [&first, &second] {
+        *endpoint.state.barrier.lock().unwrap() = Some(Arc::clone(&barrier));
+    }
+    let answers = rpc.ask_hosts(&[Call::new("echo", json!([2])), Call::new("echo", json!([3]))]).await;
+    assert_eq!(answers.iter().map(|host| host.host.clone()).collect::<BTreeSet<_>>(), names);
+    assert!(answers.iter().all(|host| host.answers == [Ok(json!([2])), Ok(json!([3]))]));
+    for endpoint in [&first, &second] {
+        *endpoint.state.barrier.lock().unwrap() = None;
+    }
+    // The other endpoint of a host that fails is asked in its place.
+    first.asked();
+    first.will([Deed::Status(500)]);
+    assert_eq!(rpc.ask_hosts(&[Call::new("echo", json!([1]))]).await.len(), 2);
+    assert_eq!(first.asked(), ["echo", "eth_chainId", "eth_getBlockByNumber", "echo"]);
+}
+
+#[tokio::test]
+async fn others_are_asked_ten_times_a_second_and_this_machine_as_often_as_we_like() {
+    let endpoint = Fake::start().await;
+    let mut config = network(&[&endpoint]);
+    config.rpc.push("https://rpc.example/".parse().unwrap());
+    let interval = |config: &NetworkConfig, index: usize| {
+        Rpc::new(config).endpoints()[index].pace.as_ref().map(|pace| pace.interval)
+    };
+    assert_eq!((interval(&config, 0), interval(&config, 1)), (None, Some(Duration::from_millis(100))));
+    config.requests_per_second = Some(2);
+    assert_eq!([0, 1].map(|index| interval(&config, index)), [Some(Duration::from_millis(500)); 2]);
 }

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use clap::Subcommand;
-use domain::id::{DashboardTokenId, MerchantId, ParseIdError};
+use domain::{
+    id::{DashboardTokenId, MerchantId, ParseIdError},
+    money::UsdMillis,
+};
 use serde_json::json;
 
 use super::{
@@ -49,6 +52,13 @@ pub(super) enum Command {
         #[arg(value_name = "ORIGIN")]
         origins: Vec<String>,
     },
+    /// Set up to how many dollars an invoice may be paid on the word of one endpoint alone
+    SetSingleSource {
+        merchant_id: i64,
+        /// Whole dollars; without them, what the configuration says
+        #[arg(value_name = "DOLLARS", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000))]
+        dollars: Option<u64>,
+    },
     /// Mint a bearer token for the dashboard, which is shown only now
     Token {
         merchant_id: i64,
@@ -71,6 +81,9 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, C
         Command::SetWallet { merchant_id, wallet } => set_wallet(session, MerchantId(merchant_id), &wallet).await,
         Command::SetWebhook { merchant_id, url } => set_webhook(session, MerchantId(merchant_id), &url).await,
         Command::SetOrigins { merchant_id, origins } => set_origins(session, MerchantId(merchant_id), &origins).await,
+        Command::SetSingleSource { merchant_id, dollars } => {
+            set_single_source(session, MerchantId(merchant_id), dollars).await
+        }
         Command::Token { merchant_id, hours } => mint_token(session, MerchantId(merchant_id), hours).await,
         Command::Tokens { merchant_id } => list_tokens(session, MerchantId(merchant_id)).await,
         Command::RevokeToken { token_id } => revoke_token(session, token_id).await,
@@ -149,6 +162,22 @@ async fn set_origins(session: &Session, merchant: MerchantId, origins: &[String]
         })
         .await?;
     if found { Ok(answer) } else { Err(CliError::NoSuchMerchant(merchant)) }
+}
+
+async fn set_single_source(session: &Session, merchant: MerchantId, usd: Option<u64>) -> Result<Answer, CliError> {
+    let limit = usd.map(|usd| UsdMillis::from_millis(usd.saturating_mul(1_000)));
+    let set: Result<bool, CliError> = session
+        .store
+        .write(move |tx| Box::pin(async move { tx.set_single_source(merchant, limit).await.map_err(CliError::from) }))
+        .await;
+    if !set? {
+        return Err(CliError::NoSuchMerchant(merchant));
+    }
+    let up_to = usd.map_or("as the configuration says".to_owned(), |usd| format!("up to {usd} dollars"));
+    Ok(Answer {
+        text: format!("invoices of merchant {merchant} are paid on the word of one endpoint {up_to}\n"),
+        json: json!({ "merchant_id": merchant.0, "single_source_usd": usd }),
+    })
 }
 
 async fn mint_token(session: &Session, merchant: MerchantId, hours: u32) -> Result<Answer, CliError> {

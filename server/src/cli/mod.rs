@@ -8,6 +8,7 @@ mod init;
 mod input;
 mod key;
 mod merchant;
+mod recover;
 mod serve;
 mod sweep;
 
@@ -63,6 +64,8 @@ enum Command {
     Key(key::Command),
     /// Send what deposit addresses hold to the merchants' wallets
     Sweep(sweep::Arguments),
+    /// Find deposits that hold money again, from the recovery code and wallets alone, without the database
+    Recover(recover::Arguments),
 }
 
 /// A command failed.
@@ -78,6 +81,8 @@ enum CliError {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Sweep(#[from] sweep::SweepError),
+    #[error(transparent)]
+    Recover(#[from] recover::RecoverError),
     #[error(transparent)]
     Webhook(#[from] crate::webhooks::EndpointError),
     #[error("{0}")]
@@ -126,6 +131,7 @@ async fn try_run(cli: Cli) -> Result<(), CliError> {
         Command::Init => init::init(path).await?,
         Command::Merchant(command) => merchant::run(command, &Session::open(path).await?).await?,
         Command::Sweep(arguments) => sweep::run(&arguments, &open_app(path).await?).await?,
+        Command::Recover(arguments) => recover::run(&arguments, &load_config(path, LogStream::Stderr)?).await?,
         Command::Key(command) => key::run(command, &Session::open(path).await?).await?,
     };
     let printed = if cli.json { format!("{}\n", answer.json) } else { answer.text };

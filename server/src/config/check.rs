@@ -7,11 +7,13 @@ use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 use wire::Environment;
 
-use super::{Config, LimitsConfig, MerchantsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig};
+use super::{
+    Config, FeedConfig, LimitsConfig, MerchantsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig,
+};
 use crate::limits::MOST_PER_MINUTE;
 
 /// Chain ids of local development chains; coins there are worth nothing.
-const LOCAL_CHAIN_IDS: [u64; 3] = [1337, 31_337, 31_338];
+pub(super) const LOCAL_CHAIN_IDS: [u64; 3] = [1337, 31_337, 31_338];
 /// A delivery is leased for a minute; a try must end well before somebody else may take it.
 const LONGEST_WEBHOOK_TIMEOUT_MS: u64 = 45_000;
 
@@ -163,6 +165,24 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
         key("chain_id"),
         format!("{} is a local development chain, which mainnet cannot take money on", network.chain_id),
     )?;
+    ensure(
+        network.requests_per_second.is_none_or(|requests| requests <= 10_000),
+        key("requests_per_second"),
+        "must be 0, for no limit, to 10000",
+    )?;
+    ensure(!network.native_logs, key("native_logs"), "must be false: no such network is known yet")?;
+    if let Some(large) = &network.large {
+        ensure(
+            network.paid_after <= large.paid_after,
+            key("large.paid_after"),
+            "must be at least the network's paid_after",
+        )?;
+        ensure(
+            large.paid_after <= network.final_after,
+            key("large.paid_after"),
+            "must be at most the network's final_after",
+        )?;
+    }
     ensure(!network.rpc.is_empty(), key("rpc"), "must name at least one endpoint")?;
     for (index, url) in network.rpc.iter().enumerate() {
         ensure(
@@ -221,16 +241,40 @@ fn check_token(token: &TokenConfig, network: &NetworkConfig, key: impl Fn(&str) 
     let is_same_asset = |other: &&TokenConfig| other.address == token.address;
     ensure(network.tokens.iter().filter(is_same_asset).count() == 1, key("address"), "is there twice on this network")?;
     match &token.price {
-        PriceSource::Par(_) => Ok(()),
-        PriceSource::Feed(feed) => {
-            ensure(!feed.feed.is_zero(), key("price.feed"), "must not be zero")?;
-            ensure(
-                (1..=7 * 86_400).contains(&feed.heartbeat_seconds),
-                key("price.heartbeat_seconds"),
-                "must be 1 second to 7 days",
-            )
-        }
+        PriceSource::Par(_) => {}
+        PriceSource::Feed(feed) => check_feed(feed, |field| key(&format!("price.{field}")))?,
     }
+    if let Some(opinion) = &token.second_opinion {
+        ensure(
+            matches!(token.price, PriceSource::Feed(_)),
+            key("second_opinion"),
+            "is for a token with a feed; one taken at par has a guard",
+        )?;
+        ensure(
+            opinion.url.scheme() == "https" || opinion.url.scheme() == "http" && is_loopback(&opinion.url),
+            key("second_opinion.url"),
+            "must be an https URL: whoever can alter the answer can stop payments",
+        )?;
+        ensure(
+            opinion.pointer.is_empty() || opinion.pointer.starts_with('/'),
+            key("second_opinion.pointer"),
+            "must be names with a / before each, as in /ethereum/usd",
+        )?;
+    }
+    if let Some(guard) = &token.guard {
+        ensure(
+            matches!(token.price, PriceSource::Par(_)),
+            key("guard"),
+            "is for a token taken at par; another has its price from a feed anyway",
+        )?;
+        check_feed(guard, |field| key(&format!("guard.{field}")))?;
+    }
+    Ok(())
+}
+
+fn check_feed(feed: &FeedConfig, key: impl Fn(&str) -> String) -> Checked {
+    ensure(!feed.feed.is_zero(), key("feed"), "must not be zero")?;
+    ensure((1..=7 * 86_400).contains(&feed.heartbeat_seconds), key("heartbeat_seconds"), "must be 1 second to 7 days")
 }
 
 fn is_web_origin(url: &Url) -> bool {

@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Config, check};
+use super::{Config, check, known};
 
 /// What a variable that overrides a setting starts with; sections and keys follow, joined by `__`.
 pub(super) const PREFIX: &str = "PEPAY__";
@@ -74,7 +74,8 @@ impl Config {
             message: error.to_string().trim_end().to_owned(),
         })?;
         let mut origins = Origins { file: path.to_owned(), variables: BTreeMap::new() };
-        let table = overlay(table, environment, &mut origins)?;
+        let mut table = overlay(table, environment, &mut origins)?;
+        known::complete(&mut table).map_err(|problem| origins.error(&problem.key, problem.message))?;
 
         let mut config: Self = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
             let key = error.path().to_string();

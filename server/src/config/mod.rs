@@ -4,6 +4,7 @@
 //! reads the server secret, which is not part of [`Config`] so that nothing can print it.
 
 mod check;
+mod known;
 mod load;
 mod secrets;
 
@@ -12,8 +13,13 @@ mod tests;
 
 use std::path::PathBuf;
 
-use alloy_primitives::Address;
-use domain::{id::TokenId, money::Decimals, time::UnixSeconds};
+use alloy_primitives::{Address, B256};
+use domain::{
+    finality::{Tag, Thresholds},
+    id::TokenId,
+    money::{Decimals, UsdMillis},
+    time::UnixSeconds,
+};
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
@@ -164,13 +170,22 @@ pub struct InvoicesConfig {
     pub watch_ended_days: i64,
     /// Whether an invoice is created only by a request with an idempotency key.
     pub require_idempotency_key: bool,
+    /// On mainnet, an invoice above this many dollars is not paid on the word of one host alone (a name and a port),
+    /// unless its merchant set something else.
+    pub single_source_usd: u64,
     /// Whether `GET /api/v1/invoices/{id}` also takes a customer's id, and answers with the newest invoice.
     pub customer_id_in_path: bool,
 }
 
 impl Default for InvoicesConfig {
     fn default() -> Self {
-        Self { quote_seconds: 300, watch_ended_days: 30, require_idempotency_key: true, customer_id_in_path: false }
+        Self {
+            quote_seconds: 300,
+            watch_ended_days: 30,
+            single_source_usd: 1_000,
+            require_idempotency_key: true,
+            customer_id_in_path: false,
+        }
     }
 }
 
@@ -299,14 +314,33 @@ pub struct NetworkConfig {
     /// For people.
     pub title: String,
     pub chain_id: u64,
+    /// The hash of block 0, which every endpoint must show; `None` means that of the first endpoint.
+    #[serde(default)]
+    pub genesis: Option<B256>,
     /// JSON-RPC endpoints, the preferred one first.
     pub rpc: Vec<Url>,
     #[serde(default = "defaults::poll_ms")]
     pub poll_ms: u64,
+    /// HTTP requests a second to one endpoint, batches counting as one; 0 is no limit. `None` means
+    /// [`REQUESTS_PER_SECOND`] to others, and no limit to this machine.
+    #[serde(default)]
+    pub requests_per_second: Option<u32>,
     /// Confirmations after which a payment counts.
     pub paid_after: u32,
-    /// Confirmations after which it is handed on.
+    /// What the chain must say of its block as well.
+    #[serde(default)]
+    pub paid_tag: Option<BlockTag>,
+    /// What is asked of payments for larger invoices.
+    #[serde(default)]
+    pub large: Option<LargeConfig>,
+    /// Confirmations after which it is handed on, where the node knows nothing of `final_tag`.
     pub final_after: u32,
+    /// What the chain must say of its block to be handed on; then `final_after` does not matter.
+    #[serde(default)]
+    pub final_tag: Option<BlockTag>,
+    /// Whether transfers of the native coin are told by logs (EIP-7708).
+    #[serde(default)]
+    pub native_logs: bool,
     /// The first block to read; `None` means the head at the first start.
     #[serde(default)]
     pub start_block: Option<u64>,
@@ -322,6 +356,9 @@ pub struct NetworkConfig {
     /// How long one RPC call may take.
     #[serde(default = "defaults::rpc_timeout_ms")]
     pub rpc_timeout_ms: u64,
+    /// Chainlink's feed of whether the network's sequencer is up, where it has one.
+    #[serde(default)]
+    pub sequencer_feed: Option<Address>,
     /// A link for people, with `{hash}` where the transaction goes.
     #[serde(default)]
     pub explorer_tx: Option<String>,
@@ -331,6 +368,27 @@ pub struct NetworkConfig {
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
 }
+
+/// What a chain says of its own blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BlockTag {
+    Safe,
+    Finalized,
+}
+
+/// Invoices for which a payment must be deeper.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LargeConfig {
+    /// In whole dollars.
+    pub above_usd: u64,
+    /// Confirmations after which a payment counts.
+    pub paid_after: u32,
+}
+
+/// Requests a second that free plans allow.
+pub const REQUESTS_PER_SECOND: u32 = 10;
 
 /// A token on one network.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -345,6 +403,12 @@ pub struct TokenConfig {
     pub address: Option<Address>,
     pub decimals: u8,
     pub price: PriceSource,
+    /// For a token taken at par: a feed that says what it is worth elsewhere.
+    #[serde(default)]
+    pub guard: Option<FeedConfig>,
+    /// For a token with a feed: who else is asked what it costs.
+    #[serde(default)]
+    pub second_opinion: Option<OpinionConfig>,
     /// A known token that is not accepted is shown when it arrives, but not credited.
     #[serde(default = "defaults::accepted")]
     pub accepted: bool,
@@ -373,6 +437,15 @@ pub struct FeedConfig {
     pub feed: Address,
     /// How often the feed promises an answer.
     pub heartbeat_seconds: i64,
+}
+
+/// A service that says what a token costs, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpinionConfig {
+    pub url: Url,
+    /// Where in the answer the dollars are, as in `/ethereum/usd`.
+    pub pointer: String,
 }
 
 mod defaults {
@@ -413,10 +486,18 @@ impl Config {
             .find_map(|network| network.tokens.iter().find(|token| token.id == id.0).map(|token| (network, token)))
     }
 
-    /// Confirmations after which a payment counts, and after which it is final. A network that is no
-    /// longer configured keeps what it had: everything recorded on it counts.
-    pub fn thresholds(&self, network: &str) -> (u32, u32) {
-        self.network(network).map_or((1, 1), |network| (network.paid_after, network.final_after))
+    /// Up to what an invoice may be paid on the word of one endpoint.
+    pub fn single_source(&self) -> UsdMillis {
+        match self.environment {
+            Environment::Mainnet => UsdMillis::from_millis(self.invoices.single_source_usd.saturating_mul(1_000)),
+            Environment::Devnet => UsdMillis::MAX,
+        }
+    }
+
+    /// What a network asks of payments. One that is no longer configured asks nothing.
+    pub fn thresholds(&self, network: &str) -> Thresholds {
+        let forgotten = Thresholds { paid_after: 1, paid_tag: None, large: None, final_after: 1, final_tag: None };
+        self.network(network).map_or(forgotten, NetworkConfig::thresholds)
     }
 }
 
@@ -431,6 +512,28 @@ impl InvoicesConfig {
     /// Until when an address is watched for late money, if its invoice ends at `end`.
     pub fn end_of_watch(&self, end: UnixSeconds) -> UnixSeconds {
         end.plus(self.watch_ended_days.saturating_mul(86_400))
+    }
+}
+
+impl NetworkConfig {
+    pub fn thresholds(&self) -> Thresholds {
+        let usd = |usd: u64| UsdMillis::from_millis(usd.saturating_mul(1_000));
+        Thresholds {
+            paid_after: self.paid_after,
+            paid_tag: self.paid_tag.map(Into::into),
+            large: self.large.as_ref().map(|large| (usd(large.above_usd), large.paid_after)),
+            final_after: self.final_after,
+            final_tag: self.final_tag.map(Into::into),
+        }
+    }
+}
+
+impl From<BlockTag> for Tag {
+    fn from(tag: BlockTag) -> Self {
+        match tag {
+            BlockTag::Safe => Self::Safe,
+            BlockTag::Finalized => Self::Finalized,
+        }
     }
 }
 

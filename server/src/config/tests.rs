@@ -14,8 +14,8 @@ fn with_network(change: impl Fn(&str) -> String) -> String {
     let text = r#"
 environment = "devnet"
 [[networks]]
-name = "ethereum"
-title = "Ethereum"
+name = "local"
+title = "Local"
 chain_id = 31337
 rpc = ["http://127.0.0.1:8545"]
 paid_after = 3
@@ -105,6 +105,8 @@ fn the_default_file_mentions_every_key() {
         fields::<NetworkConfig>(),
         fields::<TokenConfig>(),
         fields::<FeedConfig>(),
+        fields::<LargeConfig>(),
+        fields::<OpinionConfig>(),
     ];
     for key in keys.concat() {
         let is_mentioned = DEFAULT_FILE.contains(&format!("{key} = "))
@@ -144,10 +146,10 @@ fn a_bad_setting_is_named_by_its_key() {
     check("paid_after = 3", "paid_after = 3\npoll_ms = 0", "networks[0].poll_ms", "50 to 600000");
     check("http://127", "ftp://127", "networks[0].rpc[0]", "http or https");
     check("[\"http://127.0.0.1:8545\"]", "[]", "networks[0].rpc", "at least one");
-    check("name = \"ethereum\"", "name = \"Ethereum\"", "networks[0].name", "lower-case");
+    check("name = \"local\"", "name = \"Local\"", "networks[0].name", "lower-case");
     check("chain_id = 31337", "chain_id = 0", "networks[0].chain_id", "at least 1");
     check("chain_id = 31337\n", "", "networks[0]", "missing field `chain_id`");
-    check("title = \"Ethereum\"", "title = \"Ethereum\"\ncolour = 1", "networks[0].colour", "unknown field `colour`");
+    check("title = \"Local\"", "title = \"Local\"\ncolour = 1", "networks[0].colour", "unknown field `colour`");
     check(
         "paid_after = 3",
         "paid_after = 3\nexplorer_tx = \"https://x.example/\"",
@@ -188,7 +190,7 @@ fn two_networks_cannot_share_a_name_or_a_chain() {
         })
     };
     assert!(read(&two("base", 31338), &[]).is_ok());
-    check_refused(&two("ethereum", 31338), "networks[1].name", "ethereum is there twice");
+    check_refused(&two("local", 31338), "networks[1].name", "local is there twice");
     check_refused(&two("base", 31337), "networks[1].chain_id", "another network");
 }
 
@@ -211,7 +213,7 @@ fn variables_override_the_file_and_are_named_when_they_are_wrong() {
             ("PEPAY__INVOICES__QUOTE_SECONDS", "60"),
             ("PEPAY__LOG__FILTER", "debug"),
             ("PEPAY__WEBHOOKS__RETRY_SECONDS", "[1, 2]"),
-            ("PEPAY__NETWORKS", r#"[{"name":"base","title":"Base","chain_id":8453,"rpc":["https://r.example"],"paid_after":1,"final_after":2}]"#),
+            ("PEPAY__NETWORKS", r#"[{"name":"base","title":"Base","chain_id":84532,"rpc":["https://r.example"],"paid_after":1,"final_after":2}]"#),
             ("PEPAY_CONFIG", "elsewhere.toml"),
             ("HOME", "/root"),
         ],

@@ -15,7 +15,7 @@ use domain::{
 use crate::{
     app::App,
     config::Config,
-    store::{InvoiceRecord, NewEvent, QuoteRecord, StoreError, TransferRecord, Tx},
+    store::{InvoiceRecord, NewEvent, QuoteRecord, StoreError, SweepRecord, TransferRecord, Tx},
     view,
 };
 
@@ -104,18 +104,15 @@ impl Facts {
         let records: Vec<_> = records
             .into_iter()
             .map(|record| {
-                let (paid_after, _) = config.thresholds(&record.network);
+                let paid_after = config.thresholds(&record.network).paid_after(invoice.terms.due);
                 (record, paid_after)
             })
             .collect();
         Ok(Self {
             plain_quotes: quotes.iter().map(|record| record.quote.clone()).collect(),
             quotes,
-            transfers: records
-                .iter()
-                .map(|(record, paid_after)| record.to_transfer(*paid_after, config.thresholds(&record.network).1))
-                .collect(),
-            sweeps: sweeps.iter().map(|sweep| sweep.to_sweep(config.thresholds(&sweep.network).1)).collect(),
+            transfers: records.iter().map(|(record, _)| record.to_transfer()).collect(),
+            sweeps: sweeps.iter().map(SweepRecord::to_sweep).collect(),
             records,
         })
     }

@@ -19,7 +19,7 @@ pub(crate) use expire::end_due_invoices;
 pub use expire::run as run_expiry;
 pub use quote::{QuoteError, choose, keep_quoted};
 pub use record_scan::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan};
-pub use settle::{PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep};
+pub use settle::{PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep, sweep_calls};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
 use domain::{
     acceptance::Acceptance,
+    finality::{Depth, Finality, Marks},
     id::{InvoiceId, MerchantId, PaymentId, TokenId},
     money::{Decimals, Rate, TokenAmount},
     quote::Quote,
@@ -15,7 +16,7 @@ use crate::{
     app::App,
     events::Change,
     failpoint,
-    store::{BlockRef, Lease, StoreError, SweepRecord, TransferRecord},
+    store::{BlockRef, FactKey, Lease, StoreError, SweepRecord, TransferRecord},
 };
 
 /// A stretch of one chain, read and verified.
@@ -30,6 +31,12 @@ pub struct Scan {
     pub blocks: Vec<BlockRef>,
     pub transfers: Vec<SeenTransfer>,
     pub sweeps: Vec<SeenSweep>,
+    /// What the chain calls its blocks.
+    pub marks: Marks,
+    /// Facts recorded before that more than one endpoint showed, or for which one is enough.
+    pub vouched: Vec<FactKey>,
+    /// Whether there is no other endpoint to ask, so that the word of one has to do where little is at stake.
+    pub is_alone: bool,
 }
 
 /// Value that arrived at a deposit address.
@@ -97,14 +104,14 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                 let now = task.clock.now_ms();
                 let seconds = now.as_seconds();
                 let settings = task.config.network(network);
-                let (paid_after, final_after) = task.config.thresholds(network);
+                let thresholds = task.config.thresholds(network);
+                let one_is_enough = scan.is_alone.then(|| task.config.single_source());
 
                 // All invoices first: a fold writes facts too, and must not wait for one of ours while we wait for it.
                 let transfers = scan.transfers.iter().map(|seen| (seen.merchant, seen.invoice));
                 let sweeps = scan.sweeps.iter().map(|seen| (seen.merchant, seen.invoice));
                 let fork = scan.forked_at.as_ref().map(|fork| fork.number);
-                let deepest = final_after.max(paid_after);
-                tx.lock_invoices_of_network(network, deepest, fork, transfers.chain(sweeps)).await?;
+                tx.lock_invoices_of_network(network, fork, transfers.chain(sweeps)).await?;
 
                 if let Some(fork) = &scan.forked_at {
                     touched.extend(tx.orphan_above(network, fork.number).await?);
@@ -113,10 +120,11 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                 }
                 failpoint::pass("scan.after_orphaning");
 
-                let head = scan.blocks.last().or(scan.forked_at.as_ref()).cloned();
+                // Without either, only what is known of older facts is new.
+                let head = scan.blocks.last().or(scan.forked_at.as_ref()).or(scan.from.as_ref()).cloned();
                 let depth_of = |block: &BlockRef| {
-                    let above = head.as_ref().map_or(0, |head| head.number.saturating_sub(block.number));
-                    u32::try_from(above).unwrap_or(u32::MAX).saturating_add(1)
+                    let head = head.as_ref().map_or(block.number, |head| head.number);
+                    Depth { block: block.number, head, marks: scan.marks, is_vouched: false }.confirmations()
                 };
                 let mut quotes: HashMap<InvoiceId, Vec<Quote>> = HashMap::new();
                 let mut acceptances: HashMap<MerchantId, Acceptance> = HashMap::new();
@@ -140,6 +148,9 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                         touched.insert((seen.merchant, seen.invoice));
                     }
                 }
+                for fact in &scan.vouched {
+                    tx.vouch(network, fact).await?;
+                }
                 for block in &scan.blocks {
                     tx.remember_block(network, block).await?;
                 }
@@ -147,7 +158,7 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                     let ring = settings.map_or(256, |settings| settings.ring_blocks);
                     tx.keep_blocks(network, head.number.saturating_sub(ring), head.number).await?;
                     tx.move_cursor(network, head, seconds).await?;
-                    touched.extend(tx.deepen(network, head.number, deepest).await?);
+                    touched.extend(tx.deepen(network, head.number, scan.marks, &thresholds, one_is_enough).await?);
                 }
                 failpoint::pass("scan.after_cursor");
                 for &(merchant, invoice) in &touched {
@@ -198,6 +209,8 @@ impl SeenTransfer {
             valuation,
             canonical: true,
             confirmations,
+            finality: Finality::Seen,
+            vouched: false,
             announced: None,
         }
     }
@@ -217,6 +230,8 @@ impl SeenSweep {
             block_number: self.block.number,
             canonical: true,
             confirmations,
+            finality: Finality::Seen,
+            vouched: false,
         }
     }
 }

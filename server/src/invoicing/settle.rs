@@ -19,7 +19,7 @@ use crate::{
     app::App,
     chains::evm::{Node, StepError},
     config::NetworkConfig,
-    store::{InvoiceRecord, StoreError, Tx},
+    store::{InvoiceRecord, StoreError, SweepRecord, Tx},
 };
 
 sol! {
@@ -77,7 +77,7 @@ pub async fn plan_sweeps(
     let mut planned = Vec::new();
     for config in app.config.networks.iter().filter(|config| network.is_none_or(|name| name == config.name)) {
         let mut groups: BTreeMap<Group, Vec<(InvoiceId, B256)>> = BTreeMap::new();
-        for (owner, id) in tx.invoices_with_final_transfers(&config.name, config.final_after).await? {
+        for (owner, id) in tx.invoices_with_final_transfers(&config.name).await? {
             if merchant.is_some_and(|merchant| merchant != owner) {
                 continue;
             }
@@ -113,6 +113,29 @@ pub async fn plan_sweeps(
     Ok(planned)
 }
 
+/// The calls of the factory that empty deposits, given the wallet, salt and asset of each amount held.
+pub fn sweep_calls(held: impl IntoIterator<Item = (Address, B256, Address)>) -> Vec<(Address, Bytes)> {
+    let mut assets: BTreeMap<(Address, B256), BTreeSet<Address>> = BTreeMap::new();
+    for (wallet, salt, asset) in held {
+        assets.entry((wallet, salt)).or_default().insert(asset);
+    }
+    let mut groups: BTreeMap<(Address, BTreeSet<Address>), Vec<B256>> = BTreeMap::new();
+    for ((wallet, salt), mut tokens) in assets {
+        // The native coin by itself, as in [`plan_sweeps`].
+        let native: BTreeSet<Address> = tokens.take(&Address::ZERO).into_iter().collect();
+        for assets in [native, tokens].into_iter().filter(|assets| !assets.is_empty()) {
+            groups.entry((wallet, assets)).or_default().push(salt);
+        }
+    }
+    let calls = groups.iter().flat_map(|((wallet, assets), salts)| {
+        salts.chunks(MOST_DEPOSITS).map(move |salts| {
+            let assets = assets.iter().copied().collect();
+            (*wallet, Bytes::from(sweepCall { merchant: *wallet, salts: salts.to_vec(), assets }.abi_encode()))
+        })
+    });
+    calls.collect()
+}
+
 /// The assets of an invoice's address that are due.
 async fn due_assets(
     tx: &mut Tx<'_>,
@@ -121,11 +144,11 @@ async fn due_assets(
 ) -> Result<BTreeSet<Address>, StoreError> {
     let transfers = tx.transfers(invoice.merchant, invoice.id).await?;
     let sweeps = tx.sweeps(invoice.merchant, invoice.id).await?;
-    let sweeps: Vec<Sweep> = sweeps.iter().map(|sweep| sweep.to_sweep(config.final_after)).collect();
+    let sweeps: Vec<Sweep> = sweeps.iter().map(SweepRecord::to_sweep).collect();
     let due = transfers
         .iter()
         .filter(|record| record.network == config.name)
-        .filter(|record| is_due(&record.to_transfer(config.paid_after, config.final_after), &sweeps))
+        .filter(|record| is_due(&record.to_transfer(), &sweeps))
         .filter_map(|record| config.tokens.iter().find(|token| token.token_id() == record.token))
         .map(|token| token.address.unwrap_or_default());
     Ok(due.collect())

@@ -2,6 +2,7 @@
 
 use alloy_primitives::Address;
 use domain::{
+    finality::Marks,
     id::{MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, PaymentStatus},
@@ -163,6 +164,9 @@ impl World {
             blocks: vec![head],
             transfers,
             sweeps: Vec::new(),
+            marks: Marks::default(),
+            vouched: Vec::new(),
+            is_alone: true,
         }
     }
 

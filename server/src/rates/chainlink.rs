@@ -1,6 +1,6 @@
 //! Reading a Chainlink aggregator, and what makes its answer a price.
 
-use alloy_primitives::{I256, U256};
+use alloy_primitives::{Address, I256, U256};
 use domain::{money::Rate, time::UnixSeconds};
 
 use super::{NoPrice, check_age, unreachable};
@@ -19,6 +19,26 @@ pub(super) struct Round {
     pub number: U256,
     pub rate: Rate,
     pub updated_at: UnixSeconds,
+}
+
+/// After its sequencer was down, a network's feeds are given so long to catch up.
+const SEQUENCER_GRACE_SECONDS: i64 = 3_600;
+
+/// Makes sure that a network's sequencer is up at a block, and has been for a while: prices cannot move while it is
+/// down.
+pub(super) async fn check_sequencer(node: &Node, feed: Address, block: &BlockRef) -> Result<(), NoPrice> {
+    let round = node.call_at_block(feed, &latestRoundDataCall {}, block).await;
+    let round = round.map_err(|error| unreachable(&error))?.ok_or(NoPrice::NoFeed)?;
+    let since = i64::try_from(round.startedAt).unwrap_or(i64::MAX);
+    // The answer is 0 while it is up; a start of 0 is a round that has not begun.
+    if round.answer != I256::ZERO || since == 0 {
+        return Err(NoPrice::SequencerDown);
+    }
+    let up_for_seconds = block.time.0.saturating_sub(since);
+    if up_for_seconds <= SEQUENCER_GRACE_SECONDS {
+        return Err(NoPrice::SequencerJustUp { up_for_seconds });
+    }
+    Ok(())
 }
 
 /// Reads the price a feed had at a block.

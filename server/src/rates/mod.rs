@@ -1,9 +1,12 @@
 //! What tokens cost. No price, no quote: never one, never the last value.
 //!
-//! A dollar token is taken at par. Other tokens are priced by a Chainlink aggregator on their own
-//! network, read over the endpoints that are there anyway.
+//! A dollar token is taken at par, unless its guard, a feed too, says that it is worth something else. Other tokens are
+//! priced by a Chainlink aggregator on their own network, read over the endpoints that are there anyway, and where
+//! somebody else is asked as well, both must agree.
 
 mod chainlink;
+mod guard;
+mod opinion;
 
 use std::{
     collections::HashMap,
@@ -11,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::Address;
 use domain::{
     id::TokenId,
     money::Rate,
@@ -18,17 +22,19 @@ use domain::{
 };
 use futures_util::future::join_all;
 
-use self::chainlink::Round;
+use self::{chainlink::Round, guard::Guard, opinion::Opinion};
 use crate::{
     app::App,
     chains::evm::{Node, StepError},
     clock::Clock,
-    config::{Config, FeedConfig, NetworkConfig, PriceSource},
+    config::{Config, FeedConfig, NetworkConfig, PriceSource, TokenConfig},
     store::BlockRef,
 };
 
 /// A price this young is given again without asking.
 const FRESH_FOR_MS: i64 = 10_000;
+/// A dollar does not fall within seconds, and its feed speaks once a day.
+const LOOK_AT_GUARDS_EVERY: Duration = Duration::from_mins(1);
 /// Often enough that a price is still fresh when the next one comes, so that no page waits for a chain.
 const READ_EVERY: Duration = Duration::from_secs(8);
 
@@ -53,6 +59,14 @@ pub enum NoPrice {
     Jumped { before: u128, now: u128 },
     #[error("the feed's price fits no amount")]
     OutOfRange,
+    #[error("the network's sequencer is down")]
+    SequencerDown,
+    #[error("the network's sequencer was down until {up_for_seconds} s ago")]
+    SequencerJustUp { up_for_seconds: i64 },
+    #[error("the token is worth {usd_e8} (in 1/10^8 dollars), not a dollar")]
+    OffPar { usd_e8: u128 },
+    #[error("the feed says {feed} and the second opinion {other} (in 1/10^8 dollars)")]
+    Disputed { feed: u128, other: u128 },
 }
 
 /// A price, and since when its source says so.
@@ -73,13 +87,16 @@ struct Shared {
 }
 
 enum Source {
-    Par,
+    Par(Option<Box<Guard>>),
     Feed(Box<Feed>),
 }
 
 struct Feed {
     node: Arc<Node>,
     config: FeedConfig,
+    /// The feed of the network's sequencer, if it has one.
+    sequencer: Option<Address>,
+    opinion: Option<Opinion>,
     memory: std::sync::Mutex<Memory>,
     /// Held while the feed is asked: who comes meanwhile gets the same answer.
     asking: tokio::sync::Mutex<()>,
@@ -117,7 +134,15 @@ impl Prices {
     ///
     /// As [`Prices::current`].
     pub async fn price(&self, token: TokenId) -> Result<Price, NoPrice> {
-        let Source::Feed(feed) = self.source(token)? else { return Ok(Price { rate: Rate::PAR, updated_at: None }) };
+        let feed = match self.source(token)? {
+            Source::Feed(feed) => feed,
+            Source::Par(guard) => {
+                return match guard.as_ref().and_then(|guard| guard.off_par()) {
+                    Some(usd_e8) => Err(NoPrice::OffPar { usd_e8 }),
+                    None => Ok(Price { rate: Rate::PAR, updated_at: None }),
+                };
+            }
+        };
         if let Some(price) = feed.fresh(self.0.clock.now_ms()) {
             return Ok(price);
         }
@@ -134,12 +159,30 @@ impl Prices {
     ///
     /// [`NoPrice`] says why there is none.
     pub async fn at_block(&self, token: TokenId, block: &BlockRef) -> Result<Rate, NoPrice> {
-        let Source::Feed(feed) = self.source(token)? else { return Ok(Rate::PAR) };
-        let round = chainlink::read(&feed.node, &feed.config, block).await?;
+        let feed = match self.source(token)? {
+            Source::Feed(feed) => feed,
+            Source::Par(None) => return Ok(Rate::PAR),
+            Source::Par(Some(guard)) => {
+                return match guard.off_par_at(block).await {
+                    Some(usd_e8) => Err(NoPrice::OffPar { usd_e8 }),
+                    None => Ok(Rate::PAR),
+                };
+            }
+        };
+        let round = feed.round_at(block).await?;
         match feed.memory().good {
             Some(good) if is_jump(good, round) => Err(jumped(good, round)),
             _ => Ok(round.rate),
         }
+    }
+
+    /// Looks what all guards say.
+    pub async fn look_at_guards(&self) {
+        let guards = self.0.sources.values().filter_map(|source| match source {
+            Source::Par(guard) => guard.as_ref(),
+            Source::Feed(_) => None,
+        });
+        let _all_looked: Vec<()> = join_all(guards.map(|guard| guard.look(&self.0.clock))).await;
     }
 
     fn source(&self, token: TokenId) -> Result<&Source, NoPrice> {
@@ -157,7 +200,7 @@ impl Price {
 pub async fn run(app: App) {
     let feeds = app.prices.0.sources.values().filter_map(|source| match source {
         Source::Feed(feed) => Some(feed),
-        Source::Par => None,
+        Source::Par(_) => None,
     });
     let reading = join_all(feeds.map(async |feed| {
         loop {
@@ -167,13 +210,18 @@ pub async fn run(app: App) {
             tokio::time::sleep(READ_EVERY).await;
         }
     }));
-    let without_end = async {
+    let guarding = async {
+        loop {
+            app.prices.look_at_guards().await;
+            tokio::time::sleep(LOOK_AT_GUARDS_EVERY).await;
+        }
+    };
+    let reading = async {
         let _there_are_no_feeds: Vec<()> = reading.await;
-        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = app.shutdown.cancelled() => {}
-        () = without_end => {}
+        () = async { tokio::join!(reading, guarding); } => {}
     }
 }
 
@@ -189,20 +237,33 @@ impl Feed {
     async fn ask(&self, clock: &Clock) -> Result<Price, NoPrice> {
         let now = clock.now_ms();
         let round = self.round_at_head(now.as_seconds()).await;
-        let mut memory = self.memory();
-        memory.read_at = None;
-        let round = round?;
-        memory.take(round)?;
-        memory.read_at = Some(now);
+        let round = {
+            let mut memory = self.memory();
+            memory.read_at = None;
+            let round = round?;
+            memory.take(round)?;
+            round
+        };
+        if let Some(opinion) = &self.opinion {
+            opinion.check(round.rate, now).await?;
+        }
+        self.memory().read_at = Some(now);
         Ok(Price::of(round))
     }
 
     async fn round_at_head(&self, now: UnixSeconds) -> Result<Round, NoPrice> {
         let head = self.node.head().await.map_err(|error| unreachable(&error))?.to_block();
-        let round = chainlink::read(&self.node, &self.config, &head).await?;
+        let round = self.round_at(&head).await?;
         // An endpoint that stands still shows an old price as fresh as it was then.
         check_age(round.updated_at, now.max(head.time), self.config.heartbeat_seconds)?;
         Ok(round)
+    }
+
+    async fn round_at(&self, block: &BlockRef) -> Result<Round, NoPrice> {
+        if let Some(sequencer) = self.sequencer {
+            chainlink::check_sequencer(&self.node, sequencer, block).await?;
+        }
+        chainlink::read(&self.node, &self.config, block).await
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -245,19 +306,22 @@ fn jumped(before: Round, now: Round) -> NoPrice {
 fn sources_of(network: &NetworkConfig) -> Vec<(TokenId, Source)> {
     // Not the watcher's own endpoints: a page that asks for prices must not slow down or rest those.
     let node = Arc::new(Node::new(network));
-    let source = |price: &PriceSource| match price {
-        PriceSource::Par(_) => Source::Par,
-        PriceSource::Feed(feed) => {
-            let (node, config) = (Arc::clone(&node), feed.clone());
-            Source::Feed(Box::new(Feed {
-                node,
-                config,
-                memory: std::sync::Mutex::default(),
-                asking: tokio::sync::Mutex::default(),
-            }))
-        }
+    let feed = |config: &FeedConfig, token: &TokenConfig| Feed {
+        node: Arc::clone(&node),
+        config: config.clone(),
+        sequencer: network.sequencer_feed,
+        opinion: token.second_opinion.as_ref().map(|opinion| Opinion::new(network, token, opinion)),
+        memory: std::sync::Mutex::default(),
+        asking: tokio::sync::Mutex::default(),
     };
-    network.tokens.iter().map(|token| (token.token_id(), source(&token.price))).collect()
+    let source = |token: &TokenConfig| match &token.price {
+        PriceSource::Par(_) => {
+            let guard = token.guard.as_ref().map(|guard| Guard::new(network, token, feed(guard, token)));
+            Source::Par(guard.map(Box::new))
+        }
+        PriceSource::Feed(config) => Source::Feed(Box::new(feed(config, token))),
+    };
+    network.tokens.iter().map(|token| (token.token_id(), source(token))).collect()
 }
 
 fn unreachable(error: &StepError) -> NoPrice {

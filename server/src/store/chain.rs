@@ -126,6 +126,20 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// The block of that number that is remembered.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn remembered_hash(&mut self, network: &str, number: u64) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query("SELECT block_hash FROM blocks WHERE network = $1 AND block_number = $2")
+            .bind(network)
+            .bind(block_number(number))
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| Columns::of(&row, "blocks").text("block_hash")).transpose()
+    }
+
     /// Every deposit address that is looked for at `now`: of open invoices that were quoted, and of
     /// ended ones for a while.
     ///

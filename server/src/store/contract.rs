@@ -8,6 +8,7 @@ mod streams;
 use alloy_primitives::{Address, B256};
 use domain::{
     access::{KeyLife, KeyStatus, Right, Rights, Scope},
+    finality::{Finality, Mark, Marks, Tag, Thresholds},
     id::{ApiKeyId, DashboardTokenId, EndpointId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
@@ -32,9 +33,9 @@ use self::streams::{
 };
 use super::{
     Attempt, BlockRef, Claim, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart,
-    EventTypes, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord, NewApiKey, NewEvent,
-    NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError, StreamSession, SweepRecord,
-    TransferRecord, Tx,
+    EventTypes, FactKey, FactKind, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord,
+    NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError,
+    StreamSession, SweepRecord, TransferRecord, Tx,
 };
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -71,7 +72,21 @@ impl Store {
     }
 
     async fn deepens(&self, network: &'static str, head: u64) -> Vec<InvoiceId> {
-        let touched = self.does(move |tx| Box::pin(async move { tx.deepen(network, head, 6).await })).await;
+        self.deepens_by(network, head, Marks::default(), Some(UsdMillis::MAX)).await
+    }
+
+    /// Three confirmations are paid, six are final.
+    async fn deepens_by(
+        &self,
+        network: &'static str,
+        head: u64,
+        marks: Marks,
+        one_is_enough: Option<UsdMillis>,
+    ) -> Vec<InvoiceId> {
+        let thresholds = Thresholds { paid_after: 3, paid_tag: None, large: None, final_after: 6, final_tag: None };
+        let deepened = self
+            .does(move |tx| Box::pin(async move { tx.deepen(network, head, marks, &thresholds, one_is_enough).await }));
+        let touched = deepened.await;
         touched.into_iter().map(|(_, invoice)| invoice).collect()
     }
 
@@ -263,6 +278,8 @@ fn transfer(invoice: &InvoiceRecord, block: u64, log_index: i64) -> TransferReco
         valuation: Valuation::Spot { rate: Rate::PAR },
         canonical: true,
         confirmations: 1,
+        finality: Finality::Seen,
+        vouched: true,
         announced: None,
     }
 }
@@ -280,6 +297,8 @@ fn sweep(invoice: &InvoiceRecord, block: u64) -> SweepRecord {
         block_number: block,
         canonical: true,
         confirmations: 1,
+        finality: Finality::Seen,
+        vouched: true,
     }
 }
 
@@ -869,7 +888,7 @@ async fn an_orphaned_fact_returns_as_it_was(store: Store) {
 
     assert_eq!(store.orphans("ethereum", 1).await, [invoice.id]);
     assert_eq!(store.orphans("ethereum", 1).await, [], "orphaned once");
-    let orphaned = TransferRecord { canonical: false, confirmations: 0, ..facts[1].clone() };
+    let orphaned = TransferRecord { canonical: false, confirmations: 0, vouched: false, ..facts[1].clone() };
     assert_eq!(store.transfers_now(&invoice).await, [facts[0].clone(), orphaned, elsewhere.clone()]);
     let mut reader = store.reader().await.unwrap();
     assert_eq!(reader.tx().sweeps(invoice.merchant, invoice.id).await.unwrap(), []);
@@ -903,15 +922,138 @@ async fn facts_deepen_until_they_are_final(store: Store) {
     assert_eq!(store.deepens("ethereum", 100).await, [], "an orphan does not deepen");
 }
 
+async fn a_fact_counts_once_somebody_vouches_for_it(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let due = invoice.terms.due;
+    let fact = TransferRecord { vouched: false, ..transfer(&invoice, 10, 0) };
+    store.record(&fact).await;
+    let finality = async || store.transfers_now(&invoice).await[0].finality;
+    let less = UsdMillis::from_millis(due.as_millis() - 1);
+    for enough in [None, Some(less)] {
+        store.deepens_by("ethereum", 20, Marks::default(), enough).await;
+        assert_eq!(finality().await, Finality::Seen, "however deep");
+    }
+    let unvouched = async |until| {
+        let mut reader = store.reader().await.unwrap();
+        let found = reader.tx().unvouched("ethereum", until).await.unwrap();
+        found.into_iter().map(|fact| (fact.key, fact.due, fact.single_source)).collect::<Vec<_>>()
+    };
+    let key = FactKey {
+        kind: FactKind::Transfer,
+        merchant: fact.merchant,
+        block_hash: fact.block_hash.clone(),
+        tx_id: fact.tx_id.clone(),
+        log_index: fact.log_index,
+    };
+    assert_eq!((unvouched(9).await, unvouched(10).await), (vec![], vec![(key.clone(), due, None)]));
+
+    let (merchant, told) = (invoice.merchant, key.clone());
+    store.does(move |tx| Box::pin(async move { tx.set_single_source(merchant, Some(due)).await })).await;
+    assert_eq!(unvouched(10).await, [(key, due, Some(due))]);
+    store.does(move |tx| Box::pin(async move { tx.vouch("ethereum", &told).await })).await;
+    assert_eq!(unvouched(10).await, []);
+    store.deepens_by("ethereum", 12, Marks::default(), None).await;
+    assert_eq!(finality().await, Finality::Paid);
+    store.orphans("ethereum", 9).await;
+    assert!(!store.transfers_now(&invoice).await[0].vouched, "in another block it has to be shown again");
+}
+
+async fn what_counted_on_one_word_goes_on_counting(store: Store) {
+    let invoice = new_invoice(&store).await;
+    store.record(&TransferRecord { vouched: false, ..transfer(&invoice, 10, 0) }).await;
+    let finality = async || store.transfers_now(&invoice).await[0].finality;
+    store.deepens_by("ethereum", 12, Marks::default(), Some(invoice.terms.due)).await;
+    assert_eq!(finality().await, Finality::Paid);
+    store.deepens_by("ethereum", 13, Marks::default(), None).await;
+    assert_eq!(finality().await, Finality::Paid);
+}
+
+async fn a_sweep_is_final_once_somebody_vouches_for_it(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let fact = SweepRecord { vouched: false, ..sweep(&invoice, 10) };
+    store.record_a_sweep(&fact).await;
+    let now = async || {
+        let mut reader = store.reader().await.unwrap();
+        let sweeps = reader.tx().sweeps(invoice.merchant, invoice.id).await.unwrap();
+        (sweeps[0].finality, sweeps[0].vouched)
+    };
+    store.deepens_by("ethereum", 99, Marks::default(), None).await;
+    assert_eq!(now().await, (Finality::Seen, false), "however deep");
+    let mut reader = store.reader().await.unwrap();
+    let unvouched = reader.tx().unvouched("ethereum", 99).await.unwrap();
+    assert_eq!((unvouched.len(), unvouched[0].key.kind), (1, FactKind::Sweep));
+    let key = unvouched[0].key.clone();
+    store.does(move |tx| Box::pin(async move { tx.vouch("ethereum", &key).await })).await;
+    store.deepens_by("ethereum", 99, Marks::default(), None).await;
+    assert_eq!(now().await, (Finality::Final, true));
+    store.orphans("ethereum", 9).await;
+    store.record_a_sweep(&fact).await;
+    assert_eq!(now().await, (Finality::Seen, false), "in another block it has to be shown again");
+}
+
+async fn what_counts_is_never_judged_lower(store: Store) {
+    let invoice = new_invoice(&store).await;
+    store.record(&transfer(&invoice, 10, 0)).await;
+    store.deepens("ethereum", 12).await;
+    let finality = async || store.transfers_now(&invoice).await[0].finality;
+    assert_eq!(finality().await, Finality::Paid);
+    let tag = Some(Tag::Finalized);
+    let stricter = Thresholds { paid_after: 9, paid_tag: tag, large: None, final_after: 99, final_tag: tag };
+    let judged = async |head, marks, thresholds: &Thresholds| {
+        let thresholds = thresholds.clone();
+        let deepened =
+            store.does(move |tx| Box::pin(async move { tx.deepen("ethereum", head, marks, &thresholds, None).await }));
+        deepened.await.len()
+    };
+    judged(13, Marks::default(), &stricter).await;
+    assert_eq!(finality().await, Finality::Paid);
+    assert_eq!(judged(13, Marks::default(), &stricter).await, 0, "and nothing is written where nothing changes");
+    let marks = Marks { finalized: Mark { newest: Some(10), is_silent: false }, ..Marks::default() };
+    judged(18, marks, &stricter).await;
+    assert_eq!(finality().await, Finality::Final);
+}
+
+async fn facts_that_are_not_final_are_counted_by_network_and_token(store: Store) {
+    let invoice = new_invoice(&store).await;
+    for (block, token) in [(10, 1), (11, 1), (30, 2)] {
+        store.record(&TransferRecord { token: TokenId(token), ..transfer(&invoice, block, 0) }).await;
+    }
+    store.record(&TransferRecord { network: "base".into(), ..transfer(&invoice, 30, 0) }).await;
+    store.record_a_sweep(&sweep(&invoice, 31)).await;
+    let counts = async || {
+        let mut reader = store.reader().await.unwrap();
+        let open = reader.tx().open_facts().await.unwrap();
+        open.into_iter().map(|open| (open.network, open.token.0, open.count)).collect::<Vec<_>>()
+    };
+    let (ethereum, base) = ("ethereum".to_owned(), "base".to_owned());
+    let expected = [(base.clone(), 1, 1), (ethereum.clone(), 1, 3), (ethereum.clone(), 2, 1)];
+    assert_eq!(counts().await, expected);
+    store.deepens("ethereum", 16).await;
+    assert_eq!(counts().await, [(base, 1, 1), (ethereum.clone(), 1, 1), (ethereum, 2, 1)]);
+    let has_open = async |network| store.reader().await.unwrap().tx().has_open_facts(network).await.unwrap();
+    assert_eq!((has_open("ethereum").await, has_open("polygon").await), (true, false));
+    store.deepens("ethereum", 99).await;
+    assert_eq!((has_open("ethereum").await, has_open("base").await), (false, true));
+}
+
+async fn blocks_are_remembered_by_number(store: Store) {
+    let (remembered, asked) = (block(9), block(9));
+    store.does(move |tx| Box::pin(async move { tx.remember_block("ethereum", &remembered).await })).await;
+    let hash =
+        async |network, number| store.reader().await.unwrap().tx().remembered_hash(network, number).await.unwrap();
+    assert_eq!(hash("ethereum", 9).await, Some(asked.hash));
+    assert_eq!((hash("ethereum", 8).await, hash("base", 9).await), (None, None));
+}
+
 async fn only_final_transfers_that_no_sweep_took_are_due(store: Store) {
     let invoice = new_invoice(&store).await;
     let due = async || {
         let mut reader = store.reader().await.unwrap();
-        !reader.tx().invoices_with_final_transfers("ethereum", 6).await.unwrap().is_empty()
+        !reader.tx().invoices_with_final_transfers("ethereum").await.unwrap().is_empty()
     };
-    store.record(&TransferRecord { confirmations: 5, ..transfer(&invoice, 10, 0) }).await;
+    store.record(&TransferRecord { finality: Finality::Paid, ..transfer(&invoice, 10, 0) }).await;
     assert!(!due().await);
-    store.record(&TransferRecord { confirmations: 6, ..transfer(&invoice, 9, 0) }).await;
+    store.record(&TransferRecord { finality: Finality::Final, ..transfer(&invoice, 9, 0) }).await;
     assert!(due().await);
     for (other, why) in [
         (SweepRecord { amount: TokenAmount::ZERO, ..sweep(&invoice, 20) }, "a sweep of nothing takes nothing"),
@@ -1559,6 +1701,12 @@ macro_rules! store_contract {
             a_fact_recorded_twice_counts_once,
             an_orphaned_fact_returns_as_it_was,
             facts_deepen_until_they_are_final,
+            a_fact_counts_once_somebody_vouches_for_it,
+            what_counted_on_one_word_goes_on_counting,
+            a_sweep_is_final_once_somebody_vouches_for_it,
+            what_counts_is_never_judged_lower,
+            facts_that_are_not_final_are_counted_by_network_and_token,
+            blocks_are_remembered_by_number,
             only_final_transfers_that_no_sweep_took_are_due,
             an_announcement_is_known_of_every_fact_of_the_payment,
             a_cursor_reads_back_where_it_was_moved,

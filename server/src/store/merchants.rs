@@ -3,6 +3,7 @@
 use alloy_primitives::Address;
 use domain::{
     id::{MerchantId, TokenId},
+    money::UsdMillis,
     time::UnixSeconds,
 };
 use sqlx::any::AnyRow;
@@ -83,6 +84,21 @@ impl Tx<'_> {
         let done = sqlx::query("UPDATE merchants SET frame_origins = $2 WHERE merchant_id = $1")
             .bind(id.0)
             .bind(serde_json::Value::from(origins).to_string())
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Sets up to what an invoice may be paid on the word of one endpoint, or leaves it to the configuration; `false` if
+    /// there is no such merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn set_single_source(&mut self, id: MerchantId, limit: Option<UsdMillis>) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE merchants SET single_source_usd_millis = $2 WHERE merchant_id = $1")
+            .bind(id.0)
+            .bind(limit.map(|limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)))
             .execute(&mut *self.connection)
             .await?;
         Ok(done.rows_affected() == 1)

@@ -41,6 +41,32 @@ const ADDED_NODE: &str = "
     INSERT INTO rpc_endpoints (merchant_id, endpoint_id, network, url, genesis, created_at)
         VALUES (1, '33333333-3333-4333-8333-333333333333', 'base', 'https://rpc.example/v3/key', '0xaa', 9);";
 
+/// What the eighth version wrote of a paid invoice: a payment that counted and was settled, one that was only seen, one
+/// that somebody has to decide about, and two sweeps, of which the second is not deep yet.
+const FACTS: &str = r#"
+    INSERT INTO merchants (name, email, evm_wallet, recovery_code, frame_origins, next_invoice_sequence, created_at)
+        VALUES ('Shop', 'a@b.example', '0x1111111111111111111111111111111111111111', 'aa', '[]', 1, 5);
+    INSERT INTO invoices (merchant_id, invoice_id, sequence, session_hash, environment, due, title, footer, metadata,
+        return_url_enabled, tolerance_basis_points, tolerance_at_most, receiver, deposit_salt, deposit_address,
+        created_ms, expires_at, status, credit, remaining, overpaid, late, is_checking, ended_unverified, version)
+        VALUES (1, '00000000-0000-4000-8000-000000000001', 1, 'ff', 'devnet', 20000, '', '', '{}', 0, 0, 0,
+            '0x1111111111111111111111111111111111111111',
+            '0x0000000000000000000000000000000000000000000000000000000000000001',
+            '0x2222222222222222222222222222222222222222', 5000, 100, 'paid', 20000, 0, 0, 0, 0, 0, 1);
+    INSERT INTO transfers (merchant_id, invoice_id, network, block_hash, tx_id, log_index, payment_id, token_id, decimals,
+        amount, block_number, block_time, valuation, rate, canonical, confirmations, seen_at, announced) VALUES
+        (1, '00000000-0000-4000-8000-000000000001', 'base', '0xb1', '0xa1', 1, '44444444-4444-4444-8444-444444444441', 1, 6,
+            '20000000', 1, 10, 'spot', '100000000', 1, 6, 10,
+            '{"settlement_status":"settled","settlement":{"settlement_tx_hash":"0xc1","status":"settled"},"status":"confirmed"}'),
+        (1, '00000000-0000-4000-8000-000000000001', 'base', '0xb5', '0xa5', 1, '44444444-4444-4444-8444-444444444445', 1, 6,
+            '5', 5, 50, 'spot', '100000000', 1, 1, 50, '{"settlement_status":"pending","status":"pending"}'),
+        (1, '00000000-0000-4000-8000-000000000001', 'base', '0xb6', '0xa6', 1, '44444444-4444-4444-8444-444444444446', 1, 6,
+            '5', 6, 60, 'spot', '100000000', 1, 6, 60, '{"settlement_status":"manual","status":"manual_retry"}');
+    INSERT INTO sweeps (merchant_id, invoice_id, network, block_hash, tx_id, log_index, token_id, amount, block_number,
+        canonical, confirmations) VALUES
+        (1, '00000000-0000-4000-8000-000000000001', 'base', '0xb3', '0xc1', 1, 1, '20000000', 3, 1, 6),
+        (1, '00000000-0000-4000-8000-000000000001', 'base', '0xb7', '0xc7', 1, 1, '10', 7, 1, 1);"#;
+
 /// Fills a database as the version with the first so many migrations did.
 async fn fill(url: &str, all: &Migrator, migrations: i64, rows: &'static str) {
     sqlx::any::install_default_drivers();
@@ -164,4 +190,33 @@ async fn a_postgres_database_of_the_seventh_version_keeps_the_nodes_that_were_ad
     let url = postgres_cluster::new_database();
     fill(&url, &sqlx::migrate!("migrations/postgres"), 7, ADDED_NODE).await;
     its_added_node_is_there_as_it_was_written(&url).await;
+}
+
+async fn only_what_was_said_of_its_facts_is_taken_for_true(url: &str) {
+    use domain::finality::Finality::{Final, Paid, Seen};
+
+    let (store, _writer) = Store::open(url).await.unwrap();
+    let (merchant, invoice) = (MerchantId(1), "00000000-0000-4000-8000-000000000001".parse::<InvoiceId>().unwrap());
+    let mut reader = store.reader().await.unwrap();
+    let transfers = reader.tx().transfers(merchant, invoice).await.unwrap();
+    let shown: Vec<_> = transfers.iter().map(|fact| (fact.tx_id.as_str(), fact.finality, fact.vouched)).collect();
+    assert_eq!(shown, [("0xa1", Paid, true), ("0xa5", Seen, false), ("0xa6", Seen, false)]);
+    let sweeps = reader.tx().sweeps(merchant, invoice).await.unwrap();
+    let shown: Vec<_> = sweeps.iter().map(|fact| (fact.tx_id.as_str(), fact.finality, fact.vouched)).collect();
+    assert_eq!(shown, [("0xc1", Final, true), ("0xc7", Seen, false)]);
+}
+
+#[tokio::test]
+async fn facts_in_a_file_of_the_eighth_version_are_relied_on_as_far_as_was_said() {
+    let dir = TempDir::new();
+    let url = format!("sqlite:{}?mode=rwc", dir.path().join("test.db").display());
+    fill(&url, &sqlx::migrate!("migrations/sqlite"), 8, FACTS).await;
+    only_what_was_said_of_its_facts_is_taken_for_true(&url).await;
+}
+
+#[tokio::test]
+async fn facts_in_a_postgres_database_of_the_eighth_version_are_relied_on_as_far_as_was_said() {
+    let url = postgres_cluster::new_database();
+    fill(&url, &sqlx::migrate!("migrations/postgres"), 8, FACTS).await;
+    only_what_was_said_of_its_facts_is_taken_for_true(&url).await;
 }

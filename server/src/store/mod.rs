@@ -12,6 +12,7 @@ mod deliveries;
 mod endpoints;
 mod engine;
 mod events;
+mod finality;
 mod invoice_lists;
 mod invoices;
 mod leases;
@@ -56,6 +57,7 @@ pub use deliveries::{
 };
 pub use endpoints::{Disabled, DisabledReason, Endpoint, EndpointRole, PreviousSecret};
 pub use events::{EventFilter, EventPart, EventTypes, LogPart, NewEvent, Pruned, StoredEvent};
+pub use finality::{FactKey, FactKind, OpenFacts, UnvouchedFact};
 pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter, InvoiceList, Part, StatusSum};
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};

@@ -4,15 +4,20 @@ use std::collections::HashMap;
 
 use alloy_primitives::U256;
 use domain::{
+    finality::Finality,
     id::{InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     money::{Decimals, Rate, TokenAmount},
     settlement::Sweep,
     time::UnixSeconds,
-    transfer::{ChainStanding, Finality, Transfer, Valuation},
+    transfer::{ChainStanding, Transfer, Valuation},
 };
 use sqlx::any::AnyRow;
 
-use super::{StoreError, Tx, row::Columns};
+use super::{
+    StoreError, Tx,
+    finality::{read_finality, spell},
+    row::Columns,
+};
 
 /// A transfer to an invoice's address in one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +38,18 @@ pub struct TransferRecord {
     pub block_time: UnixSeconds,
     pub valuation: Valuation,
     pub canonical: bool,
+    /// As far as they matter.
     pub confirmations: u32,
+    pub finality: Finality,
+    /// Whether more than one endpoint showed it, or one was enough.
+    pub vouched: bool,
     /// What the last event about this payment said of it.
     pub announced: Option<String>,
 }
 
 impl TransferRecord {
-    /// The transfer as the rules see it, under a network's thresholds.
-    pub fn to_transfer(&self, paid_after: u32, final_after: u32) -> Transfer {
+    /// The transfer as the rules see it.
+    pub fn to_transfer(&self) -> Transfer {
         Transfer {
             id: self.payment,
             network: self.network.clone(),
@@ -52,10 +61,7 @@ impl TransferRecord {
             index: self.log_index,
             valuation: self.valuation,
             standing: if self.canonical {
-                ChainStanding::Canonical {
-                    confirmations: self.confirmations,
-                    finality: Finality::at(self.confirmations, paid_after, final_after),
-                }
+                ChainStanding::Canonical { confirmations: self.confirmations, finality: self.finality }
             } else {
                 ChainStanding::Orphaned
             },
@@ -77,11 +83,14 @@ pub struct SweepRecord {
     pub block_number: u64,
     pub canonical: bool,
     pub confirmations: u32,
+    pub finality: Finality,
+    /// Whether more than one endpoint showed it, or one was enough.
+    pub vouched: bool,
 }
 
 impl SweepRecord {
     /// The sweep as the rules see it.
-    pub fn to_sweep(&self, final_after: u32) -> Sweep {
+    pub fn to_sweep(&self) -> Sweep {
         Sweep {
             network: self.network.clone(),
             token: self.token,
@@ -89,7 +98,7 @@ impl SweepRecord {
             transaction: self.tx_id.clone(),
             block_number: self.block_number,
             index: self.log_index,
-            is_final: final_after <= self.confirmations,
+            is_final: self.finality == Finality::Final,
         }
     }
 }
@@ -111,10 +120,11 @@ impl Tx<'_> {
         let done = sqlx::query(
             "INSERT INTO transfers (merchant_id, invoice_id, network, block_hash, tx_id, log_index, payment_id, token_id,
                 decimals, amount, payer, block_number, block_time, valuation, quote_id, rate, canonical, confirmations,
-                seen_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, $17, $18)
+                finality, vouched, seen_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, $17, $18, $19, $20)
              ON CONFLICT (merchant_id, network, block_hash, tx_id, log_index)
-             DO UPDATE SET canonical = 1, confirmations = excluded.confirmations WHERE transfers.canonical = 0",
+             DO UPDATE SET canonical = 1, confirmations = excluded.confirmations, finality = excluded.finality,
+                vouched = excluded.vouched WHERE transfers.canonical = 0",
         )
         .bind(transfer.merchant.0)
         .bind(transfer.invoice.to_string())
@@ -133,6 +143,8 @@ impl Tx<'_> {
         .bind(quote)
         .bind(rate.map(|rate| rate.usd_e8().to_string()))
         .bind(i64::from(transfer.confirmations))
+        .bind(spell(transfer.finality))
+        .bind(i64::from(transfer.vouched))
         .bind(now.0)
         .execute(&mut *self.connection)
         .await?;
@@ -184,7 +196,8 @@ impl Tx<'_> {
         announced: &str,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE transfers SET announced = $4 WHERE merchant_id = $1 AND invoice_id = $2 AND payment_id = $3",
+            "UPDATE transfers SET announced = $4 WHERE merchant_id = $1 AND invoice_id = $2 AND payment_id = $3
+                AND (announced IS NULL OR announced <> $4)",
         )
         .bind(merchant.0)
         .bind(invoice.to_string())
@@ -203,10 +216,11 @@ impl Tx<'_> {
     pub async fn record_sweep(&mut self, sweep: &SweepRecord) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "INSERT INTO sweeps (merchant_id, invoice_id, network, block_hash, tx_id, log_index, token_id, amount,
-                block_number, canonical, confirmations)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10)
+                block_number, canonical, confirmations, finality, vouched)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12)
              ON CONFLICT (merchant_id, network, block_hash, tx_id, log_index)
-             DO UPDATE SET canonical = 1, confirmations = excluded.confirmations WHERE sweeps.canonical = 0",
+             DO UPDATE SET canonical = 1, confirmations = excluded.confirmations, finality = excluded.finality,
+                vouched = excluded.vouched WHERE sweeps.canonical = 0",
         )
         .bind(sweep.merchant.0)
         .bind(sweep.invoice.to_string())
@@ -218,6 +232,8 @@ impl Tx<'_> {
         .bind(sweep.amount.base_units().to_string())
         .bind(block_number(sweep.block_number))
         .bind(i64::from(sweep.confirmations))
+        .bind(spell(sweep.finality))
+        .bind(i64::from(sweep.vouched))
         .execute(&mut *self.connection)
         .await?;
         Ok(done.rows_affected() == 1)
@@ -275,57 +291,17 @@ impl Tx<'_> {
         for (table, sql) in [
             (
                 "transfers",
-                "UPDATE transfers SET canonical = 0, confirmations = 0
+                "UPDATE transfers SET canonical = 0, confirmations = 0, finality = 'seen', vouched = 0
              WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
             ),
             (
                 "sweeps",
-                "UPDATE sweeps SET canonical = 0, confirmations = 0
+                "UPDATE sweeps SET canonical = 0, confirmations = 0, finality = 'seen', vouched = 0
              WHERE network = $1 AND block_number > $2 AND canonical = 1 RETURNING merchant_id, invoice_id",
             ),
         ] {
             let rows =
                 sqlx::query(sql).bind(network).bind(block_number(block)).fetch_all(&mut *self.connection).await?;
-            for row in &rows {
-                touched.push(super::invoices::read_key(row, table)?);
-            }
-        }
-        Ok(distinct(touched))
-    }
-
-    /// Deepens every fact of a network that is not final yet, now that `head` is the newest block;
-    /// returns the invoices concerned.
-    ///
-    /// # Errors
-    ///
-    /// If the database refuses.
-    pub async fn deepen(
-        &mut self,
-        network: &str,
-        head: u64,
-        final_after: u32,
-    ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
-        let mut touched = Vec::new();
-        for (table, sql) in [
-            (
-                "transfers",
-                "UPDATE transfers SET confirmations = $2 - block_number + 1
-             WHERE network = $1 AND canonical = 1 AND confirmations < $3 AND confirmations <> $2 - block_number + 1
-             RETURNING merchant_id, invoice_id",
-            ),
-            (
-                "sweeps",
-                "UPDATE sweeps SET confirmations = $2 - block_number + 1
-             WHERE network = $1 AND canonical = 1 AND confirmations < $3 AND confirmations <> $2 - block_number + 1
-             RETURNING merchant_id, invoice_id",
-            ),
-        ] {
-            let rows = sqlx::query(sql)
-                .bind(network)
-                .bind(block_number(head))
-                .bind(i64::from(final_after))
-                .fetch_all(&mut *self.connection)
-                .await?;
             for row in &rows {
                 touched.push(super::invoices::read_key(row, table)?);
             }
@@ -382,11 +358,10 @@ impl Tx<'_> {
     pub async fn invoices_with_final_transfers(
         &mut self,
         network: &str,
-        final_after: u32,
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
         let rows = sqlx::query(
             "SELECT DISTINCT merchant_id, invoice_id FROM transfers
-             WHERE network = $1 AND canonical = 1 AND confirmations >= $2
+             WHERE network = $1 AND canonical = 1 AND finality = 'final'
                 AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
                     AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
                     AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1 AND sweeps.amount <> '0'
@@ -394,7 +369,6 @@ impl Tx<'_> {
                         OR (sweeps.block_number = transfers.block_number AND sweeps.log_index > transfers.log_index)))",
         )
         .bind(network)
-        .bind(i64::from(final_after))
         .fetch_all(&mut *self.connection)
         .await?;
         rows.iter().map(|row| super::invoices::read_key(row, "transfers")).collect()
@@ -411,7 +385,7 @@ pub(super) fn read_decimals(columns: &Columns<'_>) -> Result<Decimals, StoreErro
     Decimals::new(decimals).ok_or_else(|| columns.corrupt("decimals", decimals.to_string()))
 }
 
-fn distinct(mut keys: Vec<(MerchantId, InvoiceId)>) -> Vec<(MerchantId, InvoiceId)> {
+pub(super) fn distinct(mut keys: Vec<(MerchantId, InvoiceId)>) -> Vec<(MerchantId, InvoiceId)> {
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -448,6 +422,8 @@ fn read_transfer(row: &AnyRow) -> Result<TransferRecord, StoreError> {
         valuation,
         canonical: columns.flag("canonical")?,
         confirmations: columns.number("confirmations")?,
+        finality: read_finality(&columns)?,
+        vouched: columns.flag("vouched")?,
         announced: columns.optional_text("announced")?,
     })
 }
@@ -466,5 +442,7 @@ fn read_sweep(row: &AnyRow) -> Result<SweepRecord, StoreError> {
         block_number: columns.number("block_number")?,
         canonical: columns.flag("canonical")?,
         confirmations: columns.number("confirmations")?,
+        finality: read_finality(&columns)?,
+        vouched: columns.flag("vouched")?,
     })
 }

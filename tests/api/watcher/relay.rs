@@ -24,8 +24,8 @@ struct Shared {
     client: reqwest::Client,
     twist: Mutex<Twist>,
     takes_batches: bool,
-    /// Methods asked since the last look.
-    asked: Mutex<Vec<String>>,
+    /// The calls of each request since the last look.
+    requests: Mutex<Vec<Vec<Value>>>,
 }
 
 impl Relay {
@@ -35,7 +35,7 @@ impl Relay {
             client: demo::http_client().unwrap(),
             twist: Mutex::new(Box::new(|_, _| {})),
             takes_batches,
-            asked: Mutex::default(),
+            requests: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
@@ -49,8 +49,15 @@ impl Relay {
         *self.shared.twist.lock().unwrap() = Box::new(twist);
     }
 
+    /// The calls of each HTTP request since the last look.
+    pub fn requests(&self) -> Vec<Vec<Value>> {
+        std::mem::take(&mut *self.shared.requests.lock().unwrap())
+    }
+
+    /// Methods asked since the last look.
     pub fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.shared.asked.lock().unwrap())
+        let method = |call: &Value| call["method"].as_str().unwrap_or_default().to_owned();
+        self.requests().iter().flatten().map(method).collect()
     }
 }
 
@@ -76,9 +83,8 @@ async fn relay(State(shared): State<Arc<Shared>>, axum::Json(request): axum::Jso
     let answer = shared.client.post(&shared.target).json(&request).send().await.unwrap();
     let mut answer: Value = answer.json().await.unwrap();
     let twist = shared.twist.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut asked = shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(calls.clone());
     for call in &calls {
-        asked.push(call["method"].as_str().unwrap_or_default().to_owned());
         let answers = match &mut answer {
             Value::Array(answers) => answers.as_mut_slice(),
             one => std::slice::from_mut(one),
@@ -88,6 +94,6 @@ async fn relay(State(shared): State<Arc<Shared>>, axum::Json(request): axum::Jso
             twist(call, answer);
         }
     }
-    drop((twist, asked));
+    drop(twist);
     axum::Json(answer)
 }

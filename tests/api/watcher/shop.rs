@@ -16,12 +16,13 @@ use pepay::{
     app::App,
     chains::evm::{Step, StepError, Watcher},
     clock::TestClock,
-    config::Config,
+    config::{Config, NetworkConfig},
     invoicing::{self, Case, CreateInvoice, Origin},
     nodes,
     store::{Lease, NewMerchant, StoreError, WriterTask},
 };
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tokio::task::JoinHandle;
 
 /// A dollar token of six decimals, at par.
@@ -125,19 +126,18 @@ impl Shop {
 
     /// Ends everything in memory, as a crash would, and starts again from what was stored.
     pub async fn restart(self) -> Self {
-        self.restart_with_endpoints(None).await
+        self.restart_with(|_| {}).await
     }
 
     /// The same, with other endpoints.
-    pub async fn restart_behind(self, url: &str) -> Self {
-        self.restart_with_endpoints(Some(url)).await
+    pub async fn restart_behind(self, urls: &[&str]) -> Self {
+        self.restart_with(|network| network.rpc = urls.iter().map(|url| url.parse().unwrap()).collect()).await
     }
 
-    async fn restart_with_endpoints(self, url: Option<&str>) -> Self {
+    /// The same, with its network configured otherwise.
+    pub async fn restart_with(self, change: impl FnOnce(&mut NetworkConfig)) -> Self {
         let Self { chain, usdc, eurx, feed, clock, app, watcher, lease, merchant, writer, mut config, folder } = self;
-        if let Some(url) = url {
-            config.networks[0].rpc = vec![url.parse().unwrap()];
-        }
+        change(&mut config.networks[0]);
         // As if its node had been dead for long.
         give_back(&app, lease).await;
         drop((app, watcher));
@@ -145,6 +145,15 @@ impl Shop {
         let (app, writer) = open_app(&config, &clock).await;
         let (watcher, lease) = new_watcher(&app).await;
         Self { chain, usdc, eurx, feed, clock, app, watcher, lease, merchant, writer, config, folder }
+    }
+
+    /// Up to what an invoice is paid on the word of one endpoint.
+    pub async fn trust_one_up_to(&self, dollars: u64) {
+        let (merchant, limit) = (self.merchant, UsdMillis::from_millis(dollars * 1000));
+        let set = self.app.store.write::<_, StoreError, _>(move |tx| {
+            Box::pin(async move { tx.set_single_source(merchant, Some(limit)).await })
+        });
+        assert!(set.await.unwrap());
     }
 
     /// Leaves the watching to the server's own task.
@@ -180,6 +189,33 @@ impl Shop {
         let order = Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt };
         self.quote(order, token).await;
         order
+    }
+
+    /// So many further invoices like this one, each with an address of its own.
+    pub async fn open_more_like(&self, order: Order, count: u32) {
+        let url = &self.config.storage.database_url;
+        let (numbers, hex) = if url.starts_with("sqlite:") {
+            (
+                "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1)",
+                "PRINTF('%012x', n)",
+            )
+        } else {
+            ("WITH numbers (n) AS (SELECT * FROM GENERATE_SERIES(1::BIGINT, $1::BIGINT))", "LPAD(TO_HEX(n), 12, '0')")
+        };
+        let same = "environment, due, title, footer, metadata, return_url_enabled, tolerance_basis_points,
+            tolerance_at_most, receiver, deposit_salt, created_ms, expires_at, status, credit, remaining, overpaid, late,
+            is_checking, ended_unverified, version, watched_until";
+        let sql = format!(
+            "{numbers} INSERT INTO invoices (merchant_id, invoice_id, sequence, session_hash, deposit_address, {same})
+             SELECT merchant_id, '00000000-0000-4000-8000-' || {hex}, 1000000 + n, 'session ' || n,
+                '0xdddddddddddddddddddddddddddd' || {hex}, {same}
+             FROM numbers, invoices WHERE invoice_id = $2"
+        );
+        // As in `pepay::store`: the drivers are known to everybody who opened a database.
+        let mut connection = AnyConnection::connect(url).await.unwrap();
+        let insert = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(count)).bind(order.id.to_string());
+        assert_eq!(insert.execute(&mut connection).await.unwrap().rows_affected(), u64::from(count));
+        connection.close().await.unwrap();
     }
 
     /// What the payer is asked to send.

@@ -5,17 +5,21 @@
 //! cursor. A step that fails half-way leaves nothing behind; the next one starts where the last good one
 //! ended.
 
+mod balances;
 mod logs;
 mod native;
 mod node;
 mod position;
+mod tags;
+mod witness;
 
 use std::collections::{HashMap, HashSet};
 
 use alloy_primitives::{Address, U256};
 use domain::{
+    finality::{Marks, Tag},
     id::{InvoiceId, TokenId},
-    money::{Rate, TokenAmount},
+    money::{Rate, TokenAmount, UsdMillis},
 };
 use wire::deposit_address::FACTORY;
 
@@ -23,6 +27,8 @@ use self::{
     logs::{EVENTS, Event, Log, Scope},
     native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
+    tags::{HostTags, Tags, Word, Words},
+    witness::{Claim, Evidence, Outcome, Questions, Waiting},
 };
 use super::rpc::{FaultKind, RpcError};
 use crate::{
@@ -30,10 +36,11 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     failpoint,
     invoicing::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan},
-    store::{BlockRef, Lease, StoreError, WatchedDeposit},
+    store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
 };
 
 pub(crate) use node::Node;
+pub(super) use witness::WITNESSES;
 
 alloy_sol_types::sol! {
     function decimals() external view returns (uint8 decimals);
@@ -70,6 +77,12 @@ pub struct Watcher {
     /// Addresses that coin was found on since then. It must not be found a second time in those blocks.
     found_since: HashSet<Address>,
     lower_heads: u32,
+    /// What the chain calls its blocks.
+    tags: Tags,
+    /// What follows from that as far as it was recorded.
+    judged_by: Marks,
+    /// Facts that only one host has shown.
+    waiting: Waiting,
 }
 
 /// What a step did.
@@ -149,6 +162,9 @@ impl Watcher {
             ended_checked: None,
             found_since: HashSet::new(),
             lower_heads: 0,
+            tags: Tags::default(),
+            judged_by: Marks::default(),
+            waiting: Waiting::default(),
             app,
             network,
             lease,
@@ -208,7 +224,7 @@ impl Watcher {
         };
         if cursor.hash == head.hash.to_string() {
             self.lower_heads = 0;
-            return Ok(Look::Idle);
+            return self.reconsider(cursor).await;
         }
         if head.number.to::<u64>() < cursor.number && !self.believes_lower_head(&cursor).await {
             return Ok(Look::Behind);
@@ -218,12 +234,12 @@ impl Watcher {
             None | Some(0) => false,
             Some(1) => head.parent_hash.to_string() == cursor.hash,
             Some(_) => {
-                let next = self.node.headers([cursor.number + 1]).await?;
+                let next = self.node.headers([cursor.number.saturating_add(1)]).await?;
                 next.iter().all(|next| next.parent_hash.to_string() == cursor.hash)
             }
         };
         if is_on_top {
-            let first = cursor.number + 1;
+            let first = cursor.number.saturating_add(1);
             return self.read(Some(cursor), None, first, &head).await;
         }
         let fork = self.find_fork(&head).await?;
@@ -236,7 +252,7 @@ impl Watcher {
             block.to = fork.number,
             "the chain was reorganised"
         );
-        let first = fork.number + 1;
+        let first = fork.number.saturating_add(1);
         self.read(Some(cursor), Some(fork), first, &head).await
     }
 
@@ -247,6 +263,7 @@ impl Watcher {
     /// If the database refuses.
     pub async fn record(&mut self, reading: Reading) -> Result<Step, StepError> {
         let Reading { scan, is_at_head, checks_ended } = reading;
+        let marks = scan.marks;
         failpoint::pass("watcher.before_record");
         let holdings = self.holdings.take().map(|holdings| self.holdings_after(holdings, &scan));
         // Unless all goes well it is not known any more.
@@ -259,6 +276,7 @@ impl Watcher {
                 failpoint::pass("watcher.after_record");
                 self.holdings = holdings;
                 self.ended_checked = ended_checked;
+                self.judged_by = marks;
                 if checks_ended {
                     self.found_since.clear();
                 }
@@ -328,14 +346,26 @@ impl Watcher {
         };
         let mut scan = Scan {
             network: self.network.name.clone(),
+            sweeps: self.seen_sweeps(&blocks, &watched, &logs),
+            is_alone: self.node.hosts().len() < WITNESSES,
             from,
             forked_at,
             transfers: Vec::new(),
-            sweeps: self.seen_sweeps(&blocks, &watched, &logs),
             blocks: Vec::new(),
+            marks: Marks::default(),
+            vouched: Vec::new(),
         };
         scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native).await;
         scan.blocks = blocks;
+        if scan.forked_at.is_some() {
+            // What was replaced has to be recorded before anybody is asked about what is left.
+            self.tags.forget();
+            scan.marks = self.tags.marks(self.app.clock.now_ms());
+        } else if let Some(newest) = scan.blocks.last().or(scan.from.as_ref()).cloned() {
+            let has_new = !scan.transfers.is_empty() || !scan.sweeps.is_empty();
+            scan.marks = self.hear_tags(&scan.blocks, &newest, has_new).await?;
+            scan.vouched = self.hear_witnesses(&newest).await?;
+        }
         let is_at_head = last == head_number || head_number < first;
         Ok(Look::Read(Box::new(Reading { scan, is_at_head, checks_ended: skipped.is_some() })))
     }
@@ -506,6 +536,194 @@ impl Watcher {
         }
         let last = scan.blocks.last().or(scan.forked_at.as_ref()).cloned();
         Holdings { at: last.or(holdings.at), native: holdings.native }
+    }
+
+    /// With no new block: whether more is known of those that were read.
+    async fn reconsider(&mut self, cursor: BlockRef) -> Result<Look, StepError> {
+        let marks = self.hear_tags(&[], &cursor, false).await?;
+        let vouched = self.hear_witnesses(&cursor).await?;
+        if vouched.is_empty() && marks == self.judged_by {
+            return Ok(Look::Idle);
+        }
+        let scan = Scan {
+            network: self.network.name.clone(),
+            from: Some(cursor),
+            forked_at: None,
+            blocks: Vec::new(),
+            transfers: Vec::new(),
+            sweeps: Vec::new(),
+            marks,
+            vouched,
+            is_alone: self.node.hosts().len() < WITNESSES,
+        };
+        Ok(Look::Read(Box::new(Reading { scan, is_at_head: true, checks_ended: false })))
+    }
+
+    /// Asks what the chain calls its blocks, if the configuration does, there are facts that wait for it, and it is
+    /// time; returns what is known of that. `blocks` are those that are not recorded yet, `newest` the last of all.
+    async fn hear_tags(&mut self, blocks: &[BlockRef], newest: &BlockRef, has_new: bool) -> Result<Marks, StepError> {
+        let thresholds = self.network.thresholds();
+        let wanted = [thresholds.paid_tag, thresholds.final_tag];
+        let now = self.app.clock.now_ms();
+        if wanted != [None, None] && self.tags.is_due(now) {
+            let mut reader = self.app.store.reader().await?;
+            let is_waited_for = has_new || reader.tx().has_open_facts(&self.network.name).await?;
+            drop(reader);
+            if is_waited_for {
+                let said = self.node.tags(wanted.contains(&Some(Tag::Safe)), newest.number).await;
+                let mut words = Vec::with_capacity(said.len());
+                for host in &said {
+                    words.push(Words {
+                        safe: self.word(host.safe.as_ref(), host, blocks, newest).await?,
+                        finalized: self.word(host.finalized.as_ref(), host, blocks, newest).await?,
+                    });
+                }
+                if self.tags.hear(&words, self.node.hosts().len(), now) {
+                    tracing::error!(
+                        payment.network = self.network.name,
+                        "ALARM: an endpoint calls blocks final that are not on the chain the others show; nothing more \
+                         becomes final"
+                    );
+                }
+            }
+        }
+        Ok(self.tags.marks(now))
+    }
+
+    /// What a host's tagged block comes to.
+    async fn word(
+        &self,
+        tagged: Option<&Header>,
+        host: &HostTags,
+        blocks: &[BlockRef],
+        newest: &BlockRef,
+    ) -> Result<Word, StepError> {
+        let Some(number) = tagged.map(|tagged| tagged.number.to::<u64>()) else { return Ok(Word::Nothing) };
+        let ours = match blocks.iter().find(|block| block.number == number) {
+            Some(block) => Some(block.hash.clone()),
+            None => self.app.store.reader().await?.tx().remembered_hash(&self.network.name, number).await?,
+        };
+        Ok(Word::of(tagged, host, newest, ours.as_deref()))
+    }
+
+    /// Asks other hosts about facts that are about to count. Returns those that may, because more than one shows them,
+    /// or because nobody else has answered for a while and little is at stake.
+    async fn hear_witnesses(&mut self, newest: &BlockRef) -> Result<Vec<FactKey>, StepError> {
+        let until = newest.number.saturating_add(1).saturating_sub(u64::from(self.network.paid_after));
+        let mut reader = self.app.store.reader().await?;
+        let mut facts = reader.tx().unvouched(&self.network.name, until).await?;
+        drop(reader);
+        // Of a token that is not configured any more nobody can say what to ask; the start tells of it.
+        facts.retain(|fact| self.token(fact.token).is_some());
+        let (now, hosts) = (self.app.clock.now_ms(), self.node.hosts());
+        self.waiting.keep(&facts);
+        self.waiting.keep_hosts(&hosts);
+        if hosts.len() < WITNESSES {
+            for fact in &facts {
+                if self.limit(fact) < fact.due && self.waiting.is_news(fact, now) {
+                    self.tell(
+                        fact,
+                        "ALARM: a payment does not count: it is for too much, and only one endpoint is configured",
+                    );
+                }
+            }
+            return Ok(Vec::new());
+        }
+        let due = self.waiting.due(facts, now);
+        let mut questions = Questions::default();
+        let mut claims = Vec::with_capacity(due.len());
+        for fact in &due {
+            let Some(token) = self.token(fact.token) else { continue };
+            let of = match (fact.key.kind, token.address) {
+                (FactKind::Sweep, asset) => Evidence::Left { asset: asset.unwrap_or(Address::ZERO) },
+                (FactKind::Transfer, Some(token)) => Evidence::Arrived { token },
+                (FactKind::Transfer, None) if position::is_own_value(fact.key.log_index) => Evidence::Sent,
+                (FactKind::Transfer, None) => self.holding(fact).await?,
+            };
+            let claim = Claim { fact, of };
+            let places = claim.ask(&mut questions);
+            claims.push((claim, places));
+        }
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        let said = self.node.ask_hosts(&questions.calls).await;
+        let mut vouched = Vec::new();
+        for ((claim, _), verdicts) in claims.iter().zip(witness::verdicts(&claims, &said)) {
+            let fact = claim.fact;
+            match self.waiting.hear(fact, &verdicts, self.limit(fact), now) {
+                Outcome::Vouched => vouched.push(fact.key.clone()),
+                Outcome::OneIsEnough => {
+                    tracing::warn!(
+                        payment.network = self.network.name,
+                        invoice.id = %fact.invoice,
+                        transaction = fact.key.tx_id,
+                        "a payment counts on the word of one endpoint, since no other could be asked for a minute"
+                    );
+                    vouched.push(fact.key.clone());
+                }
+                Outcome::Waits => {}
+                Outcome::Disputed => self.tell(fact, "ALARM: endpoints disagree about a payment; it does not count"),
+                Outcome::TooMuchForOne => {
+                    self.tell(
+                        fact,
+                        "ALARM: a payment does not count: it is for too much, and only one endpoint can be asked",
+                    );
+                }
+                Outcome::NobodyKnows => self.tell(fact, "ALARM: no endpoint can be asked about a payment"),
+            }
+        }
+        Ok(vouched)
+    }
+
+    /// Up to what the invoice of a fact is paid on the word of one endpoint.
+    fn limit(&self, fact: &UnvouchedFact) -> UsdMillis {
+        fact.single_source.unwrap_or(self.app.config.single_source())
+    }
+
+    fn tell(&self, fact: &UnvouchedFact, text: &str) {
+        tracing::error!(
+            payment.network = self.network.name,
+            invoice.id = %fact.invoice,
+            transaction = fact.key.tx_id,
+            "{text}"
+        );
+    }
+
+    /// What an address has to hold for native coin to have come that no transaction of its own brought.
+    async fn holding(&self, fact: &UnvouchedFact) -> Result<Evidence, StepError> {
+        let mut reader = self.app.store.reader().await?;
+        let mut tx = reader.tx();
+        let came = tx.transfers(fact.key.merchant, fact.invoice).await?;
+        let came = came.iter().filter(|other| {
+            other.canonical
+                && other.network == self.network.name
+                && other.token == fact.token
+                && other.block_number <= fact.block
+        });
+        let came = came.fold(U256::ZERO, |sum, other| sum.saturating_add(other.amount.base_units()));
+        // What was swept in that block itself is counted with the balance.
+        let mut sweeps = tx.sweeps(fact.key.merchant, fact.invoice).await?;
+        sweeps.retain(|sweep| {
+            sweep.network == self.network.name && sweep.token == fact.token && sweep.block_number < fact.block
+        });
+        let (left, doubtful): (Vec<_>, Vec<_>) = sweeps.into_iter().partition(|sweep| sweep.vouched);
+        let left = left.iter().fold(U256::ZERO, |sum, sweep| sum.saturating_add(sweep.amount.base_units()));
+        let doubtful = doubtful.into_iter().map(|sweep| {
+            let key = FactKey {
+                kind: FactKind::Sweep,
+                merchant: sweep.merchant,
+                block_hash: sweep.block_hash,
+                tx_id: sweep.tx_id,
+                log_index: sweep.log_index,
+            };
+            (key, sweep.amount.base_units())
+        });
+        Ok(Evidence::Held { came, left, doubtful: doubtful.collect() })
+    }
+
+    fn token(&self, id: TokenId) -> Option<&TokenConfig> {
+        self.network.tokens.iter().find(|token| token.token_id() == id)
     }
 
     fn native_token(&self) -> Option<&TokenConfig> {

@@ -25,6 +25,11 @@ pub fn of_native(transaction_index: u64, nth: u64) -> i64 {
     place(transaction_index, signed(nth).min(FIRST_LOG - 1))
 }
 
+/// Whether it is the place of a transaction's own value.
+pub fn is_own_value(position: i64) -> bool {
+    (0..AFTER_ALL).contains(&position) && position & LAST_PLACE == 0
+}
+
 /// The place of native coin that came after the transaction's last sweep of its address.
 pub fn of_native_after_sweep(transaction_index: u64, nth: u64) -> i64 {
     place(transaction_index, FIRST_AFTER_LOGS.saturating_add(signed(nth)))
@@ -77,6 +82,17 @@ mod tests {
             after_all(address),
         ];
         assert!(in_order.is_sorted_by(|a, b| a < b), "{in_order:?}");
+    }
+
+    #[test]
+    fn a_transaction_s_own_value_has_a_place_of_its_own() {
+        assert!(is_own_value(of_native(0, 0)) && is_own_value(of_native(7, 0)));
+        let address = Address::ZERO;
+        for other in
+            [of_native(7, 1), of_log(7, 0), of_native_after_sweep(7, 0), before_all(address), after_all(address)]
+        {
+            assert!(!is_own_value(other), "{other}");
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ use axum::{
 };
 use domain::{
     access::{Rights, Scope},
+    finality::Marks,
     id::{InvoiceId, MerchantId, QuoteId, TokenId},
     money::{Decimals, Rate, TokenAmount, UsdMillis},
     quote::Quote,
@@ -261,6 +262,9 @@ impl Server {
             blocks: (first..first + blocks).map(block).collect(),
             transfers: if is_payment { vec![transfer] } else { Vec::new() },
             sweeps: Vec::new(),
+            marks: Marks::default(),
+            vouched: Vec::new(),
+            is_alone: true,
         };
         record_scan(&self.app, &self.lease, scan).await.unwrap();
     }

@@ -194,7 +194,6 @@ impl Tx<'_> {
     pub async fn lock_invoices_of_network(
         &mut self,
         network: &str,
-        final_after: u32,
         fork: Option<u64>,
         seen: impl IntoIterator<Item = (MerchantId, InvoiceId)>,
     ) -> Result<(), StoreError> {
@@ -203,12 +202,11 @@ impl Tx<'_> {
         }
         let rows = sqlx::query(
             "SELECT merchant_id, invoice_id FROM transfers
-             WHERE network = $1 AND canonical = 1 AND (confirmations < $2 OR block_number > $3)
+             WHERE network = $1 AND canonical = 1 AND (finality <> 'final' OR block_number > $2)
              UNION SELECT merchant_id, invoice_id FROM sweeps
-             WHERE network = $1 AND canonical = 1 AND (confirmations < $2 OR block_number > $3)",
+             WHERE network = $1 AND canonical = 1 AND (finality <> 'final' OR block_number > $2)",
         )
         .bind(network)
-        .bind(i64::from(final_after))
         .bind(fork.map_or(i64::MAX, super::transfers::block_number))
         .fetch_all(&mut *self.connection)
         .await?;
