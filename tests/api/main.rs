@@ -27,6 +27,7 @@ macro_rules! on_each_database {
 }
 
 mod canaries;
+mod check;
 mod cli;
 mod client;
 mod crash;

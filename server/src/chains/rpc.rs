@@ -6,6 +6,8 @@
 //! while that doubles up to a minute. Endpoints that were added while the server runs come after the
 //! operator's own, so they are asked only when none of those can be. Kept out: what the answers mean.
 
+mod inspect;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
@@ -28,6 +30,8 @@ use crate::{
     tls,
     webhooks::Targets,
 };
+
+pub use inspect::EndpointReport;
 
 /// The rest after a first failure; doubles with each further one.
 const SHORTEST_REST: Duration = Duration::from_millis(500);

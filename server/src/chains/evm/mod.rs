@@ -5,6 +5,7 @@
 //! cursor. A step that fails half-way leaves nothing behind; the next one starts where the last good one
 //! ended.
 
+mod factory;
 mod logs;
 mod native;
 mod node;
@@ -22,6 +23,10 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
+pub(crate) use self::{
+    factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
+    node::Node,
+};
 use self::{
     logs::{EVENTS, Event, Log, Scope},
     native::{Account, Arrival, Shortfalls},
@@ -38,10 +43,13 @@ use crate::{
     store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
 };
 
-pub(crate) use node::Node;
-
 alloy_sol_types::sol! {
     function decimals() external view returns (uint8 decimals);
+}
+
+/// A token's decimals as its contract tells them at the head; `None` if there is no such contract.
+pub(crate) async fn decimals_of(node: &Node, token: Address) -> Result<Option<u8>, StepError> {
+    node.call_at_head(token, &decimalsCall {}).await
 }
 
 /// Up to so many blocks, logs are asked for block by block.
@@ -176,12 +184,18 @@ impl Watcher {
     ///
     /// If no endpoint answers; the chain id is checked with the first answer.
     pub async fn check_fitness(&self) -> Result<Fitness, StepError> {
-        if !self.node.has_code(FACTORY).await? {
-            return Ok(Fitness::Unfit(format!("the deposit factory is not deployed at {FACTORY}")));
+        match self.node.deployment().await? {
+            Deployment::Ours => {}
+            Deployment::Missing | Deployment::NoDeployer => {
+                return Ok(Fitness::Unfit(format!("the deposit factory is not deployed at {FACTORY}")));
+            }
+            Deployment::Foreign(address) => {
+                return Ok(Fitness::Unfit(format!("what is deployed at {address} is not the deposit factory's code")));
+            }
         }
         for token in &self.network.tokens {
             let Some(address) = token.address else { continue };
-            let wrong = match self.node.call_at_head(address, &decimalsCall {}).await? {
+            let wrong = match decimals_of(&self.node, address).await? {
                 Some(decimals) if decimals == token.decimals => continue,
                 Some(decimals) => format!("has {decimals} decimals, not {}", token.decimals),
                 None => "does not answer decimals()".to_owned(),

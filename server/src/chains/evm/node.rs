@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{StepError, logs::RawLog, tags::HostTags};
 use crate::{
-    chains::rpc::{AddedEndpoints, Call, Fault, FaultKind, HostAnswers, Rpc, RpcError},
+    chains::rpc::{AddedEndpoints, Call, EndpointReport, Fault, FaultKind, HostAnswers, Rpc, RpcError},
     config::NetworkConfig,
     store::BlockRef,
     webhooks::Targets,
@@ -337,9 +337,44 @@ impl Node {
         Ok(amounts.chunks(assets.len().max(1)).map(<[U256]>::to_vec).collect())
     }
 
-    pub async fn has_code(&self, address: Address) -> Result<bool, StepError> {
+    /// How each of the endpoints answers.
+    pub async fn inspect(&self) -> Vec<EndpointReport> {
+        self.rpc.inspect().await
+    }
+
+    /// The newest block that the chain calls by a tag; `None` if it knows nothing of that.
+    ///
+    /// # Errors
+    ///
+    /// If no endpoint can be used.
+    pub async fn tagged(&self, tag: &'static str) -> Result<Option<Header>, StepError> {
+        match self.rpc.call("eth_getBlockByNumber", json!([tag, false])).await {
+            Ok(Value::Null) | Err(RpcError::Fault(_)) => Ok(None),
+            answer => self.read("a block", answer?).map(Some),
+        }
+    }
+
+    /// Whether each address is a contract at the head. An account that lends itself a contract's code (EIP-7702) is
+    /// still an account.
+    ///
+    /// # Errors
+    ///
+    /// If an answer is missing.
+    pub async fn are_contracts(&self, addresses: &[Address]) -> Result<Vec<bool>, StepError> {
+        const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
+        let calls = addresses.iter().map(|address| Call::new("eth_getCode", json!([address.to_string(), "latest"])));
+        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
+        let codes = answers.into_iter().map(|answer| {
+            let code: Bytes = self.read("a contract's code", answer.map_err(RpcError::Fault)?)?;
+            Ok(!code.is_empty() && !code.starts_with(&DELEGATION))
+        });
+        codes.collect()
+    }
+
+    /// The code of a contract at the head; empty where there is none.
+    pub async fn code(&self, address: Address) -> Result<Bytes, StepError> {
         let answer = self.rpc.call("eth_getCode", json!([address.to_string(), "latest"])).await?;
-        Ok(!self.read::<Bytes>("a contract's code", answer)?.is_empty())
+        self.read("a contract's code", answer)
     }
 
     /// Sends a transaction from an account that the node itself can sign for.
