@@ -32,6 +32,7 @@ mod cli;
 mod client;
 mod crash;
 mod hang_ups;
+mod metrics;
 mod recover;
 mod streams;
 mod sweep;

@@ -27,7 +27,7 @@ use url::Url;
 use crate::{
     clock::random_bytes,
     config::{NetworkConfig, REQUESTS_PER_SECOND, is_loopback},
-    tls,
+    metrics, tls,
     webhooks::Targets,
 };
 
@@ -166,6 +166,23 @@ pub enum Problem {
     WrongChain { found: u64, wanted: u64 },
     #[error("has another genesis block than the endpoint before it")]
     WrongGenesis,
+}
+
+impl Problem {
+    /// Its name in figures.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Resting => "resting",
+            Self::Unreachable => "unreachable",
+            Self::TooSlow => "too_slow",
+            Self::Status(_) => "status",
+            Self::Throttled { .. } => "throttled",
+            Self::NotJsonRpc => "not_json_rpc",
+            Self::Untrue => "untrue",
+            Self::WrongChain { .. } => "wrong_chain",
+            Self::WrongGenesis => "wrong_genesis",
+        }
+    }
 }
 
 /// What one call was answered with.
@@ -477,6 +494,7 @@ impl Rpc {
 
     async fn ask_one(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Problem> {
         let (id, request) = self.request(call);
+        metrics::count_request(&self.network, &endpoint.label);
         let (status, mut body) = endpoint.post(&request).await?;
         let is_ours = body["jsonrpc"] == "2.0" && body["id"] == id;
         match body.get_mut("error").map(Value::take).filter(|error| !error.is_null()) {
@@ -493,6 +511,7 @@ impl Rpc {
     /// `None` if the endpoint does not take batches.
     async fn ask_batch(&self, endpoint: &Endpoint, calls: &[Call]) -> Result<Option<Vec<Answer>>, Problem> {
         let (ids, requests): (Vec<_>, Vec<_>) = calls.iter().map(|call| self.request(call)).unzip();
+        metrics::count_request(&self.network, &endpoint.label);
         let body = match endpoint.post(&Value::Array(requests)).await {
             Ok((status, Value::Array(body))) if status.is_success() => body,
             Ok((_, body)) => {
@@ -604,6 +623,7 @@ impl Endpoint {
     }
 
     fn failed(&self, network: &str, problem: &Problem) {
+        metrics::count_failure(network, &self.label, problem.kind());
         let mut health = self.health();
         health.is_verified = false;
         health.failures = health.failures.saturating_add(1);

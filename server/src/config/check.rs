@@ -62,6 +62,11 @@ pub(super) fn check(config: &Config) -> Checked {
     check_webhooks(&config.webhooks)?;
     check_merchants(&config.merchants, config.environment)?;
     ensure((1..=3_650).contains(&config.events.retention_days), "events.retention_days", "must be 1 to 3650")?;
+    ensure(
+        config.operator.webhook_url.as_ref().is_none_or(|url| matches!(url.scheme(), "http" | "https")),
+        "operator.webhook_url",
+        "must start with https:// or http://",
+    )?;
     check_limits(&config.limits)?;
     check_networks(config)
 }

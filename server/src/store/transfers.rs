@@ -359,21 +359,34 @@ impl Tx<'_> {
         &mut self,
         network: &str,
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT DISTINCT merchant_id, invoice_id FROM transfers
-             WHERE network = $1 AND canonical = 1 AND finality = 'final'
-                AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
-                    AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
-                    AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1 AND sweeps.amount <> '0'
-                    AND (sweeps.block_number > transfers.block_number
-                        OR (sweeps.block_number = transfers.block_number AND sweeps.log_index > transfers.log_index)))",
-        )
-        .bind(network)
-        .fetch_all(&mut *self.connection)
-        .await?;
+        let sql = format!("SELECT DISTINCT merchant_id, invoice_id {FINAL_AND_THERE}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(network).fetch_all(&mut *self.connection).await?;
         rows.iter().map(|row| super::invoices::read_key(row, "transfers")).collect()
     }
+
+    /// How much of a token is in deposits on `network`, final and not taken by any sweep.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn unswept(&mut self, network: &str, token: TokenId) -> Result<TokenAmount, StoreError> {
+        let sql = format!("SELECT amount {FINAL_AND_THERE} AND token_id = $2");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(network).bind(token.0).fetch_all(&mut *self.connection);
+        let mut sum = U256::ZERO;
+        for row in &rows.await? {
+            sum = sum.saturating_add(Columns::of(row, "transfers").parsed("amount")?);
+        }
+        Ok(TokenAmount::from_base_units(sum))
+    }
 }
+
+/// Where the transfers are that nobody took yet of those that nothing undoes.
+const FINAL_AND_THERE: &str = "FROM transfers WHERE network = $1 AND canonical = 1 AND finality = 'final'
+    AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
+        AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
+        AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1 AND sweeps.amount <> '0'
+        AND (sweeps.block_number > transfers.block_number
+            OR (sweeps.block_number = transfers.block_number AND sweeps.log_index > transfers.log_index)))";
 
 /// A block number as the signed integer the column holds.
 pub(super) fn block_number(number: u64) -> i64 {
