@@ -147,7 +147,9 @@ async fn post(app: &App, client: &reqwest::Client, url: &Url, alarm: &Alarm) {
     for wait in AGAIN_AFTER.map(Some).into_iter().chain([None]) {
         match client.post(url.clone()).json(&body).send().await {
             Ok(answer) if answer.status().is_success() => return,
-            Ok(answer) => tracing::warn!(status = answer.status().as_u16(), "the operator's address did not take an alarm"),
+            Ok(answer) => {
+                tracing::warn!(status = answer.status().as_u16(), "the operator's address did not take an alarm")
+            }
             Err(error) => tracing::warn!(error = %error.without_url(), "the operator's address cannot be reached"),
         }
         let Some(wait) = wait else { return tracing::error!("an alarm was not taken; it is in the log") };
@@ -178,7 +180,12 @@ mod tests {
         let kept = std::sync::Arc::new(Mutex::new(Vec::new()));
         let subscriber = tracing_subscriber::registry().with(Keep(std::sync::Arc::clone(&kept)));
         tracing::subscriber::with_default(subscriber, || {
-            tracing::error!(alarm = "network_stopped", payment.network = "base", block.from = 7_u64, "ALARM: it stopped");
+            tracing::error!(
+                alarm = "network_stopped",
+                payment.network = "base",
+                block.from = 7_u64,
+                "ALARM: it stopped"
+            );
         });
         let kept = kept.lock().unwrap();
         let [alarm] = kept.as_slice() else { panic!("{kept:?}") };

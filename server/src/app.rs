@@ -1,6 +1,6 @@
 //! Every shared handle, built once.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, ops::Deref, sync::Arc};
 
 use domain::{signature::ServerSecret, time::UnixSeconds};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,9 +17,20 @@ use crate::{
     store::{NodeId, Store, StoreError, WriterTask},
 };
 
-/// What every part of the server shares. Cheap to clone.
+/// What every part of the server shares. Cheap to clone: every request does so several times.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The handles of one server.
+pub struct Shared {
     pub config: Arc<Config>,
     pub clock: Clock,
     pub store: Store,
@@ -71,7 +82,7 @@ impl App {
         let config = Arc::new(config);
         let log_began_at = store.reader().await?.tx().last_event_sequence().await?;
         let living = Living::default();
-        let app = Self {
+        let shared = Shared {
             started_at: clock.now(),
             node: NodeId::random(),
             log_began_at,
@@ -90,11 +101,12 @@ impl App {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
+        let app = Self(Arc::new(shared));
         merchants::read_rpc_endpoints(&app).await?;
         Ok((app, writer))
     }
 
-    /// Runs a task that shutdown waits for; a task that may run long watches [`App::shutdown`].
+    /// Runs a task that shutdown waits for; a task that may run long watches [`Shared::shutdown`].
     pub fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

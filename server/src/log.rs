@@ -4,7 +4,8 @@ use std::io;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn,
+    EnvFilter, Layer,
+    filter::filter_fn,
     fmt::{self, format::FmtSpan},
     layer::SubscriberExt,
     util::SubscriberInitExt,

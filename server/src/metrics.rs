@@ -4,10 +4,7 @@
 //! merchant, an invoice, an address or the path of a URL, and no figure decides anything: amounts are rounded, as all
 //! figures of Prometheus are.
 
-use std::sync::{
-    LazyLock,
-    atomic::AtomicU64,
-};
+use std::sync::{LazyLock, atomic::AtomicU64};
 
 use axum::{
     Router,

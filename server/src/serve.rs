@@ -82,6 +82,7 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     };
     let public_url = config.server.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
     let (app, writer) = App::open(config, secrets, clock, &public_url).await?;
+    chains::tell_of_gaps(&app).await?;
 
     let (broke, broken) = mpsc::channel(1);
     let duties = Duties { app: app.clone(), broke };

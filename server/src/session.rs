@@ -4,7 +4,7 @@
 //! repeated request gets the same ones, and a made-up one is refused before the database is asked.
 
 use domain::{
-    signature::{SessionToken, is_session_signed, sign_session},
+    signature::{CredentialHash, SessionToken, is_session_signed, sign_session},
     time::UnixSeconds,
 };
 use wire::invoice::SessionHeaders;
@@ -23,6 +23,22 @@ const READABLE_AFTER_END_SECONDS: i64 = 30 * 86_400;
 pub struct Session {
     pub credentials: SessionHeaders,
     pub invoice: InvoiceRecord,
+}
+
+/// A session token that came with a signature of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed(CredentialHash);
+
+impl Signed {
+    /// Checks what a client presents; asks nothing of the database.
+    pub fn check(app: &App, session_token: &str, signature: &str) -> Option<Self> {
+        let token = SessionToken::from_client(session_token);
+        is_session_signed(&app.secrets, &token, signature).then(|| Self(token.hash()))
+    }
+
+    pub fn token_hash(self) -> CredentialHash {
+        self.0
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -68,17 +84,15 @@ pub fn readable_until(invoice: &InvoiceRecord) -> UnixSeconds {
     ended.plus(READABLE_AFTER_END_SECONDS)
 }
 
-/// Opens the invoice that a payer's credentials are for.
+/// Opens the invoice that a payer's credentials, which were found to be `signed`, are for.
 ///
 /// # Errors
 ///
-/// If we did not sign them, or the invoice ended too long ago.
-pub async fn open(app: &App, session_token: &str, signature: &str) -> Result<Session, SessionError> {
-    let token = signed_token(app, session_token, signature)?;
-    let invoice = app.store.reader().await?.tx().invoice_of_session(token.hash()).await?;
+/// If the invoice is not there, or ended too long ago.
+pub async fn open(app: &App, signed: Signed, credentials: SessionHeaders) -> Result<Session, SessionError> {
+    let invoice = app.store.reader().await?.tx().invoice_of_session(signed.token_hash()).await?;
     let invoice = invoice.ok_or(SessionError::Invalid)?;
     check_time(app, readable_until(&invoice))?;
-    let credentials = SessionHeaders { session_token: session_token.to_owned(), signature: signature.to_owned() };
     Ok(Session { credentials, invoice })
 }
 
@@ -87,8 +101,8 @@ pub async fn open(app: &App, session_token: &str, signature: &str) -> Result<Ses
 /// # Errors
 ///
 /// As [`open`].
-pub async fn poll(app: &App, session_token: &str, signature: &str) -> Result<Polled, SessionError> {
-    let session = signed_token(app, session_token, signature)?.hash();
+pub async fn poll(app: &App, signed: Signed) -> Result<Polled, SessionError> {
+    let session = signed.token_hash();
     let standings = &app.hub.standings;
     let polled = match standings.of_session(session) {
         Lookup::Known(polled) => polled,
@@ -117,12 +131,6 @@ pub async fn poll(app: &App, session_token: &str, signature: &str) -> Result<Pol
     };
     check_time(app, polled.readable_until)?;
     Ok(polled)
-}
-
-/// The token, if we signed it.
-fn signed_token(app: &App, session_token: &str, signature: &str) -> Result<SessionToken, SessionError> {
-    let token = SessionToken::from_client(session_token);
-    if is_session_signed(&app.secrets, &token, signature) { Ok(token) } else { Err(SessionError::Invalid) }
 }
 
 fn check_time(app: &App, readable_until: UnixSeconds) -> Result<(), SessionError> {

@@ -1,8 +1,8 @@
 //! `pepay check` and `pepay deploy-factory`: what an operator is told, and what is done about it.
 
 use alloy_primitives::Address;
-use e2e::{ServerProcess, TestChain, WALLET, eventually};
 use demo::chain::{ChainOptions, LocalChain};
+use e2e::{ServerProcess, TestChain, WALLET, eventually};
 use serde_json::{Value, json};
 use wire::deposit_address::FACTORY;
 
@@ -53,7 +53,10 @@ async fn what_is_well_is_called_well() {
     });
     assert_eq!(found.await, not_audited);
     let output = server.run(&["check"]);
-    assert!(output.stdout.contains("token USDC: 6 decimals") && output.stdout.contains("deposit factory: at"), "{output:?}");
+    assert!(
+        output.stdout.contains("token USDC: 6 decimals") && output.stdout.contains("deposit factory: at"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test]
@@ -65,9 +68,12 @@ async fn an_endpoint_that_is_of_no_use_is_named_with_what_is_wrong() {
     let server = ServerProcess::prepare(&[HEAD, &network, &test.token()].concat());
     let (_, faults) = faults(&server);
     for words in ["is chain 31338 instead of 31337", "endpoint 127.0.0.1:9 cannot be reached"] {
-        assert!(faults.iter().any(|(title, level, what)| {
-            title == "ethereum (chain 31337)" && level == "warning" && what.contains(words)
-        }), "{words}: {faults:?}");
+        assert!(
+            faults.iter().any(|(title, level, what)| {
+                title == "ethereum (chain 31337)" && level == "warning" && what.contains(words)
+            }),
+            "{words}: {faults:?}"
+        );
     }
     drop(test);
     assert_problem(&server, "no endpoint can be used");
@@ -88,7 +94,8 @@ async fn a_missing_factory_is_deployed_and_another_one_refused() {
     let to: Address = network["to"].as_str().unwrap().parse().unwrap();
     let data: alloy_primitives::Bytes = network["data"].as_str().unwrap().parse().unwrap();
     let snapshot = test.chain.snapshot().await.unwrap();
-    let sent = test.chain.send_transaction(test.chain.accounts()[0], Some(to), alloy_primitives::U256::ZERO, &data).await;
+    let sent =
+        test.chain.send_transaction(test.chain.accounts()[0], Some(to), alloy_primitives::U256::ZERO, &data).await;
     test.chain.mined(sent.unwrap()).await.unwrap();
     let printed: Value = by_wallet.ask(&["deploy-factory"]);
     assert_eq!(printed["networks"][0]["state"], "deployed");

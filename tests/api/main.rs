@@ -26,6 +26,7 @@ macro_rules! on_each_database {
     };
 }
 
+mod alarms;
 mod canaries;
 mod check;
 mod cli;

@@ -64,7 +64,9 @@ async fn figures_say_how_far_networks_were_read_and_what_waits_in_deposits() {
     ] {
         assert!(text.lines().any(|found| found.starts_with(begins)), "{begins}: {text}");
     }
-    for secret in [&invoice.invoice_id, &other.invoice_id, deposit.temp_address.as_ref().unwrap(), &invoice.session_token] {
+    for secret in
+        [&invoice.invoice_id, &other.invoice_id, deposit.temp_address.as_ref().unwrap(), &invoice.session_token]
+    {
         assert!(!text.contains(secret.as_str()), "{secret}: {text}");
     }
     // They are nowhere else, and nothing else is there.

@@ -1,9 +1,13 @@
 //! `pepay recover`: deposits found again with nothing but the recovery code and the wallet.
 
-use alloy_primitives::{Bytes, U256};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use alloy_primitives::{Address, B256, Bytes, U256};
 use e2e::{ApiClient, ServerProcess, TestChain, USDC, WALLET};
 use serde_json::{Value, json};
-use wire::deposit_address::FACTORY;
+use wire::deposit_address::{FACTORY, deposit_address, salt};
+
+use crate::watcher::relay::{Relay, decline};
 
 const HEAD: &str = "environment = \"devnet\"\n";
 
@@ -34,9 +38,11 @@ async fn what_deposits_hold_is_found_and_swept_without_the_database() {
     }
 
     // A machine that has nothing but the configuration.
-    let bare = ServerProcess::prepare(&config);
+    let mut bare = ServerProcess::prepare(&config);
     std::fs::remove_file(bare.path("pepay.db")).unwrap();
-    let recovered: Value = bare.ask(&["recover", "--recovery-code", &code, "--wallet", &wallet, "--gap", "20"]);
+    bare.set_variable("PEPAY_RECOVERY_CODE", &code);
+    let recovered: Value = bare.ask(&["recover", "--wallet", &wallet, "--gap", "20"]);
+    bare.unset_variable("PEPAY_RECOVERY_CODE");
     let network = &recovered["networks"][0];
     let found: Vec<_> = network["deposits"].as_array().unwrap().iter().collect();
     let shown: Vec<_> = found.iter().map(|found| (&found["sequence"], &found["amount"], &found["token"])).collect();
@@ -55,6 +61,77 @@ async fn what_deposits_hold_is_found_and_swept_without_the_database() {
     let nothing: Value = bare.ask(&["recover", "--recovery-code", &strangers, "--wallet", &wallet, "--gap", "20"]);
     assert_eq!(nothing["networks"][0]["sweeps"], json!([]));
     assert!(!bare.path("pepay.db").exists(), "it was never made");
+}
+
+const CODE: [u8; 32] = [0xab; 32];
+
+fn recover(server: &ServerProcess, more: &[&str]) -> Value {
+    let code = hex::encode(CODE);
+    let answer: Value = server.ask(&[&["recover", "--recovery-code", &code, "--wallet", WALLET], more].concat());
+    answer["networks"][0].clone()
+}
+
+fn sequences(network: &Value) -> Vec<u64> {
+    network["deposits"].as_array().unwrap().iter().map(|deposit| deposit["sequence"].as_u64().unwrap()).collect()
+}
+
+/// Pays to the deposit with that number; returns its salt.
+async fn pay_deposit(test: &TestChain, sequence: u64) -> B256 {
+    let (wallet, salt): (Address, _) = (WALLET.parse().unwrap(), salt(&CODE, sequence));
+    let deposit = deposit_address(wallet, salt);
+    let payer = test.chain.accounts()[1];
+    let sent = test.chain.send_token(payer, test.usdc, deposit, U256::from(1_000_000)).await.unwrap();
+    test.chain.mined(sent).await.unwrap();
+    salt
+}
+
+#[tokio::test]
+async fn deposits_that_were_swept_are_no_part_of_a_gap() {
+    let test = TestChain::start().await;
+    let server = ServerProcess::prepare(&[HEAD, &test.network(), &test.token()].concat());
+    let swept = pay_deposit(&test, 400).await;
+    let sweep = test.chain.sweep(test.chain.accounts()[7], WALLET.parse().unwrap(), &[swept], &[test.usdc]).await;
+    test.chain.mined(sweep.unwrap()).await.unwrap();
+    pay_deposit(&test, 1_100).await;
+
+    // 500 deposits are looked at together: 700 after the 400th is beyond the 1000th, 700 after the first is not.
+    let network = recover(&server, &["--gap", "700"]);
+    assert_eq!(sequences(&network), [1_100]);
+    let looked = |network: &Value| ["looked_from", "looked_until", "last_used"].map(|name| network[name].as_u64());
+    assert_eq!(looked(&network), [Some(1), Some(2_000), Some(1_100)]);
+    let network = recover(&server, &["--gap", "500"]);
+    assert_eq!((sequences(&network), looked(&network)), (vec![], [Some(1), Some(1_000), Some(400)]));
+    let network = recover(&server, &["--gap", "100", "--from", "1001"]);
+    assert_eq!((sequences(&network), looked(&network)), (vec![1_100], [Some(1_001), Some(1_500), Some(1_100)]));
+    let network = recover(&server, &["--gap", "100", "--from", "1101"]);
+    assert_eq!((sequences(&network), looked(&network)), (vec![], [Some(1_101), Some(1_600), None]));
+
+    let code = hex::encode(CODE);
+    let said = server.run_good(&["recover", "--recovery-code", &code, "--wallet", WALLET, "--gap", "500"]);
+    assert!(said.contains("looked at deposits 1 to 1000; the last one that was used is 400"), "{said}");
+    let said = server.run_good(&["recover", "--recovery-code", &"cd".repeat(32), "--wallet", WALLET, "--gap", "5"]);
+    assert!(said.contains("looked at deposits 1 to 500; none of them was used"), "{said}");
+}
+
+// The command is waited for while the relay answers it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_declines_for_a_moment_is_asked_again() {
+    let test = TestChain::start().await;
+    pay_deposit(&test, 3).await;
+    let relay = Relay::start(test.chain.rpc_url(), true).await;
+    let network = test.network().replace(test.chain.rpc_url(), &relay.url);
+    let server = ServerProcess::prepare(&[HEAD, &network, &test.token()].concat());
+    let declined = AtomicU32::new(0);
+    relay.twist(move |call, answer| {
+        if call["method"] == "eth_getCode" && declined.fetch_add(1, Ordering::SeqCst) == 0 {
+            decline(answer, -32000, "header not found");
+        }
+    });
+    let code = hex::encode(CODE);
+    let output = server.run(&["--json", "recover", "--recovery-code", &code, "--wallet", WALLET, "--gap", "5"]);
+    assert!(output.status.success() && output.stderr.contains("it is tried again"), "{output:?}");
+    let answer: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(sequences(&answer["networks"][0]), [3]);
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::{access::Rights, id::EndpointId, time::UnixMillis};
-use e2e::{Database, Merchant, Received, Reply, ServerProcess, TestApp, WebhookSink, eventually};
+use e2e::{
+    Database, Merchant, Received, Reply, ServerProcess, TestApp, WebhookSink, append_events, eventually, invoice_event,
+};
 use pepay::store::{Endpoint, NewEvent, StoreError};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -59,20 +61,9 @@ async fn have_failed(app: &TestApp, attempts: i64, count: usize) {
 
 /// Makes another event of an invoice, as a change of it would.
 async fn append_event(app: &TestApp, merchant: &Merchant, invoice: &CreatedInvoice) {
-    let event = NewEvent {
-        merchant: merchant.id,
-        invoice: Some(invoice.invoice_id.parse().unwrap()),
-        event_type: "invoice.updated",
-        environment: wire::Environment::Devnet,
-        object: json!({ "object": "invoice", "id": invoice.invoice_id }).to_string(),
-        previous_attributes: None,
-        request_id: None,
-        idempotency_key: None,
-        created: app.app().clock.now_ms(),
-    };
-    let appended: Result<(), StoreError> =
-        app.app().store.write(move |tx| Box::pin(async move { tx.append_event(&event).await })).await;
-    appended.unwrap();
+    let (object, now) = (json!({ "object": "invoice", "id": invoice.invoice_id }), app.app().clock.now_ms());
+    let event = invoice_event(merchant.id, invoice.invoice_id.parse().unwrap(), &object, now);
+    append_events(&app.app().store, vec![event]).await;
 }
 
 async fn a_new_invoice_is_told_with_a_signature_over_the_very_bytes(database: Database) {
@@ -572,21 +563,13 @@ async fn an_endpoint_of_the_older_version_gets_the_older_form(database: Database
     let set: Value = merchant.api.call(Method::POST, "/api/v1/merchant/webhook", &set).await.good();
     let invoice = merchant.api.create_invoice("20.5").await;
     let paid = json!({ "object": "invoice", "id": invoice.invoice_id, "status": "paid", "amount_paid": 20_500, "overpaid": true });
+    let now = app.app().clock.now_ms();
     let event = NewEvent {
-        merchant: merchant.id,
-        invoice: Some(invoice.invoice_id.parse().unwrap()),
-        event_type: "invoice.updated",
-        environment: wire::Environment::Devnet,
-        object: paid.to_string(),
         previous_attributes: Some(json!({ "status": "unpaid", "overpaid": false }).to_string()),
-        request_id: None,
-        idempotency_key: None,
-        created: app.app().clock.now_ms(),
+        ..invoice_event(merchant.id, invoice.invoice_id.parse().unwrap(), &paid, now)
     };
-    let created = event.created.as_seconds().0;
-    let appended: Result<(), StoreError> =
-        app.app().store.write(move |tx| Box::pin(async move { tx.append_event(&event).await })).await;
-    appended.unwrap();
+    append_events(&app.app().store, vec![event]).await;
+    let created = now.as_seconds().0;
     let mut received = sink.wait_for(2).await;
     received.sort_by(|one, other| other.event.event_type.cmp(&one.event.event_type));
     for (webhook, (name, end)) in received.iter().zip([("invoice.paid", "-2"), ("invoice.overpaid", "-2-overpaid")]) {
@@ -649,6 +632,11 @@ async fn first_tried(app: &TestApp) -> HashMap<String, i64> {
     rows.iter().map(|row| (row.get::<i64, _>(0).to_string(), row.get(1))).collect()
 }
 
+/// Whether anything is still to be sent; costs no more however much there is.
+async fn owes_something(app: &TestApp) -> bool {
+    app.app().store.reader().await.unwrap().tx().next_due_after(UnixMillis(0)).await.unwrap().is_some()
+}
+
 /// Many events to a receiver that fails three of ten times: all arrive, and what arrives twice was asked for twice.
 async fn a_receiver_that_often_fails_gets_everything(database: Database) {
     let count = std::env::var("PEPAY_TEST_EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000_usize);
@@ -667,43 +655,19 @@ async fn a_receiver_that_often_fails_gets_everything(database: Database) {
     sink.reply(refused.clone());
     let now = app.app().clock.now_ms();
     for first in (0..count).step_by(500) {
-        let events: Vec<_> = (first..count.min(first + 500))
-            .map(|number| NewEvent {
-                merchant: merchant.id,
-                invoice: Some(domain::id::InvoiceId::from_random(((number / 4) as u128).to_be_bytes())),
-                event_type: "invoice.updated",
-                environment: wire::Environment::Devnet,
-                object: json!({ "object": "invoice", "id": number }).to_string(),
-                previous_attributes: None,
-                request_id: None,
-                idempotency_key: None,
-                created: now,
-            })
-            .collect();
-        let appended: Result<(), StoreError> = app
-            .app()
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    for event in &events {
-                        tx.append_event(event).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await;
-        appended.unwrap();
+        let events = (first..count.min(first + 500)).map(|number| {
+            let invoice = domain::id::InvoiceId::from_random(((number / 4) as u128).to_be_bytes());
+            invoice_event(merchant.id, invoice, &json!({ "object": "invoice", "id": number }), now)
+        });
+        append_events(&app.app().store, events.collect()).await;
     }
     // The last retries are a second apart; the whole takes as long as it takes.
     let begun = std::time::Instant::now();
-    let received = loop {
-        let received = sink.received();
-        if next_due(&app).await.is_none() && count <= sequences(&received).len() {
-            break received;
-        }
-        assert!(begun.elapsed().as_secs() < 120 + count as u64 / 20, "{} of {count}", sequences(&received).len());
+    while sink.count() < count || owes_something(&app).await {
+        assert!(begun.elapsed().as_secs() < 120 + count as u64 / 20, "{} tries for {count}", sink.count());
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+    }
+    let received = sink.received();
     let answered_well = refused.iter().take(received.len()).filter(|reply| **reply == Reply::Status(200)).count();
     assert_eq!(sequences(&received).len(), count, "none is missing");
     assert_eq!(answered_well, count, "what was taken is not sent again");

@@ -16,12 +16,13 @@ use domain::{
     id::{EventId, InvoiceId, MerchantId},
     time::UnixMillis,
 };
-use e2e::{Database, TestApp};
+use e2e::{Database, TestApp, append_events, invoice_event};
 use pepay::{
     app::App,
     events, nodes,
-    store::{CreatedBetween, EventFilter, EventPart, EventTypes, NewEvent, StoreError},
+    store::{CreatedBetween, EventFilter, EventPart, EventTypes, StoreError},
 };
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use wire::Environment;
 
@@ -166,21 +167,9 @@ async fn quiet_and_pruning(app: &TestApp, merchant: MerchantId, old: i64) {
 async fn write_until(app: &App, merchant: MerchantId, is_over: Arc<AtomicBool>, most: usize) -> Vec<Duration> {
     let mut latencies = Vec::new();
     while latencies.len() < most && !is_over.load(Ordering::Relaxed) {
-        let event = NewEvent {
-            merchant,
-            invoice: Some(InvoiceId::from_random([1; 16])),
-            event_type: "invoice.updated",
-            environment: Environment::Devnet,
-            object: "{}".to_owned(),
-            previous_attributes: None,
-            request_id: None,
-            idempotency_key: None,
-            created: app.clock.now_ms(),
-        };
+        let event = invoice_event(merchant, InvoiceId::from_random([1; 16]), &json!({}), app.clock.now_ms());
         let started = Instant::now();
-        let written: Result<(), StoreError> =
-            app.store.write(move |tx| Box::pin(async move { tx.append_event(&event).await })).await;
-        written.expect("the database writes");
+        append_events(&app.store, vec![event]).await;
         latencies.push(started.elapsed());
     }
     latencies

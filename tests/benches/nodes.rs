@@ -10,9 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{id::MerchantId, time::UnixMillis};
+use domain::{
+    id::{InvoiceId, MerchantId},
+    time::UnixMillis,
+};
+use e2e::{append_events, invoice_event};
 use futures_util::future::join_all;
-use pepay::store::{NewEvent, Store, StoreError};
+use pepay::store::{NewEvent, Store};
+use serde_json::json;
 
 const WRITERS: usize = 32;
 const LASTS: Duration = Duration::from_secs(5);
@@ -50,9 +55,7 @@ async fn commits(store: &Store) -> f64 {
     let (count, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let writers = (0..WRITERS).map(|_| async {
         while began.elapsed() < LASTS {
-            let written: Result<(), StoreError> =
-                store.write(|tx| Box::pin(async { tx.append_event(&event()).await })).await;
-            written.expect("the event is written");
+            append_events(store, vec![event()]).await;
             count.fetch_add(1, Ordering::Relaxed);
         }
     });
@@ -61,15 +64,5 @@ async fn commits(store: &Store) -> f64 {
 }
 
 fn event() -> NewEvent {
-    NewEvent {
-        merchant: MerchantId(1),
-        invoice: None,
-        event_type: "test.ping",
-        environment: wire::Environment::Devnet,
-        object: "{}".to_owned(),
-        previous_attributes: None,
-        request_id: None,
-        idempotency_key: None,
-        created: UnixMillis(1),
-    }
+    invoice_event(MerchantId(1), InvoiceId::from_random([1; 16]), &json!({}), UnixMillis(1))
 }

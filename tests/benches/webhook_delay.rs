@@ -15,8 +15,7 @@ use domain::{
     access::Rights,
     id::{InvoiceId, MerchantId},
 };
-use e2e::{ApiClient, Database, Reply, TestApp, WebhookSink, eventually_within};
-use pepay::store::{NewEvent, StoreError};
+use e2e::{ApiClient, Database, Reply, TestApp, WebhookSink, append_events, eventually_within, invoice_event};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -71,27 +70,16 @@ async fn measure(database: Database, events: usize) {
     report("endpoints that answer (8)", delays.concat());
     report("the one that fails", first_tries(fails, &begun));
     report("the one that hangs", first_tries(hangs, &begun));
-    println!("  the longest delay of an endpoint that answers: {:.0?}", worst.unwrap_or_default());
+    println!("  the longest delay of an endpoint that answers: {:.1?}", worst.unwrap_or_default());
 }
 
 /// Each event is of an invoice of its own, so that none waits for another.
 async fn append_event(app: &TestApp, merchant: MerchantId, number: usize) {
     let mut invoice = [0; 16];
     invoice[..8].copy_from_slice(&(number as u64).to_be_bytes());
-    let event = NewEvent {
-        merchant,
-        invoice: Some(InvoiceId::from_random(invoice)),
-        event_type: "invoice.updated",
-        environment: wire::Environment::Devnet,
-        object: json!({ "object": "invoice", "number": number, "padding": "x".repeat(1_000) }).to_string(),
-        previous_attributes: None,
-        request_id: None,
-        idempotency_key: None,
-        created: app.app().clock.now_ms(),
-    };
-    let appended: Result<(), StoreError> =
-        app.app().store.write(move |tx| Box::pin(async move { tx.append_event(&event).await })).await;
-    appended.expect("the database writes");
+    let object = json!({ "object": "invoice", "number": number, "padding": "x".repeat(1_000) });
+    let event = invoice_event(merchant, InvoiceId::from_random(invoice), &object, app.app().clock.now_ms());
+    append_events(&app.app().store, vec![event]).await;
 }
 
 /// The delays of what was tried at all.
@@ -113,7 +101,7 @@ fn report(what: &str, mut delays: Vec<Duration>) {
     let at = |hundredths: usize| delays[(last * hundredths).div_ceil(100)];
     let soon = delays.iter().filter(|delay| **delay <= SOON).count();
     println!(
-        "  {what:<26} {:>5} first tries: median {:.0?}, p99 {:.0?}, at worst {:.0?}; within {SOON:?}: {soon}",
+        "  {what:<26} {:>5} first tries: median {:.1?}, p99 {:.1?}, at worst {:.1?}; within {SOON:?}: {soon}",
         delays.len(),
         at(50),
         at(99),

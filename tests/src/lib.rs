@@ -9,6 +9,7 @@ mod api_client;
 pub mod checkout_page;
 pub mod chromium;
 mod folder;
+mod invoice_event;
 pub mod outcome;
 pub mod payment_request;
 pub mod scene;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use api_client::{Answer, ApiClient};
 pub use folder::TestFolder;
+pub use invoice_event::{append_events, invoice_event};
 pub use server_process::{CommandOutput, ServerProcess, pepay_binary};
 pub use test_app::{Database, Merchant, TestApp};
 pub use test_chain::{SentPayment, TestChain, USDC};

@@ -27,7 +27,16 @@ impl TestChain {
     ///
     /// If the chain does not start.
     pub async fn start() -> Self {
-        let chain = LocalChain::start(ChainOptions::new(31337)).await.expect("the chain starts");
+        Self::start_as(31337).await
+    }
+
+    /// The same with another chain id.
+    ///
+    /// # Panics
+    ///
+    /// If the chain does not start.
+    pub async fn start_as(chain_id: u64) -> Self {
+        let chain = LocalChain::start(ChainOptions::new(chain_id)).await.expect("the chain starts");
         chain.deploy_factory().await.expect("the factory is deployed");
         let usdc = chain.deploy_token("USD Coin", "USDC", 6).await.expect("the token is deployed");
         chain.mint(usdc, chain.accounts()[1], U256::from(MINTED)).await.expect("the payer gets tokens");
@@ -38,8 +47,9 @@ impl TestChain {
     /// keys of the network may follow, or its token, see [`TestChain::token`].
     pub fn network(&self) -> String {
         format!(
-            "[[networks]]\nname = \"ethereum\"\ntitle = \"Ethereum\"\nchain_id = 31337\nrpc = [\"{}\"]\n\
+            "[[networks]]\nname = \"ethereum\"\ntitle = \"Ethereum\"\nchain_id = {}\nrpc = [\"{}\"]\n\
              poll_ms = 50\npaid_after = 2\nfinal_after = 4\nstart_block = 0\n",
+            self.chain.chain_id(),
             self.chain.rpc_url()
         )
     }

@@ -1,7 +1,8 @@
 //! `cargo xtask soak`: the tests that have a count, with the full one.
 //!
 //! The tests run a small sample of the same thing on every change. What a soak prints as `figure: …` goes into
-//! `docs/measurements.md`.
+//! `docs/measurements.md`. What counts how much something takes is built as benches are; what stops processes dead at
+//! named places needs the build that has them.
 
 use crate::{
     command::{self, Failure, Result},
@@ -18,20 +19,45 @@ struct Soak {
     name: &'static str,
     /// What the names of the tests contain.
     tests: &'static str,
+    build: Build,
     variables: &'static [(&'static str, &'static str)],
 }
 
-const SOAKS: [Soak; 6] = [
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Build {
+    /// With failpoints.
+    Dev,
+    Bench,
+}
+
+const SOAKS: [Soak; 7] = [
     Soak {
         name: "events",
-        tests: "a_receiver_that_often_fails_gets_everything",
+        tests: "webhooks::sqlite::a_receiver_that_often_fails_gets_everything",
+        build: Build::Bench,
         variables: &[("PEPAY_TEST_EVENTS", "100000")],
     },
-    Soak { name: "kills", tests: "crash::", variables: &[("PEPAY_CRASH_KILLS", "200")] },
-    Soak { name: "sockets", tests: "clients_that_are_cut_off", variables: &[("PEPAY_SOCKETS", "10000")] },
-    Soak { name: "idle sockets", tests: "idle_sockets_take", variables: &[("PEPAY_IDLE_SOCKETS", "10000")] },
-    Soak { name: "pauses", tests: "a_node_that_was_asleep", variables: &[("PEPAY_PAUSES", "50")] },
-    Soak { name: "hang-ups", tests: "hang_ups::", variables: &[("PEPAY_HANG_UPS", "10000")] },
+    Soak {
+        name: "events on PostgreSQL",
+        tests: "webhooks::postgres::a_receiver_that_often_fails_gets_everything",
+        build: Build::Bench,
+        variables: &[("PEPAY_TEST_EVENTS", "100000")],
+    },
+    Soak { name: "kills", tests: "crash::", build: Build::Dev, variables: &[("PEPAY_CRASH_KILLS", "200")] },
+    Soak {
+        name: "sockets",
+        tests: "clients_that_are_cut_off",
+        build: Build::Bench,
+        variables: &[("PEPAY_SOCKETS", "10000")],
+    },
+    Soak {
+        name: "idle sockets",
+        tests: "idle_sockets_take",
+        build: Build::Bench,
+        variables: &[("PEPAY_IDLE_SOCKETS", "10000")],
+    },
+    Soak { name: "pauses", tests: "a_node_that_was_asleep", build: Build::Dev, variables: &[("PEPAY_PAUSES", "50")] },
+    Soak { name: "hang-ups", tests: "hang_ups::", build: Build::Bench, variables: &[("PEPAY_HANG_UPS", "10000")] },
 ];
 const FIGURE: &str = "figure: ";
 
@@ -50,10 +76,19 @@ pub fn run(workspace: &Workspace, names: &[&str]) -> Result {
 fn soak(workspace: &Workspace, names: &[&str], stages: &mut Stages) -> Result {
     let tools = stages.run("set-up", || setup::for_tests(workspace))?;
     stages.run("page", || page::build(workspace, &tools.page, Warnings::Print))?;
-    stages.run("build", || {
-        command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))
-    })?;
-    for soak in SOAKS.iter().filter(|soak| names.is_empty() || names.contains(&soak.name)) {
+    let asked: Vec<_> = SOAKS.iter().filter(|soak| names.is_empty() || names.contains(&soak.name)).collect();
+    if asked.iter().any(|soak| soak.build == Build::Dev) {
+        stages.run("build", || {
+            command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))
+        })?;
+    }
+    if asked.iter().any(|soak| soak.build == Build::Bench) {
+        stages.run("optimised build (minutes)", || {
+            let arguments = ["build", "--locked", "--workspace", "--profile=bench", "--bin=pepay", "--test=api"];
+            command::run(command::cargo(workspace).args(arguments))
+        })?;
+    }
+    for soak in asked {
         stages.run(soak.name, || soak.run(workspace, &tools))?;
     }
     Ok(())
@@ -62,6 +97,9 @@ fn soak(workspace: &Workspace, names: &[&str], stages: &mut Stages) -> Result {
 impl Soak {
     fn run(&self, workspace: &Workspace, tools: &TestTools) -> Result {
         let mut test = cargo_test(workspace, tools);
+        if self.build == Build::Bench {
+            test.arg("--profile=bench").env("PEPAY_BIN", workspace.released_program("pepay"));
+        }
         test.args(["--test=api", self.tests, "--", "--nocapture", "--test-threads=1"]);
         test.envs(self.variables.iter().copied());
         let printed = command::run_and_keep(&mut test)?;

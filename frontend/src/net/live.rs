@@ -14,6 +14,7 @@ use web_sys::AbortController;
 
 use super::{
     backoff, frame, http,
+    pace::{News, Pace},
     socket::{Heard, Socket},
 };
 use crate::{dom, session::PaymentSession, stage::Stage};
@@ -23,8 +24,6 @@ const TICK: Duration = Duration::from_millis(500);
 /// Between polls beside a socket that is up, and while there is none.
 const SLOW_POLL_MS: i64 = 15_000;
 const FAST_POLL_MS: i64 = 3_000;
-/// Between fetches, however fast blocks come: one session may make 60 requests a minute, and may have two pages.
-const LEAST_GAP_MS: i64 = 1_500;
 /// Longer than any good answer takes; a phone that slept may wait for a lost one forever.
 const PATIENCE_MS: i64 = 10_000;
 /// Between two tries to renew a lapsed quote.
@@ -80,8 +79,9 @@ struct Live {
     connecting: RefCell<Option<Running>>,
     fetching: RefCell<Option<Running>>,
     fetched_at_ms: Cell<i64>,
-    /// Something changed that the last fetch may not have seen.
-    must_fetch_again: Cell<bool>,
+    pace: Cell<Pace>,
+    /// What the last fetch may not have seen.
+    unfetched: Cell<Option<News>>,
     failed_fetches: Cell<u32>,
     renew_at_ms: Cell<i64>,
 }
@@ -119,7 +119,8 @@ impl Live {
             connecting: RefCell::default(),
             fetching: RefCell::default(),
             fetched_at_ms: Cell::new(dom::page_ms()),
-            must_fetch_again: Cell::default(),
+            pace: Cell::default(),
+            unfetched: Cell::default(),
             failed_fetches: Cell::default(),
             renew_at_ms: Cell::default(),
         }
@@ -139,8 +140,9 @@ impl Live {
         }
         let is_urgent = !self.is_connected.get() && !untrack(|| self.session.stage()).is_final();
         let poll_ms = if is_urgent { FAST_POLL_MS } else { SLOW_POLL_MS };
-        if self.must_fetch_again.get() || poll_ms <= page_ms - self.fetched_at_ms.get() {
-            self.refresh();
+        let is_due = poll_ms <= page_ms - self.fetched_at_ms.get();
+        if let Some(news) = self.unfetched.get().or(is_due.then_some(News::Changed)) {
+            self.refresh(news);
         }
         let has_socket = self.socket.borrow().is_some() || self.connecting.borrow().is_some();
         if !has_socket && self.connect_at_ms.get() <= page_ms {
@@ -156,19 +158,20 @@ impl Live {
         }
         self.failures.set(0);
         self.connect_at_ms.set(0);
-        self.refresh();
+        self.refresh(News::Event);
         self.tick();
     }
 
-    fn refresh(self: &Rc<Self>) {
-        // Where it has to wait, the timer comes back to it.
-        let is_too_soon = dom::page_ms() - self.fetched_at_ms.get() < LEAST_GAP_MS;
-        if is_too_soon || self.fetching.borrow().is_some() {
-            self.must_fetch_again.set(true);
+    fn refresh(self: &Rc<Self>, news: News) {
+        let mut pace = self.pace.get();
+        if self.fetching.borrow().is_some() || !pace.admits(news, dom::page_ms()) {
+            // The timer comes back to it.
+            self.unfetched.set(self.unfetched.get().max(Some(news)));
             return;
         }
         let Some(running) = Running::start() else { return };
-        self.must_fetch_again.set(false);
+        self.pace.set(pace);
+        self.unfetched.set(None);
         let signal = running.controller.signal();
         self.fetched_at_ms.set(running.since_ms);
         *self.fetching.borrow_mut() = Some(running);
@@ -184,11 +187,14 @@ impl Live {
             if live.session.is_stale.get_untracked() != is_stale {
                 live.session.is_stale.set(is_stale);
             }
-            if let Some(arrived) = arrived {
-                live.session.receive(arrived, dom::page_ms());
+            match arrived {
+                Some(arrived) => live.session.receive(arrived, dom::page_ms()),
+                // While the socket is up, the next poll is long away.
+                None if live.is_connected.get() => live.unfetched.set(live.unfetched.get().max(Some(News::Changed))),
+                None => {}
             }
-            if live.must_fetch_again.get() {
-                live.refresh();
+            if let Some(news) = live.unfetched.get() {
+                live.refresh(news);
             }
         });
     }
@@ -225,10 +231,13 @@ impl Live {
                 self.is_connected.set(true);
                 self.failures.set(0);
                 // What happened while there was no connection.
-                self.refresh();
+                self.refresh(News::Event);
             }
-            Heard::Frame(text) if frame::asks_for_refresh(&text) => self.refresh(),
-            Heard::Frame(_) => {}
+            Heard::Frame(text) => {
+                if let Some(news) = frame::news(&text) {
+                    self.refresh(news);
+                }
+            }
             Heard::Closed => {
                 self.is_connected.set(false);
                 self.connect_later();

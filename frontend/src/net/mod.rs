@@ -4,6 +4,7 @@ mod backoff;
 mod frame;
 mod http;
 mod live;
+mod pace;
 mod socket;
 
 pub use http::choose;

@@ -8,12 +8,57 @@ pub mod rpc;
 
 use std::{sync::Arc, time::Duration};
 
-use self::evm::{Fitness, Step, StepError, Watcher};
+use wire::Environment;
+
+use self::evm::{Fitness, Node, Step, StepError, WITNESSES, Watcher};
 pub use self::{outages::Outages, rpc::AddedEndpoints};
-use crate::{app::App, config::NetworkConfig, nodes, store::Lease};
+use crate::{
+    app::App,
+    config::NetworkConfig,
+    nodes,
+    store::{Lease, StoreError},
+};
 
 /// The longest pause between two tries while a network cannot be read.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Tells, at the start, what the configuration leaves to be desired: networks with real money that only one host is
+/// asked about, and facts of networks and tokens that are not configured any more.
+///
+/// # Errors
+///
+/// If the database refuses.
+pub async fn tell_of_gaps(app: &App) -> Result<(), StoreError> {
+    if app.config.environment == Environment::Mainnet {
+        for network in &app.config.networks {
+            let node = Node::with_added(network, &app.added_endpoints, app.config.merchants.rpc_targets());
+            if node.hosts().len() < WITNESSES {
+                tracing::warn!(
+                    payment.network = network.name,
+                    single_source_usd = app.config.invoices.single_source_usd,
+                    "payments count on the word of one endpoint, and none does for larger invoices; configure another one, \
+                     of another provider"
+                );
+            }
+        }
+    }
+    for open in app.store.reader().await?.tx().open_facts().await? {
+        let missing = match app.config.network(&open.network) {
+            None => "network",
+            Some(network) if network.tokens.iter().all(|token| token.token_id() != open.token) => "token",
+            Some(_) => continue,
+        };
+        tracing::error!(
+            payment.network = open.network,
+            token.id = open.token.0,
+            facts.count = open.count,
+            missing,
+            "ALARM: payments or sweeps that are not final are of a network or token that is not configured any more; \
+             they are not followed until it is again"
+        );
+    }
+    Ok(())
+}
 
 /// Watches a network whenever this node holds the lease for it, until shutdown.
 pub async fn run(app: App, network: NetworkConfig) {

@@ -38,8 +38,9 @@ const SHORTEST_REST: Duration = Duration::from_millis(500);
 const LONGEST_REST: Duration = Duration::from_mins(1);
 /// An endpoint may ask for a longer rest than ours, but not for ever.
 const LONGEST_WANTED_REST: Duration = Duration::from_hours(1);
-/// Calls in one HTTP request; many providers count or refuse more.
+/// Calls in one HTTP request, and bytes of what they ask; many providers count or refuse more.
 const LARGEST_BATCH: usize = 100;
+const LARGEST_BATCH_BYTES: usize = 1_000_000;
 /// An answer beyond this is not read.
 const LARGEST_ANSWER_BYTES: usize = 64 << 20;
 /// The same for an endpoint that is asked whether it is fit: a chain id and a header are small.
@@ -464,7 +465,7 @@ impl Rpc {
             return Err(Problem::WrongGenesis);
         }
         let mut answers = Vec::with_capacity(calls.len());
-        for calls in calls.chunks(LARGEST_BATCH) {
+        for calls in batches(calls) {
             if calls.len() > 1
                 && !endpoint.health().refuses_batches
                 && let Some(batch) = self.ask_batch(endpoint, calls).await?
@@ -705,6 +706,23 @@ impl Endpoint {
         };
         Ok(Fault { method, code, message, kind })
     }
+}
+
+/// Calls in groups of which each fits into one request.
+fn batches(calls: &[Call]) -> Vec<&[Call]> {
+    let mut batches = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (index, call) in calls.iter().enumerate() {
+        let of_this = call.params.to_string().len();
+        let is_full = index - first == LARGEST_BATCH || LARGEST_BATCH_BYTES < bytes + of_this;
+        if first < index && is_full {
+            batches.push(&calls[first..index]);
+            (first, bytes) = (index, 0);
+        }
+        bytes += of_this;
+    }
+    batches.extend(calls.get(first..).filter(|rest| !rest.is_empty()));
+    batches
 }
 
 /// A JSON-RPC quantity: hexadecimal text with a prefix.

@@ -308,6 +308,17 @@ async fn batches_come_back_in_order_and_are_single_calls_where_refused() {
     assert_eq!(rpc.together(&calls[..2]).await.unwrap(), expected[..2]);
 }
 
+#[test]
+fn a_batch_is_bounded_in_calls_and_in_bytes() {
+    let calls = |count: usize, bytes: usize| vec![Call::new("echo", json!(["x".repeat(bytes)])); count];
+    let sizes = |calls: &[Call]| batches(calls).iter().map(|batch| batch.len()).collect::<Vec<_>>();
+    assert_eq!(sizes(&[]), [0; 0]);
+    assert_eq!(sizes(&calls(250, 1)), [100, 100, 50]);
+    assert_eq!(sizes(&calls(100, 1)), [100]);
+    assert_eq!(sizes(&calls(5, 400_000)), [2, 2, 1]);
+    assert_eq!(sizes(&calls(3, 2_000_000)), [1, 1, 1], "one that is too large by itself is asked all the same");
+}
+
 #[tokio::test]
 async fn a_batch_with_a_missing_answer_is_not_an_answer() {
     let endpoint = Fake::start().await;

@@ -180,7 +180,9 @@ async fn check_contracts(network: &NetworkConfig, node: &Node, section: &mut Sec
         match decimals_of(node, address).await? {
             Some(decimals) if decimals == wanted => section.good(format!("token {symbol}: {decimals} decimals")),
             Some(decimals) => section.problem(
-                format!("token {symbol} at {address} has {decimals} decimals, not {wanted}, so the network is not watched"),
+                format!(
+                    "token {symbol} at {address} has {decimals} decimals, not {wanted}, so the network is not watched"
+                ),
                 "correct `decimals`, or the token's `address`",
             ),
             None => section.problem(
@@ -205,7 +207,10 @@ async fn check_finality(network: &NetworkConfig, node: &Node, section: &mut Sect
             section.good(format!("finality: block {} is final, {behind} behind", finalized.number));
         }
         None => section.warning(
-            format!("finality: the endpoints do not say which block is final; {} blocks are waited for", network.final_after),
+            format!(
+                "finality: the endpoints do not say which block is final; {} blocks are waited for",
+                network.final_after
+            ),
             "use an endpoint that knows the block `finalized`",
         ),
     }
@@ -219,7 +224,11 @@ async fn check_prices(app: &App, network: &NetworkConfig, section: &mut Section)
         match (app.prices.price(token.token_id()).await, &token.price) {
             (Ok(price), PriceSource::Feed(feed)) => {
                 let age = price.updated_at.map_or(0, |at| app.clock.now().0.saturating_sub(at.0));
-                section.good(format!("price of {symbol}: ${}, {age} s old (feed {})", view::rate(price.rate), feed.feed));
+                section.good(format!(
+                    "price of {symbol}: ${}, {age} s old (feed {})",
+                    view::rate(price.rate),
+                    feed.feed
+                ));
             }
             (Ok(_), PriceSource::Par(_)) => section.good(format!("price of {symbol}: one dollar")),
             (Err(reason), _) => section.problem(
@@ -303,9 +312,10 @@ fn report(sections: &[Section], problems: usize) -> Answer {
         }
     }
     let json = sections.iter().map(|section| {
-        let findings = section.findings.iter().map(|finding| {
-            json!({ "level": finding.level.as_str(), "what": finding.what, "advice": finding.advice })
-        });
+        let findings = section
+            .findings
+            .iter()
+            .map(|finding| json!({ "level": finding.level.as_str(), "what": finding.what, "advice": finding.advice }));
         json!({ "title": section.title, "findings": findings.collect::<Vec<Value>>() })
     });
     Answer { text, json: json!({ "problems": problems, "sections": json.collect::<Vec<Value>>() }) }

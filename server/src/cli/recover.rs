@@ -1,6 +1,6 @@
 //! `pepay recover`: finding deposits again without the database.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use alloy_primitives::{Address, B256, U256};
 use clap::Args;
@@ -15,8 +15,13 @@ use crate::{
     invoicing::sweep_calls,
 };
 
-/// Addresses asked about at once; progress is told after each.
+/// Deposits asked about at once; progress is told after each.
 const AT_ONCE: u64 = 500;
+/// Seconds between tries while a network cannot be asked; after the last it is given up.
+const PAUSES_SECONDS: [u64; 6] = [1, 2, 4, 8, 15, 30];
+
+/// No merchant has more invoices.
+const MOST_DEPOSITS: u64 = 1 << 40;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -26,7 +31,10 @@ pub(super) struct Arguments {
     /// The merchant's wallet; several, if it changed or invoices paid others
     #[arg(long = "wallet", value_name = "ADDRESS", required = true)]
     wallets: Vec<String>,
-    /// Goes on until so many deposits in a row hold nothing
+    /// The deposit to begin with, as an earlier run said
+    #[arg(long, default_value_t = 1, value_name = "DEPOSIT", value_parser = clap::value_parser!(u64).range(1..=MOST_DEPOSITS))]
+    from: u64,
+    /// Goes on until so many deposits in a row hold nothing and were never swept
     #[arg(long, default_value_t = 10_000, value_name = "DEPOSITS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     gap: u64,
 }
@@ -41,6 +49,15 @@ pub(super) enum RecoverError {
         #[source]
         source: StepError,
     },
+}
+
+/// What was looked at on a network.
+struct Search<'c> {
+    found: Vec<Found<'c>>,
+    /// The last deposit that was asked about.
+    last: u64,
+    /// The last one that holds something, or was swept.
+    last_used: Option<u64>,
 }
 
 /// What one deposit address holds of one asset.
@@ -67,8 +84,8 @@ pub(super) async fn run(arguments: &Arguments, config: &Config) -> Result<Answer
     let mut text = String::new();
     let mut networks = Vec::new();
     for network in &config.networks {
-        let found = search(network, &code, &wallets, arguments.gap).await?;
-        networks.push(report(network, &found, &mut text));
+        let search = search(network, &code, &wallets, arguments).await?;
+        networks.push(report(network, &search, arguments.from, &mut text));
     }
     Ok(Answer { text, json: json!({ "networks": networks }) })
 }
@@ -77,31 +94,38 @@ async fn search<'c>(
     network: &'c NetworkConfig,
     code: &[u8; 32],
     wallets: &[Address],
-    gap: u64,
-) -> Result<Vec<Found<'c>>, CliError> {
+    arguments: &Arguments,
+) -> Result<Search<'c>, CliError> {
     let node = Node::new(network);
     let assets: Vec<Option<Address>> = network.tokens.iter().map(|token| token.address).collect();
     let mut found: Vec<Found<'c>> = Vec::new();
-    let mut next = 1;
+    let mut last_used = None;
+    let mut next = arguments.from;
     loop {
-        let last_found = found.last().map_or(0, |found| found.sequence);
-        if last_found.saturating_add(gap) < next {
-            return Ok(found);
+        let began = last_used.map_or(arguments.from, |last_used: u64| last_used.saturating_add(1));
+        if began.saturating_add(arguments.gap) <= next {
+            return Ok(Search { found, last: next - 1, last_used });
         }
-        let sequences = next..next + AT_ONCE;
+        let sequences = next..next.saturating_add(AT_ONCE);
         let deposits = sequences.flat_map(|sequence| {
             let salt = salt(code, sequence);
             wallets.iter().map(move |wallet| (sequence, *wallet, salt, deposit_address(*wallet, salt)))
         });
         let deposits: Vec<_> = deposits.collect();
         let addresses: Vec<Address> = deposits.iter().map(|(.., deposit)| *deposit).collect();
-        let held = node.held(&addresses, &assets).await;
-        let held = held.map_err(|source| RecoverError::Unreadable { network: network.name.clone(), source })?;
-        for ((sequence, wallet, salt, deposit), amounts) in deposits.into_iter().zip(held) {
+        let held = ask(network, async || node.held(&addresses, &assets).await).await?;
+        let swept = ask(network, async || node.have_code(&addresses).await).await?;
+        for ((deposit, amounts), was_swept) in deposits.into_iter().zip(held).zip(swept) {
+            let (sequence, wallet, salt, deposit) = deposit;
             let holds = network.tokens.iter().zip(amounts).filter(|(_, amount)| *amount != U256::ZERO);
+            let before = found.len();
             found.extend(holds.map(|(token, amount)| Found { sequence, wallet, salt, deposit, token, amount }));
+            // An address gets its code with its first sweep.
+            if was_swept || before < found.len() {
+                last_used = Some(sequence);
+            }
         }
-        next += AT_ONCE;
+        next = next.saturating_add(AT_ONCE);
         tracing::info!(
             payment.network = network.name,
             deposits.asked = next - 1,
@@ -111,13 +135,40 @@ async fn search<'c>(
     }
 }
 
+/// Asks a network, again and again if it cannot be asked: what was found so far must not be lost to a pause of one of
+/// its endpoints.
+async fn ask<T>(network: &NetworkConfig, question: impl AsyncFn() -> Result<T, StepError>) -> Result<T, RecoverError> {
+    let mut pauses = PAUSES_SECONDS.into_iter();
+    loop {
+        let source = match question().await {
+            Ok(answer) => return Ok(answer),
+            Err(source) => source,
+        };
+        let Some(seconds) = pauses.next() else {
+            return Err(RecoverError::Unreadable { network: network.name.clone(), source });
+        };
+        tracing::warn!(
+            payment.network = network.name,
+            error = %source,
+            pause_seconds = seconds,
+            "the network cannot be asked; it is tried again"
+        );
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+}
+
 /// What was found on a network, and the calls that bring it to the wallets.
-fn report(network: &NetworkConfig, found: &[Found<'_>], text: &mut String) -> Value {
+fn report(network: &NetworkConfig, search: &Search<'_>, from: u64, text: &mut String) -> Value {
     let name = &network.name;
+    let Search { found, last, last_used } = search;
     // Writing to a string cannot fail.
-    let _infallible = match found {
+    let _infallible = match found.as_slice() {
         [] => writeln!(text, "{name}: no deposit holds anything"),
         found => writeln!(text, "{name}: {} amounts in deposits", found.len()),
+    };
+    let _infallible = match last_used {
+        Some(used) => writeln!(text, "  looked at deposits {from} to {last}; the last one that was used is {used}"),
+        None => writeln!(text, "  looked at deposits {from} to {last}; none of them was used"),
     };
     let mut deposits = Vec::new();
     for Found { sequence, wallet, deposit, token, amount, .. } in found {
@@ -143,5 +194,8 @@ fn report(network: &NetworkConfig, found: &[Found<'_>], text: &mut String) -> Va
             "wallet": wallet.to_string(), "to": FACTORY.to_string(), "data": calldata.to_string(),
         }));
     }
-    json!({ "network": name, "chain_id": network.chain_id, "deposits": deposits, "sweeps": sweeps })
+    json!({
+        "network": name, "chain_id": network.chain_id, "deposits": deposits, "sweeps": sweeps,
+        "looked_from": from, "looked_until": last, "last_used": last_used,
+    })
 }

@@ -147,9 +147,8 @@ fn choose_tokens(known: &Known, network: &mut Table, key: &str) -> Result<(), Pr
                 *token = Value::Table(found.clone());
             }
             Value::Table(token) => {
-                let address =
-                    token.get("address").and_then(Value::as_str).and_then(|text| text.parse::<Address>().ok());
-                let pinned = known.tokens().find(|known| address_of(known) == address);
+                let address = address_of(token).map_err(|message| problem(format!("{key}.address"), message))?;
+                let pinned = known.tokens().find(|known| address_of(known) == Ok(address));
                 let decimals = |token: &Table| token.get("decimals").and_then(Value::as_integer);
                 if let Some(pinned) = pinned
                     && decimals(token).is_some_and(|set| Some(set) != decimals(pinned))
@@ -176,8 +175,11 @@ fn plain_tokens(network: &Table, key: &str) -> Result<(), Problem> {
     }
 }
 
-fn address_of(token: &Table) -> Option<Address> {
-    token.get("address")?.as_str()?.parse().ok()
+/// A token's contract; `None` for the network's own coin, which is the one that has no address.
+fn address_of(token: &Table) -> Result<Option<Address>, String> {
+    let Some(value) = token.get("address") else { return Ok(None) };
+    let text = value.as_str().unwrap_or_default();
+    text.parse().map(Some).map_err(|_| format!("{value} is not an address, 0x and 40 hexadecimal digits"))
 }
 
 #[cfg(test)]

@@ -93,6 +93,11 @@ fn what_makes_a_network_that_network_does_not() {
     };
     assert!(read("mainnet", &usdc(18)).is_ok());
     check_refused("mainnet", &usdc(6), "networks[0].tokens[0].decimals", "\"USDC\" has 18 decimals");
+    // Neither is an address the network's own coin, which has 18 decimals.
+    for unreadable in ["\"0x8AC76a51cc950d9822D68b83fE1Ad97B32Cd58\"", "7"] {
+        let text = usdc(6).replace("\"0x8AC76a51cc950d9822D68b83fE1Ad97B32Cd580d\"", unreadable);
+        check_refused("mainnet", &text, "networks[0].tokens[0].address", "is not an address");
+    }
 }
 
 #[test]
@@ -111,6 +116,17 @@ fn test_networks_are_for_devnet_and_the_others_for_mainnet() {
     let wants = |id: u64| format!("title = \"T\"\nchain_id = {id}\npaid_after = 1\nfinal_after = 1");
     check_refused("mainnet", &network("base", &wants(84_532)), "networks[0].chain_id", "a test network");
     check_refused("devnet", &network("mine", &wants(8_453)), "networks[0].chain_id", "needs environment = \"mainnet\"");
+}
+
+/// Where one validator after the other may replace the newest blocks, or has, depth alone says little.
+#[test]
+fn payments_on_bsc_and_polygon_wait_for_what_the_chain_calls_final() {
+    for environment in ["mainnet", "devnet"] {
+        let config = read(environment, &[network("bsc", ""), network("polygon", "")].concat()).unwrap();
+        for network in &config.networks {
+            assert_eq!(network.paid_tag, Some(BlockTag::Finalized), "{}", network.name);
+        }
+    }
 }
 
 #[test]

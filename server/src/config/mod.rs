@@ -172,8 +172,8 @@ pub struct InvoicesConfig {
     pub watch_ended_days: i64,
     /// Whether an invoice is created only by a request with an idempotency key.
     pub require_idempotency_key: bool,
-    /// On mainnet, an invoice above this many dollars is not paid on the word of one endpoint alone, unless its
-    /// merchant set something else.
+    /// On mainnet, an invoice above this many dollars is not paid on the word of one host alone (a name and a port),
+    /// unless its merchant set something else.
     pub single_source_usd: u64,
     /// Whether `GET /api/v1/invoices/{id}` also takes a customer's id, and answers with the newest invoice.
     pub customer_id_in_path: bool,
@@ -384,9 +384,6 @@ pub struct NetworkConfig {
     /// A link for people, with `{hash}` where the transaction goes.
     #[serde(default)]
     pub explorer_tx: Option<String>,
-    /// A link for people, with `{address}` where an address goes.
-    #[serde(default)]
-    pub explorer_address: Option<String>,
     /// On devnet, the node's unlocked account that sends sweeps.
     #[serde(default)]
     pub sweep_account: Option<Address>,

@@ -16,13 +16,14 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use domain::signature::{CredentialHash, SessionToken, is_session_signed};
+use domain::signature::CredentialHash;
 
 use super::{error::ApiError, extract::Parameters, page, payor};
 use crate::{
     app::App,
     config::LimitsConfig,
     limits::{self, CallerAddress, Counted},
+    session::Signed,
 };
 
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -78,8 +79,14 @@ pub async fn limit_requests(State(app): State<App>, mut request: Request, next: 
     }
     let (address, presented) = (address(&app, &request), Presented::of(&app, &request));
     let count = Count::default();
-    if matches!(presented, Presented::Key(_)) {
-        request.extensions_mut().insert(Recognise(count.clone()));
+    match presented {
+        Presented::Key(_) => {
+            request.extensions_mut().insert(Recognise(count.clone()));
+        }
+        Presented::Session(signed) => {
+            request.extensions_mut().insert(signed);
+        }
+        Presented::Claim | Presented::Nothing => {}
     }
     let mut response = match admit(&app, address, presented, &count, &mut request) {
         Ok(()) => {
@@ -108,7 +115,7 @@ fn admit(
     let (limits, now) = (&app.limits, app.clock.now_ms());
     let known = match presented {
         Presented::Key(key) => limits.count_known_key(key, now),
-        Presented::Session(token) => Some(limits.count_session(token, now)),
+        Presented::Session(signed) => Some(limits.count_session(signed.token_hash(), now)),
         Presented::Claim | Presented::Nothing => None,
     };
     if let Some(counted) = known {
@@ -152,8 +159,7 @@ enum Presented {
     Nothing,
     /// An API key or a dashboard's token, good or bad.
     Key(CredentialHash),
-    /// A session that we signed.
-    Session(CredentialHash),
+    Session(Signed),
     /// Something that is not ours, or that only the database can tell.
     Claim,
 }
@@ -185,8 +191,7 @@ impl Presented {
     }
 
     fn session(app: &App, token: &str, signature: &str) -> Self {
-        let token = SessionToken::from_client(token);
-        if is_session_signed(&app.secrets, &token, signature) { Self::Session(token.hash()) } else { Self::Claim }
+        Signed::check(app, token, signature).map_or(Self::Claim, Self::Session)
     }
 }
 

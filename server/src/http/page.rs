@@ -12,7 +12,7 @@ use axum::{
 };
 use domain::id::TokenId;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
-use wire::{Environment, snapshot::Snapshot};
+use wire::{Environment, invoice::SessionHeaders, snapshot::Snapshot};
 
 use super::{
     error::{ApiError, invalid, log_cause},
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     app::App,
     invoicing,
-    session::{self, Session},
+    session::{self, Session, Signed},
     store::MerchantRecord,
 };
 
@@ -92,7 +92,9 @@ async fn draw_page(
 
 async fn open(app: &App, parameters: &Parameters) -> Result<Session, ApiError> {
     let [token, signature] = ["session", "signature"].map(|name| parameters.get(name).unwrap_or_default());
-    Ok(session::open(app, token, signature).await?)
+    let signed = Signed::check(app, token, signature).ok_or(ApiError::SessionInvalid)?;
+    let credentials = SessionHeaders { session_token: token.to_owned(), signature: signature.to_owned() };
+    Ok(session::open(app, signed, credentials).await?)
 }
 
 /// What the page shows now, for the page itself.

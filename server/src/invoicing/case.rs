@@ -66,7 +66,11 @@ impl Case {
     ///
     /// If the database refuses.
     pub async fn of(tx: &mut Tx<'_>, config: &Config, invoice: InvoiceRecord) -> Result<Self, StoreError> {
-        let facts = Facts::load(tx, config, &invoice).await?;
+        // An address is watched from the first quote on; before that, nothing can have been seen.
+        let facts = match invoice.watched_until {
+            Some(_) => Facts::load(tx, config, &invoice).await?,
+            None => Facts::default(),
+        };
         Ok(facts.into_case(invoice))
     }
 
@@ -83,6 +87,7 @@ impl Case {
 }
 
 /// What the fold works on.
+#[derive(Default)]
 struct Facts {
     quotes: Vec<QuoteRecord>,
     plain_quotes: Vec<Quote>,

@@ -79,7 +79,7 @@ pub async fn add_rpc_endpoint(
     let ours: Result<_, RpcError> = asking.await.map_err(|_| RpcEndpointError::NothingToCompareWith)?;
     let ours = ours.map_err(|_| RpcEndpointError::NothingToCompareWith)?;
     match ours["hash"].as_str() {
-        Some(ours) if ours == genesis => {}
+        Some(ours) if ours.eq_ignore_ascii_case(&genesis) => {}
         Some(_) => return Err(RpcEndpointError::Unfit(Problem::WrongGenesis)),
         None => return Err(RpcEndpointError::NothingToCompareWith),
     }

@@ -1,7 +1,8 @@
 //! Whether a dollar token is still worth a dollar.
 //!
 //! Par must not depend on a feed: one that cannot be read, or is old, changes nothing. One that says the token is worth
-//! something else takes the token out of new quotes until it says otherwise.
+//! something else takes the token out of new quotes until it says otherwise, and leaves what comes without a quote
+//! meanwhile for somebody to decide about: whoever knows an address must not be able to pay with what is no dollar.
 
 use std::{
     ops::RangeInclusive,
@@ -12,6 +13,7 @@ use super::{Feed, NoPrice};
 use crate::{
     clock::Clock,
     config::{NetworkConfig, TokenConfig},
+    store::BlockRef,
 };
 
 /// What a token may be worth and still be taken for a dollar, in hundred-millionths of one.
@@ -44,6 +46,14 @@ impl Guard {
         self.state().off_par
     }
 
+    /// What it was worth at a block, if that was not a dollar. Where the feed cannot be read, what is known now has to do.
+    pub async fn off_par_at(&self, block: &BlockRef) -> Option<u128> {
+        match self.feed.round_at(block).await {
+            Ok(round) => off_par(round.rate.usd_e8()),
+            Err(_) => self.off_par(),
+        }
+    }
+
     /// Looks what the feed says. What changes is told once.
     pub async fn look(&self, clock: &Clock) {
         let said = match self.feed.ask(clock).await {
@@ -55,7 +65,7 @@ impl Guard {
         let mut state = self.state();
         match said {
             Ok(usd_e8) => {
-                let off_par = Some(usd_e8).filter(|usd_e8| !PAR_USD_E8.contains(usd_e8));
+                let off_par = off_par(usd_e8);
                 if off_par.is_some() != state.off_par.is_some() {
                     let (network, id, symbol) = (&self.network, self.token, &self.symbol);
                     if off_par.is_some() {
@@ -92,4 +102,8 @@ impl Guard {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn off_par(usd_e8: u128) -> Option<u128> {
+    (!PAR_USD_E8.contains(&usd_e8)).then_some(usd_e8)
 }

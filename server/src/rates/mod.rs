@@ -159,7 +159,16 @@ impl Prices {
     ///
     /// [`NoPrice`] says why there is none.
     pub async fn at_block(&self, token: TokenId, block: &BlockRef) -> Result<Rate, NoPrice> {
-        let Source::Feed(feed) = self.source(token)? else { return Ok(Rate::PAR) };
+        let feed = match self.source(token)? {
+            Source::Feed(feed) => feed,
+            Source::Par(None) => return Ok(Rate::PAR),
+            Source::Par(Some(guard)) => {
+                return match guard.off_par_at(block).await {
+                    Some(usd_e8) => Err(NoPrice::OffPar { usd_e8 }),
+                    None => Ok(Rate::PAR),
+                };
+            }
+        };
         let round = feed.round_at(block).await?;
         match feed.memory().good {
             Some(good) if is_jump(good, round) => Err(jumped(good, round)),
@@ -236,7 +245,7 @@ impl Feed {
             round
         };
         if let Some(opinion) = &self.opinion {
-            opinion.check(round.rate).await?;
+            opinion.check(round.rate, now).await?;
         }
         self.memory().read_at = Some(now);
         Ok(Price::of(round))
@@ -301,7 +310,7 @@ fn sources_of(network: &NetworkConfig) -> Vec<(TokenId, Source)> {
         node: Arc::clone(&node),
         config: config.clone(),
         sequencer: network.sequencer_feed,
-        opinion: token.second_opinion.as_ref().map(Opinion::new),
+        opinion: token.second_opinion.as_ref().map(|opinion| Opinion::new(network, token, opinion)),
         memory: std::sync::Mutex::default(),
         asking: tokio::sync::Mutex::default(),
     };

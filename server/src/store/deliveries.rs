@@ -434,7 +434,7 @@ impl Tx<'_> {
              WHERE (merchant_id, endpoint_id, event_key, sent_as) IN (
                 SELECT merchant_id, endpoint_id, event_key, sent_as FROM deliveries
                 WHERE merchant_id = $1 AND endpoint_id = $2 AND due_ms IS NOT NULL AND (state = 'pending' OR due_ms <= $3)
-                LIMIT $4 {})",
+                LIMIT $4 + 0 {})",
             self.skip_taken("deliveries")
         );
         let done = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -656,7 +656,7 @@ impl Tx<'_> {
         let rows = sqlx::query(
             "SELECT event_key, sent_as FROM deliveries
              WHERE merchant_id = $1 AND endpoint_id = $2 AND state = 'exhausted' AND created_ms >= $3
-             ORDER BY event_key LIMIT $4",
+             ORDER BY event_key LIMIT $4 + 0",
         )
         .bind(merchant.0)
         .bind(endpoint.to_string())
@@ -689,7 +689,7 @@ impl Tx<'_> {
     ) -> Result<(Requeued, Option<EventId>), StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM events WHERE merchant_id = $1 AND sequence > $2 AND created_ms >= $3 AND created_ms <= $4
-             ORDER BY sequence LIMIT $5",
+             ORDER BY sequence LIMIT $5 + 0",
         )
         .bind(endpoint.merchant.0)
         .bind(after)
@@ -727,7 +727,7 @@ impl Tx<'_> {
         const OLD: &str = "(merchant_id, endpoint_id, event_key, sent_as) IN (
             SELECT merchant_id, endpoint_id, event_key, sent_as FROM deliveries
             WHERE due_ms IS NULL AND created_ms < $1
-            ORDER BY created_ms, merchant_id, endpoint_id, event_key, sent_as LIMIT $2)";
+            ORDER BY created_ms, merchant_id, endpoint_id, event_key, sent_as LIMIT $2 + 0)";
         let attempts = format!("DELETE FROM delivery_attempts WHERE {OLD}");
         sqlx::query(sqlx::AssertSqlSafe(attempts)).bind(before.0).bind(limit).execute(&mut *self.connection).await?;
         // One that was settled in between keeps its tries, and goes with them next time.
@@ -752,8 +752,10 @@ impl Requeued {
     }
 }
 
-/// Steps from one endpoint that is owed something to the next, each a look into the index.
-const OWED_ENDPOINTS: &str = "WITH RECURSIVE owed (endpoint_id) AS (
+/// Steps from one endpoint that is owed something to the next, each a look into the index. That one is ordered by
+/// endpoint and time: asked for more than one endpoint in its order, a planner cannot take another index, in which it
+/// would have to go through what everybody else is owed.
+pub(super) const OWED_ENDPOINTS: &str = "WITH RECURSIVE owed (endpoint_id) AS (
         SELECT MIN(endpoint_id) FROM deliveries WHERE due_ms IS NOT NULL
         UNION ALL
         SELECT (SELECT MIN(later.endpoint_id) FROM deliveries AS later
@@ -762,10 +764,12 @@ const OWED_ENDPOINTS: &str = "WITH RECURSIVE owed (endpoint_id) AS (
     )
     SELECT * FROM (
         SELECT endpoints.merchant_id, endpoints.endpoint_id, endpoints.is_active, endpoints.failing_since_ms,
-            (SELECT MIN(head.due_ms) FROM deliveries AS head
-                WHERE head.due_ms IS NOT NULL AND head.endpoint_id = owed.endpoint_id) AS head_ms
+            (SELECT head.due_ms FROM deliveries AS head
+                WHERE head.due_ms IS NOT NULL AND head.endpoint_id >= owed.endpoint_id
+                ORDER BY head.endpoint_id, head.due_ms LIMIT 1) AS head_ms
         FROM owed JOIN webhook_endpoints AS endpoints ON endpoints.endpoint_id = owed.endpoint_id
-    ) AS heads WHERE head_ms <= $1 LIMIT $2";
+        WHERE owed.endpoint_id IS NOT NULL
+    ) AS heads WHERE head_ms <= $1 LIMIT $2 + 0";
 
 /// What can be sent to one endpoint now, by its own index and no further than the limit.
 const DUE_DELIVERIES: &str = "SELECT events.*, deliveries.sent_as, deliveries.attempts, deliveries.due_ms
@@ -776,7 +780,7 @@ const DUE_DELIVERIES: &str = "SELECT events.*, deliveries.sent_as, deliveries.at
             WHERE earlier.merchant_id = deliveries.merchant_id AND earlier.endpoint_id = deliveries.endpoint_id
                 AND earlier.invoice_id = deliveries.invoice_id AND earlier.event_key < deliveries.event_key
                 AND earlier.due_ms IS NOT NULL AND (earlier.attempts = 0 OR earlier.first_tried_ms + $5 > $3))
-    ORDER BY deliveries.due_ms, deliveries.event_key LIMIT $4";
+    ORDER BY deliveries.due_ms, deliveries.event_key LIMIT $4 + 0";
 
 fn list_statement(
     merchant: MerchantId,
@@ -810,8 +814,8 @@ fn list_statement(
         statement.bind_list(filter.states.iter().flat_map(|state| state.stored().iter().copied()));
     }
     super::events::push_types(&mut statement, "deliveries.sent_as", &filter.types);
-    statement.push(&format!(" ORDER BY deliveries.event_key {order}, deliveries.sent_as {order} LIMIT "));
-    statement.bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
+    statement.push(&format!(" ORDER BY deliveries.event_key {order}, deliveries.sent_as {order}"));
+    statement.limit(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
     statement
 }
 

@@ -206,7 +206,7 @@ impl Tx<'_> {
             FROM webhook_endpoints JOIN deliveries ON deliveries.merchant_id = webhook_endpoints.merchant_id
                 AND deliveries.endpoint_id = webhook_endpoints.endpoint_id
             WHERE webhook_endpoints.deleted_at IS NOT NULL
-            ORDER BY deliveries.merchant_id, deliveries.endpoint_id, deliveries.event_key, deliveries.sent_as LIMIT $1)";
+            ORDER BY deliveries.merchant_id, deliveries.endpoint_id, deliveries.event_key, deliveries.sent_as LIMIT $1 + 0)";
         let attempts = format!("DELETE FROM delivery_attempts WHERE {SOME}");
         sqlx::query(sqlx::AssertSqlSafe(attempts)).bind(limit).execute(&mut *self.connection).await?;
         let deliveries = format!("DELETE FROM deliveries WHERE {SOME}");

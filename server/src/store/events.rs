@@ -179,7 +179,8 @@ impl Tx<'_> {
             .await?;
         let mut sequence = Columns::of(&counter, "counters").integer("value")?;
         let rows = sqlx::query(
-            "SELECT event_key, merchant_id, invoice_id FROM events WHERE sequence IS NULL ORDER BY event_key LIMIT $1",
+            "SELECT event_key, merchant_id, invoice_id FROM events WHERE sequence IS NULL
+             ORDER BY event_key LIMIT $1 + 0",
         )
         .bind(limit)
         .fetch_all(&mut *self.connection)
@@ -213,7 +214,8 @@ impl Tx<'_> {
         after: i64,
         limit: i64,
     ) -> Result<Vec<(MerchantId, Option<InvoiceId>, i64)>, StoreError> {
-        let sql = "SELECT merchant_id, invoice_id, sequence FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+        let sql = "SELECT merchant_id, invoice_id, sequence FROM events WHERE sequence > $1
+            ORDER BY sequence LIMIT $2 + 0";
         let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&mut *self.connection).await?;
         rows.iter()
             .map(|row| {
@@ -390,16 +392,8 @@ impl Tx<'_> {
     ///
     /// If the database refuses.
     pub async fn pending_webhooks(&mut self, merchant: MerchantId, id: EventId) -> Result<u32, StoreError> {
-        let row = sqlx::query(
-            "SELECT COUNT(*) AS pending FROM events e JOIN webhook_endpoints w ON w.merchant_id = e.merchant_id
-             JOIN deliveries d ON d.merchant_id = w.merchant_id AND d.endpoint_id = w.endpoint_id
-                AND d.event_key = e.event_key
-             WHERE e.merchant_id = $1 AND e.sequence = $2 AND w.is_active = 1 AND d.due_ms IS NOT NULL",
-        )
-        .bind(merchant.0)
-        .bind(id.sequence)
-        .fetch_one(&mut *self.connection)
-        .await?;
+        let row =
+            sqlx::query(PENDING_WEBHOOKS).bind(merchant.0).bind(id.sequence).fetch_one(&mut *self.connection).await?;
         Columns::of(&row, "deliveries").number("pending")
     }
 
@@ -412,7 +406,7 @@ impl Tx<'_> {
     pub async fn prune_events(&mut self, after: i64, before: UnixMillis, limit: i64) -> Result<Pruned, StoreError> {
         let window = sqlx::query(
             "SELECT COUNT(*) AS window_rows, MAX(sequence) AS window_end, MIN(created_ms) AS oldest_ms
-             FROM (SELECT sequence, created_ms FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2) AS next_rows",
+             FROM (SELECT sequence, created_ms FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2 + 0) AS next_rows",
         )
         .bind(after)
         .bind(limit)
@@ -544,8 +538,8 @@ fn list_statement(
         statement.push(")");
     }
     statement.restrict_time(filter.created);
-    statement.push(&format!(" ORDER BY {sequence} {order} LIMIT "));
-    statement.bind(number_of(limit).saturating_add(1));
+    statement.push(&format!(" ORDER BY {sequence} {order}"));
+    statement.limit(number_of(limit).saturating_add(1));
     statement
 }
 
@@ -576,8 +570,8 @@ fn window_statement(merchant: MerchantId, filter: &EventFilter, after: i64, rows
     }
     statement.push(" AND sequence > ");
     statement.bind(after);
-    statement.push(" ORDER BY sequence LIMIT ");
-    statement.bind(number_of(rows));
+    statement.push(" ORDER BY sequence");
+    statement.limit(number_of(rows));
     statement.push(") AS next_rows");
     statement
 }
@@ -600,8 +594,8 @@ fn window_part_statement(merchant: MerchantId, filter: &EventFilter, after: i64,
         statement.push(")");
     }
     statement.restrict_time(filter.created);
-    statement.push(" ORDER BY sequence LIMIT ");
-    statement.bind(number_of(limit));
+    statement.push(" ORDER BY sequence");
+    statement.limit(number_of(limit));
     statement
 }
 
@@ -678,6 +672,16 @@ pub(super) fn read_event(row: &AnyRow) -> Result<StoredEvent, StoreError> {
     })
 }
 
+/// From the event to its endpoints to what they are owed of it. SQLite reads tables that are joined like this in this
+/// order; left to itself, it goes through everything that the merchant's endpoints are owed.
+const PENDING_WEBHOOKS: &str =
+    "SELECT COUNT(*) AS pending FROM events CROSS JOIN webhook_endpoints CROSS JOIN deliveries
+    WHERE events.merchant_id = $1 AND events.sequence = $2
+        AND webhook_endpoints.merchant_id = events.merchant_id AND webhook_endpoints.is_active = 1
+        AND deliveries.merchant_id = webhook_endpoints.merchant_id
+        AND deliveries.endpoint_id = webhook_endpoints.endpoint_id AND deliveries.event_key = events.event_key
+        AND deliveries.due_ms IS NOT NULL";
+
 #[cfg(test)]
 mod tests {
     use sqlx::Row;
@@ -710,6 +714,14 @@ mod tests {
         let all =
             EventFilter { types, environment: Some(wire::Environment::Devnet), created, ..EventFilter::default() };
         [EventFilter::default(), EventFilter { created, ..EventFilter::default() }, all]
+    }
+
+    #[tokio::test]
+    async fn webhooks_about_an_event_are_counted_from_that_event_on() {
+        let plan = plan(Statement::of(PENDING_WEBHOOKS)).await;
+        let [event, endpoint, delivery] = plan.split("; ").collect::<Vec<_>>()[..] else { panic!("{plan}") };
+        assert!(event.starts_with("SEARCH events") && endpoint.starts_with("SEARCH webhook_endpoints"), "{plan}");
+        assert!(delivery.contains("(merchant_id=? AND endpoint_id=? AND event_key=?"), "{plan}");
     }
 
     #[tokio::test]

@@ -152,7 +152,7 @@ impl Tx<'_> {
         let done = sqlx::query(
             "DELETE FROM idempotency_keys WHERE (merchant_id, route, idempotency_key) IN (
                 SELECT merchant_id, route, idempotency_key FROM idempotency_keys
-                WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+                WHERE created_at < $1 ORDER BY created_at LIMIT $2 + 0)",
         )
         .bind(before.0)
         .bind(limit)
@@ -344,7 +344,7 @@ impl Tx<'_> {
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
         let rows = sqlx::query(
             "SELECT merchant_id, invoice_id FROM invoices
-             WHERE status IN ('unpaid', 'underpaid') AND expires_at < $1 ORDER BY expires_at LIMIT $2",
+             WHERE status IN ('unpaid', 'underpaid') AND expires_at < $1 ORDER BY expires_at LIMIT $2 + 0",
         )
         .bind(now.0)
         .bind(limit)

@@ -18,6 +18,7 @@ mod invoices;
 mod leases;
 mod merchants;
 mod quotes;
+mod readers;
 mod row;
 mod rpc_endpoints;
 mod statement;
@@ -41,7 +42,7 @@ mod webhook_contract;
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use sqlx::{Any, AnyConnection, AnyPool, pool::PoolConnection};
+use sqlx::AnyConnection;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
@@ -62,6 +63,8 @@ pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice}
 pub use leases::{Impairment, Lease, LeaseState, NodeId};
 pub use merchants::{MerchantRecord, NewMerchant, SettlementChoice};
 pub use quotes::QuoteRecord;
+pub use readers::Reader;
+use readers::Readers;
 pub use rpc_endpoints::RpcEndpointRecord;
 pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use subscriptions::{Subscription, matches as subscription_matches};
@@ -98,7 +101,7 @@ impl From<sqlx::Error> for StoreError {
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    readers: AnyPool,
+    readers: Arc<Readers>,
     writer: mpsc::Sender<engine::Job>,
     wakes: Arc<Wakes>,
     hints: Arc<engine::Hints>,
@@ -128,7 +131,8 @@ impl Store {
     /// If it cannot be opened or migrated, or if the engine, or how it is set up, is known to lose data.
     pub async fn open(database_url: &str) -> Result<(Self, WriterTask), StoreError> {
         let (writer, jobs) = mpsc::channel(1024);
-        let (readers, task) = engine::open(database_url, jobs).await?;
+        let (pool, task) = engine::open(database_url, jobs).await?;
+        let readers = Readers::of(pool);
         Ok((Self { readers, writer, wakes: Arc::default(), hints: Arc::new(engine::Hints::of(database_url)) }, task))
     }
 
@@ -187,7 +191,7 @@ impl Store {
     ///
     /// If no connection can be had.
     pub async fn reader(&self) -> Result<Reader, StoreError> {
-        Ok(Reader(self.readers.acquire().await?))
+        self.readers.lend().await
     }
 
     /// Closes the connections to read with, so that the writer, when it ends, is the last to leave and
@@ -220,7 +224,7 @@ impl Store {
     /// Tells other nodes at once that a lease is free.
     pub async fn lease_freed(&self) {
         self.wakes.leases.notify_waiters();
-        self.hints.send(&self.readers).await;
+        self.hints.send(self.readers.pool()).await;
     }
 
     /// Waits until somebody may have given a lease back; may wake without that, and may miss it.
@@ -236,16 +240,7 @@ impl Store {
             self.wakes.log_grew.notify_one();
             self.wakes.leases.notify_waiters();
         };
-        self.hints.carry(&self.readers, &self.wakes.outgoing, heard).await;
-    }
-}
-
-/// A connection to read with; each call sees what was committed by then.
-pub struct Reader(PoolConnection<Any>);
-
-impl Reader {
-    pub fn tx(&mut self) -> Tx<'_> {
-        Tx { connection: &mut self.0, has_new_events: false }
+        self.hints.carry(self.readers.pool(), &self.wakes.outgoing, heard).await;
     }
 }
 

@@ -58,6 +58,16 @@ impl Statement {
         self.push(")");
     }
 
+    /// Adds how many rows are wanted at most.
+    ///
+    /// SQLite plans a query anew each time it is used if its limit is nothing but a parameter (`sqlite3ExprIsInteger`
+    /// asks what is bound to it). So every limit of ours is a sum, here and where the text is fixed.
+    pub(super) fn limit(&mut self, rows: i64) {
+        self.push(" LIMIT ");
+        self.bind(rows);
+        self.push(" + 0");
+    }
+
     /// Asks how the query would be done instead.
     #[cfg(test)]
     pub(super) fn explain(&mut self) {

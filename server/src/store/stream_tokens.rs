@@ -112,7 +112,7 @@ impl Tx<'_> {
         let done = sqlx::query(
             "DELETE FROM stream_tokens WHERE merchant_id = $1 AND invoice_id = $2 AND token_hash NOT IN (
                 SELECT token_hash FROM stream_tokens WHERE merchant_id = $1 AND invoice_id = $2
-                ORDER BY created_ms DESC, token_hash LIMIT $3)",
+                ORDER BY created_ms DESC, token_hash LIMIT $3 + 0)",
         )
         .bind(merchant.0)
         .bind(invoice.to_string())
@@ -130,7 +130,7 @@ impl Tx<'_> {
     pub async fn forget_stream_tokens(&mut self, now: UnixSeconds, limit: i64) -> Result<u64, StoreError> {
         let done = sqlx::query(
             "DELETE FROM stream_tokens WHERE token_hash IN (
-                SELECT token_hash FROM stream_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+                SELECT token_hash FROM stream_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 + 0)",
         )
         .bind(now.0)
         .bind(limit)
@@ -200,7 +200,7 @@ impl Tx<'_> {
     pub async fn forget_merchant_stream_tokens(&mut self, now: UnixSeconds, limit: i64) -> Result<u64, StoreError> {
         let done = sqlx::query(
             "DELETE FROM merchant_stream_tokens WHERE token_hash IN (
-                SELECT token_hash FROM merchant_stream_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+                SELECT token_hash FROM merchant_stream_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 + 0)",
         )
         .bind(now.0)
         .bind(limit)

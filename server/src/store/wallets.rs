@@ -168,7 +168,7 @@ impl Tx<'_> {
     pub async fn untold_wallets(&mut self, now: UnixSeconds, limit: i64) -> Result<Vec<WalletRecord>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM wallet_changes WHERE effective_at <= $1 AND canceled_at IS NULL AND announced_at IS NULL
-             ORDER BY effective_at LIMIT $2",
+             ORDER BY effective_at LIMIT $2 + 0",
         )
         .bind(now.0)
         .bind(limit)

@@ -272,6 +272,29 @@ async fn fifty_payments_that_are_stuck_hold_up_no_other() {
 }
 
 #[tokio::test]
+async fn facts_of_a_token_that_is_not_configured_any_more_hold_up_no_other() {
+    let (mut shop, _first, _second) = with_two_endpoints().await;
+    let (other, order) = (shop.order(20_000, USDC).await, shop.order(20_000, USDC).await);
+    shop.catch_up().await;
+    let contract = shop.chain.deploy_payer().await.unwrap();
+    shop.chain.mint(shop.eurx, contract, units(30)).await.unwrap();
+    let payments = [(other.deposit, units(1)); 30];
+    let transaction = shop.chain.pay_tokens(shop.payer(), contract, shop.eurx, &payments).await.unwrap();
+    shop.chain.mined(transaction).await.unwrap();
+    shop.catch_up().await;
+    assert_eq!(shop.case(other).await.payments.len(), 30);
+    let mut shop = shop
+        .restart_with(|network| {
+            network.tokens.remove(1);
+        })
+        .await;
+    shop.pay(order, 20_000).await;
+    shop.chain.mine(PAID_AFTER).await.unwrap();
+    shop.catch_up().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+}
+
+#[tokio::test]
 async fn all_that_waits_is_asked_of_a_host_in_one_request() {
     let (mut shop, _first, second) = with_two_endpoints().await;
     let orders = [shop.order(20_000, USDC).await, shop.order(20_000, USDC).await, shop.order(20_000, ETH).await];
@@ -670,26 +693,31 @@ async fn tags_are_asked_for_together_every_few_seconds_and_only_while_facts_wait
 }
 
 #[tokio::test]
-async fn a_reorganisation_takes_back_what_was_called_final() {
+async fn what_was_called_final_says_nothing_of_blocks_in_its_place() {
     let (mut shop, relay) = behind_one(with_final_tag().await).await;
     let order = shop.order(20_000, USDC).await;
     shop.catch_up().await;
-    shop.pay(order, 20_000).await;
+    let snapshot = shop.chain.snapshot().await.unwrap();
+    let pay = async |shop: &Shop| {
+        shop.pay(order, 20_000).await;
+        shop.chain.block_number().await.unwrap()
+    };
+    let paid_in = pay(&shop).await;
     shop.chain.mine(PAID_AFTER).await.unwrap();
-    let head = shop.chain.block_number().await.unwrap();
-    relay.twist(calls(&shop, "finalized", head).await);
+    relay.twist(calls(&shop, "finalized", paid_in + 1).await);
     shop.catch_up().await;
     assert_eq!(due(&shop).await, 1);
 
-    shop.chain.reorg(PAID_AFTER + 1).await.unwrap();
+    shop.chain.revert(snapshot).await.unwrap();
     relay.twist(calls(&shop, "finalized", 1).await);
     shop.catch_up().await;
     check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
-    shop.pay(order, 20_000).await;
+    shop.clock.advance_seconds(3);
+    assert_eq!(pay(&shop).await, paid_in, "at the same height");
     shop.chain.mine(FINAL_AFTER).await.unwrap();
     shop.catch_up().await;
     check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
-    assert_eq!(due(&shop).await, 0, "the new block is not called final");
+    assert_eq!(due(&shop).await, 0, "this block is not called final");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 mod finality;
 mod prices;
-mod relay;
+pub mod relay;
 mod shop;
 
 use alloy_primitives::{Address, B256, U256};
@@ -727,6 +727,105 @@ async fn native_coin_that_nothing_explains_is_booked_on_its_block() {
     shop.confirm().await;
     assert_eq!(shop.case(first).await.payments.len(), 2);
     shop.check_conservation(first).await;
+}
+
+/// With more open invoices than are asked about one by one, a payment is found however the endpoint answers.
+async fn check_found_among_many(twist: impl Fn(&Value, &mut Value) + Send + 'static, expected: &str) {
+    let (mut shop, relay) = behind_a_relay(true, twist).await;
+    let order = shop.order(20_000, ETH).await;
+    shop.open_more_like(order, 200).await;
+    shop.catch_up().await;
+    relay.asked();
+    shop.pay_native(order, milliether(10)).await;
+    shop.catch_up().await;
+    let asked = relay.asked();
+    let balances = |method: &str| asked.iter().filter(|asked| *asked == method).count();
+    assert_eq!(format!("{} together, {} alone", balances("eth_call"), balances("eth_getBalance")), expected);
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    shop.check_conservation(order).await;
+}
+
+/// Whether a call reads balances, and of how many addresses.
+fn reads_balances(call: &Value) -> Option<usize> {
+    let is_one = call["method"] == "eth_call" && call["params"][0]["to"].is_null();
+    let data = call["params"][0]["data"].as_str().filter(|_| is_one)?;
+    Some((data.len() - 2 - 90) / 40)
+}
+
+#[tokio::test]
+async fn balances_of_many_addresses_are_read_together() {
+    // One of the calls asks for the price.
+    check_found_among_many(|_, _| {}, "3 together, 0 alone").await;
+}
+
+#[tokio::test]
+async fn balances_are_read_one_by_one_where_they_cannot_be_together() {
+    let refused = |call: &Value, answer: &mut Value| {
+        if reads_balances(call).is_some() {
+            decline(answer, -32602, "missing value for required argument 'to'");
+        }
+    };
+    check_found_among_many(refused, "2 together, 201 alone").await;
+    let nonsense = |call: &Value, answer: &mut Value| {
+        if reads_balances(call).is_some() {
+            answer["result"] = json!("0x");
+        }
+    };
+    check_found_among_many(nonsense, "2 together, 201 alone").await;
+}
+
+#[tokio::test]
+async fn fewer_balances_are_read_together_where_so_many_are_too_much() {
+    let limited = |call: &Value, answer: &mut Value| {
+        if reads_balances(call).is_some_and(|addresses| 130 < addresses) {
+            decline(answer, -32000, "gas limit exceeded");
+        }
+    };
+    check_found_among_many(limited, "4 together, 0 alone").await;
+}
+
+#[tokio::test]
+async fn balances_are_read_together_by_number_where_the_hash_is_not_understood() {
+    let by_number = |call: &Value, answer: &mut Value| {
+        if call["params"][1].is_object() && (call["method"] == "eth_getBalance" || reads_balances(call).is_some()) {
+            decline(answer, -32602, "invalid argument 1: json: cannot unmarshal object into string");
+        }
+    };
+    check_found_among_many(by_number, "3 together, 0 alone").await;
+}
+
+#[tokio::test]
+async fn ten_thousand_open_invoices_cost_less_than_a_poll_at_ten_requests_a_second() {
+    /// The shortest time between two looks at any known network.
+    const POLL_MS: usize = 500;
+
+    let (mut shop, relay) = behind_a_relay(true, |_, _| {}).await;
+    let order = shop.order(20_000, ETH).await;
+    shop.open_more_like(order, 10_000).await;
+    shop.catch_up().await;
+    let paid = shop.pay_native(order, milliether(10)).await;
+    relay.requests();
+    assert_eq!(shop.watcher.step().await.unwrap(), Step::Recorded { is_at_head: true });
+    let requests = relay.requests();
+    assert_eq!(shop.case(order).await.payments[0].record.tx_id, paid.to_string());
+    // What a payment costs beyond that: its block, receipt and price.
+    let is_of_payment = |calls: &Vec<Value>| {
+        let methods = ["eth_getBlockByHash", "eth_getTransactionReceipt"];
+        calls.iter().any(|call| methods.iter().any(|method| call["method"] == *method))
+            || calls.iter().all(|call| call["method"] == "eth_call" && reads_balances(call).is_none())
+    };
+    let for_all = requests.iter().filter(|calls| !is_of_payment(calls)).count();
+    let methods = |calls: &Vec<Value>| (calls.len(), calls[0]["method"].clone());
+    let methods: Vec<_> = requests.iter().map(methods).collect();
+    assert!(for_all * 1_000 / 10 < POLL_MS, "{for_all} requests: {methods:?}");
+    let bytes: usize = requests
+        .iter()
+        .flatten()
+        .filter(|call| reads_balances(call).is_some())
+        .map(|call| call.to_string().len())
+        .sum();
+    assert!(bytes < 500_000, "{bytes} bytes of questions about balances");
 }
 
 async fn check_ended_once_a_minute(restarts: bool) {

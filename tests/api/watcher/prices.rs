@@ -1,11 +1,15 @@
 //! What tokens cost, as their networks' feeds say.
 
 use axum::{Router, routing::get};
-use domain::money::Rate;
+use domain::{
+    invoice::{InvoiceStatus, PaymentStatus::ManualRetry},
+    money::Rate,
+    transfer::Valuation,
+};
 use pepay::rates::NoPrice;
 use serde_json::json;
 
-use super::shop::{ETH, Shop, USDC};
+use super::shop::{ETH, Shop, USDC, check};
 
 /// A shop of which another feed of the chain has a part in the configuration, and that feed.
 async fn with_feed(price_e8: i64, key: &'static str) -> (Shop, alloy_primitives::Address) {
@@ -62,6 +66,36 @@ async fn par_does_not_depend_on_its_guard() {
     assert_eq!(current().await, Err(NoPrice::OffPar { usd_e8: 90_000_000 }), "what was bad is not good by silence");
 }
 
+/// Whoever holds a quote is held to it; whoever knows an address only must not pay with what is no dollar any more.
+#[tokio::test]
+async fn money_that_is_off_par_at_its_block_counts_only_under_a_quote() {
+    let (mut shop, feed) = with_feed(100_000_000, "guard").await;
+    let (quoted, lapsed, silent) =
+        (shop.order(20_000, USDC).await, shop.order(20_000, USDC).await, shop.order(20_000, USDC).await);
+    shop.catch_up().await;
+    shop.chain.set_price(feed, 50_000_000, now(&shop).await).await.unwrap();
+    shop.pay(quoted, 20_000).await;
+    shop.confirm().await;
+    check(&shop.case(quoted).await, InvoiceStatus::Paid, 20_000);
+
+    // Quotes hold for five minutes. Nobody has looked at the guard so far: the block's own word counts.
+    shop.chain.increase_time(301).await.unwrap();
+    shop.pay(lapsed, 20_000).await;
+    shop.confirm().await;
+    let case = shop.case(lapsed).await;
+    check(&case, InvoiceStatus::Unpaid, 0);
+    assert_eq!((case.payments[0].record.valuation, case.payments[0].status), (Valuation::Unpriced, ManualRetry));
+
+    // A feed that says nothing makes no difference to par.
+    shop.chain.set_price(feed, 50_000_000, now(&shop).await - 200_000).await.unwrap();
+    shop.pay(silent, 20_000).await;
+    shop.confirm().await;
+    check(&shop.case(silent).await, InvoiceStatus::Paid, 20_000);
+    for order in [quoted, lapsed, silent] {
+        shop.check_conservation(order).await;
+    }
+}
+
 #[tokio::test]
 async fn while_the_sequencer_is_down_and_an_hour_after_there_is_no_price() {
     let (shop, feed) = with_feed(0, "sequencer").await;
@@ -93,14 +127,17 @@ async fn two_opinions_that_differ_are_no_price() {
     let shop = shop
         .restart_with(|network| network.tokens[2].second_opinion = Some(serde_json::from_value(opinion).unwrap()))
         .await;
-    let current = async || {
-        shop.clock.advance_seconds(11);
+    let soon = async |seconds| {
+        shop.clock.advance_seconds(seconds);
         shop.app.prices.current(ETH).await.map(Rate::usd_e8)
     };
+    let current = async || soon(60).await;
     let says = |text: &str| text.clone_into(&mut said.lock().unwrap());
     assert_eq!(current().await, Ok(200_000_000_000), "the feed's price is the price");
     says("{\"eth\":{\"usd\":2040}}");
     assert_eq!(current().await, Ok(200_000_000_000));
+    says("{\"eth\":{\"usd\":5}}");
+    assert_eq!(soon(59).await, Ok(200_000_000_000), "it is asked for once a minute");
     says("{\"eth\":{\"usd\":2041}}");
     assert_eq!(current().await, Err(NoPrice::Disputed { feed: 200_000_000_000, other: 204_100_000_000 }));
     says("{\"eth\":{\"usd\":\"1900\"}}");

@@ -22,6 +22,7 @@ use pepay::{
     store::{Lease, NewMerchant, StoreError, WriterTask},
 };
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tokio::task::JoinHandle;
 
 /// A dollar token of six decimals, at par.
@@ -188,6 +189,33 @@ impl Shop {
         let order = Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt };
         self.quote(order, token).await;
         order
+    }
+
+    /// So many further invoices like this one, each with an address of its own.
+    pub async fn open_more_like(&self, order: Order, count: u32) {
+        let url = &self.config.storage.database_url;
+        let (numbers, hex) = if url.starts_with("sqlite:") {
+            (
+                "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1)",
+                "PRINTF('%012x', n)",
+            )
+        } else {
+            ("WITH numbers (n) AS (SELECT * FROM GENERATE_SERIES(1::BIGINT, $1::BIGINT))", "LPAD(TO_HEX(n), 12, '0')")
+        };
+        let same = "environment, due, title, footer, metadata, return_url_enabled, tolerance_basis_points,
+            tolerance_at_most, receiver, deposit_salt, created_ms, expires_at, status, credit, remaining, overpaid, late,
+            is_checking, ended_unverified, version, watched_until";
+        let sql = format!(
+            "{numbers} INSERT INTO invoices (merchant_id, invoice_id, sequence, session_hash, deposit_address, {same})
+             SELECT merchant_id, '00000000-0000-4000-8000-' || {hex}, 1000000 + n, 'session ' || n,
+                '0xdddddddddddddddddddddddddddd' || {hex}, {same}
+             FROM numbers, invoices WHERE invoice_id = $2"
+        );
+        // As in `pepay::store`: the drivers are known to everybody who opened a database.
+        let mut connection = AnyConnection::connect(url).await.unwrap();
+        let insert = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(count)).bind(order.id.to_string());
+        assert_eq!(insert.execute(&mut connection).await.unwrap().rows_affected(), u64::from(count));
+        connection.close().await.unwrap();
     }
 
     /// What the payer is asked to send.

@@ -39,20 +39,21 @@ impl Node {
     ///
     /// If no endpoint answers.
     pub async fn deployment(&self) -> Result<Deployment, StepError> {
-        let [factory, logic] = [self.code(FACTORY).await?, self.code(LOGIC).await?];
-        for (address, code, wanted) in [(FACTORY, &factory, FACTORY_CODE), (LOGIC, &logic, LOGIC_CODE)] {
+        let codes = self.codes(&[FACTORY, LOGIC, CREATE2_DEPLOYER]).await?;
+        let [factory, logic, deployer] = codes.as_slice() else { return Err(self.untrue("a contract's code")) };
+        for (address, code, wanted) in [(FACTORY, factory, FACTORY_CODE), (LOGIC, logic, LOGIC_CODE)] {
             if !code.is_empty() && keccak256(code) != wanted {
                 return Ok(Deployment::Foreign(address));
             }
         }
-        match (factory.is_empty(), logic.is_empty()) {
-            (false, false) => Ok(Deployment::Ours),
+        Ok(match (factory.is_empty(), logic.is_empty()) {
+            (false, false) => Deployment::Ours,
             // The factory makes the other one when it is made itself.
-            (false, true) => Ok(Deployment::Foreign(FACTORY)),
-            (true, false) => Ok(Deployment::Foreign(LOGIC)),
-            (true, true) if keccak256(self.code(CREATE2_DEPLOYER).await?) == DEPLOYER_CODE => Ok(Deployment::Missing),
-            (true, true) => Ok(Deployment::NoDeployer),
-        }
+            (false, true) => Deployment::Foreign(FACTORY),
+            (true, false) => Deployment::Foreign(LOGIC),
+            (true, true) if keccak256(deployer) == DEPLOYER_CODE => Deployment::Missing,
+            (true, true) => Deployment::NoDeployer,
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! cursor. A step that fails half-way leaves nothing behind; the next one starts where the last good one
 //! ended.
 
+mod balances;
 mod factory;
 mod logs;
 mod native;
@@ -23,6 +24,7 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
+pub(super) use self::witness::WITNESSES;
 pub(crate) use self::{
     factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
     node::Node,
@@ -32,7 +34,7 @@ use self::{
     native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
     tags::{HostTags, Tags, Word, Words},
-    witness::{Claim, Evidence, Outcome, Questions, WITNESSES, Waiting},
+    witness::{Claim, Evidence, Outcome, Questions, Waiting},
 };
 use super::rpc::{FaultKind, RpcError};
 use crate::{
@@ -623,8 +625,10 @@ impl Watcher {
     async fn hear_witnesses(&mut self, newest: &BlockRef) -> Result<Vec<FactKey>, StepError> {
         let until = newest.number.saturating_add(1).saturating_sub(u64::from(self.network.paid_after));
         let mut reader = self.app.store.reader().await?;
-        let facts = reader.tx().unvouched(&self.network.name, until).await?;
+        let mut facts = reader.tx().unvouched(&self.network.name, until).await?;
         drop(reader);
+        // Of a token that is not configured any more nobody can say what to ask; the start tells of it.
+        facts.retain(|fact| self.token(fact.token).is_some());
         let (now, hosts) = (self.app.clock.now_ms(), self.node.hosts());
         self.waiting.keep(&facts);
         self.waiting.keep_hosts(&hosts);
@@ -633,8 +637,7 @@ impl Watcher {
                 if self.limit(fact) < fact.due && self.waiting.is_news(fact, now) {
                     self.tell(
                         fact,
-                        "ALARM: a payment does not count: only one endpoint is configured, and it is for more \
-                                     than the word of one is taken for",
+                        "ALARM: a payment does not count: it is for too much, and only one endpoint is configured",
                     );
                 }
             }
@@ -644,7 +647,13 @@ impl Watcher {
         let mut questions = Questions::default();
         let mut claims = Vec::with_capacity(due.len());
         for fact in &due {
-            let Some(of) = self.evidence(fact).await? else { continue };
+            let Some(token) = self.token(fact.token) else { continue };
+            let of = match (fact.key.kind, token.address) {
+                (FactKind::Sweep, asset) => Evidence::Left { asset: asset.unwrap_or(Address::ZERO) },
+                (FactKind::Transfer, Some(token)) => Evidence::Arrived { token },
+                (FactKind::Transfer, None) if position::is_own_value(fact.key.log_index) => Evidence::Sent,
+                (FactKind::Transfer, None) => self.holding(fact).await?,
+            };
             let claim = Claim { fact, of };
             let places = claim.ask(&mut questions);
             claims.push((claim, places));
@@ -657,14 +666,24 @@ impl Watcher {
         for ((claim, _), verdicts) in claims.iter().zip(witness::verdicts(&claims, &said)) {
             let fact = claim.fact;
             match self.waiting.hear(fact, &verdicts, self.limit(fact), now) {
-                Outcome::Vouched | Outcome::OneIsEnough => vouched.push(fact.key.clone()),
+                Outcome::Vouched => vouched.push(fact.key.clone()),
+                Outcome::OneIsEnough => {
+                    tracing::warn!(
+                        payment.network = self.network.name,
+                        invoice.id = %fact.invoice,
+                        transaction = fact.key.tx_id,
+                        "a payment counts on the word of one endpoint, since no other could be asked for a minute"
+                    );
+                    vouched.push(fact.key.clone());
+                }
                 Outcome::Waits => {}
                 Outcome::Disputed => self.tell(fact, "ALARM: endpoints disagree about a payment; it does not count"),
-                Outcome::TooMuchForOne => self.tell(
-                    fact,
-                    "ALARM: a payment does not count: no second endpoint can be asked, and it is for more than the word \
-                     of one is taken for",
-                ),
+                Outcome::TooMuchForOne => {
+                    self.tell(
+                        fact,
+                        "ALARM: a payment does not count: it is for too much, and only one endpoint can be asked",
+                    );
+                }
                 Outcome::NobodyKnows => self.tell(fact, "ALARM: no endpoint can be asked about a payment"),
             }
         }
@@ -683,19 +702,6 @@ impl Watcher {
             transaction = fact.key.tx_id,
             "{text}"
         );
-    }
-
-    /// What has to be shown of a fact; `None` if its token is not configured any more.
-    async fn evidence(&self, fact: &UnvouchedFact) -> Result<Option<Evidence>, StepError> {
-        let token = self.network.tokens.iter().find(|token| token.token_id() == fact.token);
-        let Some(token) = token else { return Ok(None) };
-        let evidence = match (fact.key.kind, token.address) {
-            (FactKind::Sweep, asset) => Evidence::Left { asset: asset.unwrap_or(Address::ZERO) },
-            (FactKind::Transfer, Some(token)) => Evidence::Arrived { token },
-            (FactKind::Transfer, None) if position::is_own_value(fact.key.log_index) => Evidence::Sent,
-            (FactKind::Transfer, None) => self.holding(fact).await?,
-        };
-        Ok(Some(evidence))
     }
 
     /// What an address has to hold for native coin to have come that no transaction of its own brought.
@@ -728,6 +734,10 @@ impl Watcher {
             (key, sweep.amount.base_units())
         });
         Ok(Evidence::Held { came, left, doubtful: doubtful.collect() })
+    }
+
+    fn token(&self, id: TokenId) -> Option<&TokenConfig> {
+        self.network.tokens.iter().find(|token| token.token_id() == id)
     }
 
     fn native_token(&self) -> Option<&TokenConfig> {

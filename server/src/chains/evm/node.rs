@@ -1,6 +1,9 @@
 //! The questions the watcher asks a node, with typed answers.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_sol_types::SolCall;
@@ -8,9 +11,9 @@ use domain::time::UnixSeconds;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{StepError, logs::RawLog, tags::HostTags};
+use super::{StepError, balances, logs::RawLog, tags::HostTags};
 use crate::{
-    chains::rpc::{AddedEndpoints, Call, EndpointReport, Fault, FaultKind, HostAnswers, Rpc, RpcError},
+    chains::rpc::{AddedEndpoints, Answer, Call, EndpointReport, FaultKind, HostAnswers, Rpc, RpcError},
     config::NetworkConfig,
     store::BlockRef,
     webhooks::Targets,
@@ -20,11 +23,18 @@ alloy_sol_types::sol! {
     function balanceOf(address owner) external view returns (uint256 amount);
 }
 
+/// So long balances are asked for one by one after they were not told together.
+const ONE_BY_ONE_FOR: Duration = Duration::from_mins(10);
+
 /// A network's endpoints, and what they have shown to be able to do.
 pub struct Node {
     rpc: Rpc,
     /// Whether balances can be asked for by block hash; some endpoints know numbers only.
     pins_by_hash: bool,
+    /// Addresses in one call that reads balances; shrinks when refused.
+    together: usize,
+    /// Until when balances are asked for one by one, because they were not told together.
+    one_by_one_until: Option<Instant>,
     pub can_trace: bool,
 }
 
@@ -87,7 +97,13 @@ pub struct LogFilter<'a> {
 impl Node {
     /// The operator's own endpoints.
     pub fn new(network: &NetworkConfig) -> Self {
-        Self { rpc: Rpc::new(network), pins_by_hash: true, can_trace: true }
+        Self {
+            rpc: Rpc::new(network),
+            pins_by_hash: true,
+            together: balances::TOGETHER,
+            one_by_one_until: None,
+            can_trace: true,
+        }
     }
 
     /// The operator's own endpoints, and behind them those that were and will be added.
@@ -197,26 +213,78 @@ impl Node {
         if addresses.is_empty() {
             return Ok(Some(Vec::new()));
         }
+        let may_be_together = self.one_by_one_until.is_none_or(|until| until <= Instant::now());
+        if balances::FEW < addresses.len() && may_be_together {
+            if let Some(balances) = self.balances_together(addresses, block).await? {
+                return Ok(Some(balances));
+            }
+            let pinned_by_hash = self.pins_by_hash;
+            let balances = self.balances_one_by_one(addresses, block).await?;
+            // Otherwise the block's state is gone, whatever the question, or only the hash was not understood.
+            if balances.is_some() && self.pins_by_hash == pinned_by_hash {
+                self.one_by_one_until = Some(Instant::now() + ONE_BY_ONE_FOR);
+            }
+            return Ok(balances);
+        }
+        self.balances_one_by_one(addresses, block).await
+    }
+
+    async fn balances_one_by_one(
+        &mut self,
+        addresses: &[Address],
+        block: &BlockRef,
+    ) -> Result<Option<Vec<U256>>, StepError> {
+        let calls = |pin: &Value| addresses.iter().map(|address| balance_call(*address, pin)).collect::<Vec<_>>();
         if self.pins_by_hash {
-            let pin = json!({ "blockHash": block.hash });
-            let calls: Vec<_> = addresses.iter().map(|address| balance_call(*address, &pin)).collect();
-            let answers = self.rpc.together(&calls).await?;
+            let answers = self.rpc.together(&calls(&json!({ "blockHash": block.hash }))).await?;
             if !answers.iter().any(is_invalid_parameter) {
                 return self.read_balances(answers);
             }
             self.pins_by_hash = false;
         }
-        let pin = json!(hex(block.number));
-        let mut calls: Vec<_> = addresses.iter().map(|address| balance_call(*address, &pin)).collect();
+        let answers = self.at_number(block, calls(&json!(hex(block.number)))).await?;
+        self.read_balances(answers)
+    }
+
+    /// `None` if they cannot be had so.
+    async fn balances_together(
+        &mut self,
+        addresses: &[Address],
+        block: &BlockRef,
+    ) -> Result<Option<Vec<U256>>, StepError> {
+        loop {
+            let groups = || addresses.chunks(self.together);
+            let calls = |pin: &Value| groups().map(|group| balances::call(group, pin)).collect::<Vec<_>>();
+            let answers = if self.pins_by_hash {
+                self.rpc.together(&calls(&json!({ "blockHash": block.hash }))).await?
+            } else {
+                self.at_number(block, calls(&json!(hex(block.number)))).await?
+            };
+            let is_too_much =
+                answers.iter().any(|answer| matches!(answer, Err(fault) if fault.kind == FaultKind::TooMuch));
+            if is_too_much && balances::FEW < self.together {
+                self.together /= 2;
+                continue;
+            }
+            let read = answers
+                .iter()
+                .zip(groups())
+                .map(|(answer, group)| answer.as_ref().ok().and_then(|answer| balances::read(answer, group.len())));
+            return Ok(read.collect::<Option<Vec<_>>>().map(|balances| balances.concat()));
+        }
+    }
+
+    /// Asks about a block by its number, with a proof that it is that block.
+    async fn at_number(&self, block: &BlockRef, mut calls: Vec<Call>) -> Result<Vec<Answer>, StepError> {
         calls.push(header_call(block.number));
         let mut answers = self.rpc.together(&calls).await?;
         match answers.pop() {
-            Some(Ok(header)) if header["hash"] == block.hash.as_str() => self.read_balances(answers),
+            Some(Ok(header)) if header["hash"] == block.hash.as_str() => Ok(answers),
             _ => Err(StepError::Moved),
         }
     }
 
-    fn read_balances(&self, answers: Vec<Result<Value, Fault>>) -> Result<Option<Vec<U256>>, StepError> {
+    fn read_balances(&self, answers: Vec<Answer>) -> Result<Option<Vec<U256>>, StepError> {
         if answers.iter().any(Result::is_err) {
             return Ok(None);
         }
@@ -354,27 +422,36 @@ impl Node {
         }
     }
 
-    /// Whether each address is a contract at the head. An account that lends itself a contract's code (EIP-7702) is
-    /// still an account.
+    /// What code each of these addresses has at the head, in their order; empty where there is none.
+    ///
+    /// # Errors
+    ///
+    /// If an answer is missing.
+    pub async fn codes(&self, addresses: &[Address]) -> Result<Vec<Bytes>, StepError> {
+        let calls = addresses.iter().map(|address| Call::new("eth_getCode", json!([address.to_string(), "latest"])));
+        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
+        answers.into_iter().map(|answer| self.read("a contract's code", answer.map_err(RpcError::Fault)?)).collect()
+    }
+
+    /// Which of these addresses have code at the head, in their order.
+    ///
+    /// # Errors
+    ///
+    /// If an answer is missing.
+    pub async fn have_code(&self, addresses: &[Address]) -> Result<Vec<bool>, StepError> {
+        Ok(self.codes(addresses).await?.iter().map(|code| !code.is_empty()).collect())
+    }
+
+    /// Which of these addresses are contracts at the head, in their order. An account that lends itself a contract's
+    /// code (EIP-7702) is still an account.
     ///
     /// # Errors
     ///
     /// If an answer is missing.
     pub async fn are_contracts(&self, addresses: &[Address]) -> Result<Vec<bool>, StepError> {
         const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
-        let calls = addresses.iter().map(|address| Call::new("eth_getCode", json!([address.to_string(), "latest"])));
-        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
-        let codes = answers.into_iter().map(|answer| {
-            let code: Bytes = self.read("a contract's code", answer.map_err(RpcError::Fault)?)?;
-            Ok(!code.is_empty() && !code.starts_with(&DELEGATION))
-        });
-        codes.collect()
-    }
-
-    /// The code of a contract at the head; empty where there is none.
-    pub async fn code(&self, address: Address) -> Result<Bytes, StepError> {
-        let answer = self.rpc.call("eth_getCode", json!([address.to_string(), "latest"])).await?;
-        self.read("a contract's code", answer)
+        let is_contract = |code: &Bytes| !code.is_empty() && !code.starts_with(&DELEGATION);
+        Ok(self.codes(addresses).await?.iter().map(is_contract).collect())
     }
 
     /// Sends a transaction from an account that the node itself can sign for.
@@ -417,7 +494,7 @@ pub(super) fn balance_call(address: Address, block: &Value) -> Call {
     Call::new("eth_getBalance", json!([address.to_string(), block]))
 }
 
-fn is_invalid_parameter(answer: &Result<Value, Fault>) -> bool {
+fn is_invalid_parameter(answer: &Answer) -> bool {
     matches!(answer, Err(fault) if fault.code == -32602)
 }
 

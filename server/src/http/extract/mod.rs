@@ -26,6 +26,7 @@ use utoipa::{
         schema::Type,
     },
 };
+use wire::invoice::SessionHeaders;
 
 use super::{
     error::{ApiError, invalid},
@@ -35,7 +36,7 @@ use crate::{
     app::App,
     events::Polled,
     invoicing::Case,
-    session::{self, Session},
+    session::{self, Session, Signed},
     store::InvoiceRecord,
 };
 
@@ -60,7 +61,8 @@ impl FromRequestParts<App> for Payor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let (token, signature) = session_headers(parts)?;
-        let session = session::open(app, token, signature).await?;
+        let credentials = SessionHeaders { session_token: token.to_owned(), signature: signature.to_owned() };
+        let session = session::open(app, signed(parts, app)?, credentials).await?;
         check_named_invoice(parts, session.invoice.id)?;
         Ok(Self(session))
     }
@@ -74,11 +76,19 @@ impl FromRequestParts<App> for PollingPayor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let (token, signature) = session_headers(parts)?;
-        let polled = session::poll(app, token, signature).await?;
+        let polled = session::poll(app, signed(parts, app)?).await?;
         check_named_invoice(parts, polled.invoice)?;
         Ok(Self(polled))
     }
+}
+
+/// The session of a request, which its limit has mostly looked at before.
+fn signed(parts: &Parts, app: &App) -> Result<Signed, ApiError> {
+    if let Some(signed) = parts.extensions.get::<Signed>() {
+        return Ok(*signed);
+    }
+    let (token, signature) = session_headers(parts)?;
+    Signed::check(app, token, signature).ok_or(ApiError::SessionInvalid)
 }
 
 fn session_headers(parts: &Parts) -> Result<(&str, &str), ApiError> {

@@ -211,15 +211,12 @@ impl<F: Followed> Connection<F> {
             Err(end) => end,
         };
         drop(subscription);
-        self.close(end).await;
+        Box::pin(self.close(end)).await;
     }
 
+    /// What is seldom under way is boxed: it takes no room while the socket only waits, as most of thousands do.
     async fn follow(&mut self, subscription: &mut Subscription, since: Option<EventId>) -> Result<Infallible, End> {
-        self.followed.begin(&self.app).await?;
-        let subject = self.followed.subject();
-        self.send_control("connected", subject).await?;
-        self.begin(since).await?;
-
+        Box::pin(self.begin(since)).await?;
         let mut pings = tokio::time::interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         pings.tick().await;
@@ -227,16 +224,19 @@ impl<F: Followed> Connection<F> {
             let is_behind = self.behind.is_some();
             tokio::select! {
                 end = over(&self.app, &mut self.held) => return Err(end),
-                message = self.socket.recv() => self.hear(message).await?,
-                _ = pings.tick() => self.ping().await?,
-                seen = subscription.changed(), if !is_behind => self.notice(seen).await?,
-                () = std::future::ready(()), if is_behind => self.send_part().await?,
+                message = self.socket.recv() => Box::pin(self.hear(message)).await?,
+                _ = pings.tick() => Box::pin(self.ping()).await?,
+                seen = subscription.changed(), if !is_behind => Box::pin(self.notice(seen)).await?,
+                () = std::future::ready(()), if is_behind => Box::pin(self.send_part()).await?,
             }
         }
     }
 
-    /// Finds where in the log to begin.
+    /// Greets the client and finds where in the log to begin.
     async fn begin(&mut self, since: Option<EventId>) -> Result<(), End> {
+        self.followed.begin(&self.app).await?;
+        let subject = self.followed.subject();
+        self.send_control("connected", subject).await?;
         let mut reader = self.app.store.reader().await?;
         let last = reader.tx().last_event_sequence().await?;
         drop(reader);

@@ -173,6 +173,9 @@ async fn the_older_addresses_do_the_same() {
         assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({ "message": "API key revoked" })));
         server.list_invoices(key).await.is_error(401, "API_KEY_REVOKED", Some("x-api-key"));
     }
+    // That keys were used is noted beside the answers.
+    server.app.tasks.close();
+    server.app.tasks.wait().await;
     let older = server.get("/api/merchant-api-keys", &[authorization]).await.json();
     assert_eq!(older, server.listed_keys(&bearer).await);
     assert_eq!(older.as_array().unwrap().len(), 5);

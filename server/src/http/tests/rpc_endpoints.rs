@@ -158,6 +158,18 @@ async fn a_node_of_the_same_chain_is_added_listed_masked_and_removed() {
 }
 
 #[tokio::test]
+async fn a_genesis_block_is_the_same_however_it_is_spelled() {
+    for (ours, theirs) in [("0xaa", "0xAA"), ("0xAA", "0xaa")] {
+        let own = Node::start(Manner::Node("0x7a69", ours)).await;
+        let node = Node::start(Manner::Node("0x7a69", theirs)).await;
+        let server = server_with(&own).await;
+        server.adds(&node).await;
+        own.does(Manner::Text("broken"));
+        assert!(can_be_asked(&watched(&server.app)).await);
+    }
+}
+
+#[tokio::test]
 async fn an_added_node_is_asked_last_and_from_the_next_question_on() {
     let (own, node) = (Node::start(OURS).await, Node::start(OURS).await);
     let server = server_with(&own).await;

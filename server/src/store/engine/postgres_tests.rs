@@ -1,9 +1,11 @@
+use std::time::{Duration, Instant};
+
 use futures_util::{FutureExt, future::join_all};
 use postgres_cluster::{Cluster, new_database};
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
 use super::{READERS, WRITERS, guarded, open};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, deliveries::OWED_ENDPOINTS};
 
 /// Connections of somebody else to a database.
 async fn stranger(url: &str) -> AnyConnection {
@@ -70,6 +72,89 @@ async fn without_the_guard_acknowledged_rows_are_missing() {
     let mut stranger = stranger(&url).await;
     assert!(number(&mut stranger, ADDED).await < acknowledged);
     assert_ne!(number(&mut stranger, IDLE_IN_TRANSACTION).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dropped_read_asked_for_is_given_to_nobody_else() {
+    let (store, _writer) = Store::open(&new_database()).await.unwrap();
+    drop(join_all((1..READERS).map(|_| store.reader())).await);
+    for round in 0..200_i64 {
+        let reads = (0..8_i64).map(|number| {
+            let asked = round * 8 + number;
+            let patience = Duration::from_micros(u64::try_from(asked * 7 % 900).unwrap());
+            let store = store.clone();
+            async move {
+                let read = async {
+                    loop {
+                        let mut reader = store.reader().await.unwrap();
+                        let row = sqlx::query("SELECT $1::BIGINT, generate_series(1, 100)")
+                            .bind(asked)
+                            .fetch_one(&mut *reader.tx().connection)
+                            .await
+                            .unwrap();
+                        assert_eq!(row.get::<i64, _>(0), asked);
+                    }
+                };
+                tokio::time::timeout(patience, read).await.unwrap_err();
+            }
+        });
+        join_all(reads).await;
+    }
+}
+
+/// The pages that a query touches, with its parameters in their order.
+async fn pages_read(connection: &mut AnyConnection, query: &str, parameters: &[i64]) -> u64 {
+    let explain = format!("EXPLAIN (ANALYZE, BUFFERS) {query}");
+    let mut asked = sqlx::query(sqlx::AssertSqlSafe(explain));
+    for parameter in parameters {
+        asked = asked.bind(*parameter);
+    }
+    let rows = asked.fetch_all(connection).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let all = plan.iter().find(|line| line.contains("Buffers:")).expect("the plan says what was read");
+    let numbers = all.split_whitespace().filter_map(|word| word.split_once('=')?.1.parse::<u64>().ok());
+    numbers.sum()
+}
+
+#[tokio::test]
+async fn looking_who_is_owed_a_webhook_reads_few_pages_however_long_the_queue_is() {
+    let url = new_database();
+    drop(Store::open(&url).await.unwrap());
+    let mut stranger = stranger(&url).await;
+    let owe = "INSERT INTO merchants (name, email, evm_wallet, recovery_code, frame_origins, next_invoice_sequence,
+            created_at) VALUES ('m', 'm', 'w', 'r', '[]', 1, 1);
+        INSERT INTO webhook_endpoints (merchant_id, endpoint_id, url, secret, enabled_events, environment, api_version,
+            is_active, created_at)
+            SELECT 1, 'e' || n, 'u', 's', '[]', 'devnet', 'event_v1', 1, 1 FROM generate_series(1, 3) AS n;
+        INSERT INTO events (merchant_id, event_type, environment, object, created_ms, sequence)
+            SELECT 1, 'invoice.updated', 'devnet', '{}', 1, n FROM generate_series(1, 20000) AS n;
+        INSERT INTO deliveries (merchant_id, endpoint_id, event_key, sent_as, state, attempts, due_ms, created_ms)
+            SELECT 1, CASE WHEN sequence = 20000 THEN 'e3' ELSE 'e2' END, event_key, event_type, 'pending', 0, sequence, 1
+            FROM events;
+        ANALYZE";
+    stranger.execute(owe).await.unwrap();
+    let pages = pages_read(&mut stranger, OWED_ENDPOINTS, &[30_000, 100]).await;
+    assert!(pages < 100, "{pages} pages");
+}
+
+#[tokio::test]
+async fn readers_whose_connections_were_cut_get_others_within_a_second() {
+    let url = new_database();
+    let (store, _writer) = Store::open(&url).await.unwrap();
+    drop(join_all((1..READERS).map(|_| store.reader())).await);
+    let mut stranger = stranger(&url).await;
+    let cut = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    assert!(i64::from(READERS - 1) <= number(&mut stranger, cut).await);
+    let began = Instant::now();
+    let mut failed_last = began;
+    while began.elapsed() < Duration::from_secs(2) {
+        let mut reader = store.reader().await.unwrap();
+        if reader.tx().last_event_sequence().await.is_err() {
+            failed_last = Instant::now();
+        }
+    }
+    assert!(failed_last.duration_since(began) < Duration::from_secs(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
