@@ -11,8 +11,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::alarm::AlarmLayer;
-use crate::config::{LogConfig, LogFormat};
+use crate::{
+    alarm,
+    config::{LogConfig, LogFormat},
+};
 
 /// Which stream log lines go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub fn start(config: &LogConfig, stream: LogStream) {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };
     let lines = lines.with_filter(filter).with_filter(filter_fn(is_discreet));
-    let _already_started = tracing_subscriber::registry().with(lines).with(AlarmLayer).try_init();
+    let _already_started = tracing_subscriber::registry().with(lines).with(alarm::layer()).try_init();
 }
 
 /// Libraries that write down at their finest levels what they carry: frames of sockets, bodies that do not fit.

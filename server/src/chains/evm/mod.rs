@@ -24,7 +24,7 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
-pub(super) use self::witness::WITNESSES;
+pub(crate) use self::witness::WITNESSES;
 pub(crate) use self::{
     factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
     node::Node,
@@ -38,6 +38,7 @@ use self::{
 };
 use super::rpc::{FaultKind, RpcError};
 use crate::{
+    alarm,
     app::App,
     config::{NetworkConfig, TokenConfig},
     failpoint,
@@ -594,6 +595,7 @@ impl Watcher {
                 }
                 if self.tags.hear(&words, self.node.hosts().len(), now) {
                     tracing::error!(
+                        alarm = alarm::FINALITY_DISPUTED,
                         payment.network = self.network.name,
                         "ALARM: an endpoint calls blocks final that are not on the chain the others show; nothing more \
                          becomes final"
@@ -637,6 +639,7 @@ impl Watcher {
                 if self.limit(fact) < fact.due && self.waiting.is_news(fact, now) {
                     self.tell(
                         fact,
+                        alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT,
                         "ALARM: a payment does not count: it is for too much, and only one endpoint is configured",
                     );
                 }
@@ -677,14 +680,21 @@ impl Watcher {
                     vouched.push(fact.key.clone());
                 }
                 Outcome::Waits => {}
-                Outcome::Disputed => self.tell(fact, "ALARM: endpoints disagree about a payment; it does not count"),
+                Outcome::Disputed => self.tell(
+                    fact,
+                    alarm::PAYMENT_DISPUTED,
+                    "ALARM: endpoints disagree about a payment; it does not count",
+                ),
                 Outcome::TooMuchForOne => {
                     self.tell(
                         fact,
+                        alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT,
                         "ALARM: a payment does not count: it is for too much, and only one endpoint can be asked",
                     );
                 }
-                Outcome::NobodyKnows => self.tell(fact, "ALARM: no endpoint can be asked about a payment"),
+                Outcome::NobodyKnows => {
+                    self.tell(fact, alarm::PAYMENT_WITHOUT_WITNESS, "ALARM: no endpoint can be asked about a payment");
+                }
             }
         }
         Ok(vouched)
@@ -695,8 +705,9 @@ impl Watcher {
         fact.single_source.unwrap_or(self.app.config.single_source())
     }
 
-    fn tell(&self, fact: &UnvouchedFact, text: &str) {
+    fn tell(&self, fact: &UnvouchedFact, alarm: &str, text: &str) {
         tracing::error!(
+            alarm,
             payment.network = self.network.name,
             invoice.id = %fact.invoice,
             transaction = fact.key.tx_id,
