@@ -364,19 +364,21 @@ impl Tx<'_> {
         rows.iter().map(|row| super::invoices::read_key(row, "transfers")).collect()
     }
 
-    /// How much of a token is in deposits on `network`, final and not taken by any sweep.
+    /// How much of each token is in deposits on `network`, final and not taken by any sweep.
     ///
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn unswept(&mut self, network: &str, token: TokenId) -> Result<TokenAmount, StoreError> {
-        let sql = format!("SELECT amount {FINAL_AND_THERE} AND token_id = $2");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(network).bind(token.0).fetch_all(&mut *self.connection);
-        let mut sum = U256::ZERO;
-        for row in &rows.await? {
-            sum = sum.saturating_add(Columns::of(row, "transfers").parsed("amount")?);
+    pub async fn unswept(&mut self, network: &str) -> Result<HashMap<TokenId, TokenAmount>, StoreError> {
+        let sql = format!("SELECT token_id, amount {FINAL_AND_THERE}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(network).fetch_all(&mut *self.connection).await?;
+        let mut sums: HashMap<TokenId, U256> = HashMap::new();
+        for row in &rows {
+            let columns = Columns::of(row, "transfers");
+            let sum = sums.entry(TokenId(columns.integer("token_id")?)).or_default();
+            *sum = sum.saturating_add(columns.parsed("amount")?);
         }
-        Ok(TokenAmount::from_base_units(sum))
+        Ok(sums.into_iter().map(|(token, units)| (token, TokenAmount::from_base_units(units))).collect())
     }
 }
 
