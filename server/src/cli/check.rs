@@ -1,25 +1,34 @@
 //! `pepay check`: how everything is that the server leans on, and what to do where it is not well.
 //!
-//! It asks what the server asks, of the same endpoints, and changes nothing. It may run beside the server.
+//! It asks what the server asks, of the same endpoints, and sets nothing. It may run beside the server.
 
 use std::fmt::Write;
 
 use alloy_primitives::Address;
+use domain::time::UnixSeconds;
 use serde_json::{Value, json};
 use wire::{Environment, deposit_address::FACTORY};
 
 use super::{Answer, CliError};
 use crate::{
     app::App,
-    chains::evm::{Deployment, Node, StepError, decimals_of},
-    config::{NetworkConfig, PriceSource},
+    chains::{
+        evm::{Deployment, Node, StepError, WITNESSES, decimals_of},
+        rpc::Problem,
+    },
+    config::{Config, NetworkConfig, PriceSource, TokenConfig},
+    rates::NoPrice,
+    store::BlockRef,
     view,
+    wallet::merchant_wallet,
 };
 
-/// An endpoint that far behind the others is not much use as a witness.
+/// An endpoint that far behind the others, and further than payments take to count, is not much use as a witness.
 const BLOCKS_BEHIND: u64 = 16;
 /// The server reads blocks within seconds.
 const READ_SECONDS_BEHIND: i64 = 60;
+/// No public network makes its payers wait for so long.
+const OLDEST_HEAD_SECONDS: i64 = 600;
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,13 +87,14 @@ pub(super) async fn run(app: &App) -> Result<(Answer, usize), CliError> {
     let mut sections = Vec::new();
     let wallets = app.store.reader().await?.tx().all_wallets().await?;
     let mut contracts = Vec::new();
+    app.prices.look_at_guards().await;
     for network in &app.config.networks {
         tracing::info!(payment.network = network.name, "asking");
         let node = Node::with_added(network, &app.added_endpoints, app.config.merchants.rpc_targets());
         sections.push(check_network(app, network, &node).await?);
         contracts.push((network, node.are_contracts(&wallets).await));
     }
-    sections.push(check_everything(app, &wallets, &contracts));
+    sections.push(check_everything(&app.config, &wallets, &contracts));
     let problems = sections.iter().flat_map(|section| &section.findings);
     let problems = problems.filter(|finding| finding.level == Level::Problem).count();
     Ok((report(&sections, problems), problems))
@@ -97,14 +107,20 @@ async fn check_network(app: &App, network: &NetworkConfig, node: &Node) -> Resul
     }
     let checks = async {
         check_contracts(network, node, &mut section).await?;
-        check_finality(network, node, &mut section).await
+        check_finality(network, node, &mut section).await?;
+        node.head().await
     };
-    if let Err(error) = checks.await {
-        section.problem(format!("the network cannot be asked: {error}"), "look at the endpoints above");
-        return Ok(section);
-    }
+    let head = match checks.await {
+        Ok(head) => head.to_block(),
+        Err(error) => {
+            section.problem(format!("the network cannot be asked: {error}"), "look at the endpoints above");
+            return Ok(section);
+        }
+    };
     check_prices(app, network, &mut section).await;
-    check_reading(app, network, node, &mut section).await?;
+    let cursor = app.store.reader().await?.tx().cursor(&network.name).await?;
+    let is_real = app.config.environment == Environment::Mainnet;
+    check_reading(cursor.as_ref(), &head, is_real.then(|| app.clock.now()), &mut section);
     Ok(section)
 }
 
@@ -118,7 +134,7 @@ async fn check_endpoints(app: &App, network: &NetworkConfig, node: &Node, sectio
             Ok(head) => {
                 let behind = highest.unwrap_or_default().saturating_sub(*head);
                 let what = format!("endpoint {host}: block {head}, {} ms", report.took.as_millis());
-                if BLOCKS_BEHIND < behind {
+                if BLOCKS_BEHIND.max(network.paid_after.into()) < behind {
                     section.warning(
                         format!("{what}, {behind} blocks behind another"),
                         "wait until it has caught up, or replace it",
@@ -127,25 +143,26 @@ async fn check_endpoints(app: &App, network: &NetworkConfig, node: &Node, sectio
                     section.good(what);
                 }
             }
-            Err(problem) => section.warning(
-                format!("endpoint {host} {problem}"),
-                "check the URL in `rpc`, the credentials in it, and the provider's status page",
-            ),
+            Err(problem) => {
+                section.warning(format!("endpoint {host} {problem}"), fix_endpoint(problem, report.is_added));
+            }
         }
     }
     if highest.is_none() {
         section.problem(
             "no endpoint can be used: payments on this network are not seen until one can",
-            "add an endpoint of another provider to `rpc`",
+            "do what is said above, or add an endpoint of another provider to `rpc`",
         );
         return false;
     }
     let hosts = reports.iter().filter(|report| report.head.is_ok()).map(|report| &report.host);
     let hosts = hosts.collect::<std::collections::BTreeSet<_>>().len();
-    if app.config.environment == Environment::Mainnet && hosts < 2 {
+    if app.config.environment == Environment::Mainnet && hosts < WITNESSES {
         let limit = app.config.invoices.single_source_usd;
         section.warning(
-            format!("one host answers: invoices above ${limit} are not paid on its word alone"),
+            format!(
+                "only one endpoint answers: payments count on its word alone, and none for invoices above ${limit}"
+            ),
             "add an endpoint of another provider to `rpc`",
         );
     }
@@ -156,6 +173,20 @@ async fn check_endpoints(app: &App, network: &NetworkConfig, node: &Node, sectio
         );
     }
     true
+}
+
+fn fix_endpoint(problem: &Problem, is_added: bool) -> &'static str {
+    match problem {
+        _ if is_added => "it was added through the API; the merchant who added it should correct or remove it",
+        Problem::WrongChain { .. } => "correct the URL in `rpc`, or the network's `chain_id`",
+        Problem::WrongGenesis => "correct the URL in `rpc`, or the network's `genesis`",
+        Problem::Throttled { .. } => "lower `requests_per_second`, or take a larger plan of its provider",
+        Problem::Status(401..=403) => "check the credentials in its URL in `rpc`",
+        Problem::NotJsonRpc | Problem::Status(_) => "check its URL in `rpc`, and the provider's status page",
+        Problem::Resting | Problem::Unreachable | Problem::TooSlow | Problem::Untrue => {
+            "check its URL in `rpc`, the way there, and the provider's status page"
+        }
+    }
 }
 
 async fn check_contracts(network: &NetworkConfig, node: &Node, section: &mut Section) -> Result<(), StepError> {
@@ -170,7 +201,7 @@ async fn check_contracts(network: &NetworkConfig, node: &Node, section: &mut Sec
             "deploy the deterministic deployer first, or take the network out of the configuration",
         ),
         Deployment::Foreign(address) => section.problem(
-            format!("deposit factory: what is at {address} is not its code"),
+            format!("deposit factory: what is at {address} is not its code, so the network is not watched"),
             "take the network out of the configuration: money sent to deposits there may be lost",
         ),
     }
@@ -218,7 +249,6 @@ async fn check_finality(network: &NetworkConfig, node: &Node, section: &mut Sect
 }
 
 async fn check_prices(app: &App, network: &NetworkConfig, section: &mut Section) {
-    app.prices.look_at_guards().await;
     for token in network.tokens.iter().filter(|token| token.accepted) {
         let symbol = &token.symbol;
         match (app.prices.price(token.token_id()).await, &token.price) {
@@ -230,69 +260,112 @@ async fn check_prices(app: &App, network: &NetworkConfig, section: &mut Section)
                     feed.feed
                 ));
             }
-            (Ok(_), PriceSource::Par(_)) => section.good(format!("price of {symbol}: one dollar")),
-            (Err(reason), _) => section.problem(
-                format!("price of {symbol}: {reason}, so it is not quoted"),
-                "if that lasts: check the feed's address, and whether another endpoint says the same",
-            ),
+            (Ok(_), PriceSource::Par(_)) => check_guard(app, token, section),
+            (Err(reason), _) => {
+                section.problem(format!("price of {symbol}: {reason}, so it is not quoted"), fix_price(&reason));
+            }
         }
     }
 }
 
-async fn check_reading(app: &App, network: &NetworkConfig, node: &Node, section: &mut Section) -> Result<(), CliError> {
-    let Some(cursor) = app.store.reader().await?.tx().cursor(&network.name).await? else {
+/// Of a token that is taken for a dollar.
+fn check_guard(app: &App, token: &TokenConfig, section: &mut Section) {
+    let symbol = &token.symbol;
+    match (&token.guard, app.prices.silence_of_guard(token.token_id())) {
+        (None, _) => section.good(format!("price of {symbol}: one dollar, whatever it is worth")),
+        (Some(guard), None) => section.good(format!("price of {symbol}: one dollar (guard {})", guard.feed)),
+        (Some(guard), Some(reason)) => section.warning(
+            format!("price of {symbol}: one dollar, but its guard {} says nothing: {reason}", guard.feed),
+            "correct the feed's address or `heartbeat_seconds` in `guard`",
+        ),
+    }
+}
+
+fn fix_price(reason: &NoPrice) -> &'static str {
+    match reason {
+        NoPrice::Unreachable(_) => "look at the endpoints above",
+        NoPrice::UnknownToken(_) | NoPrice::NoFeed | NoPrice::OutOfRange => "correct the feed's address in `price`",
+        NoPrice::Stale { .. } | NoPrice::NotPositive | NoPrice::Unfinished => {
+            "check at the feed's makers that it is kept up, and its address and `heartbeat_seconds` in `price`"
+        }
+        NoPrice::FromTheFuture { .. } => "check this machine's clock",
+        NoPrice::Jumped { .. } => "wait for the feed's next round",
+        NoPrice::SequencerDown | NoPrice::SequencerJustUp { .. } => "wait until the sequencer has been up for an hour",
+        NoPrice::OffPar { .. } => "wait until it is a dollar again, or set `accepted = false` for it",
+        NoPrice::Disputed { .. } => "find out which of them is wrong, and replace it",
+    }
+}
+
+/// `now` is given if the network is one whose blocks always come.
+fn check_reading(cursor: Option<&BlockRef>, head: &BlockRef, now: Option<UnixSeconds>, section: &mut Section) {
+    let age = now.map_or(0, |now| now.0.saturating_sub(head.time.0));
+    if OLDEST_HEAD_SECONDS < age {
+        section.problem(
+            format!("the newest block, {}, is {age} s old", head.number),
+            "the network or the endpoint stands still, or this machine's clock is wrong; ask another endpoint",
+        );
+    }
+    let Some(cursor) = cursor else {
         section.warning("no block was read so far", "start the server: `pepay serve`");
-        return Ok(());
+        return;
     };
-    let Ok(head) = node.head().await else { return Ok(()) };
-    let behind = head.to_block().time.0.saturating_sub(cursor.time.0);
+    let behind = head.time.0.saturating_sub(cursor.time.0);
     let what = format!("read up to block {}, {behind} s behind the newest", cursor.number);
     if READ_SECONDS_BEHIND < behind {
-        section.problem(what, "is the server running? Its log says what keeps it from reading the network");
+        section.problem(what, "see that the server runs; its log says what keeps it from reading the network");
     } else {
         section.good(what);
     }
-    Ok(())
 }
 
 /// What concerns all networks together.
 fn check_everything(
-    app: &App,
+    config: &Config,
     wallets: &[Address],
     contracts: &[(&NetworkConfig, Result<Vec<bool>, StepError>)],
 ) -> Section {
     let mut section = Section::new("everywhere".to_owned());
-    if app.config.networks.is_empty() {
+    if config.networks.is_empty() {
         section.problem("no network is configured, so nothing can be paid", "add one to the configuration");
     }
     for (index, wallet) in wallets.iter().enumerate() {
+        // It was good when it was set, but the configuration may be another one now.
+        if let Err(problem) = merchant_wallet(&wallet.to_checksum(None), config) {
+            section.problem(format!("wallet {wallet}: {problem}"), CHANGE_WALLET);
+        }
         let known = contracts.iter().filter_map(|(network, are)| Some((*network, *are.as_ref().ok()?.get(index)?)));
         let (there, missing): (Vec<_>, Vec<_>) = known.partition(|(_, is_contract)| *is_contract);
-        let names = |networks: Vec<(&NetworkConfig, bool)>| {
-            networks.into_iter().map(|(network, _)| network.name.as_str()).collect::<Vec<_>>().join(", ")
+        let names = |networks: &[(&NetworkConfig, bool)]| {
+            networks.iter().map(|(network, _)| network.name.as_str()).collect::<Vec<_>>().join(", ")
         };
-        if there.is_empty() {
-            continue;
-        }
-        if missing.is_empty() {
-            section.good(format!("wallet {wallet}: a contract on every network that could be asked"));
-        } else {
-            section.problem(
+        match (there.as_slice(), missing.as_slice()) {
+            ([], _) => {}
+            (there, []) => section.good(format!("wallet {wallet}: a contract on {}", names(there))),
+            (there, missing) => section.problem(
                 format!(
                     "wallet {wallet}: a contract on {}, but not on {}, where what is sent to it may be out of reach",
                     names(there),
                     names(missing)
                 ),
                 "deploy the same wallet there, or set another one: `pepay merchant set-wallet`",
-            );
+            ),
         }
     }
+    section.good(format!("wallets: {} looked at", wallets.len()));
+    if config.environment == Environment::Mainnet && config.operator.webhook_url.is_none() {
+        section.warning(
+            "alarms are in the log and nowhere else",
+            "set `operator.webhook_url`, or have somebody woken by what the log marks ALARM",
+        );
+    }
     section.warning(
-        "the deposit contracts have not been audited by anybody else",
-        "read contracts/AUDIT.md, and decide how much you let them hold",
+        "the deposit contracts are not audited: nobody independent has reviewed them",
+        "read contracts/AUDIT.md, and let them hold no more than you can lose",
     );
     section
 }
+
+const CHANGE_WALLET: &str = "set another one: `pepay merchant set-wallet`";
 
 fn report(sections: &[Section], problems: usize) -> Answer {
     let mut text = String::new();
@@ -319,4 +392,36 @@ fn report(sections: &[Section], problems: usize) -> Answer {
         json!({ "title": section.title, "findings": findings.collect::<Vec<Value>>() })
     });
     Answer { text, json: json!({ "problems": problems, "sections": json.collect::<Vec<Value>>() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(number: u64, time: i64) -> BlockRef {
+        BlockRef { number, hash: String::new(), time: UnixSeconds(time) }
+    }
+
+    #[track_caller]
+    fn check(cursor: Option<i64>, head: i64, now: Option<i64>, expected: &[(Level, &str)]) {
+        let mut section = Section::new(String::new());
+        check_reading(cursor.map(|time| block(7, time)).as_ref(), &block(9, head), now.map(UnixSeconds), &mut section);
+        let found = section.findings.iter().map(|finding| (finding.level, finding.what.as_str()));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn reading_that_lags_and_a_chain_that_stands_still_are_problems() {
+        use Level::{Good, Problem, Warning};
+
+        check(Some(1_000), 1_060, Some(1_660), &[(Good, "read up to block 7, 60 s behind the newest")]);
+        check(Some(1_000), 1_061, Some(1_070), &[(Problem, "read up to block 7, 61 s behind the newest")]);
+        check(
+            None,
+            1_000,
+            Some(1_601),
+            &[(Problem, "the newest block, 9, is 601 s old"), (Warning, "no block was read so far")],
+        );
+        check(Some(1_000), 1_000, None, &[(Good, "read up to block 7, 0 s behind the newest")]);
+    }
 }

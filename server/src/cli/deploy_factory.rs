@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use wire::deposit_address::FACTORY;
 
 use super::{
@@ -27,75 +27,102 @@ pub(super) struct Arguments {
 pub(super) enum DeployError {
     #[error("--network: there is no network {0}")]
     NoSuchNetwork(String),
-    #[error("network {network} cannot be asked")]
-    Unreadable {
-        network: String,
-        #[source]
-        source: StepError,
-    },
+    #[error("there is no network in the configuration")]
+    NoNetwork,
+}
+
+/// Why a network has no factory after all.
+#[derive(Debug, thiserror::Error)]
+enum NotDeployed {
+    #[error("the network cannot be asked: {0}; see what `pepay check` says of its endpoints")]
+    Unreadable(#[from] StepError),
+    #[error("refused: what is at {0} is not the deposit factory's code; take no money on this network")]
+    Foreign(Address),
     #[error(
-        "network {network}: what is deployed at {address} is not the deposit factory's code; do not take money there"
+        "there is no deployer at {CREATE2_DEPLOYER}, which alone can put the factory where deposit addresses expect it; \
+         deploy that first (https://github.com/Arachnid/deterministic-deployment-proxy)"
     )]
-    Foreign { network: String, address: Address },
-    #[error(
-        "network {network}: there is no deployer at {CREATE2_DEPLOYER}, which alone can put the factory where deposit \
-         addresses expect it"
-    )]
-    NoDeployer { network: String },
-    #[error("network {network}: the deployment {transaction} is in a block, but the factory is not there")]
-    NotThere { network: String, transaction: String },
+    NoDeployer,
+    #[error("the deployment {0} is in a block, but the factory is not there")]
+    NotThere(String),
     #[error(transparent)]
     Transaction(#[from] TransactionError),
 }
 
-/// Puts the factory where it is missing, if an account is set for that; elsewhere prints what any wallet has to send.
-pub(super) async fn run(arguments: &Arguments, config: &Config) -> Result<Answer, CliError> {
+/// Puts the factory where it is missing, if an account is set for that; elsewhere prints what any wallet has to send. The
+/// second value is on how many networks there is no factory and nothing to send either.
+pub(super) async fn run(arguments: &Arguments, config: &Config) -> Result<(Answer, usize), CliError> {
     let wanted = arguments.network.as_ref();
-    if let Some(name) = wanted
-        && config.network(name).is_none()
-    {
-        return Err(DeployError::NoSuchNetwork(name.clone()).into());
+    let networks = config.networks.iter().filter(|network| wanted.is_none_or(|name| *name == network.name));
+    let networks: Vec<_> = networks.collect();
+    match wanted {
+        Some(name) if networks.is_empty() => return Err(DeployError::NoSuchNetwork(name.clone()).into()),
+        None if networks.is_empty() => return Err(DeployError::NoNetwork.into()),
+        _ => {}
     }
-    let (mut text, mut networks) = (String::new(), Vec::new());
-    for network in config.networks.iter().filter(|network| wanted.is_none_or(|name| *name == network.name)) {
-        networks.push(deploy(network, &mut text).await?);
-    }
-    Ok(Answer { text, json: json!({ "networks": networks }) })
-}
-
-async fn deploy(network: &NetworkConfig, text: &mut String) -> Result<Value, DeployError> {
-    let node = Node::new(network);
-    let name = &network.name;
-    let unreadable = |source| DeployError::Unreadable { network: name.clone(), source };
-    // Writing to a string cannot fail.
-    let _infallible = match node.deployment().await.map_err(unreadable)? {
-        Deployment::Ours => writeln!(text, "{name}: the factory is at {FACTORY}"),
-        Deployment::Foreign(address) => return Err(DeployError::Foreign { network: name.clone(), address }),
-        Deployment::NoDeployer => return Err(DeployError::NoDeployer { network: name.clone() }),
-        Deployment::Missing => {
-            let calldata = deployment_calldata();
-            let Some(account) = network.sweep_account else {
-                let _infallible = writeln!(
+    let (mut text, mut answers, mut failed) = (String::new(), Vec::new(), 0);
+    for network in networks {
+        let name = &network.name;
+        let mut answer = json!({ "network": name, "chain_id": network.chain_id, "factory": FACTORY.to_string() });
+        // Writing to a string cannot fail.
+        let _infallible = match deploy(network).await {
+            Ok(Deployed::Before) => {
+                answer["state"] = "deployed".into();
+                writeln!(text, "{name}: the factory is at {FACTORY}")
+            }
+            Ok(Deployed::Now { transaction }) => {
+                answer["state"] = "deployed".into();
+                answer["transaction"] = transaction.as_str().into();
+                writeln!(text, "{name}: the factory is at {FACTORY} now, deployed in {transaction}")
+            }
+            Ok(Deployed::ByWhoeverSends(calldata)) => {
+                answer["state"] = "missing".into();
+                answer["to"] = CREATE2_DEPLOYER.to_string().into();
+                answer["data"] = calldata.to_string().into();
+                writeln!(
                     text,
                     "{name}: the factory is missing; to be sent by any wallet, for about {DEPLOYMENT_GAS} gas, as\n  \
                      chain {}\n  to {CREATE2_DEPLOYER}\n  value 0\n  data {calldata}",
                     network.chain_id
-                );
-                return Ok(json!({
-                    "network": name, "chain_id": network.chain_id, "factory": FACTORY.to_string(), "state": "missing",
-                    "to": CREATE2_DEPLOYER.to_string(), "data": calldata.to_string(),
-                }));
-            };
-            let transaction = node.send_unlocked(account, CREATE2_DEPLOYER, &calldata).await.map_err(unreadable)?;
-            let transaction = transaction.to_string();
-            wait_for_receipt(network, &transaction).await?;
-            if node.deployment().await.map_err(unreadable)? != Deployment::Ours {
-                return Err(DeployError::NotThere { network: name.clone(), transaction });
+                )
             }
-            writeln!(text, "{name}: the factory is at {FACTORY} now, deployed in {transaction}")
-        }
-    };
-    Ok(json!({
-        "network": name, "chain_id": network.chain_id, "factory": FACTORY.to_string(), "state": "deployed",
-    }))
+            Err(error) => {
+                failed += 1;
+                answer["state"] = "failed".into();
+                answer["error"] = error.to_string().into();
+                writeln!(text, "{name}: {error}")
+            }
+        };
+        answers.push(answer);
+    }
+    Ok((Answer { text, json: json!({ "networks": answers }) }, failed))
+}
+
+enum Deployed {
+    Before,
+    Now {
+        transaction: String,
+    },
+    /// It is not, but is by whoever sends this to the deployer.
+    ByWhoeverSends(Bytes),
+}
+
+async fn deploy(network: &NetworkConfig) -> Result<Deployed, NotDeployed> {
+    let node = Node::new(network);
+    match node.deployment().await? {
+        Deployment::Ours => return Ok(Deployed::Before),
+        Deployment::Foreign(address) => return Err(NotDeployed::Foreign(address)),
+        Deployment::NoDeployer => return Err(NotDeployed::NoDeployer),
+        Deployment::Missing => {}
+    }
+    let calldata = deployment_calldata();
+    let Some(account) = network.sweep_account else { return Ok(Deployed::ByWhoeverSends(calldata)) };
+    let transaction = node.send_unlocked(account, CREATE2_DEPLOYER, &calldata).await?.to_string();
+    let mined = wait_for_receipt(network, &transaction).await;
+    // Should it have failed because somebody else was faster with the same, that is as good.
+    if node.deployment().await? == Deployment::Ours {
+        return Ok(Deployed::Now { transaction });
+    }
+    mined?;
+    Err(NotDeployed::NotThere(transaction))
 }

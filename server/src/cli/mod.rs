@@ -110,7 +110,7 @@ enum CliError {
         #[source]
         source: io::Error,
     },
-    #[error("there are {0} problems")]
+    #[error("problems that were found: {0}; what to do is said above")]
     Problems(usize),
     #[error("the answer cannot be printed")]
     Print(#[source] io::Error),
@@ -143,12 +143,13 @@ async fn try_run(cli: Cli) -> Result<(), CliError> {
         Command::Merchant(command) => merchant::run(command, &Session::open(path).await?).await?,
         Command::Sweep(arguments) => sweep::run(&arguments, &open_app(path).await?).await?,
         Command::DeployFactory(arguments) => {
-            deploy_factory::run(&arguments, &load_config(path, LogStream::Stderr)?).await?
+            let config = load_config(path, LogStream::Stderr)?;
+            let (answer, problems) = deploy_factory::run(&arguments, &config).await?;
+            return print_with_problems(&answer, problems, cli.json);
         }
         Command::Check => {
             let (answer, problems) = check::run(&open_app(path).await?).await?;
-            print(&answer, cli.json)?;
-            return if problems == 0 { Ok(()) } else { Err(CliError::Problems(problems)) };
+            return print_with_problems(&answer, problems, cli.json);
         }
         Command::Recover(arguments) => recover::run(&arguments, &load_config(path, LogStream::Stderr)?).await?,
         Command::Key(command) => key::run(command, &Session::open(path).await?).await?,
@@ -159,6 +160,12 @@ async fn try_run(cli: Cli) -> Result<(), CliError> {
 fn print(answer: &Answer, as_json: bool) -> Result<(), CliError> {
     let json = as_json.then(|| format!("{}\n", answer.json));
     io::stdout().write_all(json.as_ref().unwrap_or(&answer.text).as_bytes()).map_err(CliError::Print)
+}
+
+/// An answer that tells of problems is printed and is a failure all the same.
+fn print_with_problems(answer: &Answer, problems: usize, as_json: bool) -> Result<(), CliError> {
+    print(answer, as_json)?;
+    if problems == 0 { Ok(()) } else { Err(CliError::Problems(problems)) }
 }
 
 /// What commands that only need the database work with.
