@@ -176,7 +176,7 @@ async fn post(app: &App, client: &reqwest::Client, url: &Url, alarm: &Alarm) {
         "alarm": alarm.kind,
         "text": alarm.text(),
         "node": app.node.as_str(),
-        "created": app.clock.now().0,
+        "sent": app.clock.now().0,
         "fields": alarm.fields,
     });
     for wait in AGAIN_AFTER.map(Some).into_iter().chain([None]) {
