@@ -1,5 +1,6 @@
 //! Self-hosted, non-custodial crypto checkout.
 
+mod alarm;
 pub mod app;
 pub mod chains;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod merchants;
+mod metrics;
 pub mod nodes;
 pub mod rates;
 pub mod sealing;

@@ -4,10 +4,17 @@ use std::io;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, filter::filter_fn, fmt::format::FmtSpan, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, Layer,
+    filter::filter_fn,
+    fmt::{self, format::FmtSpan},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
-use crate::config::{LogConfig, LogFormat};
+use crate::{
+    alarm,
+    config::{LogConfig, LogFormat},
+};
 
 /// Which stream log lines go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +35,13 @@ pub fn start(config: &LogConfig, stream: LogStream) {
             LogStream::Stderr => Box::new(io::stderr()),
         })
     };
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(false)
-        .with_span_events(FmtSpan::NONE);
-    let _already_started = match config.format {
-        LogFormat::Text => lines.finish().with(filter_fn(is_discreet)).try_init(),
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
-            lines.finish().with(filter_fn(is_discreet)).try_init()
-        }
+    let lines = fmt::layer().with_writer(writer).with_ansi(false).with_span_events(FmtSpan::NONE);
+    let lines = match config.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };
+    let lines = lines.with_filter(filter).with_filter(filter_fn(is_discreet));
+    let _already_started = tracing_subscriber::registry().with(lines).with(alarm::layer()).try_init();
 }
 
 /// Libraries that write down at their finest levels what they carry: frames of sockets, bodies that do not fit.

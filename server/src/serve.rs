@@ -17,11 +17,12 @@ use futures_util::FutureExt;
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 
 use crate::{
+    alarm,
     app::App,
     chains,
     clock::Clock,
     config::Config,
-    connections, events, http, invoicing, merchants, nodes, rates,
+    connections, events, http, invoicing, merchants, metrics, nodes, rates,
     store::{StoreError, WriterTask},
     tls, webhooks,
 };
@@ -29,8 +30,9 @@ use crate::{
 /// The server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("server.listen: cannot listen on {address}")]
+    #[error("{key}: cannot listen on {address}")]
     Bind {
+        key: &'static str,
         address: SocketAddr,
         #[source]
         source: io::Error,
@@ -73,10 +75,11 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     tls::install();
     let lock = config.storage.file().map(|database| lock_file(&database)).transpose()?;
     config.storage.create_file().map_err(ServeError::Create)?;
-    let listen = config.server.listen;
-    let bind_failed = |source| ServeError::Bind { address: listen, source };
-    let listener = TcpListener::bind(listen).await.map_err(bind_failed)?;
-    let address = listener.local_addr().map_err(bind_failed)?;
+    let (listener, address) = bind("server.listen", config.server.listen).await?;
+    let metrics_listener = match config.operator.metrics_listen {
+        Some(listen) => Some(bind("operator.metrics_listen", listen).await?),
+        None => None,
+    };
     let public_url = config.server.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
     let (app, writer) = App::open(config, secrets, clock, &public_url).await?;
     chains::tell_of_gaps(&app).await?;
@@ -99,10 +102,22 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
         // A watcher may give up its network, and says so itself; the others go on.
         duties.start("chain watcher", chains::run(app.clone(), network.clone()));
     }
+    duties.start("alarms", alarm::run(app.clone()));
+    if let Some((listener, address)) = metrics_listener {
+        duties.start("metrics", connections::accept(app.clone(), listener, metrics::router(app.clone())));
+        tracing::info!(%address, "metrics");
+    }
     duties.start("HTTP", connections::accept(app.clone(), listener, http::router(app.clone())));
 
     tracing::info!(%address, node.id = %app.node, "listening");
     Ok(Running { address, app, writer, broken, _lock: lock })
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Bind { key, address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 async fn carry_hints(app: App) {

@@ -35,6 +35,10 @@ requests_per_minute_per_session = 0
 requests_per_minute_per_address = 0
 failed_credentials_per_minute = 0
 
+[operator]
+metrics_listen = "127.0.0.1:0"
+webhook_url = "http://127.0.0.1:9/{operator}"
+
 [[networks]]
 name = "ethereum"
 title = "Ethereum"
@@ -260,7 +264,9 @@ const REQUEST_ID: &str = "plain-request-id-that-is-logged";
 impl Shop {
     async fn open() -> Self {
         let mut canaries = Canaries::default();
-        let mut server = ServerProcess::prepare(&CONFIG.replace("{rpc}", &canaries.plant("RPC path", Reader::Nobody)));
+        let config = CONFIG.replace("{rpc}", &canaries.plant("RPC path", Reader::Nobody));
+        let config = config.replace("{operator}", &canaries.plant("operator's path", Reader::Nobody));
+        let mut server = ServerProcess::prepare(&config);
         server.set_variable("PEPAY__LOG__FILTER", "trace");
         let secret = std::fs::read_to_string(server.path("pepay.secret")).unwrap();
         canaries.keep("server secret", secret.trim(), Reader::Nobody);
@@ -426,6 +432,7 @@ async fn no_canary_reaches_the_log_or_those_it_is_not_meant_for() {
     let receiver = shop.receiver.clone();
     eventually("webhooks to fail in every way", async || (3 <= receiver.received().len()).then_some(())).await;
     let (events, keys) = (shop.get("/api/v1/events?limit=100").await, shop.get("/api/v1/api-keys").await);
+    let figures = shop.client.get(shop.server.metrics_url().await).send().await.unwrap().text().await.unwrap();
     assert!(shop.server.stop().await.success());
     let (log, canaries) = (shop.server.log(), &shop.canaries);
 
@@ -440,6 +447,8 @@ async fn no_canary_reaches_the_log_or_those_it_is_not_meant_for() {
     let nothing = BTreeSet::new();
     assert_eq!(canaries.found_in(&log, |_| false), nothing, "in the log");
     assert_eq!(canaries.found_in(&keys, |_| false), nothing, "in the list of keys");
+    assert!(figures.contains("pepay_database_up 1"), "{figures}");
+    assert_eq!(canaries.found_in(&figures, |_| false), nothing, "in figures");
     assert_eq!(canaries.found_in(&heard, |reader| reader == Reader::Both), nothing, "on the payer's socket");
     assert_eq!(canaries.found_in(&events, |reader| reader != Reader::Nobody), nothing, "in events");
     let webhooks = receiver.received().join("\n");

@@ -28,11 +28,13 @@ macro_rules! on_each_database {
 
 mod alarms;
 mod canaries;
+mod check;
 mod cli;
 mod client;
 mod crash;
 mod hang_ups;
 mod histories;
+mod metrics;
 mod recover;
 mod streams;
 mod sweep;

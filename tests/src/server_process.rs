@@ -281,6 +281,21 @@ impl ServerProcess {
         said.split_whitespace().next().expect("it says more").to_owned()
     }
 
+    /// Where the running server serves its figures, as its log tells.
+    ///
+    /// # Panics
+    ///
+    /// If it serves none.
+    pub async fn metrics_url(&self) -> String {
+        let address = eventually("the log to say where the figures are", async || {
+            let log = self.log();
+            // The last one, should it have been started before.
+            let line = log.lines().rfind(|line| line.contains(" metrics address="))?;
+            Some(line.rsplit_once("address=")?.1.trim().to_owned())
+        });
+        format!("http://{}/metrics", address.await)
+    }
+
     /// What the server logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()

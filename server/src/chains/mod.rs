@@ -8,11 +8,16 @@ pub mod rpc;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use wire::Environment;
 
-use self::evm::{Fitness, Node, Step, StepError, WITNESSES, Watcher};
+use self::{
+    evm::{Fitness, Node, Step, StepError, WITNESSES, Watcher},
+    outages::OFFERED_FOR,
+};
 pub use self::{outages::Outages, rpc::AddedEndpoints};
 use crate::{
+    alarm,
     app::App,
     config::NetworkConfig,
     nodes,
@@ -49,6 +54,7 @@ pub async fn tell_of_gaps(app: &App) -> Result<(), StoreError> {
             Some(_) => continue,
         };
         tracing::error!(
+            alarm = alarm::FACTS_NOT_FOLLOWED,
             payment.network = open.network,
             token.id = open.token.0,
             facts.count = open.count,
@@ -81,9 +87,15 @@ async fn watch(app: App, network: NetworkConfig, lease: Lease) {
             Ok(Fitness::Fit) => break,
             // A node that still catches up lacks contracts too, so it is worth looking again.
             Ok(Fitness::Unfit(reason)) => {
+                pause.all_is_well(&name);
                 outages.stopped(&name);
                 if told.as_ref() != Some(&reason) {
-                    tracing::error!(payment.network = name, reason, "ALARM: the network is not watched");
+                    tracing::error!(
+                        alarm = alarm::NETWORK_UNFIT,
+                        payment.network = name,
+                        reason,
+                        "ALARM: the network is not watched"
+                    );
                     told = Some(reason);
                 }
                 tokio::time::sleep(LONGEST_PAUSE).await;
@@ -102,7 +114,12 @@ async fn watch(app: App, network: NetworkConfig, lease: Lease) {
             }
             Err(error @ StepError::TooDeep { .. }) => {
                 outages.stopped(&name);
-                tracing::error!(payment.network = name, error = %error, "ALARM: the network is no longer watched");
+                tracing::error!(
+                    alarm = alarm::NETWORK_STOPPED,
+                    payment.network = name,
+                    error = %error,
+                    "ALARM: the network is no longer watched"
+                );
                 return std::future::pending().await;
             }
             Err(error) if error.is_lease_lost() => {
@@ -119,12 +136,16 @@ struct Pause {
     shortest: Duration,
     next: Duration,
     logged: Option<String>,
+    /// Since when it cannot be read.
+    since: Option<Instant>,
+    /// Somebody was told that it cannot for minutes.
+    is_told: bool,
     outages: Arc<Outages>,
 }
 
 impl Pause {
     fn new(shortest: Duration, outages: Arc<Outages>) -> Self {
-        Self { shortest, next: shortest, logged: None, outages }
+        Self { shortest, next: shortest, logged: None, since: None, is_told: false, outages }
     }
 
     async fn after_error(&mut self, network: &str, error: &StepError) {
@@ -132,14 +153,31 @@ impl Pause {
         let text = with_causes(error);
         if self.logged.as_ref() != Some(&text) {
             tracing::warn!(payment.network = network, error = text, "the network could not be read");
-            self.logged = Some(text);
+            self.logged = Some(text.clone());
+        }
+        if self.is_long(Instant::now()) {
+            tracing::error!(
+                alarm = alarm::NETWORK_UNREADABLE,
+                payment.network = network,
+                error = text,
+                "ALARM: the network could not be read for minutes, and is not offered to payers any more"
+            );
         }
         tokio::time::sleep(self.next).await;
         self.next = (self.next * 2).min(LONGEST_PAUSE.max(self.shortest));
     }
 
+    /// Whether the outage has become one that nobody should be sent into, for the first time.
+    fn is_long(&mut self, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        let is_news = !self.is_told && OFFERED_FOR < now.saturating_duration_since(since);
+        self.is_told |= is_news;
+        is_news
+    }
+
     fn all_is_well(&mut self, network: &str) {
         if self.logged.take().is_some() {
+            (self.since, self.is_told) = (None, false);
             self.outages.ended(network);
             tracing::info!(payment.network = network, "the network can be read again");
         }
@@ -156,4 +194,24 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_outage_is_told_of_once_and_the_next_one_again() {
+        let mut pause = Pause::new(Duration::ZERO, Arc::default());
+        let long = OFFERED_FOR + Duration::from_millis(1);
+        let began = Instant::now();
+        let mut told = |after| pause.is_long(began + after);
+        assert_eq!([Duration::ZERO, OFFERED_FOR, long, 2 * long].map(&mut told), [false, false, true, false]);
+
+        pause.logged = Some("what it was".to_owned());
+        pause.all_is_well("base");
+        let mut told = |after| pause.is_long(began + after);
+        let again = [3 * long, 3 * long + OFFERED_FOR, 4 * long, 5 * long];
+        assert_eq!(again.map(&mut told), [false, false, true, false]);
+    }
 }

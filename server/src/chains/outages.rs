@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::store::{Impairment, LeaseState};
 
 /// A network that cannot be read is offered for so long: most outages are shorter than a payment takes.
-const OFFERED_FOR: Duration = Duration::from_mins(2);
+pub(super) const OFFERED_FOR: Duration = Duration::from_mins(2);
 
 /// What is known of the networks.
 #[derive(Debug, Default)]

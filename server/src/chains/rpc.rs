@@ -6,6 +6,8 @@
 //! while that doubles up to a minute. Endpoints that were added while the server runs come after the
 //! operator's own, so they are asked only when none of those can be. Kept out: what the answers mean.
 
+mod inspect;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
@@ -25,9 +27,11 @@ use url::Url;
 use crate::{
     clock::random_bytes,
     config::{NetworkConfig, REQUESTS_PER_SECOND, is_loopback},
-    tls,
+    metrics, tls,
     webhooks::Targets,
 };
+
+pub use inspect::EndpointReport;
 
 /// The rest after a first failure; doubles with each further one.
 const SHORTEST_REST: Duration = Duration::from_millis(500);
@@ -41,6 +45,8 @@ const LARGEST_BATCH_BYTES: usize = 1_000_000;
 const LARGEST_ANSWER_BYTES: usize = 64 << 20;
 /// The same for an endpoint that is asked whether it is fit: a chain id and a header are small.
 const LARGEST_PROBE_BYTES: usize = 64 << 10;
+/// What endpoints are counted as that somebody else chose: figures must not grow with them, nor name them.
+const COUNTED_TOGETHER: &str = "added";
 /// How much of an endpoint's own words is repeated in an error.
 const LONGEST_MESSAGE: usize = 200;
 
@@ -165,6 +171,23 @@ pub enum Problem {
     WrongGenesis,
 }
 
+impl Problem {
+    /// Its name in figures.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Resting => "resting",
+            Self::Unreachable => "unreachable",
+            Self::TooSlow => "too_slow",
+            Self::Status(_) => "status",
+            Self::Throttled { .. } => "throttled",
+            Self::NotJsonRpc => "not_json_rpc",
+            Self::Untrue => "untrue",
+            Self::WrongChain { .. } => "wrong_chain",
+            Self::WrongGenesis => "wrong_genesis",
+        }
+    }
+}
+
 /// What one call was answered with.
 pub type Answer = Result<Value, Fault>;
 
@@ -180,6 +203,8 @@ struct Endpoint {
     added: Option<(RpcEndpointId, String)>,
     /// For people: the host, without path or credentials.
     label: String,
+    /// What it is counted as in figures.
+    counted_as: String,
     url: Url,
     /// Parts of the URL that may be credentials.
     secrets: Vec<String>,
@@ -488,6 +513,7 @@ impl Rpc {
 
     async fn ask_one(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Problem> {
         let (id, request) = self.request(call);
+        metrics::count_request(&self.network, &endpoint.counted_as);
         let (status, mut body) = endpoint.post(&request).await?;
         let is_ours = body["jsonrpc"] == "2.0" && body["id"] == id;
         match body.get_mut("error").map(Value::take).filter(|error| !error.is_null()) {
@@ -504,6 +530,7 @@ impl Rpc {
     /// `None` if the endpoint does not take batches.
     async fn ask_batch(&self, endpoint: &Endpoint, calls: &[Call]) -> Result<Option<Vec<Answer>>, Problem> {
         let (ids, requests): (Vec<_>, Vec<_>) = calls.iter().map(|call| self.request(call)).unzip();
+        metrics::count_request(&self.network, &endpoint.counted_as);
         let body = match endpoint.post(&Value::Array(requests)).await {
             Ok((status, Value::Array(body))) if status.is_success() => body,
             Ok((_, body)) => {
@@ -564,7 +591,8 @@ impl Endpoint {
             .https_only(!is_plain)
             // A proxy would resolve names itself, past our filter.
             .no_proxy();
-        targets.check(url).is_ok().then(|| client.build().ok()).flatten().map(|client| Self::over(client, url))
+        let client = targets.check(url).is_ok().then(|| client.build().ok()).flatten()?;
+        Some(Self { counted_as: COUNTED_TOGETHER.to_owned(), ..Self::over(client, url) })
     }
 
     fn added(added: AddedEndpoint, network: &str, timeout: Duration, targets: &Targets) -> Option<Self> {
@@ -587,6 +615,7 @@ impl Endpoint {
         let secrets = path.chain(query).chain(user).filter(|part| 8 <= part.len()).collect();
         Self {
             added: None,
+            counted_as: label.clone(),
             label,
             url: url.clone(),
             secrets,
@@ -615,6 +644,7 @@ impl Endpoint {
     }
 
     fn failed(&self, network: &str, problem: &Problem) {
+        metrics::count_failure(network, &self.counted_as, problem.kind());
         let mut health = self.health();
         health.is_verified = false;
         health.failures = health.failures.saturating_add(1);

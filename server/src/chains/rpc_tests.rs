@@ -450,3 +450,15 @@ async fn others_are_asked_ten_times_a_second_and_this_machine_as_often_as_we_lik
     config.requests_per_second = Some(2);
     assert_eq!([0, 1].map(|index| interval(&config, index)), [Some(Duration::from_millis(500)); 2]);
 }
+
+#[test]
+fn figures_name_the_operators_own_endpoints_only() {
+    let added = Endpoint::guarded(
+        &"https://1.1.1.1/key".parse().unwrap(),
+        Duration::from_secs(1),
+        &Targets::new(&crate::config::WebhooksConfig::default()),
+    );
+    assert_eq!(added.unwrap().counted_as, "added");
+    let own = Endpoint::over(reqwest::Client::new(), &"https://rpc.example:8545/key".parse().unwrap());
+    assert_eq!(own.counted_as, "rpc.example:8545");
+}

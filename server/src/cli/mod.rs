@@ -4,6 +4,8 @@
 //! answer on standard output, as text or with `--json` as one object, and everything else on standard
 //! error. Secrets are printed once, by the command that makes them.
 
+mod check;
+mod deploy_factory;
 mod init;
 mod input;
 mod key;
@@ -11,6 +13,7 @@ mod merchant;
 mod recover;
 mod serve;
 mod sweep;
+mod transaction;
 
 use std::{
     error::Error as _,
@@ -64,6 +67,10 @@ enum Command {
     Key(key::Command),
     /// Send what deposit addresses hold to the merchants' wallets
     Sweep(sweep::Arguments),
+    /// Put the deposit factory where it is missing, or print what any wallet has to send for that
+    DeployFactory(deploy_factory::Arguments),
+    /// Say how networks, endpoints, tokens, prices, contracts and wallets are, and what to do about it
+    Check,
     /// Find deposits that hold money again, from the recovery code and wallets alone, without the database
     Recover(recover::Arguments),
 }
@@ -81,6 +88,8 @@ enum CliError {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Sweep(#[from] sweep::SweepError),
+    #[error(transparent)]
+    DeployFactory(#[from] deploy_factory::DeployError),
     #[error(transparent)]
     Recover(#[from] recover::RecoverError),
     #[error(transparent)]
@@ -101,6 +110,8 @@ enum CliError {
         #[source]
         source: io::Error,
     },
+    #[error("problems that were found: {0}; what to do is said above")]
+    Problems(usize),
     #[error("the answer cannot be printed")]
     Print(#[source] io::Error),
 }
@@ -131,11 +142,30 @@ async fn try_run(cli: Cli) -> Result<(), CliError> {
         Command::Init => init::init(path).await?,
         Command::Merchant(command) => merchant::run(command, &Session::open(path).await?).await?,
         Command::Sweep(arguments) => sweep::run(&arguments, &open_app(path).await?).await?,
+        Command::DeployFactory(arguments) => {
+            let config = load_config(path, LogStream::Stderr)?;
+            let (answer, problems) = deploy_factory::run(&arguments, &config).await?;
+            return print_with_problems(&answer, problems, cli.json);
+        }
+        Command::Check => {
+            let (answer, problems) = check::run(&open_app(path).await?).await?;
+            return print_with_problems(&answer, problems, cli.json);
+        }
         Command::Recover(arguments) => recover::run(&arguments, &load_config(path, LogStream::Stderr)?).await?,
         Command::Key(command) => key::run(command, &Session::open(path).await?).await?,
     };
-    let printed = if cli.json { format!("{}\n", answer.json) } else { answer.text };
-    io::stdout().write_all(printed.as_bytes()).map_err(CliError::Print)
+    print(&answer, cli.json)
+}
+
+fn print(answer: &Answer, as_json: bool) -> Result<(), CliError> {
+    let json = as_json.then(|| format!("{}\n", answer.json));
+    io::stdout().write_all(json.as_ref().unwrap_or(&answer.text).as_bytes()).map_err(CliError::Print)
+}
+
+/// An answer that tells of problems is printed and is a failure all the same.
+fn print_with_problems(answer: &Answer, problems: usize, as_json: bool) -> Result<(), CliError> {
+    print(answer, as_json)?;
+    if problems == 0 { Ok(()) } else { Err(CliError::Problems(problems)) }
 }
 
 /// What commands that only need the database work with.

@@ -4,24 +4,20 @@ use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use clap::Args;
 use domain::id::MerchantId;
 use serde_json::{Value, json};
 
-use super::{Answer, CliError};
+use super::{
+    Answer, CliError,
+    transaction::{TransactionError, wait_for_receipt},
+};
 use crate::{
     app::App,
-    chains::rpc::{Rpc, RpcError},
-    config::NetworkConfig,
     invoicing::{self, PlannedSweep, plan_sweeps, safe_batches, send_sweep},
 };
-
-/// A sweep that is not mined by then may still be later; running the command again is safe.
-const PATIENCE: Duration = Duration::from_mins(1);
-const ASK_EVERY: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -42,17 +38,8 @@ pub(super) enum SweepError {
     NoSuchNetwork(String),
     #[error(transparent)]
     NotSent(#[from] invoicing::SweepError),
-    #[error("network {network} does not say what became of {transaction}")]
-    NoReceipt {
-        network: String,
-        transaction: String,
-        #[source]
-        source: RpcError,
-    },
-    #[error("the sweep {transaction} failed on network {network}")]
-    Failed { network: String, transaction: String },
-    #[error("the sweep {transaction} waits on network {network}; look for it there")]
-    Waiting { network: String, transaction: String },
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
 }
 
 /// Sends what is due where an account is set for it; elsewhere prints what the merchant's own wallet has
@@ -81,33 +68,13 @@ pub(super) async fn run(arguments: &Arguments, app: &App) -> Result<Answer, CliE
             continue;
         };
         let transaction = send_sweep(app, &sweep).await.map_err(SweepError::NotSent)?;
-        wait_for_receipt(network, &transaction).await?;
+        wait_for_receipt(network, &transaction).await.map_err(SweepError::Transaction)?;
         answer.add(&sweep, Some(&transaction));
     }
     if let Some(out) = &arguments.out {
         answer.files = write_batches(app, &for_wallets, out)?;
     }
     Ok(answer.into())
-}
-
-async fn wait_for_receipt(network: &NetworkConfig, transaction: &str) -> Result<(), SweepError> {
-    let rpc = Rpc::new(network);
-    let (name, hash) = (|| network.name.clone(), || transaction.to_owned());
-    let mined = async {
-        loop {
-            let receipt = rpc.call("eth_getTransactionReceipt", json!([transaction])).await;
-            match receipt {
-                Ok(Value::Null) => tokio::time::sleep(ASK_EVERY).await,
-                Ok(receipt) if receipt["status"] == "0x1" => return Ok(()),
-                Ok(_) => return Err(SweepError::Failed { network: name(), transaction: hash() }),
-                Err(source) => return Err(SweepError::NoReceipt { network: name(), transaction: hash(), source }),
-            }
-        }
-    };
-    match tokio::time::timeout(PATIENCE, mined).await {
-        Ok(result) => result,
-        Err(_) => Err(SweepError::Waiting { network: name(), transaction: hash() }),
-    }
 }
 
 /// Writes a file for each network and returns their paths.

@@ -62,6 +62,12 @@ pub(super) fn check(config: &Config) -> Checked {
     check_webhooks(&config.webhooks)?;
     check_merchants(&config.merchants, config.environment)?;
     ensure((1..=3_650).contains(&config.events.retention_days), "events.retention_days", "must be 1 to 3650")?;
+    let is_safe = |url: &Url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(url);
+    ensure(
+        config.operator.webhook_url.as_ref().is_none_or(is_safe),
+        "operator.webhook_url",
+        "must be an https URL, or http on this machine: alarms name payments",
+    )?;
     check_limits(&config.limits)?;
     check_networks(config)
 }

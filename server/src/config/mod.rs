@@ -59,6 +59,8 @@ pub struct Config {
     #[serde(default)]
     pub events: EventsConfig,
     #[serde(default)]
+    pub operator: OperatorConfig,
+    #[serde(default)]
     pub limits: LimitsConfig,
     #[serde(default)]
     pub networks: Vec<NetworkConfig>,
@@ -244,6 +246,26 @@ pub struct EventsConfig {
 impl Default for EventsConfig {
     fn default() -> Self {
         Self { retention_days: 30 }
+    }
+}
+
+/// How the operator hears of how things are.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperatorConfig {
+    /// Where `/metrics` is served; `None` means nowhere. Whoever reaches it can read it.
+    pub metrics_listen: Option<std::net::SocketAddr>,
+    /// Where alarms are posted.
+    pub webhook_url: Option<Url>,
+}
+
+/// The URL may hold a secret.
+impl std::fmt::Debug for OperatorConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperatorConfig")
+            .field("metrics_listen", &self.metrics_listen)
+            .field("webhook_url", &self.webhook_url.as_ref().map(|_| "…"))
+            .finish()
     }
 }
 

@@ -69,7 +69,13 @@ fn the_examples_in_the_default_file_are_good_and_show_the_defaults() {
 
     let defaults = read("environment = \"devnet\"", &[]).unwrap();
     let server = ServerConfig { public_url: None, ..config.server };
-    assert_eq!(Config { networks: Vec::new(), server, ..config }, defaults);
+    let shown = OperatorConfig {
+        metrics_listen: Some("127.0.0.1:9464".parse().unwrap()),
+        webhook_url: Some("https://chat.example.com/hooks/pepay".parse().unwrap()),
+    };
+    assert_eq!(config.operator, shown);
+    let operator = OperatorConfig::default();
+    assert_eq!(Config { networks: Vec::new(), server, operator, ..config }, defaults);
 
     let shown = &read(&text, &[]).unwrap().networks[0];
     assert_eq!(shown.poll_ms, defaults::poll_ms());
@@ -101,6 +107,8 @@ fn the_default_file_mentions_every_key() {
         fields::<InvoicesConfig>(),
         fields::<WebhooksConfig>(),
         fields::<MerchantsConfig>(),
+        fields::<EventsConfig>(),
+        fields::<OperatorConfig>(),
         fields::<LimitsConfig>(),
         fields::<NetworkConfig>(),
         fields::<TokenConfig>(),
@@ -178,6 +186,19 @@ fn a_bad_setting_is_named_by_its_key() {
         "not a log filter",
     );
     check("environment = \"devnet\"", "environment = \"devnet\"\n[log]\nformat = \"xml\"", "log.format", "xml");
+}
+
+#[test]
+fn alarms_go_over_https_or_stay_on_this_machine() {
+    let text = |url: &str| format!("environment = \"devnet\"\n[operator]\nwebhook_url = \"{url}\"");
+    for url in ["https://chat.example/hooks/secret", "http://127.0.0.1:9093/", "http://localhost/", "http://[::1]/"] {
+        let config = read(&text(url), &[]).unwrap();
+        assert!(!format!("{config:?}").contains("hooks/secret"), "the path may be one");
+    }
+    for url in ["http://chat.example/hooks/secret", "http://10.0.0.1/", "ftp://chat.example/", "file:///dev/null"] {
+        check_refused(&text(url), "operator.webhook_url", "must be an https URL");
+    }
+    check_refused(&text("chat.example"), "operator.webhook_url", "");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::{
 
 use super::{Feed, NoPrice};
 use crate::{
+    alarm,
     clock::Clock,
     config::{NetworkConfig, TokenConfig},
     store::BlockRef,
@@ -54,6 +55,11 @@ impl Guard {
         }
     }
 
+    /// Why the feed was of no use when it was last looked at.
+    pub fn silence(&self) -> Option<String> {
+        self.state().told.clone()
+    }
+
     /// Looks what the feed says. What changes is told once.
     pub async fn look(&self, clock: &Clock) {
         let said = match self.feed.ask(clock).await {
@@ -70,7 +76,11 @@ impl Guard {
                     let (network, id, symbol) = (&self.network, self.token, &self.symbol);
                     if off_par.is_some() {
                         tracing::error!(
-                            payment.network = network, token.id = id, token.symbol = symbol, token.usd_e8 = %usd_e8,
+                            alarm = alarm::DOLLAR_TOKEN_OFF_PAR,
+                            payment.network = network,
+                            token.id = id,
+                            token.symbol = symbol,
+                            token.usd_e8 = %usd_e8,
                             "ALARM: a dollar token is not worth a dollar; it is not quoted any more"
                         );
                     } else {

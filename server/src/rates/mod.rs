@@ -185,6 +185,14 @@ impl Prices {
         let _all_looked: Vec<()> = join_all(guards.map(|guard| guard.look(&self.0.clock))).await;
     }
 
+    /// Why the guard of a dollar token said nothing when it was last looked at; `None` if it did, or there is none.
+    pub fn silence_of_guard(&self, token: TokenId) -> Option<String> {
+        match self.source(token) {
+            Ok(Source::Par(Some(guard))) => guard.silence(),
+            _ => None,
+        }
+    }
+
     fn source(&self, token: TokenId) -> Result<&Source, NoPrice> {
         self.0.sources.get(&token).ok_or(NoPrice::UnknownToken(token))
     }

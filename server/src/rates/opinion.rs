@@ -16,6 +16,7 @@ use url::Url;
 
 use super::NoPrice;
 use crate::{
+    alarm,
     config::{NetworkConfig, OpinionConfig, TokenConfig},
     tls,
 };
@@ -99,6 +100,7 @@ impl Opinion {
         if feed.max(other).saturating_mul(MOST_APART_PERCENT) < feed.abs_diff(other).saturating_mul(100) {
             if memory.is_news(Some(Trouble::Disputed)) {
                 tracing::error!(
+                    alarm = alarm::PRICE_DISPUTED,
                     payment.network = self.network,
                     token.id = self.token,
                     token.symbol = self.symbol,

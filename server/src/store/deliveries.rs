@@ -447,6 +447,19 @@ impl Tx<'_> {
         Ok(done.rows_affected())
     }
 
+    /// How many deliveries are due by now.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn count_due_deliveries(&mut self, now: UnixMillis) -> Result<i64, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) AS due FROM deliveries WHERE due_ms IS NOT NULL AND due_ms <= $1")
+            .bind(now.0)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        Columns::of(&row, "deliveries").integer("due")
+    }
+
     /// When the next delivery after `now` falls due, whether or not it can be sent then.
     ///
     /// # Errors

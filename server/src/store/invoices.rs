@@ -353,6 +353,18 @@ impl Tx<'_> {
         rows.iter().map(|row| read_key(row, "invoices")).collect()
     }
 
+    /// How many invoices can still be paid.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn count_open_invoices(&mut self) -> Result<i64, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) AS invoices FROM invoices WHERE status IN ('unpaid', 'underpaid')")
+            .fetch_one(&mut *self.connection)
+            .await?;
+        Columns::of(&row, "invoices").integer("invoices")
+    }
+
     /// The versions of those invoices that exist; at most [`InvoiceVersion::MOST_AT_ONCE`].
     ///
     /// # Errors

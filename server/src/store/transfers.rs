@@ -359,21 +359,36 @@ impl Tx<'_> {
         &mut self,
         network: &str,
     ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT DISTINCT merchant_id, invoice_id FROM transfers
-             WHERE network = $1 AND canonical = 1 AND finality = 'final'
-                AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
-                    AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
-                    AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1 AND sweeps.amount <> '0'
-                    AND (sweeps.block_number > transfers.block_number
-                        OR (sweeps.block_number = transfers.block_number AND sweeps.log_index > transfers.log_index)))",
-        )
-        .bind(network)
-        .fetch_all(&mut *self.connection)
-        .await?;
+        let sql = format!("SELECT DISTINCT merchant_id, invoice_id {FINAL_AND_THERE}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(network).fetch_all(&mut *self.connection).await?;
         rows.iter().map(|row| super::invoices::read_key(row, "transfers")).collect()
     }
+
+    /// How much of each token is in deposits on `network`, final and not taken by any sweep.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn unswept(&mut self, network: &str) -> Result<HashMap<TokenId, TokenAmount>, StoreError> {
+        let sql = format!("SELECT token_id, amount {FINAL_AND_THERE}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(network).fetch_all(&mut *self.connection).await?;
+        let mut sums: HashMap<TokenId, U256> = HashMap::new();
+        for row in &rows {
+            let columns = Columns::of(row, "transfers");
+            let sum = sums.entry(TokenId(columns.integer("token_id")?)).or_default();
+            *sum = sum.saturating_add(columns.parsed("amount")?);
+        }
+        Ok(sums.into_iter().map(|(token, units)| (token, TokenAmount::from_base_units(units))).collect())
+    }
 }
+
+/// Where the transfers are that nobody took yet of those that nothing undoes.
+const FINAL_AND_THERE: &str = "FROM transfers WHERE network = $1 AND canonical = 1 AND finality = 'final'
+    AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
+        AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
+        AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1 AND sweeps.amount <> '0'
+        AND (sweeps.block_number > transfers.block_number
+            OR (sweeps.block_number = transfers.block_number AND sweeps.log_index > transfers.log_index)))";
 
 /// A block number as the signed integer the column holds.
 pub(super) fn block_number(number: u64) -> i64 {

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     app::App,
     clock::random_bytes,
-    failpoint,
+    failpoint, metrics,
     store::{Attempt, Claim, Disabled, DisabledReason, DueDelivery, OwedEndpoint, Settlement, StoreError},
     view,
 };
@@ -326,6 +326,11 @@ impl Queue {
 }
 
 fn log(delivery: &DueDelivery, settlement: Settlement, attempts: i64, error: Option<&str>) {
+    metrics::count_webhook(match settlement {
+        Settlement::Delivered => "delivered",
+        Settlement::Again(_) => "failed",
+        Settlement::Exhausted => "given_up",
+    });
     let (event, merchant) = (delivery.event.id, delivery.endpoint.merchant);
     let invoice = delivery.event.invoice.as_ref().map(tracing::field::display);
     let error = error.unwrap_or_default();

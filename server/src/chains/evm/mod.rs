@@ -6,6 +6,7 @@
 //! ended.
 
 mod balances;
+mod factory;
 mod logs;
 mod native;
 mod node;
@@ -25,6 +26,11 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
+pub(crate) use self::witness::WITNESSES;
+pub(crate) use self::{
+    factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
+    node::Node,
+};
 use self::{
     logs::{EVENTS, Event, Log, Scope},
     native::{Account, Arrival, Shortfalls},
@@ -36,6 +42,7 @@ use self::{
 };
 use super::rpc::{FaultKind, RpcError};
 use crate::{
+    alarm,
     app::App,
     config::{NetworkConfig, TokenConfig},
     failpoint,
@@ -43,11 +50,13 @@ use crate::{
     store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
 };
 
-pub(crate) use node::Node;
-pub(super) use witness::WITNESSES;
-
 alloy_sol_types::sol! {
     function decimals() external view returns (uint8 decimals);
+}
+
+/// A token's decimals as its contract tells them at the head; `None` if there is no such contract.
+pub(crate) async fn decimals_of(node: &Node, token: Address) -> Result<Option<u8>, StepError> {
+    node.call_at_head(token, &decimalsCall {}).await
 }
 
 /// Up to so many blocks, logs are asked for block by block.
@@ -223,12 +232,18 @@ impl Watcher {
     ///
     /// If no endpoint answers; the chain id is checked with the first answer.
     pub async fn check_fitness(&self) -> Result<Fitness, StepError> {
-        if !self.node.has_code(FACTORY).await? {
-            return Ok(Fitness::Unfit(format!("the deposit factory is not deployed at {FACTORY}")));
+        match self.node.deployment().await? {
+            Deployment::Ours => {}
+            Deployment::Missing | Deployment::NoDeployer => {
+                return Ok(Fitness::Unfit(format!("the deposit factory is not deployed at {FACTORY}")));
+            }
+            Deployment::Foreign(address) => {
+                return Ok(Fitness::Unfit(format!("what is deployed at {address} is not the deposit factory's code")));
+            }
         }
         for token in &self.network.tokens {
             let Some(address) = token.address else { continue };
-            let wrong = match self.node.call_at_head(address, &decimalsCall {}).await? {
+            let wrong = match decimals_of(&self.node, address).await? {
                 Some(decimals) if decimals == token.decimals => continue,
                 Some(decimals) => format!("has {decimals} decimals, not {}", token.decimals),
                 None => "does not answer decimals()".to_owned(),
@@ -623,6 +638,7 @@ impl Watcher {
                 }
                 if self.tags.hear(&words, self.node.hosts().len(), now) {
                     tracing::error!(
+                        alarm = alarm::FINALITY_DISPUTED,
                         payment.network = self.network.name,
                         "ALARM: an endpoint calls blocks final that are not on the chain the others show; nothing more \
                          becomes final"
@@ -666,6 +682,7 @@ impl Watcher {
                 if self.limit(fact) < fact.due && self.waiting.is_news(fact, now) {
                     self.tell(
                         fact,
+                        alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT,
                         "ALARM: a payment does not count: it is for too much, and only one endpoint is configured",
                     );
                 }
@@ -706,14 +723,21 @@ impl Watcher {
                     vouched.push(fact.key.clone());
                 }
                 Outcome::Waits => {}
-                Outcome::Disputed => self.tell(fact, "ALARM: endpoints disagree about a payment; it does not count"),
+                Outcome::Disputed => self.tell(
+                    fact,
+                    alarm::PAYMENT_DISPUTED,
+                    "ALARM: endpoints disagree about a payment; it does not count",
+                ),
                 Outcome::TooMuchForOne => {
                     self.tell(
                         fact,
+                        alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT,
                         "ALARM: a payment does not count: it is for too much, and only one endpoint can be asked",
                     );
                 }
-                Outcome::NobodyKnows => self.tell(fact, "ALARM: no endpoint can be asked about a payment"),
+                Outcome::NobodyKnows => {
+                    self.tell(fact, alarm::PAYMENT_WITHOUT_WITNESS, "ALARM: no endpoint can be asked about a payment");
+                }
             }
         }
         Ok(vouched)
@@ -724,8 +748,9 @@ impl Watcher {
         fact.single_source.unwrap_or(self.app.config.single_source())
     }
 
-    fn tell(&self, fact: &UnvouchedFact, text: &str) {
+    fn tell(&self, fact: &UnvouchedFact, alarm: &str, text: &str) {
         tracing::error!(
+            alarm,
             payment.network = self.network.name,
             invoice.id = %fact.invoice,
             transaction = fact.key.tx_id,

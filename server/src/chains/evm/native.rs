@@ -13,7 +13,7 @@ use super::{
     node::{Node, Trace, Transaction},
     position,
 };
-use crate::store::BlockRef;
+use crate::{alarm, store::BlockRef};
 
 /// Native coin that came to a deposit address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,7 @@ pub async fn arrivals(
         let missing = account.held.saturating_sub(balance.saturating_add(account.swept_until(last)));
         if shortfalls.is_news(account.deposit, missing) {
             tracing::error!(
+                alarm = alarm::DEPOSIT_SHORT,
                 payment.address = %account.deposit,
                 payment.missing = %missing,
                 "ALARM: a deposit address holds less than arrived and was not swept"

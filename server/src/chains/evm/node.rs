@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{StepError, balances, logs::RawLog, tags::HostTags};
 use crate::{
-    chains::rpc::{AddedEndpoints, Answer, Call, FaultKind, HostAnswers, Rpc, RpcError},
+    chains::rpc::{AddedEndpoints, Answer, Call, EndpointReport, FaultKind, HostAnswers, Rpc, RpcError},
     config::NetworkConfig,
     store::BlockRef,
     webhooks::Targets,
@@ -422,23 +422,53 @@ impl Node {
         Ok(amounts.chunks(assets.len().max(1)).map(<[U256]>::to_vec).collect())
     }
 
-    pub async fn has_code(&self, address: Address) -> Result<bool, StepError> {
-        Ok(self.have_code(&[address]).await?.into_iter().all(|has_code| has_code))
+    /// How each of the endpoints answers.
+    pub async fn inspect(&self) -> Vec<EndpointReport> {
+        self.rpc.inspect().await
     }
 
-    /// Which of these addresses are contracts at the head, in their order.
+    /// The newest block that the chain calls by a tag; `None` if it knows nothing of that.
+    ///
+    /// # Errors
+    ///
+    /// If no endpoint can be used.
+    pub async fn tagged(&self, tag: &'static str) -> Result<Option<Header>, StepError> {
+        match self.rpc.call("eth_getBlockByNumber", json!([tag, false])).await {
+            Ok(Value::Null) | Err(RpcError::Fault(_)) => Ok(None),
+            answer => self.read("a block", answer?).map(Some),
+        }
+    }
+
+    /// What code each of these addresses has at the head, in their order; empty where there is none.
+    ///
+    /// # Errors
+    ///
+    /// If an answer is missing.
+    pub async fn codes(&self, addresses: &[Address]) -> Result<Vec<Bytes>, StepError> {
+        let calls = addresses.iter().map(|address| Call::new("eth_getCode", json!([address.to_string(), "latest"])));
+        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
+        answers.into_iter().map(|answer| self.read("a contract's code", answer.map_err(RpcError::Fault)?)).collect()
+    }
+
+    /// Which of these addresses have code at the head, in their order.
     ///
     /// # Errors
     ///
     /// If an answer is missing.
     pub async fn have_code(&self, addresses: &[Address]) -> Result<Vec<bool>, StepError> {
-        let calls = addresses.iter().map(|address| Call::new("eth_getCode", json!([address.to_string(), "latest"])));
-        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
-        let codes = answers.into_iter().map(|answer| {
-            let code: Bytes = self.read("a contract's code", answer.map_err(RpcError::Fault)?)?;
-            Ok(!code.is_empty())
-        });
-        codes.collect()
+        Ok(self.codes(addresses).await?.iter().map(|code| !code.is_empty()).collect())
+    }
+
+    /// Which of these addresses are contracts at the head, in their order. An account that lends itself a contract's
+    /// code (EIP-7702) is still an account.
+    ///
+    /// # Errors
+    ///
+    /// If an answer is missing.
+    pub async fn are_contracts(&self, addresses: &[Address]) -> Result<Vec<bool>, StepError> {
+        const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
+        let is_contract = |code: &Bytes| !code.is_empty() && !code.starts_with(&DELEGATION);
+        Ok(self.codes(addresses).await?.iter().map(is_contract).collect())
     }
 
     /// Sends a transaction from an account that the node itself can sign for.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// So many hosts must show it.
-pub(in crate::chains) const WITNESSES: usize = 2;
+pub(crate) const WITNESSES: usize = 2;
 /// Facts that are asked about at once; the others wait for the next step.
 const AT_ONCE: usize = 25;
 /// The pause after a first question; doubles with each further one about the same fact.

@@ -1,0 +1,427 @@
+//! `pepay check`: how everything is that the server leans on, and what to do where it is not well.
+//!
+//! It asks what the server asks, of the same endpoints, and sets nothing. It may run beside the server.
+
+use std::fmt::Write;
+
+use alloy_primitives::Address;
+use domain::time::UnixSeconds;
+use serde_json::{Value, json};
+use wire::{Environment, deposit_address::FACTORY};
+
+use super::{Answer, CliError};
+use crate::{
+    app::App,
+    chains::{
+        evm::{Deployment, Node, StepError, WITNESSES, decimals_of},
+        rpc::Problem,
+    },
+    config::{Config, NetworkConfig, PriceSource, TokenConfig},
+    rates::NoPrice,
+    store::BlockRef,
+    view,
+    wallet::merchant_wallet,
+};
+
+/// An endpoint that far behind the others, and further than payments take to count, is not much use as a witness.
+const BLOCKS_BEHIND: u64 = 16;
+/// The server reads blocks within seconds.
+const READ_SECONDS_BEHIND: i64 = 60;
+/// No public network makes its payers wait for so long.
+const OLDEST_HEAD_SECONDS: i64 = 600;
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Good,
+    /// Money is safe, but something should be done.
+    Warning,
+    /// Payments are not taken, or not seen, or could be lost.
+    Problem,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// One thing that was looked at.
+struct Finding {
+    level: Level,
+    what: String,
+    /// What to do about it; empty where nothing has to be done.
+    advice: &'static str,
+}
+
+/// Everything that was found about one subject: a network, or what concerns all of them.
+struct Section {
+    title: String,
+    findings: Vec<Finding>,
+}
+
+impl Section {
+    fn new(title: String) -> Self {
+        Self { title, findings: Vec::new() }
+    }
+
+    fn good(&mut self, what: impl Into<String>) {
+        self.findings.push(Finding { level: Level::Good, what: what.into(), advice: "" });
+    }
+
+    fn warning(&mut self, what: impl Into<String>, advice: &'static str) {
+        self.findings.push(Finding { level: Level::Warning, what: what.into(), advice });
+    }
+
+    fn problem(&mut self, what: impl Into<String>, advice: &'static str) {
+        self.findings.push(Finding { level: Level::Problem, what: what.into(), advice });
+    }
+}
+
+/// Looks at everything. The second value is how many problems there are.
+pub(super) async fn run(app: &App) -> Result<(Answer, usize), CliError> {
+    let mut sections = Vec::new();
+    let wallets = app.store.reader().await?.tx().all_wallets().await?;
+    let mut contracts = Vec::new();
+    app.prices.look_at_guards().await;
+    for network in &app.config.networks {
+        tracing::info!(payment.network = network.name, "asking");
+        let node = Node::with_added(network, &app.added_endpoints, app.config.merchants.rpc_targets());
+        sections.push(check_network(app, network, &node).await?);
+        contracts.push((network, node.are_contracts(&wallets).await));
+    }
+    sections.push(check_everything(&app.config, &wallets, &contracts));
+    let problems = sections.iter().flat_map(|section| &section.findings);
+    let problems = problems.filter(|finding| finding.level == Level::Problem).count();
+    Ok((report(&sections, problems), problems))
+}
+
+async fn check_network(app: &App, network: &NetworkConfig, node: &Node) -> Result<Section, CliError> {
+    let mut section = Section::new(format!("{} (chain {})", network.name, network.chain_id));
+    if !check_endpoints(app, network, node, &mut section).await {
+        return Ok(section);
+    }
+    let checks = async {
+        check_contracts(network, node, &mut section).await?;
+        check_finality(network, node, &mut section).await?;
+        node.head().await
+    };
+    let head = match checks.await {
+        Ok(head) => head.to_block(),
+        Err(error) => {
+            section.problem(format!("the network cannot be asked: {error}"), "look at the endpoints above");
+            return Ok(section);
+        }
+    };
+    check_prices(app, network, &mut section).await;
+    let cursor = app.store.reader().await?.tx().cursor(&network.name).await?;
+    let is_real = app.config.environment == Environment::Mainnet;
+    check_reading(cursor.as_ref(), &head, is_real.then(|| app.clock.now()), &mut section);
+    Ok(section)
+}
+
+/// `false` if there is nobody to ask about the rest.
+async fn check_endpoints(app: &App, network: &NetworkConfig, node: &Node, section: &mut Section) -> bool {
+    let reports = node.inspect().await;
+    let highest = reports.iter().filter_map(|report| report.head.as_ref().ok()).max().copied();
+    for report in &reports {
+        let host = &report.host;
+        match &report.head {
+            Ok(head) => {
+                let behind = highest.unwrap_or_default().saturating_sub(*head);
+                let what = format!("endpoint {host}: block {head}, {} ms", report.took.as_millis());
+                if BLOCKS_BEHIND.max(network.paid_after.into()) < behind {
+                    section.warning(
+                        format!("{what}, {behind} blocks behind another"),
+                        "wait until it has caught up, or replace it",
+                    );
+                } else {
+                    section.good(what);
+                }
+            }
+            Err(problem) => {
+                section.warning(format!("endpoint {host} {problem}"), fix_endpoint(problem, report.is_added));
+            }
+        }
+    }
+    if highest.is_none() {
+        section.problem(
+            "no endpoint can be used: payments on this network are not seen until one can",
+            "do what is said above, or add an endpoint of another provider to `rpc`",
+        );
+        return false;
+    }
+    let hosts = reports.iter().filter(|report| report.head.is_ok()).map(|report| &report.host);
+    let hosts = hosts.collect::<std::collections::BTreeSet<_>>().len();
+    if app.config.environment == Environment::Mainnet && hosts < WITNESSES {
+        let limit = app.config.invoices.single_source_usd;
+        section.warning(
+            format!(
+                "only one endpoint answers: payments count on its word alone, and none for invoices above ${limit}"
+            ),
+            "add an endpoint of another provider to `rpc`",
+        );
+    }
+    if network.genesis.is_none() {
+        section.warning(
+            "the network's first block is not pinned: the first endpoint is believed about it",
+            "set `genesis`, or use the name of a network that pepay knows",
+        );
+    }
+    true
+}
+
+fn fix_endpoint(problem: &Problem, is_added: bool) -> &'static str {
+    match problem {
+        _ if is_added => "it was added through the API; the merchant who added it should correct or remove it",
+        Problem::WrongChain { .. } => "correct the URL in `rpc`, or the network's `chain_id`",
+        Problem::WrongGenesis => "correct the URL in `rpc`, or the network's `genesis`",
+        Problem::Throttled { .. } => "lower `requests_per_second`, or take a larger plan of its provider",
+        Problem::Status(401..=403) => "check the credentials in its URL in `rpc`",
+        Problem::NotJsonRpc | Problem::Status(_) => "check its URL in `rpc`, and the provider's status page",
+        Problem::Resting | Problem::Unreachable | Problem::TooSlow | Problem::Untrue => {
+            "check its URL in `rpc`, the way there, and the provider's status page"
+        }
+    }
+}
+
+async fn check_contracts(network: &NetworkConfig, node: &Node, section: &mut Section) -> Result<(), StepError> {
+    match node.deployment().await? {
+        Deployment::Ours => section.good(format!("deposit factory: at {FACTORY}")),
+        Deployment::Missing => section.problem(
+            format!("deposit factory: nothing is at {FACTORY}, so the network is not watched"),
+            "run `pepay deploy-factory`",
+        ),
+        Deployment::NoDeployer => section.problem(
+            format!("deposit factory: nothing is at {FACTORY}, nor is the deployer that could put it there"),
+            "deploy the deterministic deployer first, or take the network out of the configuration",
+        ),
+        Deployment::Foreign(address) => section.problem(
+            format!("deposit factory: what is at {address} is not its code, so the network is not watched"),
+            "take the network out of the configuration: money sent to deposits there may be lost",
+        ),
+    }
+    for token in &network.tokens {
+        let Some(address) = token.address else { continue };
+        let (symbol, wanted) = (&token.symbol, token.decimals);
+        match decimals_of(node, address).await? {
+            Some(decimals) if decimals == wanted => section.good(format!("token {symbol}: {decimals} decimals")),
+            Some(decimals) => section.problem(
+                format!(
+                    "token {symbol} at {address} has {decimals} decimals, not {wanted}, so the network is not watched"
+                ),
+                "correct `decimals`, or the token's `address`",
+            ),
+            None => section.problem(
+                format!("token {symbol}: no token is at {address}, so the network is not watched"),
+                "correct the token's `address`",
+            ),
+        }
+    }
+    Ok(())
+}
+
+async fn check_finality(network: &NetworkConfig, node: &Node, section: &mut Section) -> Result<(), StepError> {
+    let thresholds = network.thresholds();
+    if thresholds.final_tag.is_none() && thresholds.paid_tag.is_none() {
+        return Ok(());
+    }
+    let head = node.head().await?.to_block();
+    match node.tagged("finalized").await? {
+        Some(header) => {
+            let finalized = header.to_block();
+            let behind = head.number.saturating_sub(finalized.number);
+            section.good(format!("finality: block {} is final, {behind} behind", finalized.number));
+        }
+        None => section.warning(
+            format!(
+                "finality: the endpoints do not say which block is final; {} blocks are waited for",
+                network.final_after
+            ),
+            "use an endpoint that knows the block `finalized`",
+        ),
+    }
+    Ok(())
+}
+
+async fn check_prices(app: &App, network: &NetworkConfig, section: &mut Section) {
+    for token in network.tokens.iter().filter(|token| token.accepted) {
+        let symbol = &token.symbol;
+        match (app.prices.price(token.token_id()).await, &token.price) {
+            (Ok(price), PriceSource::Feed(feed)) => {
+                let age = price.updated_at.map_or(0, |at| app.clock.now().0.saturating_sub(at.0));
+                section.good(format!(
+                    "price of {symbol}: ${}, {age} s old (feed {})",
+                    view::rate(price.rate),
+                    feed.feed
+                ));
+            }
+            (Ok(_), PriceSource::Par(_)) => check_guard(app, token, section),
+            (Err(reason), _) => {
+                section.problem(format!("price of {symbol}: {reason}, so it is not quoted"), fix_price(&reason));
+            }
+        }
+    }
+}
+
+/// Of a token that is taken for a dollar.
+fn check_guard(app: &App, token: &TokenConfig, section: &mut Section) {
+    let symbol = &token.symbol;
+    match (&token.guard, app.prices.silence_of_guard(token.token_id())) {
+        (None, _) => section.good(format!("price of {symbol}: one dollar, whatever it is worth")),
+        (Some(guard), None) => section.good(format!("price of {symbol}: one dollar (guard {})", guard.feed)),
+        (Some(guard), Some(reason)) => section.warning(
+            format!("price of {symbol}: one dollar, but its guard {} says nothing: {reason}", guard.feed),
+            "correct the feed's address or `heartbeat_seconds` in `guard`",
+        ),
+    }
+}
+
+fn fix_price(reason: &NoPrice) -> &'static str {
+    match reason {
+        NoPrice::Unreachable(_) => "look at the endpoints above",
+        NoPrice::UnknownToken(_) | NoPrice::NoFeed | NoPrice::OutOfRange => "correct the feed's address in `price`",
+        NoPrice::Stale { .. } | NoPrice::NotPositive | NoPrice::Unfinished => {
+            "check at the feed's makers that it is kept up, and its address and `heartbeat_seconds` in `price`"
+        }
+        NoPrice::FromTheFuture { .. } => "check this machine's clock",
+        NoPrice::Jumped { .. } => "wait for the feed's next round",
+        NoPrice::SequencerDown | NoPrice::SequencerJustUp { .. } => "wait until the sequencer has been up for an hour",
+        NoPrice::OffPar { .. } => "wait until it is a dollar again, or set `accepted = false` for it",
+        NoPrice::Disputed { .. } => "find out which of them is wrong, and replace it",
+    }
+}
+
+/// `now` is given if the network is one whose blocks always come.
+fn check_reading(cursor: Option<&BlockRef>, head: &BlockRef, now: Option<UnixSeconds>, section: &mut Section) {
+    let age = now.map_or(0, |now| now.0.saturating_sub(head.time.0));
+    if OLDEST_HEAD_SECONDS < age {
+        section.problem(
+            format!("the newest block, {}, is {age} s old", head.number),
+            "the network or the endpoint stands still, or this machine's clock is wrong; ask another endpoint",
+        );
+    }
+    let Some(cursor) = cursor else {
+        section.warning("no block was read so far", "start the server: `pepay serve`");
+        return;
+    };
+    let behind = head.time.0.saturating_sub(cursor.time.0);
+    let what = format!("read up to block {}, {behind} s behind the newest", cursor.number);
+    if READ_SECONDS_BEHIND < behind {
+        section.problem(what, "see that the server runs; its log says what keeps it from reading the network");
+    } else {
+        section.good(what);
+    }
+}
+
+/// What concerns all networks together.
+fn check_everything(
+    config: &Config,
+    wallets: &[Address],
+    contracts: &[(&NetworkConfig, Result<Vec<bool>, StepError>)],
+) -> Section {
+    let mut section = Section::new("everywhere".to_owned());
+    if config.networks.is_empty() {
+        section.problem("no network is configured, so nothing can be paid", "add one to the configuration");
+    }
+    for (index, wallet) in wallets.iter().enumerate() {
+        // It was good when it was set, but the configuration may be another one now.
+        if let Err(problem) = merchant_wallet(&wallet.to_checksum(None), config) {
+            section.problem(format!("wallet {wallet}: {problem}"), CHANGE_WALLET);
+        }
+        let known = contracts.iter().filter_map(|(network, are)| Some((*network, *are.as_ref().ok()?.get(index)?)));
+        let (there, missing): (Vec<_>, Vec<_>) = known.partition(|(_, is_contract)| *is_contract);
+        let names = |networks: &[(&NetworkConfig, bool)]| {
+            networks.iter().map(|(network, _)| network.name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        match (there.as_slice(), missing.as_slice()) {
+            ([], _) => {}
+            (there, []) => section.good(format!("wallet {wallet}: a contract on {}", names(there))),
+            (there, missing) => section.problem(
+                format!(
+                    "wallet {wallet}: a contract on {}, but not on {}, where what is sent to it may be out of reach",
+                    names(there),
+                    names(missing)
+                ),
+                "deploy the same wallet there, or set another one: `pepay merchant set-wallet`",
+            ),
+        }
+    }
+    section.good(format!("wallets: {} looked at", wallets.len()));
+    if config.environment == Environment::Mainnet && config.operator.webhook_url.is_none() {
+        section.warning(
+            "alarms are in the log and nowhere else",
+            "set `operator.webhook_url`, or have somebody woken by what the log marks ALARM",
+        );
+    }
+    section.warning(
+        "the deposit contracts are not audited: nobody independent has reviewed them",
+        "read contracts/AUDIT.md, and let them hold no more than you can lose",
+    );
+    section
+}
+
+const CHANGE_WALLET: &str = "set another one: `pepay merchant set-wallet`";
+
+fn report(sections: &[Section], problems: usize) -> Answer {
+    let mut text = String::new();
+    for Section { title, findings } in sections {
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(text, "{title}");
+        for Finding { level, what, advice } in findings {
+            let mark = match level {
+                Level::Good => "ok     ",
+                Level::Warning => "WARNING",
+                Level::Problem => "PROBLEM",
+            };
+            let _infallible = writeln!(text, "  {mark}  {what}");
+            if !advice.is_empty() {
+                let _infallible = writeln!(text, "           -> {advice}");
+            }
+        }
+    }
+    let json = sections.iter().map(|section| {
+        let findings = section
+            .findings
+            .iter()
+            .map(|finding| json!({ "level": finding.level.as_str(), "what": finding.what, "advice": finding.advice }));
+        json!({ "title": section.title, "findings": findings.collect::<Vec<Value>>() })
+    });
+    Answer { text, json: json!({ "problems": problems, "sections": json.collect::<Vec<Value>>() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(number: u64, time: i64) -> BlockRef {
+        BlockRef { number, hash: String::new(), time: UnixSeconds(time) }
+    }
+
+    #[track_caller]
+    fn check(cursor: Option<i64>, head: i64, now: Option<i64>, expected: &[(Level, &str)]) {
+        let mut section = Section::new(String::new());
+        check_reading(cursor.map(|time| block(7, time)).as_ref(), &block(9, head), now.map(UnixSeconds), &mut section);
+        let found = section.findings.iter().map(|finding| (finding.level, finding.what.as_str()));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn reading_that_lags_and_a_chain_that_stands_still_are_problems() {
+        use Level::{Good, Problem, Warning};
+
+        check(Some(1_000), 1_060, Some(1_660), &[(Good, "read up to block 7, 60 s behind the newest")]);
+        check(Some(1_000), 1_061, Some(1_070), &[(Problem, "read up to block 7, 61 s behind the newest")]);
+        check(
+            None,
+            1_000,
+            Some(1_601),
+            &[(Problem, "the newest block, 9, is 601 s old"), (Warning, "no block was read so far")],
+        );
+        check(Some(1_000), 1_000, None, &[(Good, "read up to block 7, 0 s behind the newest")]);
+    }
+}
