@@ -31,6 +31,7 @@ mod canaries;
 mod cli;
 mod client;
 mod crash;
+mod gas_key;
 mod hang_ups;
 mod recover;
 mod streams;

@@ -164,6 +164,7 @@ impl World {
             blocks: vec![head],
             transfers,
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks: Marks::default(),
             vouched: Vec::new(),
             is_alone: true,

@@ -61,6 +61,21 @@ impl Tx<'_> {
         Ok(wallets)
     }
 
+    /// Every wallet that some merchant has, had or will have, each once.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn all_wallets(&mut self) -> Result<Vec<Address>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT evm_wallet AS address FROM merchants
+             UNION SELECT address FROM wallet_changes WHERE canceled_at IS NULL ORDER BY address",
+        )
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(|row| Columns::of(row, "wallet_changes").parsed("address")).collect()
+    }
+
     /// A wallet of a merchant other than its first, called off or not.
     ///
     /// # Errors

@@ -35,11 +35,12 @@ use crate::{
     app::App,
     config::{NetworkConfig, TokenConfig},
     failpoint,
-    invoicing::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan},
+    invoicing::{RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan},
     store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
 };
 
-pub(crate) use node::Node;
+pub(crate) use logs::SweepFailure;
+pub(crate) use node::{Fees, Node, Receipt};
 pub(super) use witness::WITNESSES;
 
 alloy_sol_types::sol! {
@@ -347,6 +348,7 @@ impl Watcher {
         let mut scan = Scan {
             network: self.network.name.clone(),
             sweeps: self.seen_sweeps(&blocks, &watched, &logs),
+            failures: self.seen_failures(&blocks, &watched, &logs),
             is_alone: self.node.hosts().len() < WITNESSES,
             from,
             forked_at,
@@ -552,6 +554,7 @@ impl Watcher {
             blocks: Vec::new(),
             transfers: Vec::new(),
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks,
             vouched,
             is_alone: self.node.hosts().len() < WITNESSES,
@@ -759,6 +762,29 @@ impl Watcher {
         sweeps.collect()
     }
 
+    fn seen_failures(
+        &self,
+        blocks: &[BlockRef],
+        watched: &HashMap<Address, WatchedDeposit>,
+        logs: &[Log],
+    ) -> Vec<SeenFailure> {
+        let failures = logs.iter().filter_map(|log| {
+            let Event::Stayed { asset, reason } = log.event else { return None };
+            let deposit = watched.get(&log.deposit)?;
+            Some(SeenFailure {
+                merchant: deposit.merchant,
+                invoice: deposit.invoice,
+                block: blocks.get(log.block)?.clone(),
+                tx_id: log.transaction.to_string(),
+                log_index: position::of_log(log.transaction_index, log.index),
+                // Anybody can name any contract; only what we know of is anybody's loss.
+                token: self.token_at(asset)?.token_id(),
+                reason,
+            })
+        });
+        failures.collect()
+    }
+
     async fn seen_transfers(
         &self,
         blocks: &[BlockRef],
@@ -778,7 +804,7 @@ impl Watcher {
                     payer: Some(payer),
                 },
             )),
-            Event::Left { .. } => None,
+            Event::Left { .. } | Event::Stayed { .. } => None,
         });
         let mut arrivals: Vec<(Address, Arrival)> =
             tokens.chain(native.into_iter().map(|arrival| (Address::ZERO, arrival))).collect();

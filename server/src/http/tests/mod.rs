@@ -262,6 +262,7 @@ impl Server {
             blocks: (first..first + blocks).map(block).collect(),
             transfers: if is_payment { vec![transfer] } else { Vec::new() },
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks: Marks::default(),
             vouched: Vec::new(),
             is_alone: true,
