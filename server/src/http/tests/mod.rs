@@ -20,6 +20,7 @@ mod rpc_endpoints;
 mod settings;
 mod sockets;
 mod streams;
+mod sweeps;
 mod tokens;
 mod wallets;
 mod webhooks;
