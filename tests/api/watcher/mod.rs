@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, U256};
 use demo::chain::{ChainOptions, LocalChain};
 use domain::{
     invoice::{InvoiceStatus, PaymentStatus},
-    money::{Rate, UsdMillis},
+    money::{Decimals, Rate, TokenAmount, UsdMillis},
     settlement::{LeftBecause, SettlementStatus},
     transfer::Valuation,
 };
@@ -971,6 +971,43 @@ async fn a_failed_sweep_that_is_reorganised_away_has_not_failed() {
     shop.chain.mine(1).await.unwrap();
     shop.catch_up().await;
     assert_eq!(plan_sweeps(&shop.app, None, None).await.unwrap(), plans);
+}
+
+/// What a sweep costs is asked of the chain, and an address that was swept before costs half as much.
+#[tokio::test]
+async fn an_address_that_was_swept_before_is_worth_a_sweep_for_less() {
+    let mut shop = Shop::open().await;
+    let (old, new) = (shop.order(20_000, USDC).await, shop.order(30_000, USDC).await);
+    shop.pay(old, 20_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let cost = async |shop: &Shop| {
+        let plan = offer_sweeps(&shop.app, None, None, Wanted::Everything).await.unwrap();
+        let costs: Vec<_> = plan.offers.iter().map(|offer| offer.cost.unwrap()).collect();
+        let [cost] = costs[..] else { panic!("{plan:?}") };
+        cost
+    };
+    let first = cost(&shop).await;
+    sweep_all(&mut shop).await;
+    shop.pay(old, 10_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let again = cost(&shop).await;
+    // As in contracts/GAS.md.
+    assert!((90_000..120_000).contains(&first.gas) && (45_000..55_000).contains(&again.gas), "{first:?} {again:?}");
+    let rate = Rate::from_usd_e8(2000 * 100_000_000).unwrap();
+    let usd = rate.worth(TokenAmount::from_base_units(again.wei), Decimals::new(18).unwrap());
+    assert_eq!((again.usd, again.below), (Some(usd), U256::ZERO));
+
+    // Together with another, of which the first sweep is to come.
+    shop.pay(new, 30_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let plan = offer_sweeps(&shop.app, None, None, Wanted::WorthIt).await.unwrap();
+    let [offer] = &plan.offers[..] else { panic!("{plan:?}") };
+    assert_eq!((offer.sweep.deposits.len(), offer.value), (2, Some(UsdMillis::from_millis(40_000))));
+    let gas = offer.cost.unwrap().gas;
+    assert!(first.gas < gas && gas < 2 * first.gas, "{gas}");
 }
 
 /// Row 27 of the failure modes.
