@@ -32,6 +32,7 @@ mod check;
 mod cli;
 mod client;
 mod crash;
+mod gas_key;
 mod hang_ups;
 mod histories;
 mod metrics;

@@ -262,6 +262,22 @@ export interface EventRequest {
   idempotency_key: string | null;
 }
 
+/** What a sweep could not move. */
+export interface FailedDeposit {
+  /** Block time of the last time. */
+  failed_at: number;
+  invoice_id: string;
+  network: string;
+  /**
+   * `refused` if token or wallet refused the transfer, `no_balance` if the token does not say what is there,
+   * `reverted` if all of the transaction was undone, or `other`.
+   */
+  reason: string;
+  token_id: number;
+  token_symbol: string;
+  tx_hash: string;
+}
+
 /** The canonical invoice. Amounts are thousandths of a dollar, times are epoch seconds. */
 export interface Invoice {
   /** What is due, in thousandths of a dollar. */
@@ -399,6 +415,18 @@ export interface InvoiceTotals {
   total_unpaid_usd: Dollars;
   totals: StatusTotals;
 }
+
+/** Deposits that are left where they are for now. */
+export interface LeftDeposits {
+  deposits: Array<SweepDeposit>;
+  network: string;
+  reason: LeftReason;
+  /** Of those that have a price, in thousandths of a dollar. */
+  value_usd_millis: number;
+}
+
+/** Why deposits are left. */
+export type LeftReason = 'not_worth_it' | 'value_unknown' | 'cost_unknown' | 'failed';
 
 /** The answer to `GET /api/v1/user/mainnet-access/status`. */
 export interface MainnetAccess {
@@ -786,6 +814,73 @@ export interface StreamConnection {
   /** Opens the stream, as the query's `token`. */
   token: string;
   ws_url: string;
+}
+
+/** One transaction that empties deposit addresses. */
+export interface Sweep {
+  amounts: Array<SweepAmount>;
+  chain_id: number;
+  cost: SweepCost | null;
+  /** What the factory is called with, in hexadecimal. */
+  data: string;
+  deposits: Array<SweepDeposit>;
+  network: string;
+  /** For people. */
+  network_title: string;
+  /** The wallet that all of it goes to. */
+  receiver: string;
+  /** The deposit factory. */
+  to: string;
+  /** Always `0`. */
+  value: '0';
+  /** In thousandths of a dollar; null if a token has no price at present. */
+  value_usd_millis: number | null;
+}
+
+/** How much of one token is moved. */
+export interface SweepAmount {
+  /** Null for the network's own coin. */
+  token_address: string | null;
+  /** Whole tokens, as a plain decimal. */
+  token_amount: string;
+  token_decimals: number;
+  token_id: number;
+  token_symbol: string;
+}
+
+/** What a transaction costs at the present price of gas. */
+export interface SweepCost {
+  gas: number;
+  /** In thousandths of a dollar; null if the coin has no price at present. */
+  usd_millis: number | null;
+  /** In the smallest unit of the network's coin. */
+  wei: string;
+}
+
+/** An address that is emptied. */
+export interface SweepDeposit {
+  address: string;
+  invoice_id: string;
+  /** What the address is derived from, together with the receiver. */
+  salt: string;
+  /** Block time of the oldest payment in it. */
+  since: number;
+}
+
+/** The answer to `GET /api/v1/merchant/sweeps`. */
+export interface SweepPlan {
+  /** or once it has waited for so many days. */
+  after_days: number;
+  /** What earlier sweeps could not move, the newest first; a hundred at most. */
+  failures: Array<FailedDeposit>;
+  /** What is due and not offered. */
+  left: Array<LeftDeposits>;
+  /** Always `sweep_plan`. */
+  object: 'sweep_plan';
+  /** Calls that any wallet may send; money only ever goes to the receiver. */
+  sweeps: Array<Sweep>;
+  /** What is due is offered once it is worth more than so many times what its sweep costs, */
+  worth_times_cost: number;
 }
 
 /** The answer to it. */
@@ -1387,6 +1482,18 @@ export interface Operations {
     body: undefined;
     answer: RpcEndpointList;
   };
+  /** `GET /api/v1/merchant/sweeps` */
+  list_sweeps: {
+    path: Record<never, never>;
+    query: {
+      /** Also what is not worth its sweep yet, and what an earlier one could not move. */
+      all?: boolean | undefined;
+      /** On this network only, as in `base`. */
+      network?: string | undefined;
+    };
+    body: undefined;
+    answer: SweepPlan;
+  };
   /** `GET /api/v1/merchant/tokens` */
   list_tokens: {
     path: Record<never, never>;
@@ -1757,6 +1864,7 @@ export const operations = {
   list_invoices: { method: 'GET', path: '/api/v1/invoices' },
   list_invoices_of_customer: { method: 'GET', path: '/api/v1/invoices/customer/{customer_id}' },
   list_rpc_endpoints: { method: 'GET', path: '/api/v1/merchant/rpc' },
+  list_sweeps: { method: 'GET', path: '/api/v1/merchant/sweeps' },
   list_tokens: { method: 'GET', path: '/api/v1/merchant/tokens' },
   list_wallets: { method: 'GET', path: '/api/v1/merchant/wallets' },
   list_wallets__first: { method: 'GET', path: '/api/accounts/wallets' },

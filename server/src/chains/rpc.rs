@@ -575,6 +575,8 @@ impl Endpoint {
         let client = reqwest::Client::builder().timeout(timeout).redirect(redirect::Policy::none());
         let is_here = is_loopback(url);
         let client = if is_here { client.no_proxy() } else { client };
+        // Reading the system's certificates takes longer than most else that a start does.
+        let client = if url.scheme() == "http" { client.tls_certs_only([]) } else { client };
         #[expect(clippy::expect_used, reason = "start-up: nothing works without sockets and TLS")]
         let client = client.build().expect("an HTTP client can be set up");
         let requests = network.requests_per_second.unwrap_or(if is_here { 0 } else { REQUESTS_PER_SECOND });

@@ -13,6 +13,7 @@ use domain::{
 };
 
 use crate::{
+    alarm,
     app::App,
     config::Config,
     store::{InvoiceRecord, Lane, NewEvent, QuoteRecord, StoreError, SweepRecord, TransferRecord, Tx},
@@ -300,9 +301,10 @@ fn warn_of_surprises(invoice: &InvoiceRecord, standing: &Standing) {
     let was_paid = invoice.standing.status == InvoiceStatus::Paid;
     if was_paid && standing.status != InvoiceStatus::Paid {
         tracing::error!(
+            alarm = alarm::PAID_INVOICE_UNDONE,
             invoice.id = %invoice.id,
             invoice.credit = %standing.credit,
-            "a paid invoice lost its payment to a reorganisation"
+            "ALARM: a paid invoice lost its payment to a reorganisation"
         );
     }
     if standing.ended_unverified && !invoice.standing.ended_unverified {

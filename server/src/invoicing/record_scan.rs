@@ -13,10 +13,15 @@ use domain::{
 
 use super::case::refold;
 use crate::{
+    alarm,
     app::App,
+    chains::evm::SweepFailure,
     events::Change,
     failpoint,
-    store::{BlockRef, Comparison, Difference, FactKey, Lane, Lease, StoreError, SweepRecord, TransferRecord},
+    store::{
+        BlockRef, Comparison, Difference, FactKey, Lane, Lease, StoreError, SweepFailureRecord, SweepRecord,
+        TransferRecord, Tx,
+    },
 };
 
 /// A stretch of one chain, read and verified.
@@ -31,6 +36,8 @@ pub struct Scan {
     pub blocks: Vec<BlockRef>,
     pub transfers: Vec<SeenTransfer>,
     pub sweeps: Vec<SeenSweep>,
+    /// What sweeps left where it was.
+    pub failures: Vec<SeenFailure>,
     /// What the chain calls its blocks.
     pub marks: Marks,
     /// Facts recorded before that more than one endpoint showed, or for which one is enough.
@@ -97,6 +104,18 @@ impl Compared {
     }
 }
 
+/// Value that a sweep left at a deposit address.
+#[derive(Clone, Debug)]
+pub struct SeenFailure {
+    pub merchant: MerchantId,
+    pub invoice: InvoiceId,
+    pub block: BlockRef,
+    pub tx_id: String,
+    pub log_index: i64,
+    pub token: TokenId,
+    pub reason: SweepFailure,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error("the cursor of {0} was moved by somebody else")]
@@ -113,7 +132,7 @@ pub enum RecordError {
 /// [`StoreError::LeaseLost`] if it is for another node to watch the network.
 pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), RecordError> {
     let (task, lease) = (app.clone(), lease.clone());
-    let touched = app
+    let (touched, failed) = app
         .store
         .write(move |tx| {
             Box::pin(async move {
@@ -138,6 +157,7 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
 
                 if let Some(fork) = &scan.forked_at {
                     touched.extend(tx.orphan_above(network, fork.number).await?);
+                    tx.forget_sweep_failures_above(network, fork.number).await?;
                     tx.keep_blocks(network, 0, fork.number).await?;
                     tx.move_cursor(network, fork, seconds).await?;
                     tx.uncompare_above(network, fork).await?;
@@ -172,6 +192,7 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                         touched.insert((seen.merchant, seen.invoice));
                     }
                 }
+                let failed = record_failures(tx, &scan).await?;
                 for fact in &scan.vouched {
                     tx.vouch(network, fact).await?;
                 }
@@ -200,14 +221,47 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                     refold(tx, &task, now, merchant, invoice).await?;
                 }
                 failpoint::pass("scan.after_refold");
-                Ok(touched)
+                Ok::<_, RecordError>((touched, failed))
             })
         })
         .await?;
+    tell_of_failures(&failed);
     for (merchant, invoice) in touched {
         app.hub.announce(merchant, Some(invoice), Change::Snapshot);
     }
     Ok(())
+}
+
+/// Records what sweeps left where it was, and forgets what later ones made up for. Returns what is new.
+async fn record_failures(tx: &mut Tx<'_>, scan: &Scan) -> Result<Vec<SweepFailureRecord>, StoreError> {
+    let network = scan.network.as_str();
+    let mut failed = Vec::new();
+    for seen in &scan.failures {
+        let failure = seen.to_record(network);
+        if tx.record_sweep_failure(&failure).await? {
+            failed.push(failure);
+        }
+    }
+    for seen in &scan.sweeps {
+        let place = (seen.block.number, seen.log_index);
+        tx.forget_sweep_failure(seen.merchant, seen.invoice, network, seen.token, place).await?;
+    }
+    Ok(failed)
+}
+
+fn tell_of_failures(failed: &[SweepFailureRecord]) {
+    for failure in failed {
+        tracing::error!(
+            alarm = alarm::SWEEP_FAILED,
+            payment.network = failure.network,
+            invoice.id = %failure.invoice,
+            merchant.id = %failure.merchant,
+            token.id = %failure.token,
+            transaction = failure.tx_id,
+            reason = failure.reason,
+            "ALARM: a sweep left money where it is; it is tried again later"
+        );
+    }
 }
 
 impl SeenTransfer {
@@ -247,6 +301,22 @@ impl SeenTransfer {
             finality: Finality::Seen,
             vouched: false,
             announced: None,
+        }
+    }
+}
+
+impl SeenFailure {
+    fn to_record(&self, network: &str) -> SweepFailureRecord {
+        SweepFailureRecord {
+            merchant: self.merchant,
+            invoice: self.invoice,
+            network: network.to_owned(),
+            token: self.token,
+            reason: self.reason.as_str().to_owned(),
+            tx_id: self.tx_id.clone(),
+            block_number: self.block.number,
+            log_index: self.log_index,
+            failed_at: self.block.time,
         }
     }
 }

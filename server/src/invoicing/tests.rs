@@ -165,6 +165,7 @@ impl World {
             blocks: vec![head],
             transfers,
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks: Marks::default(),
             vouched: Vec::new(),
             is_alone: true,
@@ -426,7 +427,7 @@ async fn a_payment_that_a_reorganisation_took_returns_as_the_same_payment() {
 
     world.forks(world.block(9), BlockRef { hash: "0xfork10".into(), ..world.block(10) }, vec![]).await;
     assert_eq!(world.status().await, InvoiceStatus::Unpaid);
-    assert_eq!(log.lines_with("ERROR pepay::invoicing::case: a paid invoice lost its payment"), 1);
+    assert_eq!(log.lines_with("ERROR pepay::invoicing::case: ALARM: a paid invoice lost its payment"), 1);
     let news = world.news().await;
     let types: Vec<_> = news.iter().map(|(event_type, ..)| event_type.as_str()).collect();
     assert_eq!(types, ["invoice_payment.updated", "invoice.updated"]);

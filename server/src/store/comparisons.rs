@@ -283,6 +283,19 @@ impl Tx<'_> {
         rows.iter().map(read_difference).collect()
     }
 
+    /// How many differences there are on a network.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn count_differences(&mut self, network: &str) -> Result<i64, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) AS differences FROM differences WHERE network = $1")
+            .bind(network)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        Columns::of(&row, "differences").integer("differences")
+    }
+
     /// On which networks an invoice's address holds something else than is recorded, and up to when it did not.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod rpc_endpoints;
 mod statement;
 mod stream_tokens;
 mod subscriptions;
+mod sweep_transactions;
 mod transfers;
 mod verifications;
 mod wallets;
@@ -38,6 +39,8 @@ mod lease_contract;
 mod migration_tests;
 #[cfg(test)]
 mod settings_contract;
+#[cfg(test)]
+mod sweep_contract;
 #[cfg(test)]
 mod webhook_contract;
 
@@ -71,6 +74,7 @@ use readers::Readers;
 pub use rpc_endpoints::RpcEndpointRecord;
 pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use subscriptions::{Subscription, matches as subscription_matches};
+pub use sweep_transactions::{SweepFailureRecord, SweepState, SweepTransaction};
 pub use transfers::{SweepRecord, TransferRecord};
 pub use verifications::{Failure, VerificationRecord};
 pub use wallets::WalletRecord;

@@ -26,10 +26,11 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
-pub(crate) use self::witness::WITNESSES;
 pub(crate) use self::{
     factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
-    node::Node,
+    logs::SweepFailure,
+    node::{Fees, Node, Receipt},
+    witness::WITNESSES,
 };
 use self::{
     logs::{EVENTS, Event, Log, Scope},
@@ -46,7 +47,7 @@ use crate::{
     app::App,
     config::{NetworkConfig, TokenConfig},
     failpoint,
-    invoicing::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan},
+    invoicing::{RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan},
     store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
 };
 
@@ -413,6 +414,7 @@ impl Watcher {
         let mut scan = Scan {
             network: self.network.name.clone(),
             sweeps: self.seen_sweeps(&blocks, &watched, &logs),
+            failures: self.seen_failures(&blocks, &watched, &logs),
             is_alone: self.node.hosts().len() < WITNESSES,
             compared: None,
             from,
@@ -609,6 +611,7 @@ impl Watcher {
             blocks: Vec::new(),
             transfers: Vec::new(),
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks,
             vouched,
             is_alone: self.node.hosts().len() < WITNESSES,
@@ -827,6 +830,29 @@ impl Watcher {
         sweeps.collect()
     }
 
+    fn seen_failures(
+        &self,
+        blocks: &[BlockRef],
+        watched: &HashMap<Address, WatchedDeposit>,
+        logs: &[Log],
+    ) -> Vec<SeenFailure> {
+        let failures = logs.iter().filter_map(|log| {
+            let Event::Stayed { asset, reason } = log.event else { return None };
+            let deposit = watched.get(&log.deposit)?;
+            Some(SeenFailure {
+                merchant: deposit.merchant,
+                invoice: deposit.invoice,
+                block: blocks.get(log.block)?.clone(),
+                tx_id: log.transaction.to_string(),
+                log_index: position::of_log(log.transaction_index, log.index),
+                // Anybody can name any contract; only what we know of is anybody's loss.
+                token: self.token_at(asset)?.token_id(),
+                reason,
+            })
+        });
+        failures.collect()
+    }
+
     async fn seen_transfers(
         &self,
         blocks: &[BlockRef],
@@ -846,7 +872,7 @@ impl Watcher {
                     payer: Some(payer),
                 },
             )),
-            Event::Left { .. } => None,
+            Event::Left { .. } | Event::Stayed { .. } => None,
         });
         let mut arrivals: Vec<(Address, Arrival)> =
             tokens.chain(native.into_iter().map(|arrival| (Address::ZERO, arrival))).collect();

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_primitives::{Address, B256, Bytes, U64, U256, address};
 use alloy_sol_types::SolCall;
 use domain::time::UnixSeconds;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -21,7 +21,14 @@ use crate::{
 
 alloy_sol_types::sol! {
     function balanceOf(address owner) external view returns (uint256 amount);
+    function getL1FeeUpperBound(uint256 unsignedTxSize) external view returns (uint256 fee);
 }
+
+/// Networks that charge for writing to the chain below beside what gas costs, and the contract that says how much.
+const OP_STACK: [u64; 4] = [10, 8_453, 84_532, 11_155_420];
+const L1_FEES: Address = address!("0x420000000000000000000000000000000000000F");
+/// Of a transaction, beside what its contract is called with.
+const ENVELOPE_BYTES: usize = 120;
 
 /// So long balances are asked for one by one after they were not told together.
 const ONE_BY_ONE_FOR: Duration = Duration::from_mins(10);
@@ -84,6 +91,37 @@ pub struct Trace {
     pub error: Option<String>,
     #[serde(default)]
     pub calls: Vec<Self>,
+}
+
+/// What gas costs, by EIP-1559.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fees {
+    pub base: U256,
+    pub tip: U256,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    pub status: U64,
+    pub block_number: U64,
+    gas_used: U256,
+    effective_gas_price: U256,
+    /// What a network on top of another asks for writing there.
+    #[serde(default)]
+    l1_fee: Option<U256>,
+}
+
+impl Receipt {
+    pub fn succeeded(&self) -> bool {
+        self.status == U64::from(1)
+    }
+
+    /// What its sender paid for it.
+    pub fn cost(&self) -> U256 {
+        self.gas_used.saturating_mul(self.effective_gas_price).saturating_add(self.l1_fee.unwrap_or_default())
+    }
 }
 
 /// What logs are wanted of a stretch of blocks.
@@ -471,6 +509,85 @@ impl Node {
         Ok(self.codes(addresses).await?.iter().map(is_contract).collect())
     }
 
+    /// What gas costs now, in the smallest unit of the network's coin.
+    pub async fn gas_price(&self) -> Result<U256, StepError> {
+        let answer = self.rpc.call("eth_gasPrice", json!([])).await?;
+        self.read("a price of gas", answer)
+    }
+
+    /// What calls of contracts would use, in their order; `None` for one that would fail.
+    pub async fn estimate_gas(&self, calls: &[(Address, Bytes)]) -> Result<Vec<Option<u64>>, StepError> {
+        let calls = calls.iter().map(|(to, data)| {
+            Call::new("eth_estimateGas", json!([{ "to": to.to_string(), "data": data.to_string() }]))
+        });
+        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
+        let read = |answer: Answer| match answer {
+            Ok(answer) => self.read::<U64>("an amount of gas", answer).map(|gas| Some(gas.to())),
+            Err(_declined) => Ok(None),
+        };
+        answers.into_iter().map(read).collect()
+    }
+
+    /// What a block asks for each unit of gas, and what is given on top to be among the next ones; `None` if the
+    /// network has no such fees (EIP-1559).
+    pub async fn fees(&self) -> Result<Option<Fees>, StepError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Block {
+            #[serde(default)]
+            base_fee_per_gas: Option<U256>,
+        }
+        let calls = [
+            Call::new("eth_getBlockByNumber", json!(["latest", false])),
+            Call::new("eth_gasPrice", json!([])),
+            Call::new("eth_maxPriorityFeePerGas", json!([])),
+        ];
+        let mut answers = self.rpc.together(&calls).await?.into_iter();
+        let mut next = || answers.next().map_or(Ok(Value::Null), |answer| answer.map_err(RpcError::Fault));
+        let block: Block = self.read("a block", next()?)?;
+        let price: U256 = self.read("a price of gas", next()?)?;
+        let Some(base) = block.base_fee_per_gas else { return Ok(None) };
+        // Not every node has an opinion on it; the price of gas then holds one.
+        let tip = next().ok().and_then(|tip| serde_json::from_value(tip).ok());
+        Ok(Some(Fees { base, tip: tip.unwrap_or_else(|| price.saturating_sub(base)) }))
+    }
+
+    /// What a call of a contract costs beside its gas, as far as is known beforehand.
+    pub async fn fee_below(&self, chain_id: u64, data: &Bytes) -> Result<U256, StepError> {
+        if !OP_STACK.contains(&chain_id) {
+            return Ok(U256::ZERO);
+        }
+        let call = getL1FeeUpperBoundCall { unsignedTxSize: U256::from(data.len().saturating_add(ENVELOPE_BYTES)) };
+        // Where nobody says, there is nothing to add.
+        Ok(self.call_at_head(L1_FEES, &call).await?.unwrap_or_default())
+    }
+
+    /// How many transactions of an account are in blocks.
+    pub async fn nonce(&self, account: Address) -> Result<u64, StepError> {
+        let answer = self.rpc.call("eth_getTransactionCount", json!([account.to_string(), "latest"])).await?;
+        Ok(self.read::<U64>("a number of transactions", answer)?.to())
+    }
+
+    /// Sends a transaction that is signed. That it was sent before is as good.
+    ///
+    /// # Errors
+    ///
+    /// [`RpcError::Fault`] if no node takes it.
+    pub async fn send_raw(&self, transaction: &[u8]) -> Result<(), StepError> {
+        let raw = Bytes::copy_from_slice(transaction).to_string();
+        match self.rpc.call("eth_sendRawTransaction", json!([raw])).await {
+            Ok(_hash) => Ok(()),
+            Err(RpcError::Fault(fault)) if is_known_already(&fault.message) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What became of a transaction; `None` while it is in no block.
+    pub async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, StepError> {
+        let answer = self.rpc.call("eth_getTransactionReceipt", json!([transaction.to_string()])).await?;
+        self.read("a receipt", answer)
+    }
+
     /// Sends a transaction from an account that the node itself can sign for.
     pub async fn send_unlocked(&self, from: Address, to: Address, data: &Bytes) -> Result<B256, StepError> {
         let transaction = json!({ "from": from.to_string(), "to": to.to_string(), "data": data.to_string() });
@@ -515,6 +632,14 @@ pub(super) fn balance_call(asset: Option<Address>, address: Address, block: &Val
             Call::new("eth_call", json!([{ "to": token.to_string(), "data": data.to_string() }, block]))
         }
     }
+}
+
+/// Nodes differ in how they say that they have a transaction.
+fn is_known_already(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["already known", "already imported", "known transaction", "already exists"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 fn is_invalid_parameter(answer: &Answer) -> bool {

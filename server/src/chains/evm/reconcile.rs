@@ -24,6 +24,7 @@ use super::{
     position,
 };
 use crate::{
+    alarm,
     config::TokenConfig,
     invoicing::{Compared, Scan, SeenSweep, SeenTransfer},
     store::{BlockRef, Comparison, Difference, Lane, Recorded, Round, SweepRecord, TransferRecord, WatchedDeposit},
@@ -257,6 +258,7 @@ impl Watcher {
             blocks: Vec::new(),
             transfers: found.transfers,
             sweeps: found.sweeps,
+            failures: Vec::new(),
             marks: self.judged_by,
             vouched: Vec::new(),
             is_alone: self.node.hosts().len() < super::WITNESSES,
@@ -521,6 +523,7 @@ impl Watcher {
         let differences: Vec<Difference> = differences.into_values().collect();
         for difference in &differences {
             tracing::error!(
+                alarm = alarm::DEPOSIT_DIFFERS,
                 payment.network = self.network.name,
                 invoice.id = %difference.invoice,
                 token.id = difference.token.0,

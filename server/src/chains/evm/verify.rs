@@ -199,6 +199,7 @@ impl Watcher {
             blocks: Vec::new(),
             transfers,
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks: self.judged_by,
             vouched: Vec::new(),
             is_alone: self.node.hosts().len() < super::WITNESSES,

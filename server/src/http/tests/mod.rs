@@ -20,6 +20,7 @@ mod rpc_endpoints;
 mod settings;
 mod sockets;
 mod streams;
+mod sweeps;
 mod tokens;
 mod wallets;
 mod webhooks;
@@ -263,6 +264,7 @@ impl Server {
             blocks: (first..first + blocks).map(block).collect(),
             transfers: if is_payment { vec![transfer] } else { Vec::new() },
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks: Marks::default(),
             vouched: Vec::new(),
             is_alone: true,
