@@ -36,6 +36,7 @@ mod gas_key;
 mod hang_ups;
 mod histories;
 mod metrics;
+mod networks;
 mod recover;
 mod streams;
 mod sweep;

@@ -2,6 +2,7 @@
 //! counted twice.
 
 mod finality;
+mod odd;
 mod prices;
 mod reconcile;
 pub mod relay;
