@@ -42,7 +42,7 @@ impl TwoNetworks {
 
     async fn offered(&self, invoice: &wire::invoice::CreatedInvoice) -> Vec<String> {
         let offered = self.api.available_tokens(invoice).await;
-        offered.into_iter().filter(|token| token.is_available).map(|token| token.network).collect()
+        offered.into_iter().filter(|token| token.unavailable_reason.is_none()).map(|token| token.network).collect()
     }
 }
 

@@ -26,7 +26,8 @@ CREATE TABLE differences (
     token_id BIGINT NOT NULL,
     recorded TEXT NOT NULL,
     found TEXT NOT NULL,
-    -- The time of the last block at which they agreed.
+    -- The last block at which they agreed.
+    agreed_number BIGINT NOT NULL,
     agreed_time BIGINT NOT NULL,
     noticed_at BIGINT NOT NULL,
     PRIMARY KEY (merchant_id, invoice_id, network, token_id)

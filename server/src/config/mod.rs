@@ -61,6 +61,7 @@ pub struct Config {
     pub events: EventsConfig,
     #[serde(default)]
     pub operator: OperatorConfig,
+    #[serde(default)]
     pub sweeps: SweepsConfig,
     #[serde(default)]
     pub limits: LimitsConfig,

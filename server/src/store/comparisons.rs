@@ -55,8 +55,8 @@ pub struct Difference {
     pub token: TokenId,
     pub recorded: TokenAmount,
     pub found: TokenAmount,
-    /// The time of the last block at which they agreed.
-    pub agreed_time: UnixSeconds,
+    /// The number and time of the last block at which they agreed.
+    pub agreed: (u64, UnixSeconds),
 }
 
 /// What is recorded as held, by invoice and token; nothing where there is no entry.
@@ -333,8 +333,9 @@ impl Tx<'_> {
         now: UnixSeconds,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO differences (merchant_id, invoice_id, network, token_id, recorded, found, agreed_time, noticed_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            "INSERT INTO differences (merchant_id, invoice_id, network, token_id, recorded, found, agreed_number,
+                agreed_time, noticed_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (merchant_id, invoice_id, network, token_id)
              DO UPDATE SET recorded = excluded.recorded, found = excluded.found",
         )
@@ -344,7 +345,8 @@ impl Tx<'_> {
         .bind(difference.token.0)
         .bind(difference.recorded.base_units().to_string())
         .bind(difference.found.base_units().to_string())
-        .bind(difference.agreed_time.0)
+        .bind(block_number(difference.agreed.0))
+        .bind(difference.agreed.1.0)
         .bind(now.0)
         .execute(&mut *self.connection)
         .await?;
@@ -394,6 +396,6 @@ fn read_difference(row: &AnyRow) -> Result<Difference, StoreError> {
         token: TokenId(columns.integer("token_id")?),
         recorded: TokenAmount::from_base_units(columns.parsed("recorded")?),
         found: TokenAmount::from_base_units(columns.parsed("found")?),
-        agreed_time: UnixSeconds(columns.integer("agreed_time")?),
+        agreed: (columns.number("agreed_number")?, UnixSeconds(columns.integer("agreed_time")?)),
     })
 }

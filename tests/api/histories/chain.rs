@@ -47,8 +47,6 @@ pub struct Block {
 pub struct Faults {
     /// It knows of no logs.
     pub hides_logs: bool,
-    /// Every address holds nothing of the coin.
-    pub hides_coin: bool,
     /// It is so many blocks behind.
     pub lags: u64,
     /// Of ten calls so many are declined.
@@ -304,9 +302,6 @@ impl View<'_> {
     }
 
     fn balance(&self, asset: Option<Address>, owner: Address, until: u64) -> U256 {
-        if asset.is_none() && self.faults.hides_coin {
-            return U256::ZERO;
-        }
         let blocks = self.blocks.iter().take_while(|block| block.number <= until);
         let came = blocks.flat_map(|block| &block.payments);
         let came = came.filter(|payment| !payment.fails && payment.to == owner && payment.asset == asset);

@@ -290,7 +290,6 @@ impl History {
             let is_liar = host == liar;
             let faults = Faults {
                 hides_logs: is_liar && self.random.one_in(3),
-                hides_coin: is_liar && self.random.one_in(3),
                 lags: if self.random.one_in(3) { self.random.below(4) } else { 0 },
                 declines: if self.random.one_in(3) { self.random.below(5) } else { 0 },
                 repeats: self.random.one_in(4),
@@ -420,12 +419,14 @@ async fn run(seeds: &[u64]) -> Vec<String> {
         server.clock.advance_seconds(i64::try_from(1 + pace.below(40)).unwrap_or(1));
         server.end_due_invoices().await;
     }
-    // Hosts that disagreed are asked again after a minute at most, and addresses are compared twice in one.
-    for _ in 0..4 {
+    // Hosts that disagreed are asked again after a minute at most, addresses are compared twice in one, and those of
+    // invoices that have ended once a day.
+    for seconds in [61, 61, 86_400, 61, 61] {
         join_all(histories.iter_mut().map(|history| history.rest(&server))).await;
-        server.clock.advance_seconds(61);
+        server.clock.advance_seconds(seconds);
         server.end_due_invoices().await;
     }
+    join_all(histories.iter_mut().map(|history| history.rest(&server))).await;
     while server
         .app
         .store

@@ -214,6 +214,7 @@ impl Watcher {
         let known = self.known_hosts();
         let mut has_answer = subjects.deposits.is_empty();
         let mut found = Found::default();
+        let known_differences = self.app.store.reader().await?.tx().differences(&self.network.name).await?;
         let mut differences: BTreeMap<(InvoiceId, TokenId), Difference> = BTreeMap::new();
         // Where some host says what is recorded.
         let mut agreed: HashSet<(InvoiceId, TokenId)> = HashSet::new();
@@ -229,7 +230,7 @@ impl Watcher {
                     agreed.extend(tokens.filter(|key| !differing.contains(key)));
                 }
                 if !sayings.is_empty() {
-                    let again = self.read_again(&mut node, &subjects, &sayings).await;
+                    let again = self.read_again(&mut node, &subjects, &sayings, &known_differences).await;
                     self.take(again, &mut subjects, &mut found);
                     for saying in sayings {
                         self.note(&subjects, saying, &mut differences);
@@ -250,7 +251,7 @@ impl Watcher {
         self.reconciler.is_unanswered = false;
         // Money that one host does not know of while another says what is recorded is that host's trouble.
         differences.retain(|key, difference| difference.recorded < difference.found || !agreed.contains(key));
-        let compared = self.against_known(&subjects, comparison, differences).await?;
+        let compared = self.against_known(&subjects, comparison, differences, known_differences);
         let scan = Scan {
             network: self.network.name.clone(),
             from: Some(subjects.at),
@@ -299,7 +300,13 @@ impl Watcher {
 
     /// Asks a host for the facts behind what it says. Nothing if it cannot be asked, or shows something that cannot be
     /// true.
-    async fn read_again(&self, node: &mut Node, subjects: &Subjects, sayings: &[Saying]) -> Found {
+    async fn read_again(
+        &self,
+        node: &mut Node,
+        subjects: &Subjects,
+        sayings: &[Saying],
+        known: &[Difference],
+    ) -> Found {
         let deposits: HashMap<Address, WatchedDeposit> =
             sayings.iter().map(|saying| (saying.deposit.address, saying.deposit)).collect();
         let read = async {
@@ -307,6 +314,11 @@ impl Watcher {
                 Some(since) => since.number,
                 None => self.oldest_remembered().await?.map_or(subjects.at.number, |oldest| oldest.number),
             };
+            // What nobody explained the last time may be older than that.
+            let known = known.iter().filter(|known| {
+                sayings.iter().any(|saying| (saying.deposit.invoice, saying.token) == (known.invoice, known.token))
+            });
+            let since = known.map(|known| known.agreed.0).fold(since, u64::min);
             let (blocks, logs) = self.logs_since(node, since, &subjects.at, &deposits).await?;
             let mut facts = self.facts_of(deposits.values()).await?;
             let mut left = self.seen_sweeps(&blocks, &deposits, &logs);
@@ -482,7 +494,7 @@ impl Watcher {
             token: saying.token,
             recorded: TokenAmount::from_base_units(recorded),
             found: TokenAmount::from_base_units(saying.found),
-            agreed_time: subjects.since.as_ref().map_or(UnixSeconds(0), |since| since.time),
+            agreed: subjects.since.as_ref().map_or((0, UnixSeconds(0)), |since| (since.number, since.time)),
         };
         // Of several hosts the one that knows of most.
         let noted = differences.entry((difference.invoice, difference.token)).or_insert_with(|| difference.clone());
@@ -492,14 +504,14 @@ impl Watcher {
     }
 
     /// What is new about differences, and tells somebody of those that are.
-    async fn against_known(
+    fn against_known(
         &self,
         subjects: &Subjects,
         comparison: Option<Comparison>,
         mut differences: BTreeMap<(InvoiceId, TokenId), Difference>,
-    ) -> Result<Compared, StepError> {
+        known: Vec<Difference>,
+    ) -> Compared {
         let mut ended = Vec::new();
-        let known = self.app.store.reader().await?.tx().differences(&self.network.name).await?;
         let asked: HashSet<InvoiceId> = subjects.deposits.iter().map(|deposit| deposit.invoice).collect();
         for known in known.into_iter().filter(|known| asked.contains(&known.invoice)) {
             match differences.get_mut(&(known.invoice, known.token)) {
@@ -513,7 +525,7 @@ impl Watcher {
                     ended.push(known);
                 }
                 Some(difference) => {
-                    difference.agreed_time = known.agreed_time;
+                    difference.agreed = known.agreed;
                     if *difference == known {
                         differences.remove(&(known.invoice, known.token));
                     }
@@ -532,6 +544,6 @@ impl Watcher {
                 "ALARM: a deposit address holds something else than is recorded"
             );
         }
-        Ok(Compared { lane: subjects.lane, comparison, differences, ended })
+        Compared { lane: subjects.lane, comparison, differences, ended }
     }
 }

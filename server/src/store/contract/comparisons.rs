@@ -134,13 +134,13 @@ pub(super) async fn invoices_whose_time_was_up_between_two_blocks_are_known(stor
 
 pub(super) async fn a_difference_is_known_until_it_is_none(store: Store) {
     let invoice = new_invoice(&store).await;
-    let difference = |token, found, agreed| Difference {
+    let difference = |token, found, agreed: i64| Difference {
         merchant: invoice.merchant,
         invoice: invoice.id,
         token: TokenId(token),
         recorded: TokenAmount::ZERO,
         found: TokenAmount::from_base_units(units(found)),
-        agreed_time: UnixSeconds(agreed),
+        agreed: (agreed.unsigned_abs(), UnixSeconds(agreed)),
     };
     let set = async |network: &'static str, difference: Difference| {
         store.does(move |tx| Box::pin(async move { tx.set_difference(network, &difference, NOW).await })).await;
