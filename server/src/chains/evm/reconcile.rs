@@ -249,8 +249,13 @@ impl Watcher {
             return Ok(());
         }
         self.reconciler.is_unanswered = false;
-        // Money that one host does not know of while another says what is recorded is that host's trouble.
-        differences.retain(|key, difference| difference.recorded < difference.found || !agreed.contains(key));
+        differences.retain(|key, difference| {
+            // Another host may have explained it.
+            difference.recorded = TokenAmount::from_base_units(subjects.recorded(key.0, key.1));
+            // Money that one host does not know of while another says what is recorded is that host's trouble.
+            let is_more = difference.recorded < difference.found;
+            difference.recorded != difference.found && (is_more || !agreed.contains(key))
+        });
         let compared = self.against_known(&subjects, comparison, differences, known_differences);
         let scan = Scan {
             network: self.network.name.clone(),
@@ -392,6 +397,13 @@ impl Watcher {
         let numbers: BTreeSet<u64> = raw.iter().filter_map(|log| log.block_number).map(|number| number.to()).collect();
         let headers = node.headers(numbers).await?;
         let blocks: Vec<BlockRef> = headers.iter().map(super::Header::to_block).collect();
+        // The host may have gone over to another fork meanwhile.
+        let remembered = self.app.store.reader().await?.tx().remembered_blocks(&self.network.name).await?;
+        let remembered: HashMap<u64, &str> =
+            remembered.iter().map(|block| (block.number, block.hash.as_str())).collect();
+        if blocks.iter().any(|block| remembered.get(&block.number).is_some_and(|hash| *hash != block.hash)) {
+            return Err(StepError::Moved);
+        }
         let is_asked = |address| deposits.contains_key(&address);
         let scope = Scope { blocks: &blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_asked };
         let logs = scope.check(raw).map_err(|what| node.untrue(what))?;
