@@ -415,6 +415,7 @@ impl Rpc {
     }
 
     /// The same network with the endpoints of one host alone, as they are now.
+    #[must_use]
     pub fn of_host(&self, host: &str) -> Self {
         let endpoints = self.endpoints().iter().filter(|endpoint| endpoint.label == host).cloned().collect::<Vec<_>>();
         Self {

@@ -266,17 +266,14 @@ impl View<'_> {
     }
 
     fn logs(&self, filter: &Value) -> Result<Value, (i64, &'static str)> {
-        let blocks: Vec<&Block> = match filter.get("blockHash") {
-            Some(hash) => vec![self.by_hash(hash).ok_or(UNKNOWN_BLOCK)?],
-            None => {
-                let first = self.by_number(&filter["fromBlock"]).map(|block| block.number);
-                let last = self.by_number(&filter["toBlock"]).map(|block| block.number);
-                let range = first.zip(last);
-                self.blocks
-                    .iter()
-                    .filter(|block| range.is_some_and(|(first, last)| (first..=last).contains(&block.number)))
-                    .collect()
-            }
+        let blocks: Vec<&Block> = if let Some(hash) = filter.get("blockHash") {
+            vec![self.by_hash(hash).ok_or(UNKNOWN_BLOCK)?]
+        } else {
+            let first = self.by_number(&filter["fromBlock"]).map(|block| block.number);
+            let last = self.by_number(&filter["toBlock"]).map(|block| block.number);
+            let range = first.zip(last);
+            let is_asked = |block: &&Block| range.is_some_and(|(first, last)| (first..=last).contains(&block.number));
+            self.blocks.iter().filter(is_asked).collect()
         };
         if self.faults.hides_logs {
             return Ok(json!([]));

@@ -127,13 +127,12 @@ impl Server {
             })
         });
         let networks: Vec<Value> = networks.collect();
-        let (url, folder) = match Database::of_tests().new_url() {
-            Some(url) => (url, None),
-            None => {
-                let folder = Folder(env::temp_dir().join(format!("pepay-histories-{}", uuid::Uuid::new_v4())));
-                std::fs::create_dir(&folder.0).unwrap();
-                (format!("sqlite:{}", folder.0.join("pepay.db").display()), Some(folder))
-            }
+        let (url, folder) = if let Some(url) = Database::of_tests().new_url() {
+            (url, None)
+        } else {
+            let folder = Folder(env::temp_dir().join(format!("pepay-histories-{}", uuid::Uuid::new_v4())));
+            std::fs::create_dir(&folder.0).unwrap();
+            (format!("sqlite:{}", folder.0.join("pepay.db").display()), Some(folder))
         };
         let config: Config = serde_json::from_value(json!({
             "environment": "devnet", "storage": { "database_url": url }, "networks": networks,
@@ -162,6 +161,16 @@ impl Server {
 
     async fn end_due_invoices(&self) {
         invoicing::end_due_invoices(&self.app, &self.lease).await.unwrap();
+    }
+
+    async fn number_events(&self) {
+        const AT_ONCE: i64 = 1000;
+        loop {
+            let number = self.app.store.write::<_, StoreError, _>(|tx| Box::pin(tx.number_events(AT_ONCE)));
+            if number.await.unwrap().is_empty() {
+                return;
+            }
+        }
     }
 
     fn now(&self) -> i64 {
@@ -388,7 +397,8 @@ impl History {
             .collect();
         let told: std::collections::HashSet<String> = objects.iter().map(ToString::to_string).collect();
         check("the number of announcements", objects.len().to_string(), told.len().to_string());
-        let last = is_of("invoice.updated").last().and_then(|event| serde_json::from_str::<Value>(&event.object).ok());
+        let last =
+            is_of("invoice.updated").next_back().and_then(|event| serde_json::from_str::<Value>(&event.object).ok());
         if let Some(last) = last {
             let status = last["status"].as_str().unwrap_or_default().to_owned();
             check("the status last told", status, format!("{:?}", truth.status).to_lowercase());
@@ -427,15 +437,7 @@ async fn run(seeds: &[u64]) -> Vec<String> {
         server.end_due_invoices().await;
     }
     join_all(histories.iter_mut().map(|history| history.rest(&server))).await;
-    while server
-        .app
-        .store
-        .write::<_, StoreError, _>(|tx| Box::pin(async { tx.number_events(1000).await }))
-        .await
-        .unwrap()
-        .len()
-        == 1000
-    {}
+    server.number_events().await;
     let judged = join_all(histories.iter().map(|history| history.judge(&server))).await;
     judged.into_iter().flatten().collect()
 }

@@ -150,6 +150,7 @@ impl Node {
     }
 
     /// The same network as one of its hosts knows it.
+    #[must_use]
     pub fn of_host(&self, host: &str) -> Self {
         Self {
             rpc: self.rpc.of_host(host),

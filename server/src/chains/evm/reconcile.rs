@@ -150,8 +150,9 @@ impl Watcher {
             return Ok(None);
         }
         let from = last.as_ref().map_or(UnixSeconds(0), |last| last.at.time);
-        let is_due = self.reconciler.open_due.is_none_or(|due| due <= now);
-        if !is_due && !(self.reconciler.open <= FEW && tx.has_time_up_between(from, cursor.time).await?) {
+        let is_due = self.reconciler.open_due.is_none_or(|due| due <= now)
+            || (self.reconciler.open <= FEW && tx.has_time_up_between(from, cursor.time).await?);
+        if !is_due {
             return Ok(None);
         }
         let watched_at = now.as_seconds().min(cursor.time);
@@ -233,7 +234,7 @@ impl Watcher {
                     let again = self.read_again(&mut node, &subjects, &sayings, &known_differences).await;
                     self.take(again, &mut subjects, &mut found);
                     for saying in sayings {
-                        self.note(&subjects, saying, &mut differences);
+                        note(&subjects, saying, &mut differences);
                     }
                 }
             }
@@ -494,27 +495,6 @@ impl Watcher {
         }
     }
 
-    /// Notes what a host says if nothing that was found makes it so.
-    fn note(&self, subjects: &Subjects, saying: Saying, differences: &mut BTreeMap<(InvoiceId, TokenId), Difference>) {
-        let recorded = subjects.recorded(saying.deposit.invoice, saying.token);
-        if recorded == saying.found {
-            return;
-        }
-        let difference = Difference {
-            merchant: saying.deposit.merchant,
-            invoice: saying.deposit.invoice,
-            token: saying.token,
-            recorded: TokenAmount::from_base_units(recorded),
-            found: TokenAmount::from_base_units(saying.found),
-            agreed: subjects.since.as_ref().map_or((0, UnixSeconds(0)), |since| (since.number, since.time)),
-        };
-        // Of several hosts the one that knows of most.
-        let noted = differences.entry((difference.invoice, difference.token)).or_insert_with(|| difference.clone());
-        if noted.found < difference.found {
-            *noted = difference;
-        }
-    }
-
     /// What is new about differences, and tells somebody of those that are.
     fn against_known(
         &self,
@@ -557,5 +537,26 @@ impl Watcher {
             );
         }
         Compared { lane: subjects.lane, comparison, differences, ended }
+    }
+}
+
+/// Notes what a host says if nothing that was found makes it so.
+fn note(subjects: &Subjects, saying: Saying, differences: &mut BTreeMap<(InvoiceId, TokenId), Difference>) {
+    let recorded = subjects.recorded(saying.deposit.invoice, saying.token);
+    if recorded == saying.found {
+        return;
+    }
+    let difference = Difference {
+        merchant: saying.deposit.merchant,
+        invoice: saying.deposit.invoice,
+        token: saying.token,
+        recorded: TokenAmount::from_base_units(recorded),
+        found: TokenAmount::from_base_units(saying.found),
+        agreed: subjects.since.as_ref().map_or((0, UnixSeconds(0)), |since| (since.number, since.time)),
+    };
+    // Of several hosts the one that knows of most.
+    let noted = differences.entry((difference.invoice, difference.token)).or_insert_with(|| difference.clone());
+    if noted.found < difference.found {
+        *noted = difference;
     }
 }
