@@ -198,6 +198,20 @@ impl Stage {
         Ok(Merchant { id, wallet, shop, api })
     }
 
+    /// Mints a dashboard token of a merchant.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails.
+    pub fn dashboard_token(&self, merchant: &Merchant) -> Result<String, StageError> {
+        #[derive(Deserialize)]
+        struct Minted {
+            token: String,
+        }
+        let minted: Minted = self.pepay.ask(&["merchant", "token", &merchant.id.to_string()])?;
+        Ok(minted.token)
+    }
+
     /// Runs `pepay sweep` and returns what it did.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ pub mod sealing;
 pub mod serve;
 pub mod session;
 pub mod store;
+pub mod sweeping;
 #[cfg(test)]
 mod testing;
 pub mod tls;

@@ -130,6 +130,7 @@ struct Look {
 struct Seen {
     cursors: HashMap<String, BlockRef>,
     unswept: HashMap<String, HashMap<TokenId, TokenAmount>>,
+    differences: HashMap<String, i64>,
     open_invoices: i64,
     webhooks_due: i64,
 }
@@ -193,17 +194,18 @@ impl Seen {
     async fn read(app: &App) -> Result<Self, StoreError> {
         let mut reader = app.store.reader().await?;
         let mut tx = reader.tx();
-        let (mut cursors, mut unswept) = (HashMap::new(), HashMap::new());
+        let (mut cursors, mut unswept, mut differences) = (HashMap::new(), HashMap::new(), HashMap::new());
         for network in &app.config.networks {
             let name = &network.name;
             if let Some(cursor) = tx.cursor(name).await? {
                 cursors.insert(name.clone(), cursor);
             }
             unswept.insert(name.clone(), tx.unswept(name).await?);
+            differences.insert(name.clone(), tx.count_differences(name).await?);
         }
         let open_invoices = tx.count_open_invoices().await?;
         let webhooks_due = tx.count_due_deliveries(app.clock.now_ms()).await?;
-        Ok(Self { cursors, unswept, open_invoices, webhooks_due })
+        Ok(Self { cursors, unswept, differences, open_invoices, webhooks_due })
     }
 }
 
@@ -221,6 +223,7 @@ fn register_state(app: &App, seen: Option<&Seen>, registry: &mut Registry) {
     let Some(seen) = seen else { return };
     let blocks = Family::<Network, Gauge>::default();
     let behind = Family::<Network, Gauge>::default();
+    let differences = Family::<Network, Gauge>::default();
     let unswept = Family::<Holding, Gauge<f64, AtomicU64>>::default();
     let now = app.clock.now();
     for network in &app.config.networks {
@@ -229,6 +232,7 @@ fn register_state(app: &App, seen: Option<&Seen>, registry: &mut Registry) {
             blocks.get_or_create(&label).set(i64::try_from(cursor.number).unwrap_or(i64::MAX));
             behind.get_or_create(&label).set(now.0.saturating_sub(cursor.time.0).max(0));
         }
+        differences.get_or_create(&label).set(seen.differences.get(&network.name).copied().unwrap_or_default());
         for token in &network.tokens {
             let amount = seen.unswept.get(&network.name).and_then(|amounts| amounts.get(&token.token_id()));
             let amount = amount.map_or_else(|| "0".to_owned(), |amount| amount.to_decimal(token.checked_decimals()));
@@ -238,6 +242,7 @@ fn register_state(app: &App, seen: Option<&Seen>, registry: &mut Registry) {
     }
     registry.register("network_block", "The newest block of a network that was read", blocks);
     registry.register("network_behind_seconds", "How old that block is", behind);
+    registry.register("deposit_differences", "Deposits that hold something else than is recorded", differences);
     registry.register("unswept_amount", "Final money in deposits, in whole tokens, rounded", unswept);
     registry.register("open_invoices", "Invoices that can still be paid", gauge(seen.open_invoices));
     registry.register("webhooks_due", "Webhooks that should have been sent by now", gauge(seen.webhooks_due));

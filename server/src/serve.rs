@@ -9,6 +9,7 @@ use std::{
     net::SocketAddr,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,6 +25,7 @@ use crate::{
     config::Config,
     connections, events, http, invoicing, merchants, metrics, nodes, rates,
     store::{StoreError, WriterTask},
+    sweeping::{self, GasKey},
     tls, webhooks,
 };
 
@@ -66,12 +68,18 @@ pub struct Running {
     _lock: Option<File>,
 }
 
-/// Starts everything and returns once requests are answered. `secrets` holds the current one first.
+/// Starts everything and returns once requests are answered. `secrets` holds the current one first; with a gas-only key
+/// sweeps are sent where the configuration says so.
 ///
 /// # Errors
 ///
 /// If the address or the database is taken, or the database cannot be opened safely.
-pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> Result<Running, ServeError> {
+pub async fn start(
+    config: Config,
+    secrets: Vec<ServerSecret>,
+    gas_key: Option<GasKey>,
+    clock: Clock,
+) -> Result<Running, ServeError> {
     tls::install();
     let lock = config.storage.file().map(|database| lock_file(&database)).transpose()?;
     config.storage.create_file().map_err(ServeError::Create)?;
@@ -106,6 +114,12 @@ pub async fn start(config: Config, secrets: Vec<ServerSecret>, clock: Clock) -> 
     if let Some((listener, address)) = metrics_listener {
         duties.start("metrics", connections::accept(app.clone(), listener, metrics::router(app.clone())));
         tracing::info!(%address, "metrics");
+    }
+    if let Some(key) = gas_key.map(Arc::new) {
+        for network in &app.config.networks {
+            let Some(limits) = network.sweep_by_key.clone() else { continue };
+            duties.start("sweeps", sweeping::run(app.clone(), network.clone(), limits, Arc::clone(&key)));
+        }
     }
     duties.start("HTTP", connections::accept(app.clone(), listener, http::router(app.clone())));
 

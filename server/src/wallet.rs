@@ -42,6 +42,11 @@ const PUBLIC_ACCOUNTS: [Address; 10] = [
     address!("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720"),
 ];
 
+/// Whether everybody knows the key of an account.
+pub fn is_public_account(address: Address) -> bool {
+    PUBLIC_ACCOUNTS.contains(&address)
+}
+
 /// Where people send what they want to destroy.
 const BURNT: Address = address!("0x000000000000000000000000000000000000dEaD");
 /// Below this there are only contracts that every chain has.
@@ -69,7 +74,7 @@ pub fn evm_wallet(text: &str, environment: Environment) -> Result<Address, Walle
     if [deposit_address::FACTORY, deposit_address::LOGIC].contains(&address) {
         return Err(WalletError::OurContract);
     }
-    if environment == Environment::Mainnet && PUBLIC_ACCOUNTS.contains(&address) {
+    if environment == Environment::Mainnet && is_public_account(address) {
         return Err(WalletError::TestAccount);
     }
     Ok(address)

@@ -318,7 +318,7 @@ impl World {
 
     /// The merchant gets exactly what was paid for invoices that are paid.
     async fn check_sweep(&self) {
-        let _sent: Value = self.server.ask(&["sweep"]);
+        let _sent: Value = self.server.ask(&["sweep", "--all"]);
         let paid = self.orders.iter().filter(|order| order.expected_status() == InvoiceStatus::Paid);
         let expected = paid.fold(U256::ZERO, |sum, order| sum + order.units());
         assert_ne!(expected, U256::ZERO);

@@ -53,6 +53,7 @@ async fn figures_say_how_far_networks_were_read_and_what_waits_in_deposits(datab
         "pepay_nodes 1",
         "pepay_database_up 1",
         "pepay_alarms_total{alarm=\"payment_disputed\"} 0",
+        "pepay_deposit_differences{network=\"ethereum\"} 0",
         "# EOF",
     ] {
         assert!(told.lines().any(|found| found == line), "{line}: {told}");
@@ -83,7 +84,7 @@ async fn figures_say_how_far_networks_were_read_and_what_waits_in_deposits(datab
     let listed = listed.map(|name| format!("pepay_{name}")).collect::<BTreeSet<_>>();
     assert_eq!(there.collect::<BTreeSet<_>>(), listed);
 
-    server.run_good(&["sweep"]);
+    server.run_good(&["sweep", "--all"]);
     test.chain.mine(4).await.unwrap();
     shown("the sweep to be read", &unswept("0.0")).await;
 }

@@ -41,7 +41,7 @@ async fn an_unlocked_account_sends_what_is_due_to_the_merchant() {
     server.start().await.unwrap();
     let (first, second) = (pay(&test, &api, 12).await, pay(&test, &api, 30).await);
 
-    let none: Value = server.ask(&["sweep", "--merchant", "1", "--network", "ethereum"]);
+    let none: Value = server.ask(&["sweep", "--all", "--merchant", "1", "--network", "ethereum"]);
     assert_eq!(none["sweeps"][0]["deposits"], json!(2), "{none}");
     assert!(none["sweeps"][0]["tx_hash"].is_string(), "{none}");
     assert_eq!(test.balance(WALLET).await, U256::from(42_000_000));
@@ -63,7 +63,7 @@ async fn without_an_account_any_wallet_can_send_the_printed_call() {
     let invoice = pay(&test, &api, 7).await;
 
     let out = server.path("batch.json");
-    let printed: Value = server.ask(&["sweep", "--out", out.to_str().unwrap()]);
+    let printed: Value = server.ask(&["sweep", "--all", "--out", out.to_str().unwrap()]);
     let sweep = &printed["sweeps"][0];
     assert_eq!((&sweep["tx_hash"], &sweep["to"]), (&Value::Null, &json!(FACTORY.to_string())));
     assert_eq!(test.balance(WALLET).await, U256::ZERO);
@@ -84,4 +84,27 @@ async fn without_an_account_any_wallet_can_send_the_printed_call() {
     assert!(!output.status.success() && output.stderr.contains("no network solana"), "{output:?}");
     let output = server.run(&["sweep", "--merchant", "9"]);
     assert!(!output.status.success() && output.stderr.contains("no merchant 9"), "{output:?}");
+}
+
+/// Row 28 of the failure modes.
+#[tokio::test]
+async fn invoices_from_before_a_change_of_wallets_still_pay_the_old_one() {
+    const NEW: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
+    let (test, sink) = (TestChain::start().await, WebhookSink::start().await);
+    let config = [HEAD, &test.network(), &test.sweep_account(), &test.token()].concat();
+    let mut server = ServerProcess::prepare(&config);
+    let (api, _) = server.create_merchant(&sink.url);
+    server.start().await.unwrap();
+    let before = api.create_invoice("12").await;
+    let address = api.payment_address(&before, "ethereum", USDC).await;
+    server.run_good(&["merchant", "set-wallet", "1", NEW]);
+    test.pay(&address, U256::from(12_000_000)).await;
+    let after = pay(&test, &api, 30).await;
+    let swept: Value = server.ask(&["sweep", "--all"]);
+    assert_eq!(swept["sweeps"].as_array().unwrap().len(), 2, "each wallet has a transaction of its own: {swept}");
+    assert_eq!(test.balance(WALLET).await, U256::from(12_000_000));
+    assert_eq!(test.balance(NEW).await, U256::from(30_000_000));
+    test.chain.mine(5).await.unwrap();
+    wait_until_settled(&api, &before.invoice_id).await;
+    wait_until_settled(&api, &after).await;
 }

@@ -8,6 +8,7 @@ mod first_frame;
 mod pay_invoice;
 mod reconnect;
 mod socketless_proxy;
+mod sweep;
 mod visit;
 
 use std::{

@@ -193,7 +193,7 @@ impl TestApp {
         let path = self.folder.path().join("pepay.toml");
         let config = Config::read(&text, &path, self.variables.clone()).expect("the settings are good");
         let secrets = vec![ServerSecret::from_bytes([7; 32])];
-        let running = serve::start(config, secrets, self.clock.clock()).await.expect("the server starts");
+        let running = serve::start(config, secrets, None, self.clock.clock()).await.expect("the server starts");
         self.url = format!("http://{}", running.address);
         self.running = Some(running);
     }

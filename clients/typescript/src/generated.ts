@@ -262,6 +262,22 @@ export interface EventRequest {
   idempotency_key: string | null;
 }
 
+/** What a sweep could not move. */
+export interface FailedDeposit {
+  /** Block time of the last time. */
+  failed_at: number;
+  invoice_id: string;
+  network: string;
+  /**
+   * `refused` if token or wallet refused the transfer, `no_balance` if the token does not say what is there,
+   * `reverted` if all of the transaction was undone, or `other`.
+   */
+  reason: string;
+  token_id: number;
+  token_symbol: string;
+  tx_hash: string;
+}
+
 /** The canonical invoice. Amounts are thousandths of a dollar, times are epoch seconds. */
 export interface Invoice {
   /** What is due, in thousandths of a dollar. */
@@ -400,6 +416,18 @@ export interface InvoiceTotals {
   totals: StatusTotals;
 }
 
+/** Deposits that are left where they are for now. */
+export interface LeftDeposits {
+  deposits: Array<SweepDeposit>;
+  network: string;
+  reason: LeftReason;
+  /** Of those that have a price, in thousandths of a dollar. */
+  value_usd_millis: number;
+}
+
+/** Why deposits are left. */
+export type LeftReason = 'not_worth_it' | 'value_unknown' | 'cost_unknown' | 'failed';
+
 /** The answer to `GET /api/v1/user/mainnet-access/status`. */
 export interface MainnetAccess {
   current_environment: Environment;
@@ -410,6 +438,42 @@ export interface MainnetAccess {
 export interface MainnetActivated {
   message: string;
   success: boolean;
+}
+
+/** A search for a payment. */
+export interface ManualVerification {
+  attempt_count: number;
+  completed_at: number | null;
+  created_at: number;
+  error: VerificationError | null;
+  id: string;
+  invoice_id: string;
+  job_status: VerificationJobStatus;
+  max_attempts: number;
+  network: string;
+  /** Epoch seconds; null once it is completed. */
+  next_attempt_at: number | null;
+  /** Always `invoice_manual_verification`. */
+  object: 'invoice_manual_verification';
+  result: VerificationResult | null;
+  /** How the invoice stands: `pending` while it is unpaid, and else its status. */
+  status: string;
+  tx_hash: string | null;
+  updated_at: number;
+}
+
+/** The answer to both endpoints. */
+export interface ManualVerificationAnswer {
+  data: ManualVerification;
+  success: boolean;
+}
+
+/** What to look for. */
+export interface ManualVerificationRequest {
+  /** The network that was paid on. Without `tx_hash` it must be the invoice's active one, and need not be said. */
+  network?: string | null | undefined;
+  /** The transaction that paid. */
+  tx_hash?: string | null | undefined;
 }
 
 /** A network of this server, as one merchant has set it. */
@@ -752,6 +816,73 @@ export interface StreamConnection {
   ws_url: string;
 }
 
+/** One transaction that empties deposit addresses. */
+export interface Sweep {
+  amounts: Array<SweepAmount>;
+  chain_id: number;
+  cost: SweepCost | null;
+  /** What the factory is called with, in hexadecimal. */
+  data: string;
+  deposits: Array<SweepDeposit>;
+  network: string;
+  /** For people. */
+  network_title: string;
+  /** The wallet that all of it goes to. */
+  receiver: string;
+  /** The deposit factory. */
+  to: string;
+  /** Always `0`. */
+  value: '0';
+  /** In thousandths of a dollar; null if a token has no price at present. */
+  value_usd_millis: number | null;
+}
+
+/** How much of one token is moved. */
+export interface SweepAmount {
+  /** Null for the network's own coin. */
+  token_address: string | null;
+  /** Whole tokens, as a plain decimal. */
+  token_amount: string;
+  token_decimals: number;
+  token_id: number;
+  token_symbol: string;
+}
+
+/** What a transaction costs at the present price of gas. */
+export interface SweepCost {
+  gas: number;
+  /** In thousandths of a dollar; null if the coin has no price at present. */
+  usd_millis: number | null;
+  /** In the smallest unit of the network's coin. */
+  wei: string;
+}
+
+/** An address that is emptied. */
+export interface SweepDeposit {
+  address: string;
+  invoice_id: string;
+  /** What the address is derived from, together with the receiver. */
+  salt: string;
+  /** Block time of the oldest payment in it. */
+  since: number;
+}
+
+/** The answer to `GET /api/v1/merchant/sweeps`. */
+export interface SweepPlan {
+  /** or once it has waited for so many days. */
+  after_days: number;
+  /** What earlier sweeps could not move, the newest first; a hundred at most. */
+  failures: Array<FailedDeposit>;
+  /** What is due and not offered. */
+  left: Array<LeftDeposits>;
+  /** Always `sweep_plan`. */
+  object: 'sweep_plan';
+  /** Calls that any wallet may send; money only ever goes to the receiver. */
+  sweeps: Array<Sweep>;
+  /** What is due is offered once it is worth more than so many times what its sweep costs, */
+  worth_times_cost: number;
+}
+
 /** The answer to it. */
 export interface TokenBlocked {
   blocked: boolean;
@@ -803,6 +934,27 @@ export interface UpdateWebhookRequest {
   environment?: Environment | null | undefined;
   is_active?: boolean | null | undefined;
   url?: string | null | undefined;
+}
+
+/** Why a search found nothing. */
+export interface VerificationError {
+  /** `payment_not_found`, `transaction_not_found`, `transaction_failed` or `transaction_pays_another`. */
+  code: string;
+  message: string;
+}
+
+/** How far a search is. */
+export type VerificationJobStatus = 'pending' | 'running' | 'succeeded' | 'failed';
+
+/** What a search found. */
+export interface VerificationResult {
+  payments: Array<VerifiedPayment>;
+}
+
+/** A payment that a search led to. */
+export interface VerifiedPayment {
+  id: string;
+  tx_hash: string;
 }
 
 /** A merchant's wallet on one network. */
@@ -1330,6 +1482,18 @@ export interface Operations {
     body: undefined;
     answer: RpcEndpointList;
   };
+  /** `GET /api/v1/merchant/sweeps` */
+  list_sweeps: {
+    path: Record<never, never>;
+    query: {
+      /** Also what is not worth its sweep yet, and what an earlier one could not move. */
+      all?: boolean | undefined;
+      /** On this network only, as in `base`. */
+      network?: string | undefined;
+    };
+    body: undefined;
+    answer: SweepPlan;
+  };
   /** `GET /api/v1/merchant/tokens` */
   list_tokens: {
     path: Record<never, never>;
@@ -1533,6 +1697,16 @@ export interface Operations {
     body: undefined;
     answer: SettlementSettings;
   };
+  /** `GET /api/v1/invoice/{invoice_id}/verify` */
+  retrieve_verification: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: Record<never, never>;
+    body: undefined;
+    answer: ManualVerificationAnswer;
+  };
   /** `GET /api/v1/webhooks/{webhook_id}` */
   retrieve_webhook: {
     path: {
@@ -1650,6 +1824,16 @@ export interface Operations {
     body: UpdateWebhookRequest;
     answer: WebhookEndpoint;
   };
+  /** `POST /api/v1/invoice/{invoice_id}/verify` */
+  verify_invoice: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: Record<never, never>;
+    body: ManualVerificationRequest;
+    answer: ManualVerificationAnswer;
+  };
 }
 
 /** Where each operation is. */
@@ -1680,6 +1864,7 @@ export const operations = {
   list_invoices: { method: 'GET', path: '/api/v1/invoices' },
   list_invoices_of_customer: { method: 'GET', path: '/api/v1/invoices/customer/{customer_id}' },
   list_rpc_endpoints: { method: 'GET', path: '/api/v1/merchant/rpc' },
+  list_sweeps: { method: 'GET', path: '/api/v1/merchant/sweeps' },
   list_tokens: { method: 'GET', path: '/api/v1/merchant/tokens' },
   list_wallets: { method: 'GET', path: '/api/v1/merchant/wallets' },
   list_wallets__first: { method: 'GET', path: '/api/accounts/wallets' },
@@ -1699,6 +1884,7 @@ export const operations = {
   retrieve_return_url: { method: 'GET', path: '/api/v1/merchant/payment-return-url' },
   retrieve_session_details: { method: 'GET', path: '/api/v1/payments/session-details' },
   retrieve_settlement_preference: { method: 'GET', path: '/api/v1/merchant/settlement-preference' },
+  retrieve_verification: { method: 'GET', path: '/api/v1/invoice/{invoice_id}/verify' },
   retrieve_webhook: { method: 'GET', path: '/api/v1/webhooks/{webhook_id}' },
   revoke_api_key: { method: 'POST', path: '/api/v1/api-keys/{key_id}/revoke' },
   revoke_api_key__before: { method: 'POST', path: '/api/v1/merchant-api-keys/{key_id}/revoke' },
@@ -1710,4 +1896,5 @@ export const operations = {
   set_webhook: { method: 'POST', path: '/api/v1/merchant/webhook' },
   test_webhook: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/test' },
   update_webhook: { method: 'PATCH', path: '/api/v1/webhooks/{webhook_id}' },
+  verify_invoice: { method: 'POST', path: '/api/v1/invoice/{invoice_id}/verify' },
 } as const satisfies Record<keyof Operations, { method: string; path: string }>;

@@ -71,6 +71,11 @@ uuid_id!(
     "wallet id"
 );
 uuid_id!(
+    /// A search for a payment that somebody asked for.
+    VerificationId,
+    "verification id"
+);
+uuid_id!(
     /// A node that was added beside the operator's own.
     RpcEndpointId,
     "RPC endpoint id"

@@ -177,6 +177,11 @@ impl ExactUsd {
         Self(self.0.saturating_add(other.0))
     }
 
+    #[must_use]
+    pub fn times(self, factor: u32) -> Self {
+        Self(self.0.saturating_mul(U512::from(factor)))
+    }
+
     /// Whole thousandths of a dollar.
     pub fn rounded_down(self) -> UsdMillis {
         let millis = self.0 / power_of_ten(Self::MILLI_EXPONENT);
@@ -297,6 +302,14 @@ mod tests {
         }
         assert_eq!(sum, sum.plus(most));
         assert_eq!(sum.rounded_down(), UsdMillis::MAX);
+    }
+
+    #[test]
+    fn an_exact_sum_is_multiplied_before_it_is_rounded() {
+        let half = Rate::PAR.exact_worth(units(500), decimals(6));
+        assert_eq!(half.times(3).rounded_down(), usd(1));
+        assert_eq!(half.times(0), ExactUsd::default());
+        assert_eq!(ExactUsd::from(UsdMillis::MAX).times(u32::MAX).rounded_down(), UsdMillis::MAX);
     }
 
     #[test]

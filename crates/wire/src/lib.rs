@@ -14,7 +14,9 @@ pub mod payment_uri;
 pub mod payor;
 pub mod settings;
 pub mod snapshot;
+pub mod sweep;
 pub mod time;
+pub mod verification;
 pub mod webhook;
 
 use serde::{Deserialize, Serialize};

@@ -414,6 +414,21 @@ impl Rpc {
         self.endpoints().iter().map(|endpoint| endpoint.label.clone()).collect()
     }
 
+    /// The same network with the endpoints of one host alone, as they are now.
+    #[must_use]
+    pub fn of_host(&self, host: &str) -> Self {
+        let endpoints = self.endpoints().iter().filter(|endpoint| endpoint.label == host).cloned().collect::<Vec<_>>();
+        Self {
+            network: self.network.clone(),
+            chain_id: self.chain_id,
+            timeout: self.timeout,
+            known: Mutex::new(Known { endpoints: endpoints.into(), added: None }),
+            genesis: self.genesis.clone(),
+            next_id: AtomicU64::new(1),
+            last_used: Mutex::new(None),
+        }
+    }
+
     /// Asks every host the same questions at the same time, through the first of its endpoints that can be used, and
     /// returns what they answered.
     pub async fn ask_hosts(&self, calls: &[Call]) -> Vec<HostAnswers> {
@@ -561,6 +576,8 @@ impl Endpoint {
         let client = reqwest::Client::builder().timeout(timeout).redirect(redirect::Policy::none());
         let is_here = is_loopback(url);
         let client = if is_here { client.no_proxy() } else { client };
+        // Reading the system's certificates takes longer than most else that a start does.
+        let client = if url.scheme() == "http" { client.tls_certs_only([]) } else { client };
         #[expect(clippy::expect_used, reason = "start-up: nothing works without sockets and TLS")]
         let client = client.build().expect("an HTTP client can be set up");
         let requests = network.requests_per_second.unwrap_or(if is_here { 0 } else { REQUESTS_PER_SECOND });

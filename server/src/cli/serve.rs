@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{CliError, load_config};
 use crate::{
     clock::Clock,
-    config::load_secrets,
+    config::{load_gas_key, load_secrets},
     log::LogStream,
     serve::{self, ServeError},
 };
@@ -14,8 +14,9 @@ use crate::{
 pub(super) async fn serve(path: &Path) -> Result<(), CliError> {
     let config = load_config(path, LogStream::Stdout)?;
     let secrets = load_secrets(&config, std::env::vars_os())?;
+    let gas_key = load_gas_key(&config, std::env::vars_os())?;
     let signal = stop_signal().map_err(ServeError::Signals)?;
-    let mut running = serve::start(config, secrets, Clock::system()).await?;
+    let mut running = serve::start(config, secrets, gas_key, Clock::system()).await?;
 
     let broken = tokio::select! {
         name = signal => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use domain::id::MerchantId;
+use domain::{id::MerchantId, money::UsdMillis, settlement::LeftBecause};
 use serde_json::{Value, json};
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     app::App,
-    invoicing::{self, PlannedSweep, plan_sweeps, safe_batches, send_sweep},
+    invoicing::{self, LeftDeposits, PlannedSweep, SweepOffer, Wanted, offer_sweeps, safe_batches, send_sweep},
 };
 
 #[derive(Debug, Args)]
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// Only deposits on this network
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
+    /// Also what is not worth its sweep yet
+    #[arg(long)]
+    all: bool,
     /// Where to write what a Safe wallet can import; with several networks, one file for each
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -42,7 +45,7 @@ pub(super) enum SweepError {
     Transaction(#[from] TransactionError),
 }
 
-/// Sends what is due where an account is set for it; elsewhere prints what the merchant's own wallet has
+/// Sends what is due and worth it where an account is set for that; elsewhere prints what the merchant's own wallet has
 /// to send.
 pub(super) async fn run(arguments: &Arguments, app: &App) -> Result<Answer, CliError> {
     let merchant = arguments.merchant.map(MerchantId);
@@ -57,19 +60,23 @@ pub(super) async fn run(arguments: &Arguments, app: &App) -> Result<Answer, CliE
         return Err(SweepError::NoSuchNetwork(name.clone()).into());
     }
 
-    let planned = plan_sweeps(app, merchant, arguments.network.as_deref()).await?;
+    let wanted = if arguments.all { Wanted::Everything } else { Wanted::WorthIt };
+    let plan = offer_sweeps(app, merchant, arguments.network.as_deref(), wanted).await?;
     let mut answer = Report::default();
     let mut for_wallets = Vec::new();
-    for sweep in planned {
-        let network = app.config.network(&sweep.network).filter(|network| network.sweep_account.is_some());
+    for offer in plan.offers {
+        let network = app.config.network(&offer.sweep.network).filter(|network| network.sweep_account.is_some());
         let Some(network) = network else {
-            answer.add(&sweep, None);
-            for_wallets.push(sweep);
+            answer.add(&offer, None);
+            for_wallets.push(offer.sweep);
             continue;
         };
-        let transaction = send_sweep(app, &sweep).await.map_err(SweepError::NotSent)?;
+        let transaction = send_sweep(app, &offer.sweep).await.map_err(SweepError::NotSent)?;
         wait_for_receipt(network, &transaction).await.map_err(SweepError::Transaction)?;
-        answer.add(&sweep, Some(&transaction));
+        answer.add(&offer, Some(&transaction));
+    }
+    for left in &plan.left {
+        answer.leave(left, app.config.sweeps.worth_times_cost);
     }
     if let Some(out) = &arguments.out {
         answer.files = write_batches(app, &for_wallets, out)?;
@@ -102,14 +109,21 @@ fn beside(path: &Path, network: &str) -> PathBuf {
 struct Report {
     text: String,
     sweeps: Vec<Value>,
+    left: Vec<Value>,
     files: Vec<PathBuf>,
 }
 
 impl Report {
-    fn add(&mut self, sweep: &PlannedSweep, transaction: Option<&str>) {
-        let deposits = sweep.salts.len();
-        let what =
-            format!("{}: {deposits} deposits of merchant {} to {}", sweep.network, sweep.merchant, sweep.receiver);
+    fn add(&mut self, offer: &SweepOffer, transaction: Option<&str>) {
+        let sweep = &offer.sweep;
+        let deposits = sweep.deposits.len();
+        let value = offer.value.map_or_else(|| "of unknown value".to_owned(), |value| format!("worth ${value}"));
+        let cost = offer.cost.and_then(|cost| cost.usd);
+        let cost = cost.map_or_else(|| "at unknown cost".to_owned(), |cost| format!("for gas of about ${cost}"));
+        let what = format!(
+            "{}: {deposits} deposits of merchant {} to {}, {value}, {cost}",
+            sweep.network, sweep.merchant, sweep.receiver
+        );
         // Writing to a string cannot fail.
         let _infallible = match transaction {
             Some(transaction) => writeln!(self.text, "{what}, sent in {transaction}"),
@@ -125,6 +139,34 @@ impl Report {
             "to": sweep.to.to_string(),
             "data": sweep.calldata.to_string(),
             "deposits": deposits,
+            "value_usd_millis": offer.value.map(UsdMillis::as_millis),
+            "gas": offer.cost.map(|cost| cost.gas),
+            "cost_usd_millis": offer.cost.and_then(|cost| cost.usd).map(UsdMillis::as_millis),
+        }));
+    }
+
+    fn leave(&mut self, left: &LeftDeposits, times_cost: u32) {
+        let (deposits, value) = (left.deposits.len(), left.value);
+        let (code, why) = match left.because {
+            LeftBecause::NotWorthIt => {
+                ("not_worth_it", format!("worth ${value}, which is not more than {times_cost} times what that costs"))
+            }
+            LeftBecause::ValueUnknown => ("value_unknown", "which have no price at present".to_owned()),
+            LeftBecause::CostUnknown => ("cost_unknown", "since nobody says what that costs".to_owned()),
+            LeftBecause::Failed => ("failed", "which a sweep could not move not long ago".to_owned()),
+        };
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(
+            self.text,
+            "{}: {deposits} deposits of merchant {} are left for later, {why}; --all takes them too",
+            left.network, left.merchant
+        );
+        self.left.push(json!({
+            "network": left.network,
+            "merchant_id": left.merchant.0,
+            "deposits": deposits,
+            "value_usd_millis": value.as_millis(),
+            "reason": code,
         }));
     }
 }
@@ -132,7 +174,7 @@ impl Report {
 impl From<Report> for Answer {
     fn from(report: Report) -> Self {
         let mut text = report.text;
-        if report.sweeps.is_empty() {
+        if report.sweeps.is_empty() && report.left.is_empty() {
             text.push_str("nothing is due\n");
         }
         let files: Vec<_> = report.files.iter().map(|path| path.display().to_string()).collect();
@@ -140,7 +182,7 @@ impl From<Report> for Answer {
             // Writing to a string cannot fail.
             let _infallible = writeln!(text, "wrote {file}");
         }
-        Self { text, json: json!({ "sweeps": report.sweeps, "files": files }) }
+        Self { text, json: json!({ "sweeps": report.sweeps, "left": report.left, "files": files }) }
     }
 }
 

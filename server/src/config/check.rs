@@ -8,7 +8,8 @@ use url::{Host, Url};
 use wire::Environment;
 
 use super::{
-    Config, FeedConfig, LimitsConfig, MerchantsConfig, NetworkConfig, PriceSource, TokenConfig, WebhooksConfig,
+    Config, FeedConfig, LimitsConfig, MerchantsConfig, NetworkConfig, PriceSource, SweepsConfig, TokenConfig,
+    WebhooksConfig,
 };
 use crate::limits::MOST_PER_MINUTE;
 
@@ -68,6 +69,7 @@ pub(super) fn check(config: &Config) -> Checked {
         "operator.webhook_url",
         "must be an https URL, or http on this machine: alarms name payments",
     )?;
+    check_sweeps(&config.sweeps)?;
     check_limits(&config.limits)?;
     check_networks(config)
 }
@@ -102,6 +104,13 @@ fn check_merchants(merchants: &MerchantsConfig, environment: Environment) -> Che
         Environment::Mainnet => (3_600, "must be 3600 (an hour) to 2592000 (30 days) on mainnet"),
     };
     ensure((least..=30 * 86_400).contains(&merchants.wallet_delay_seconds), "merchants.wallet_delay_seconds", range)
+}
+
+fn check_sweeps(sweeps: &SweepsConfig) -> Checked {
+    ensure((1..=1_000_000).contains(&sweeps.worth_times_cost), "sweeps.worth_times_cost", "must be 1 to 1000000")?;
+    ensure((0..=3_650).contains(&sweeps.after_days), "sweeps.after_days", "must be 0 to 3650")?;
+    ensure((1..=86_400).contains(&sweeps.look_every_seconds), "sweeps.look_every_seconds", "must be 1 to 86400")?;
+    ensure((1..=86_400).contains(&sweeps.replace_after_seconds), "sweeps.replace_after_seconds", "must be 1 to 86400")
 }
 
 fn check_limits(limits: &LimitsConfig) -> Checked {
@@ -220,7 +229,18 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
     ensure(
         network.sweep_account.is_none() || !is_mainnet,
         key("sweep_account"),
-        "is for devnet only: on mainnet the merchant's own wallet sends sweeps",
+        "is for devnet only: on mainnet the merchant's own wallet or the gas-only key sends sweeps",
+    )?;
+    let Some(caps) = &network.sweep_by_key else { return Ok(()) };
+    ensure(
+        1 <= caps.gwei_per_transaction,
+        key("sweep_by_key.gwei_per_transaction"),
+        "must be at least 1: without sweep_by_key nothing is sent",
+    )?;
+    ensure(
+        caps.gwei_per_transaction <= caps.gwei_per_day,
+        key("sweep_by_key.gwei_per_day"),
+        "must be at least gwei_per_transaction",
     )
 }
 

@@ -90,6 +90,9 @@ impl Config {
 
     fn resolve_paths(&mut self, folder: &Path) {
         self.secrets.file = folder.join(&self.secrets.file);
+        if let Some(file) = &mut self.secrets.sweep_key_file {
+            *file = folder.join(&*file);
+        }
         if let Some(database) = self.storage.file() {
             let resolved = folder.join(&database);
             self.storage.database_url =

@@ -18,6 +18,7 @@ use domain::{
     finality::{Tag, Thresholds},
     id::TokenId,
     money::{Decimals, UsdMillis},
+    settlement::SweepRule,
     time::UnixSeconds,
 };
 use ipnet::IpNet;
@@ -30,7 +31,7 @@ use crate::webhooks::Targets;
 pub(crate) use check::is_loopback;
 pub use load::{ConfigError, Source};
 pub(crate) use secrets::create_private;
-pub use secrets::{SecretsError, create_file as create_secret_file, load as load_secrets};
+pub use secrets::{SecretsError, create_file as create_secret_file, load as load_secrets, load_gas_key};
 
 /// The annotated configuration that `pepay init` writes.
 pub const DEFAULT_FILE: &str = include_str!("../../default.toml");
@@ -60,6 +61,8 @@ pub struct Config {
     pub events: EventsConfig,
     #[serde(default)]
     pub operator: OperatorConfig,
+    #[serde(default)]
+    pub sweeps: SweepsConfig,
     #[serde(default)]
     pub limits: LimitsConfig,
     #[serde(default)]
@@ -133,11 +136,13 @@ impl Default for NodesConfig {
 pub struct SecretsConfig {
     /// Holds the server secret as 64 hex digits; a second line may hold the one before it.
     pub file: PathBuf,
+    /// Holds the gas-only key as 64 hex digits, where there is one.
+    pub sweep_key_file: Option<PathBuf>,
 }
 
 impl Default for SecretsConfig {
     fn default() -> Self {
-        Self { file: "pepay.secret".into() }
+        Self { file: "pepay.secret".into(), sweep_key_file: None }
     }
 }
 
@@ -269,6 +274,26 @@ impl std::fmt::Debug for OperatorConfig {
     }
 }
 
+/// When money is handed on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SweepsConfig {
+    /// A deposit is swept once it is worth more than so many times what that costs.
+    pub worth_times_cost: u32,
+    /// Whatever it is worth, it waits no longer than this.
+    pub after_days: i64,
+    /// How often the gas-only key looks for something to sweep.
+    pub look_every_seconds: u64,
+    /// A transaction of the gas-only key that has not been mined for so long is sent again with a higher fee.
+    pub replace_after_seconds: i64,
+}
+
+impl Default for SweepsConfig {
+    fn default() -> Self {
+        Self { worth_times_cost: 20, after_days: 7, look_every_seconds: 60, replace_after_seconds: 300 }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
@@ -387,6 +412,9 @@ pub struct NetworkConfig {
     /// On devnet, the node's unlocked account that sends sweeps.
     #[serde(default)]
     pub sweep_account: Option<Address>,
+    /// Has the gas-only key send sweeps by itself, within these limits.
+    #[serde(default)]
+    pub sweep_by_key: Option<SweepByKeyConfig>,
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
 }
@@ -397,6 +425,16 @@ pub struct NetworkConfig {
 pub enum BlockTag {
     Safe,
     Finalized,
+}
+
+/// What the gas-only key may spend on one network, in 10⁻⁹ of its coin.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepByKeyConfig {
+    /// On one transaction at most, whatever gas costs when it is mined.
+    pub gwei_per_transaction: u64,
+    /// On one day, by UTC.
+    pub gwei_per_day: u64,
 }
 
 /// Invoices for which a payment must be deeper.
@@ -527,6 +565,12 @@ impl MerchantsConfig {
     /// Where added RPC endpoints may be.
     pub fn rpc_targets(&self) -> Targets {
         Targets::allowing(&self.rpc_allow_private_networks)
+    }
+}
+
+impl SweepsConfig {
+    pub fn rule(&self) -> SweepRule {
+        SweepRule { times_cost: self.worth_times_cost, after_seconds: self.after_days.saturating_mul(86_400) }
     }
 }
 

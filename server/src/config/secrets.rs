@@ -1,4 +1,5 @@
-//! The server secret: read from its file or from the environment, written once by `pepay init`.
+//! The server secret and the gas-only key: read from their files or from the environment; `pepay init` writes the
+//! first.
 
 use std::{
     ffi::OsString,
@@ -9,14 +10,23 @@ use std::{
 
 use domain::signature::ServerSecret;
 
+use wire::Environment;
+
 use super::{Config, load::PREFIX};
-use crate::clock::random_bytes;
+use crate::{
+    clock::random_bytes,
+    sweeping::{GasKey, GasKeyError},
+    wallet::is_public_account,
+};
 
 const CURRENT: &str = "PEPAY__SECRETS__CURRENT";
 const PREVIOUS: &str = "PEPAY__SECRETS__PREVIOUS";
+const SWEEP_KEY: &str = "PEPAY__SECRETS__SWEEP_KEY";
 
 /// Variables that hold secrets, so that no list of settings ever does.
-pub(super) const VARIABLES: [&str; 2] = [CURRENT, PREVIOUS];
+pub(super) const VARIABLES: [&str; 3] = [CURRENT, PREVIOUS, SWEEP_KEY];
+/// Those of the server secret.
+const SERVER_SECRET: [&str; 2] = [CURRENT, PREVIOUS];
 const _: () = assert!(CURRENT.len() > PREFIX.len());
 
 /// The server secret cannot be had. No message repeats what was found.
@@ -34,6 +44,26 @@ pub enum SecretsError {
     MalformedFile { path: PathBuf },
     #[error("the variable {0} must be 64 hex digits")]
     MalformedVariable(&'static str),
+    #[error("{from}: {problem}")]
+    GasKey {
+        from: &'static str,
+        #[source]
+        problem: GasKeyError,
+    },
+    #[error("{0}: this is a test account whose key everybody knows")]
+    PublicGasKey(&'static str),
+    #[error(
+        "networks: {0} has sweep_by_key, but there is no gas-only key; set secrets.sweep_key_file or PEPAY__SECRETS__SWEEP_KEY"
+    )]
+    NoGasKey(String),
+    #[error("secrets.sweep_key_file: {} cannot be read", path.display())]
+    ReadGasKey {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("secrets.sweep_key_file: {} may be read by other users (mode {mode:o}); run `chmod 600` on it", path.display())]
+    ExposedGasKey { path: PathBuf, mode: u32 },
     #[error("secrets.file: {} cannot be written", path.display())]
     Write {
         path: PathBuf,
@@ -53,8 +83,8 @@ pub fn load(
 ) -> Result<Vec<ServerSecret>, SecretsError> {
     let mut found = [None, None];
     for (name, text) in environment {
-        let Some(index) = VARIABLES.iter().position(|variable| name == *variable) else { continue };
-        let secret = text.to_str().and_then(parse).ok_or(SecretsError::MalformedVariable(VARIABLES[index]))?;
+        let Some(index) = SERVER_SECRET.iter().position(|variable| name == *variable) else { continue };
+        let secret = text.to_str().and_then(parse).ok_or(SecretsError::MalformedVariable(SERVER_SECRET[index]))?;
         found[index] = Some(secret);
     }
     match found {
@@ -62,6 +92,43 @@ pub fn load(
         [None, Some(_)] => Err(SecretsError::MalformedVariable(CURRENT)),
         [None, None] => read_file(&config.secrets.file),
     }
+}
+
+/// The gas-only key, if there is one. The variable wins over the file.
+///
+/// # Errors
+///
+/// If it is malformed, others can read its file, everybody knows it, or a network is to be swept with it and there is
+/// none.
+pub fn load_gas_key(
+    config: &Config,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Option<GasKey>, SecretsError> {
+    let variable = environment.into_iter().find(|(name, _)| name == SWEEP_KEY);
+    let (from, text) = match (variable, &config.secrets.sweep_key_file) {
+        (Some((_, text)), _) => (SWEEP_KEY, text.into_string().unwrap_or_default()),
+        (None, Some(path)) => ("secrets.sweep_key_file", read_gas_key_file(path)?),
+        (None, None) => {
+            let wants_one = config.networks.iter().find(|network| network.sweep_by_key.is_some());
+            return wants_one.map_or(Ok(None), |network| Err(SecretsError::NoGasKey(network.name.clone())));
+        }
+    };
+    let key = GasKey::parse(&text).map_err(|problem| SecretsError::GasKey { from, problem })?;
+    if config.environment == Environment::Mainnet && is_public_account(key.address()) {
+        return Err(SecretsError::PublicGasKey(from));
+    }
+    Ok(Some(key))
+}
+
+fn read_gas_key_file(path: &Path) -> Result<String, SecretsError> {
+    let failed = |source| SecretsError::ReadGasKey { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    if let Some(mode) = mode_for_others(&file).map_err(failed)? {
+        return Err(SecretsError::ExposedGasKey { path: path.to_owned(), mode });
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
 }
 
 /// Writes a new random secret that only this user can read; `false` if the file is there already.
@@ -97,7 +164,9 @@ pub(crate) fn create_private(path: &Path) -> io::Result<Option<File>> {
 fn read_file(path: &Path) -> Result<Vec<ServerSecret>, SecretsError> {
     let failed = |source| SecretsError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
-    check_mode(&file, path)?;
+    if let Some(mode) = mode_for_others(&file).map_err(failed)? {
+        return Err(SecretsError::Exposed { path: path.to_owned(), mode });
+    }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(failed)?;
 
@@ -108,17 +177,17 @@ fn read_file(path: &Path) -> Result<Vec<ServerSecret>, SecretsError> {
     }
 }
 
+/// The file's mode, if others may read or write it.
 #[cfg(unix)]
-fn check_mode(file: &File, path: &Path) -> Result<(), SecretsError> {
-    let metadata = file.metadata().map_err(|source| SecretsError::Read { path: path.to_owned(), source })?;
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
+fn mode_for_others(file: &File) -> io::Result<Option<u32>> {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions()) & 0o777;
     let by_others = mode & 0o077;
-    if by_others == 0 { Ok(()) } else { Err(SecretsError::Exposed { path: path.to_owned(), mode }) }
+    Ok((by_others != 0).then_some(mode))
 }
 
 #[cfg(not(unix))]
-fn check_mode(_file: &File, _path: &Path) -> Result<(), SecretsError> {
-    Ok(())
+fn mode_for_others(_file: &File) -> io::Result<Option<u32>> {
+    Ok(None)
 }
 
 fn parse(text: &str) -> Option<ServerSecret> {

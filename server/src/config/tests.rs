@@ -75,7 +75,8 @@ fn the_examples_in_the_default_file_are_good_and_show_the_defaults() {
     };
     assert_eq!(config.operator, shown);
     let operator = OperatorConfig::default();
-    assert_eq!(Config { networks: Vec::new(), server, operator, ..config }, defaults);
+    let secrets = SecretsConfig { sweep_key_file: None, ..config.secrets };
+    assert_eq!(Config { networks: Vec::new(), server, operator, secrets, ..config }, defaults);
 
     let shown = &read(&text, &[]).unwrap().networks[0];
     assert_eq!(shown.poll_ms, defaults::poll_ms());
@@ -109,6 +110,8 @@ fn the_default_file_mentions_every_key() {
         fields::<MerchantsConfig>(),
         fields::<EventsConfig>(),
         fields::<OperatorConfig>(),
+        fields::<SweepsConfig>(),
+        fields::<SweepByKeyConfig>(),
         fields::<LimitsConfig>(),
         fields::<NetworkConfig>(),
         fields::<TokenConfig>(),
@@ -199,6 +202,26 @@ fn alarms_go_over_https_or_stay_on_this_machine() {
         check_refused(&text(url), "operator.webhook_url", "must be an https URL");
     }
     check_refused(&text("chat.example"), "operator.webhook_url", "");
+}
+
+#[test]
+fn limits_of_sweeps_that_make_no_sense_are_named() {
+    let check = |sweeps: &str, key: &str, message: &str| {
+        check_refused(&format!("environment = \"devnet\"\n[sweeps]\n{sweeps}"), &format!("sweeps.{key}"), message);
+    };
+    check("worth_times_cost = 0", "worth_times_cost", "1 to 1000000");
+    check("after_days = 3651", "after_days", "0 to 3650");
+    check("look_every_seconds = 0", "look_every_seconds", "1 to 86400");
+    check("replace_after_seconds = 0", "replace_after_seconds", "1 to 86400");
+    let check = |limits: &str, key: &str, message: &str| {
+        let text = with_network(|text| {
+            text.replacen("paid_after = 3", &format!("paid_after = 3\nsweep_by_key = {{ {limits} }}"), 1)
+        });
+        check_refused(&text, &format!("networks[0].sweep_by_key{key}"), message);
+    };
+    check("gwei_per_transaction = 0, gwei_per_day = 1", ".gwei_per_transaction", "at least 1");
+    check("gwei_per_transaction = 2, gwei_per_day = 1", ".gwei_per_day", "at least gwei_per_transaction");
+    check("gwei_per_day = 1", "", "missing field `gwei_per_transaction`");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use wire::{Environment, error::ErrorBody, money::AmountError};
 
 use super::error_codes::{ErrorCode, code};
 use crate::{
-    invoicing::{CancelError, CreateError, QuoteError},
+    invoicing::{CancelError, CreateError, QuoteError, VerifyError},
     keys::IssueError,
     limits::Policy,
     merchants::{RpcEndpointError, TokenError, WalletError},
@@ -87,6 +87,7 @@ pub enum ApiError {
         field: &'static str,
     },
     InvoiceNotFound,
+    VerificationNotFound,
     EventNotFound,
     WebhookNotFound,
     /// The event was never sent to this endpoint.
@@ -222,6 +223,7 @@ impl ApiError {
             Self::InvalidExpand(_) => code::INVALID_EXPAND,
             Self::InvalidCursor { .. } => code::INVALID_CURSOR,
             Self::InvoiceNotFound => code::INVOICE_NOT_FOUND,
+            Self::VerificationNotFound => code::VERIFICATION_NOT_FOUND,
             Self::EventNotFound => code::EVENT_NOT_FOUND,
             Self::WebhookNotFound => code::WEBHOOK_NOT_FOUND,
             Self::DeliveryNotFound => code::DELIVERY_NOT_FOUND,
@@ -319,6 +321,7 @@ impl ApiError {
             }
             Self::InvalidCursor { field } => return format!("{field} must be the id of something in this list"),
             Self::InvoiceNotFound => "there is no such invoice",
+            Self::VerificationNotFound => "nobody has asked to have a payment of this invoice looked for",
             Self::EventNotFound => "there is no such event",
             Self::WebhookNotFound => "there is no such webhook endpoint",
             Self::DeliveryNotFound => "this event was never sent to this webhook endpoint",
@@ -429,6 +432,7 @@ impl ApiError {
             | Self::HeadersTooLarge
             | Self::RightRequired { .. }
             | Self::InvoiceNotFound
+            | Self::VerificationNotFound
             | Self::EventNotFound
             | Self::TokenNotFound
             | Self::MerchantNotFound
@@ -586,6 +590,18 @@ impl From<EndpointError> for ApiError {
 impl From<AmountError> for ApiError {
     fn from(error: AmountError) -> Self {
         Self::Amount(error)
+    }
+}
+
+impl From<VerifyError> for ApiError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::NoSuchNetwork(_) => Self::UnknownNetwork { field: "network".to_owned() },
+            error @ (VerifyError::NoNetwork | VerifyError::OtherNetwork { .. }) => {
+                invalid("network", error.to_string())
+            }
+            VerifyError::Store(error) => error.into(),
+        }
     }
 }
 

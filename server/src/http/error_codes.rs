@@ -61,6 +61,7 @@ codes! {
     MAINNET_NOT_ENABLED = FORBIDDEN, "This server is a devnet server, by its configuration.";
     NOT_FOUND = NOT_FOUND, "There is nothing at this address.";
     INVOICE_NOT_FOUND = NOT_FOUND, "There is no such invoice, or it is somebody else's.";
+    VERIFICATION_NOT_FOUND = NOT_FOUND, "Nobody has asked to have a payment of this invoice looked for.";
     EVENT_NOT_FOUND = NOT_FOUND, "There is no such event, or it is somebody else's.";
     WEBHOOK_NOT_FOUND = NOT_FOUND, "There is no such webhook endpoint, or it is somebody else's.";
     DELIVERY_NOT_FOUND = NOT_FOUND, "This event was never sent to this webhook endpoint.";

@@ -16,6 +16,7 @@ mod page;
 mod payor;
 mod realtime;
 mod snapshot;
+mod sweep_page;
 mod template;
 
 #[cfg(test)]
@@ -63,6 +64,7 @@ fn router_with(app: App, pages: Pages, timeout: Duration) -> Router {
         .merge(api)
         .merge(openapi::routes(&description, &app.public_url))
         .merge(page::routes(pages))
+        .merge(sweep_page::routes())
         .route("/assets/{*path}", get(assets::serve_asset))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

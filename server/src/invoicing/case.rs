@@ -13,9 +13,10 @@ use domain::{
 };
 
 use crate::{
+    alarm,
     app::App,
     config::Config,
-    store::{InvoiceRecord, NewEvent, QuoteRecord, StoreError, SweepRecord, TransferRecord, Tx},
+    store::{InvoiceRecord, Lane, NewEvent, QuoteRecord, StoreError, SweepRecord, TransferRecord, Tx},
     view,
 };
 
@@ -224,7 +225,7 @@ async fn fold(
     invoice: &InvoiceRecord,
 ) -> Result<(Facts, Standing), StoreError> {
     let facts = Facts::load(tx, &app.config, invoice).await?;
-    let verified = verified_times(tx, &facts.quotes).await?;
+    let verified = verified_times(tx, invoice, &facts.quotes).await?;
     // Whoever waited once does not wait again after each restart.
     let has_waited = invoice.standing.ended_unverified;
     let reading_since = if has_waited { invoice.terms.expires_at } else { app.started_at };
@@ -276,14 +277,22 @@ async fn watch_what_holds_money(
     }
 }
 
-/// How far each network was read that this invoice was quoted on.
-async fn verified_times(tx: &mut Tx<'_>, quotes: &[QuoteRecord]) -> Result<Vec<Option<UnixSeconds>>, StoreError> {
+/// Up to when it is known of each network that this invoice was quoted on what its address held: every block was read,
+/// and what it held agreed with what was read. Where it does not agree now, up to when it did.
+async fn verified_times(
+    tx: &mut Tx<'_>,
+    invoice: &InvoiceRecord,
+    quotes: &[QuoteRecord],
+) -> Result<Vec<Option<UnixSeconds>>, StoreError> {
+    let differences = tx.differences_of(invoice.merchant, invoice.id).await?;
     let mut networks: Vec<&str> = quotes.iter().map(|record| record.network.as_str()).collect();
     networks.sort_unstable();
     networks.dedup();
     let mut times = Vec::with_capacity(networks.len());
     for network in networks {
-        times.push(tx.cursor(network).await?.map(|block| block.time));
+        let compared = tx.comparison(network, Lane::Open).await?.map(|comparison| comparison.at.time);
+        let agreed = differences.get(network).copied();
+        times.push(compared.map(|compared| agreed.map_or(compared, |agreed| compared.min(agreed))));
     }
     Ok(times)
 }
@@ -292,9 +301,10 @@ fn warn_of_surprises(invoice: &InvoiceRecord, standing: &Standing) {
     let was_paid = invoice.standing.status == InvoiceStatus::Paid;
     if was_paid && standing.status != InvoiceStatus::Paid {
         tracing::error!(
+            alarm = alarm::PAID_INVOICE_UNDONE,
             invoice.id = %invoice.id,
             invoice.credit = %standing.credit,
-            "a paid invoice lost its payment to a reorganisation"
+            "ALARM: a paid invoice lost its payment to a reorganisation"
         );
     }
     if standing.ended_unverified && !invoice.standing.ended_unverified {

@@ -39,7 +39,7 @@ async fn end_invoices(app: App, lease: Lease) {
 /// # Errors
 ///
 /// [`StoreError::LeaseLost`] if it is for another node to do so.
-pub(crate) async fn end_due_invoices(app: &App, lease: &Lease) -> Result<(), StoreError> {
+pub async fn end_due_invoices(app: &App, lease: &Lease) -> Result<(), StoreError> {
     let now = app.clock.now_ms();
     let due = app.store.reader().await?.tx().invoices_past_their_time(now.as_seconds(), MOST_AT_ONCE).await?;
     for (merchant, invoice) in due {

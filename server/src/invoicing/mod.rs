@@ -10,16 +10,21 @@ mod expire;
 mod quote;
 mod record_scan;
 mod settle;
+mod verify;
+mod worth;
 
 pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
-#[cfg(test)]
-pub(crate) use expire::end_due_invoices;
-pub use expire::run as run_expiry;
+pub use expire::{end_due_invoices, run as run_expiry};
 pub use quote::{QuoteError, choose, keep_quoted};
-pub use record_scan::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan};
-pub use settle::{PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep, sweep_calls};
+pub use record_scan::{Compared, RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan};
+pub use settle::{
+    DueAmount, DueDeposit, PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep, sweep_calls, sweepCall,
+};
+pub use verify::{MOST_ATTEMPTS, Missing, VerifyError, conclude_look, found_by, verify};
+pub(crate) use worth::offer_smaller_sweeps;
+pub use worth::{LeftDeposits, SweepCost, SweepOffer, SweepPlan, Wanted, offer_sweeps};
 
 #[cfg(test)]
 mod tests;

@@ -13,10 +13,15 @@ use domain::{
 
 use super::case::refold;
 use crate::{
+    alarm,
     app::App,
+    chains::evm::SweepFailure,
     events::Change,
     failpoint,
-    store::{BlockRef, FactKey, Lease, StoreError, SweepRecord, TransferRecord},
+    store::{
+        BlockRef, Comparison, Difference, FactKey, Lane, Lease, StoreError, SweepFailureRecord, SweepRecord,
+        TransferRecord, Tx,
+    },
 };
 
 /// A stretch of one chain, read and verified.
@@ -31,12 +36,28 @@ pub struct Scan {
     pub blocks: Vec<BlockRef>,
     pub transfers: Vec<SeenTransfer>,
     pub sweeps: Vec<SeenSweep>,
+    /// What sweeps left where it was.
+    pub failures: Vec<SeenFailure>,
     /// What the chain calls its blocks.
     pub marks: Marks,
     /// Facts recorded before that more than one endpoint showed, or for which one is enough.
     pub vouched: Vec<FactKey>,
     /// Whether there is no other endpoint to ask, so that the word of one has to do where little is at stake.
     pub is_alone: bool,
+    /// What deposit addresses were compared after the last block, with what is recorded of them then.
+    pub compared: Option<Compared>,
+}
+
+/// Deposit addresses that were asked what they hold.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    pub lane: Lane,
+    /// How far all addresses of the lane are compared then, if that is said of more than a few.
+    pub comparison: Option<Comparison>,
+    /// Those that hold something else than is recorded.
+    pub differences: Vec<Difference>,
+    /// What was noticed before, and is none any more.
+    pub ended: Vec<Difference>,
 }
 
 /// Value that arrived at a deposit address.
@@ -74,6 +95,27 @@ pub struct SeenSweep {
     pub amount: TokenAmount,
 }
 
+impl Compared {
+    /// All addresses of open invoices hold what is recorded of them after a block.
+    #[cfg(test)]
+    pub(crate) fn all_agree(at: &BlockRef) -> Self {
+        let comparison = Some(Comparison { at: at.clone(), round: None });
+        Self { lane: Lane::Open, comparison, differences: Vec::new(), ended: Vec::new() }
+    }
+}
+
+/// Value that a sweep left at a deposit address.
+#[derive(Clone, Debug)]
+pub struct SeenFailure {
+    pub merchant: MerchantId,
+    pub invoice: InvoiceId,
+    pub block: BlockRef,
+    pub tx_id: String,
+    pub log_index: i64,
+    pub token: TokenId,
+    pub reason: SweepFailure,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error("the cursor of {0} was moved by somebody else")]
@@ -90,7 +132,7 @@ pub enum RecordError {
 /// [`StoreError::LeaseLost`] if it is for another node to watch the network.
 pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), RecordError> {
     let (task, lease) = (app.clone(), lease.clone());
-    let touched = app
+    let (touched, failed) = app
         .store
         .write(move |tx| {
             Box::pin(async move {
@@ -115,8 +157,10 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
 
                 if let Some(fork) = &scan.forked_at {
                     touched.extend(tx.orphan_above(network, fork.number).await?);
+                    tx.forget_sweep_failures_above(network, fork.number).await?;
                     tx.keep_blocks(network, 0, fork.number).await?;
                     tx.move_cursor(network, fork, seconds).await?;
+                    tx.uncompare_above(network, fork).await?;
                 }
                 failpoint::pass("scan.after_orphaning");
 
@@ -148,6 +192,7 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                         touched.insert((seen.merchant, seen.invoice));
                     }
                 }
+                let failed = record_failures(tx, &scan).await?;
                 for fact in &scan.vouched {
                     tx.vouch(network, fact).await?;
                 }
@@ -161,18 +206,62 @@ pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), Rec
                     touched.extend(tx.deepen(network, head.number, scan.marks, &thresholds, one_is_enough).await?);
                 }
                 failpoint::pass("scan.after_cursor");
+                if let Some(compared) = &scan.compared {
+                    for known in &compared.ended {
+                        tx.end_difference(network, known.merchant, known.invoice, known.token).await?;
+                    }
+                    for difference in &compared.differences {
+                        tx.set_difference(network, difference, seconds).await?;
+                    }
+                    if let Some(comparison) = &compared.comparison {
+                        tx.set_comparison(network, compared.lane, comparison).await?;
+                    }
+                }
                 for &(merchant, invoice) in &touched {
                     refold(tx, &task, now, merchant, invoice).await?;
                 }
                 failpoint::pass("scan.after_refold");
-                Ok(touched)
+                Ok::<_, RecordError>((touched, failed))
             })
         })
         .await?;
+    tell_of_failures(&failed);
     for (merchant, invoice) in touched {
         app.hub.announce(merchant, Some(invoice), Change::Snapshot);
     }
     Ok(())
+}
+
+/// Records what sweeps left where it was, and forgets what later ones made up for. Returns what is new.
+async fn record_failures(tx: &mut Tx<'_>, scan: &Scan) -> Result<Vec<SweepFailureRecord>, StoreError> {
+    let network = scan.network.as_str();
+    let mut failed = Vec::new();
+    for seen in &scan.failures {
+        let failure = seen.to_record(network);
+        if tx.record_sweep_failure(&failure).await? {
+            failed.push(failure);
+        }
+    }
+    for seen in &scan.sweeps {
+        let place = (seen.block.number, seen.log_index);
+        tx.forget_sweep_failure(seen.merchant, seen.invoice, network, seen.token, place).await?;
+    }
+    Ok(failed)
+}
+
+fn tell_of_failures(failed: &[SweepFailureRecord]) {
+    for failure in failed {
+        tracing::error!(
+            alarm = alarm::SWEEP_FAILED,
+            payment.network = failure.network,
+            invoice.id = %failure.invoice,
+            merchant.id = %failure.merchant,
+            token.id = %failure.token,
+            transaction = failure.tx_id,
+            reason = failure.reason,
+            "ALARM: a sweep left money where it is; it is tried again later"
+        );
+    }
 }
 
 impl SeenTransfer {
@@ -212,6 +301,22 @@ impl SeenTransfer {
             finality: Finality::Seen,
             vouched: false,
             announced: None,
+        }
+    }
+}
+
+impl SeenFailure {
+    fn to_record(&self, network: &str) -> SweepFailureRecord {
+        SweepFailureRecord {
+            merchant: self.merchant,
+            invoice: self.invoice,
+            network: network.to_owned(),
+            token: self.token,
+            reason: self.reason.as_str().to_owned(),
+            tx_id: self.tx_id.clone(),
+            block_number: self.block.number,
+            log_index: self.log_index,
+            failed_at: self.block.time,
         }
     }
 }

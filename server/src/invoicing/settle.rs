@@ -1,16 +1,17 @@
 //! Handing the money on: which deposit addresses are due, and the calls that empty them.
 //!
-//! Anybody may make these calls, since a deposit address can only pay its merchant; the server signs
-//! nothing. On devnet a node's unlocked account sends them, elsewhere the merchant's own wallet does.
+//! Anybody may make these calls, since a deposit address can only pay its merchant. On devnet a node's
+//! unlocked account sends them, elsewhere the merchant's own wallet or the gas-only key does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::{SolCall, sol};
 use domain::{
-    id::{InvoiceId, MerchantId},
+    id::{InvoiceId, MerchantId, TokenId},
+    money::{Decimals, TokenAmount},
     settlement::{Sweep, is_due},
-    time::UnixMillis,
+    time::{UnixMillis, UnixSeconds},
 };
 use serde_json::{Value, json};
 use wire::{Environment, deposit_address::FACTORY};
@@ -23,11 +24,41 @@ use crate::{
 };
 
 sol! {
+    /// Of the deposit factory.
     function sweep(address merchant, bytes32[] calldata salts, address[] calldata assets) external;
 }
 
 /// More would come near what a block may cost.
-const MOST_DEPOSITS: usize = 50;
+pub(super) const MOST_DEPOSITS: usize = 50;
+
+/// One deposit address on one network that holds what is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueDeposit {
+    pub network: String,
+    pub chain_id: u64,
+    pub merchant: MerchantId,
+    pub invoice: InvoiceId,
+    /// The wallet the money goes to.
+    pub receiver: Address,
+    pub salt: B256,
+    pub address: Address,
+    /// What is due of each asset; the zero address is the native coin.
+    pub assets: BTreeMap<Address, DueAmount>,
+    /// Block time of the oldest payment that is due.
+    pub since: UnixSeconds,
+    /// Whether the address was swept before, and so has code.
+    pub was_swept: bool,
+    /// When a sweep of one of these assets last failed.
+    pub failed_at: Option<UnixSeconds>,
+}
+
+/// How much of one token is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueAmount {
+    pub token: TokenId,
+    pub decimals: Decimals,
+    pub amount: TokenAmount,
+}
 
 /// One call of the factory that empties deposit addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +70,14 @@ pub struct PlannedSweep {
     pub receiver: Address,
     /// The contract to call.
     pub to: Address,
-    /// One for each deposit address.
-    pub salts: Vec<B256>,
-    /// What is moved out of each; the zero address is the native coin.
+    /// What is moved out of each address; the zero address is the native coin.
     pub assets: Vec<Address>,
     pub calldata: Bytes,
-    pub invoices: Vec<InvoiceId>,
+    pub deposits: Vec<DueDeposit>,
 }
 
-/// What one call can have in common: whose deposits, which wallet, which assets.
-type Group = (MerchantId, Address, BTreeSet<Address>);
+/// What one call can have in common: which network, whose deposits, which wallet, which assets.
+pub(super) type Group = (String, MerchantId, Address, Vec<Address>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
@@ -58,11 +87,7 @@ pub enum SweepError {
     NotSent(#[source] StepError),
 }
 
-/// Plans what is due: deposits with final money that no sweep took yet, of invoices that have ended.
-///
-/// An open invoice is left alone, since its address gets code with its first sweep, and some senders
-/// pay too little gas for an address with code. The native coin is swept in calls of its own, so that a
-/// wallet that refuses it cannot hold up tokens.
+/// Plans all that is due, whatever it is worth.
 ///
 /// # Errors
 ///
@@ -72,45 +97,84 @@ pub async fn plan_sweeps(
     merchant: Option<MerchantId>,
     network: Option<&str>,
 ) -> Result<Vec<PlannedSweep>, StoreError> {
+    let groups = by_group(due_deposits(app, merchant, network).await?);
+    let planned = groups.into_values().flat_map(|deposits| {
+        let batches = deposits.chunks(MOST_DEPOSITS).filter_map(|batch| PlannedSweep::of(batch.to_vec()));
+        batches.collect::<Vec<_>>()
+    });
+    Ok(planned.collect())
+}
+
+/// Deposits with final money that no sweep took yet, of invoices that have ended.
+///
+/// An open invoice is left alone, since its address gets code with its first sweep, and some senders
+/// pay too little gas for an address with code. The native coin is a deposit by itself, so that a
+/// wallet that refuses it cannot hold up tokens.
+///
+/// # Errors
+///
+/// If the database refuses.
+pub(super) async fn due_deposits(
+    app: &App,
+    merchant: Option<MerchantId>,
+    network: Option<&str>,
+) -> Result<Vec<DueDeposit>, StoreError> {
     let mut reader = app.store.reader().await?;
     let mut tx = reader.tx();
-    let mut planned = Vec::new();
+    let mut due = Vec::new();
     for config in app.config.networks.iter().filter(|config| network.is_none_or(|name| name == config.name)) {
-        let mut groups: BTreeMap<Group, Vec<(InvoiceId, B256)>> = BTreeMap::new();
         for (owner, id) in tx.invoices_with_final_transfers(&config.name).await? {
             if merchant.is_some_and(|merchant| merchant != owner) {
                 continue;
             }
             let Some(invoice) = tx.invoice(owner, id).await? else { continue };
-            if !invoice.standing.status.is_terminal() {
-                continue;
+            if invoice.standing.status.is_terminal() {
+                due.extend(due_of(&mut tx, config, &invoice).await?);
             }
-            let mut tokens = due_assets(&mut tx, config, &invoice).await?;
-            let native: BTreeSet<Address> = tokens.take(&Address::ZERO).into_iter().collect();
-            for assets in [native, tokens].into_iter().filter(|assets| !assets.is_empty()) {
-                groups.entry((owner, invoice.receiver, assets)).or_default().push((id, invoice.deposit_salt));
-            }
-        }
-        for ((owner, receiver, assets), deposits) in groups {
-            let assets: Vec<Address> = assets.into_iter().collect();
-            planned.extend(deposits.chunks(MOST_DEPOSITS).map(|deposits| {
-                let (invoices, salts): (Vec<_>, Vec<_>) = deposits.iter().copied().unzip();
-                let call = sweepCall { merchant: receiver, salts: salts.clone(), assets: assets.clone() };
-                PlannedSweep {
-                    network: config.name.clone(),
-                    chain_id: config.chain_id,
-                    merchant: owner,
-                    receiver,
-                    to: FACTORY,
-                    salts,
-                    assets: assets.clone(),
-                    calldata: call.abi_encode().into(),
-                    invoices,
-                }
-            }));
         }
     }
-    Ok(planned)
+    Ok(due)
+}
+
+/// Deposits that one call can empty, in the order of what they have in common.
+pub(super) fn by_group(deposits: Vec<DueDeposit>) -> BTreeMap<Group, Vec<DueDeposit>> {
+    let mut groups: BTreeMap<Group, Vec<DueDeposit>> = BTreeMap::new();
+    for deposit in deposits {
+        let assets = deposit.assets.keys().copied().collect();
+        let group = (deposit.network.clone(), deposit.merchant, deposit.receiver, assets);
+        groups.entry(group).or_default().push(deposit);
+    }
+    groups
+}
+
+impl PlannedSweep {
+    /// The call that empties deposits of one group; `None` for none.
+    pub(super) fn of(deposits: Vec<DueDeposit>) -> Option<Self> {
+        let first = deposits.first()?;
+        let (receiver, assets): (_, Vec<Address>) = (first.receiver, first.assets.keys().copied().collect());
+        let salts = deposits.iter().map(|deposit| deposit.salt).collect();
+        let call = sweepCall { merchant: receiver, salts, assets: assets.clone() };
+        Some(Self {
+            network: first.network.clone(),
+            chain_id: first.chain_id,
+            merchant: first.merchant,
+            receiver,
+            to: FACTORY,
+            assets,
+            calldata: call.abi_encode().into(),
+            deposits,
+        })
+    }
+
+    /// How much of each token is due.
+    pub fn amounts(&self) -> BTreeMap<TokenId, DueAmount> {
+        let mut amounts: BTreeMap<TokenId, DueAmount> = BTreeMap::new();
+        for due in self.deposits.iter().flat_map(|deposit| deposit.assets.values()) {
+            let sum = amounts.entry(due.token).or_insert(DueAmount { amount: TokenAmount::ZERO, ..*due });
+            sum.amount = sum.amount.plus(due.amount);
+        }
+        amounts
+    }
 }
 
 /// The calls of the factory that empty deposits, given the wallet, salt and asset of each amount held.
@@ -136,22 +200,46 @@ pub fn sweep_calls(held: impl IntoIterator<Item = (Address, B256, Address)>) -> 
     calls.collect()
 }
 
-/// The assets of an invoice's address that are due.
-async fn due_assets(
+/// What is due at an invoice's address: the native coin by itself, and everything else.
+async fn due_of(
     tx: &mut Tx<'_>,
     config: &NetworkConfig,
     invoice: &InvoiceRecord,
-) -> Result<BTreeSet<Address>, StoreError> {
+) -> Result<Vec<DueDeposit>, StoreError> {
     let transfers = tx.transfers(invoice.merchant, invoice.id).await?;
-    let sweeps = tx.sweeps(invoice.merchant, invoice.id).await?;
-    let sweeps: Vec<Sweep> = sweeps.iter().map(SweepRecord::to_sweep).collect();
+    let mut sweeps = tx.sweeps(invoice.merchant, invoice.id).await?;
+    sweeps.retain(|sweep| sweep.network == config.name);
+    let failures = tx.sweep_failures_of(invoice.merchant, invoice.id).await?;
+    let known: Vec<Sweep> = sweeps.iter().map(SweepRecord::to_sweep).collect();
+    let mut deposits: BTreeMap<bool, DueDeposit> = BTreeMap::new();
     let due = transfers
         .iter()
         .filter(|record| record.network == config.name)
-        .filter(|record| is_due(&record.to_transfer(), &sweeps))
-        .filter_map(|record| config.tokens.iter().find(|token| token.token_id() == record.token))
-        .map(|token| token.address.unwrap_or_default());
-    Ok(due.collect())
+        .filter(|record| is_due(&record.to_transfer(), &known));
+    for record in due {
+        let Some(token) = config.tokens.iter().find(|token| token.token_id() == record.token) else { continue };
+        let deposit = deposits.entry(token.address.is_some()).or_insert_with(|| DueDeposit {
+            network: config.name.clone(),
+            chain_id: config.chain_id,
+            merchant: invoice.merchant,
+            invoice: invoice.id,
+            receiver: invoice.receiver,
+            salt: invoice.deposit_salt,
+            address: invoice.deposit_address,
+            assets: BTreeMap::new(),
+            since: record.block_time,
+            was_swept: !sweeps.is_empty(),
+            failed_at: None,
+        });
+        deposit.since = deposit.since.min(record.block_time);
+        let failures =
+            failures.iter().filter(|failure| failure.network == config.name && failure.token == record.token);
+        deposit.failed_at = deposit.failed_at.max(failures.map(|failure| failure.failed_at).max());
+        let due = DueAmount { token: record.token, decimals: record.decimals, amount: TokenAmount::ZERO };
+        let sum = deposit.assets.entry(token.address.unwrap_or_default()).or_insert(due);
+        sum.amount = sum.amount.plus(record.amount);
+    }
+    Ok(deposits.into_values().collect())
 }
 
 /// Sends a planned sweep from the node's unlocked account; returns the transaction's hash. Sending one
@@ -216,10 +304,9 @@ mod tests {
             merchant: MerchantId(1),
             receiver: Address::repeat_byte(1),
             to: FACTORY,
-            salts: vec![B256::ZERO],
             assets: vec![Address::ZERO],
             calldata: Bytes::copy_from_slice(&[data]),
-            invoices: vec![InvoiceId::from_random([1; 16])],
+            deposits: Vec::new(),
         }
     }
 

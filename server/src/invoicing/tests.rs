@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 
 use super::{
-    Case, CreateError, CreateInvoice, Origin, RecordError, Scan, SeenSweep, SeenTransfer, create,
+    Case, Compared, CreateError, CreateInvoice, Origin, RecordError, Scan, SeenSweep, SeenTransfer, create,
     expire::end_due_invoices, record_scan,
 };
 use crate::{
@@ -161,9 +161,11 @@ impl World {
             network: "ethereum".into(),
             from: self.cursor().await,
             forked_at: None,
+            compared: Some(Compared::all_agree(&head)),
             blocks: vec![head],
             transfers,
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks: Marks::default(),
             vouched: Vec::new(),
             is_alone: true,
@@ -425,7 +427,7 @@ async fn a_payment_that_a_reorganisation_took_returns_as_the_same_payment() {
 
     world.forks(world.block(9), BlockRef { hash: "0xfork10".into(), ..world.block(10) }, vec![]).await;
     assert_eq!(world.status().await, InvoiceStatus::Unpaid);
-    assert_eq!(log.lines_with("ERROR pepay::invoicing::case: a paid invoice lost its payment"), 1);
+    assert_eq!(log.lines_with("ERROR pepay::invoicing::case: ALARM: a paid invoice lost its payment"), 1);
     let news = world.news().await;
     let types: Vec<_> = news.iter().map(|(event_type, ..)| event_type.as_str()).collect();
     assert_eq!(types, ["invoice_payment.updated", "invoice.updated"]);

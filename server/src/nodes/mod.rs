@@ -31,6 +31,9 @@ pub const RETENTION: &str = "retention";
 /// Watches the network whose name follows.
 pub const WATCH: &str = "watch:";
 
+/// Sends sweeps on the network whose name follows.
+pub const SWEEP: &str = "sweep:";
+
 /// How many nodes live, as far as this one knows. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Living(Arc<AtomicUsize>);

@@ -5,6 +5,7 @@ use domain::{
     id::{InvoiceId, MerchantId},
     time::UnixSeconds,
 };
+use sqlx::any::AnyRow;
 
 use super::{StoreError, Tx, row::Columns, transfers::block_number};
 
@@ -156,16 +157,16 @@ impl Tx<'_> {
         .bind(now.0)
         .fetch_all(&mut *self.connection)
         .await?;
-        rows.iter()
-            .map(|row| {
-                let columns = Columns::of(row, "invoices");
-                Ok(WatchedDeposit {
-                    merchant: MerchantId(columns.integer("merchant_id")?),
-                    invoice: columns.parsed("invoice_id")?,
-                    address: columns.parsed("deposit_address")?,
-                    ended_at: columns.optional_integer("ended_at")?.map(UnixSeconds),
-                })
-            })
-            .collect()
+        rows.iter().map(read_deposit).collect()
     }
+}
+
+pub(super) fn read_deposit(row: &AnyRow) -> Result<WatchedDeposit, StoreError> {
+    let columns = Columns::of(row, "invoices");
+    Ok(WatchedDeposit {
+        merchant: MerchantId(columns.integer("merchant_id")?),
+        invoice: columns.parsed("invoice_id")?,
+        address: columns.parsed("deposit_address")?,
+        ended_at: columns.optional_integer("ended_at")?.map(UnixSeconds),
+    })
 }

@@ -3,6 +3,7 @@
 //! A promise is an async function that is given an empty store. An engine says how it is opened and
 //! gets a test of every promise; see the end of the file.
 
+mod comparisons;
 mod streams;
 
 use alloy_primitives::{Address, B256};
@@ -24,6 +25,11 @@ use futures_util::{
 };
 use wire::Environment;
 
+use self::comparisons::{
+    a_comparison_reads_back_and_goes_back_with_the_chain, a_difference_is_known_until_it_is_none,
+    addresses_of_ended_invoices_are_gone_through_in_parts, an_invoice_has_one_search_and_it_is_due_when_it_says,
+    invoices_whose_time_was_up_between_two_blocks_are_known, what_addresses_hold_is_summed_up_from_facts_on_the_chain,
+};
 use self::streams::{
     a_credential_opens_streams_until_it_is_revoked_suspended_or_over, a_list_of_some_kinds_is_one_list,
     a_merchant_s_stream_token_reads_back_until_it_is_forgotten,
@@ -1742,6 +1748,12 @@ macro_rules! store_contract {
             a_dashboard_token_reads_back_until_it_is_forgotten,
             a_credential_belongs_to_a_merchant_that_exists,
             a_row_that_makes_no_sense_names_its_table_and_column,
+            a_comparison_reads_back_and_goes_back_with_the_chain,
+            what_addresses_hold_is_summed_up_from_facts_on_the_chain,
+            addresses_of_ended_invoices_are_gone_through_in_parts,
+            invoices_whose_time_was_up_between_two_blocks_are_known,
+            a_difference_is_known_until_it_is_none,
+            an_invoice_has_one_search_and_it_is_due_when_it_says,
         );
     };
     ($open:path: $($promise:ident),+ $(,)?) => {

@@ -7,6 +7,7 @@
 mod acceptance;
 mod api_keys;
 mod chain;
+mod comparisons;
 mod dashboard_tokens;
 mod deliveries;
 mod endpoints;
@@ -24,7 +25,9 @@ mod rpc_endpoints;
 mod statement;
 mod stream_tokens;
 mod subscriptions;
+mod sweep_transactions;
 mod transfers;
+mod verifications;
 mod wallets;
 
 #[cfg(test)]
@@ -36,6 +39,8 @@ mod lease_contract;
 mod migration_tests;
 #[cfg(test)]
 mod settings_contract;
+#[cfg(test)]
+mod sweep_contract;
 #[cfg(test)]
 mod webhook_contract;
 
@@ -50,6 +55,7 @@ use tokio::{
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use chain::{BlockRef, WatchedDeposit};
+pub use comparisons::{Comparison, Difference, Lane, Recorded, Round};
 pub use dashboard_tokens::DashboardTokenRecord;
 pub use deliveries::{
     Attempt, Claim, DeliveryCursor, DeliveryFilter, DeliveryPart, DeliveryRecord, DeliveryState, DueDelivery,
@@ -68,7 +74,9 @@ use readers::Readers;
 pub use rpc_endpoints::RpcEndpointRecord;
 pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use subscriptions::{Subscription, matches as subscription_matches};
+pub use sweep_transactions::{SweepFailureRecord, SweepState, SweepTransaction};
 pub use transfers::{SweepRecord, TransferRecord};
+pub use verifications::{Failure, VerificationRecord};
 pub use wallets::WalletRecord;
 
 /// The store could not do what was asked.

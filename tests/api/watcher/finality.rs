@@ -645,18 +645,18 @@ async fn a_tag_that_is_lost_for_a_while_is_asked_for_again() {
     relay.twist(knows_no_tags);
     let second = pay_deeply(&mut shop).await;
     later(&mut shop, 3).await;
-    let salts = async |shop: &Shop| plan_sweeps(&shop.app, None, None).await.unwrap()[0].salts.len();
-    assert_eq!(salts(&shop).await, 1);
+    let deposits = async |shop: &Shop| plan_sweeps(&shop.app, None, None).await.unwrap()[0].deposits.len();
+    assert_eq!(deposits(&shop).await, 1);
     relay.twist(calls(&shop, "finalized", second).await);
     later(&mut shop, 3).await;
-    assert_eq!(salts(&shop).await, 2, "as soon as it is there again");
+    assert_eq!(deposits(&shop).await, 2, "as soon as it is there again");
 
     relay.twist(knows_no_tags);
     pay_deeply(&mut shop).await;
     later(&mut shop, 3).await;
-    assert_eq!(salts(&shop).await, 2);
+    assert_eq!(deposits(&shop).await, 2);
     later(&mut shop, 300).await;
-    assert_eq!(salts(&shop).await, 3, "the last word on it does not stand in the way for ever");
+    assert_eq!(deposits(&shop).await, 3, "the last word on it does not stand in the way for ever");
 }
 
 #[tokio::test]

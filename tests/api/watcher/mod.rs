@@ -2,16 +2,19 @@
 //! counted twice.
 
 mod finality;
+mod odd;
 mod prices;
+mod reconcile;
 pub mod relay;
 mod shop;
+mod verify;
 
 use alloy_primitives::{Address, B256, U256};
 use demo::chain::{ChainOptions, LocalChain};
 use domain::{
     invoice::{InvoiceStatus, PaymentStatus},
-    money::{Rate, UsdMillis},
-    settlement::SettlementStatus,
+    money::{Decimals, Rate, TokenAmount, UsdMillis},
+    settlement::{LeftBecause, SettlementStatus},
     transfer::Valuation,
 };
 use e2e::eventually;
@@ -20,7 +23,7 @@ use pepay::{
         evm::{Fitness, Look, Step, StepError},
         rpc::{Problem, RpcError},
     },
-    invoicing::{plan_sweeps, safe_batches, send_sweep},
+    invoicing::{Wanted, offer_sweeps, plan_sweeps, safe_batches, send_sweep},
     rates::NoPrice,
 };
 use serde_json::{Value, json};
@@ -895,6 +898,150 @@ async fn a_reverted_transaction_with_value_is_ignored() {
 
 // Sweeps
 
+/// Sweeps all that is due, reads what became of it, and returns the sweeps.
+async fn sweep_all(shop: &mut Shop) -> Vec<B256> {
+    let mut sweeps = Vec::new();
+    for plan in plan_sweeps(&shop.app, None, None).await.unwrap() {
+        let sweep: B256 = send_sweep(&shop.app, &plan).await.unwrap().parse().unwrap();
+        shop.chain.mined(sweep).await.unwrap();
+        sweeps.push(sweep);
+    }
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    sweeps
+}
+
+/// Row 26 of the failure modes.
+#[tokio::test]
+async fn a_frozen_deposit_in_a_batch_stays_and_the_others_are_swept() {
+    let mut shop = Shop::open().await;
+    let orders = [shop.order(20_000, USDC).await, shop.order(30_000, USDC).await, shop.order(40_000, USDC).await];
+    for (order, millis) in orders.into_iter().zip([20_000, 30_000, 40_000]) {
+        shop.pay(order, millis).await;
+    }
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let frozen = orders[1];
+    shop.chain.set_frozen(shop.usdc, frozen.deposit, true).await.unwrap();
+    let sweeps = sweep_all(&mut shop).await;
+    assert_eq!(sweeps.len(), 1, "all in one transaction");
+    assert_eq!(shop.chain.balance_of(shop.usdc, WALLET).await.unwrap(), units(60_000_000));
+    for order in [orders[0], orders[2]] {
+        assert_eq!(shop.case(order).await.payments[0].settlement, SettlementStatus::Settled);
+    }
+    assert_eq!(shop.case(frozen).await.payments[0].settlement, SettlementStatus::Pending);
+
+    // The merchant sees which, and nobody tries again at once.
+    let failures = async |shop: &Shop| {
+        let mut reader = shop.app.store.reader().await.unwrap();
+        reader.tx().sweep_failures(shop.merchant, 10).await.unwrap()
+    };
+    let failed = failures(&shop).await;
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!(
+        (failed[0].invoice, failed[0].token, failed[0].reason.as_str(), failed[0].tx_id.clone()),
+        (frozen.id, USDC, "refused", sweeps[0].to_string())
+    );
+    let offer = async |shop: &Shop, wanted| offer_sweeps(&shop.app, None, None, wanted).await.unwrap();
+    let plan = offer(&shop, Wanted::WorthIt).await;
+    assert_eq!((plan.offers.len(), plan.left.len()), (0, 1), "{plan:?}");
+    assert_eq!((plan.left[0].because, plan.left[0].value), (LeftBecause::Failed, UsdMillis::from_millis(30_000)));
+    assert_eq!(offer(&shop, Wanted::Everything).await.offers.len(), 1);
+
+    shop.chain.set_frozen(shop.usdc, frozen.deposit, false).await.unwrap();
+    assert_eq!(sweep_all(&mut shop).await.len(), 1);
+    assert_eq!(shop.case(frozen).await.payments[0].settlement, SettlementStatus::Settled);
+    assert_eq!(failures(&shop).await, [], "a sweep made up for it");
+    for order in orders {
+        shop.check_conservation(order).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_sweep_that_is_reorganised_away_has_not_failed() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(20_000, USDC).await;
+    shop.pay(order, 20_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    shop.chain.set_frozen(shop.usdc, order.deposit, true).await.unwrap();
+    let plans = plan_sweeps(&shop.app, None, None).await.unwrap();
+    let sweep = send_sweep(&shop.app, &plans[0]).await.unwrap();
+    shop.chain.mined(sweep.parse().unwrap()).await.unwrap();
+    shop.catch_up().await;
+    assert!(plan_sweeps(&shop.app, None, None).await.unwrap()[0].deposits[0].failed_at.is_some());
+    shop.chain.reorg(2).await.unwrap();
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
+    assert_eq!(plan_sweeps(&shop.app, None, None).await.unwrap(), plans);
+}
+
+/// What a sweep costs is asked of the chain, and an address that was swept before costs half as much.
+#[tokio::test]
+async fn an_address_that_was_swept_before_is_worth_a_sweep_for_less() {
+    let mut shop = Shop::open().await;
+    let (old, new) = (shop.order(20_000, USDC).await, shop.order(30_000, USDC).await);
+    shop.pay(old, 20_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let cost = async |shop: &Shop| {
+        let plan = offer_sweeps(&shop.app, None, None, Wanted::Everything).await.unwrap();
+        let costs: Vec<_> = plan.offers.iter().map(|offer| offer.cost.unwrap()).collect();
+        let [cost] = costs[..] else { panic!("{plan:?}") };
+        cost
+    };
+    let first = cost(&shop).await;
+    sweep_all(&mut shop).await;
+    shop.pay(old, 10_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let again = cost(&shop).await;
+    // As in contracts/GAS.md.
+    assert!((90_000..120_000).contains(&first.gas) && (45_000..55_000).contains(&again.gas), "{first:?} {again:?}");
+    let rate = Rate::from_usd_e8(2000 * 100_000_000).unwrap();
+    let usd = rate.worth(TokenAmount::from_base_units(again.wei), Decimals::new(18).unwrap());
+    assert_eq!((again.usd, again.below), (Some(usd), U256::ZERO));
+
+    // Together with another, of which the first sweep is to come.
+    shop.pay(new, 30_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let plan = offer_sweeps(&shop.app, None, None, Wanted::WorthIt).await.unwrap();
+    let [offer] = &plan.offers[..] else { panic!("{plan:?}") };
+    assert_eq!((offer.sweep.deposits.len(), offer.value), (2, Some(UsdMillis::from_millis(40_000))));
+    let gas = offer.cost.unwrap().gas;
+    assert!(first.gas < gas && gas < 2 * first.gas, "{gas}");
+}
+
+/// Row 27 of the failure modes.
+#[tokio::test]
+async fn a_plain_send_with_21000_gas_to_a_swept_address_bounces_and_loses_nothing() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(20_000, ETH).await;
+    shop.pay_native(order, milliether(10)).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    sweep_all(&mut shop).await;
+    let send = async |shop: &Shop, gas: u64| {
+        let sent = json!([{ "from": shop.payer(), "to": order.deposit, "value": "0x1", "gas": format!("{gas:#x}") }]);
+        let hash: B256 = shop.chain.rpc("eth_sendTransaction", sent).await.unwrap().as_str().unwrap().parse().unwrap();
+        eventually("the receipt", async || shop.chain.receipt(hash).await.unwrap()).await.succeeded
+    };
+    assert!(!send(&shop, 21_000).await, "the address has code by now");
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    assert_eq!(shop.case(order).await.payments.len(), 1, "what bounced did not arrive");
+    assert_eq!(shop.chain.native_balance(order.deposit).await.unwrap(), U256::ZERO);
+    assert!(send(&shop, 21_100).await);
+    // The balances of ended invoices are asked for once a minute.
+    shop.chain.increase_time(120).await.unwrap();
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    assert_eq!(shop.case(order).await.payments.len(), 2);
+    shop.check_conservation(order).await;
+}
+
+/// Row 25 of the failure modes.
 #[tokio::test]
 async fn a_strangers_sweep_before_we_looked_hides_nothing() {
     let mut shop = Shop::open().await;
@@ -1004,7 +1151,8 @@ async fn planned_sweeps_bring_all_of_it_to_the_wallet() {
     assert_eq!(plan_sweeps(&shop.app, None, Some("base")).await.unwrap(), []);
     let plans = plan_sweeps(&shop.app, Some(shop.merchant), Some("ethereum")).await.unwrap();
     assert_eq!(plans.len(), 3, "one token, two tokens, and the coin by itself: {plans:?}");
-    let mut invoices: Vec<_> = plans.iter().flat_map(|plan| plan.invoices.clone()).collect();
+    let mut invoices: Vec<_> =
+        plans.iter().flat_map(|plan| plan.deposits.iter().map(|deposit| deposit.invoice)).collect();
     invoices.sort_unstable();
     let mut expected: Vec<_> = orders.iter().map(|order| order.id).collect();
     expected.sort_unstable();

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
-use alloy_sol_types::{SolEvent, sol};
+use alloy_sol_types::{SolError, SolEvent, sol};
 use serde::Deserialize;
 
 use crate::store::BlockRef;
@@ -14,10 +14,16 @@ sol! {
     event Transfer(address indexed from, address indexed to, uint256 value);
     /// The deposit factory moved what an address held.
     event Swept(address indexed merchant, address indexed deposit, address indexed asset, uint256 amount);
+    /// The deposit factory left an asset where it is.
+    event SweepFailed(address indexed merchant, address indexed deposit, address indexed asset, bytes reason);
+
+    /// Why it did.
+    error NoBalance(address asset);
+    error SendFailed(address asset);
 }
 
-/// The events that are looked for; both name the deposit address in their third topic.
-pub const EVENTS: [B256; 2] = [Transfer::SIGNATURE_HASH, Swept::SIGNATURE_HASH];
+/// The events that are looked for; all name the deposit address in their third topic.
+pub const EVENTS: [B256; 3] = [Transfer::SIGNATURE_HASH, Swept::SIGNATURE_HASH, SweepFailed::SIGNATURE_HASH];
 
 /// A log as a node tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -56,6 +62,39 @@ pub enum Event {
     Arrived { token: Address, payer: Address },
     /// The factory sent an asset on; the zero address is the native coin.
     Left { asset: Address },
+    /// The factory could not send an asset on.
+    Stayed { asset: Address, reason: SweepFailure },
+}
+
+/// Why an asset stayed where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepFailure {
+    /// The token, or the merchant's wallet, refused the transfer.
+    Refused,
+    /// The token does not say what the address holds.
+    NoBalance,
+    /// There was not enough gas, or something else went wrong.
+    Other,
+}
+
+impl SweepFailure {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NoBalance => "no_balance",
+            Self::Other => "other",
+        }
+    }
+
+    /// From the data of the factory's event.
+    fn read(data: &[u8]) -> Option<Self> {
+        let (reason,) = SweepFailed::abi_decode_data_validate(data).ok()?;
+        Some(match reason.get(..4) {
+            Some(selector) if selector == SendFailed::SELECTOR => Self::Refused,
+            Some(selector) if selector == NoBalance::SELECTOR => Self::NoBalance,
+            _ => Self::Other,
+        })
+    }
 }
 
 /// What logs may speak of.
@@ -84,7 +123,9 @@ impl Scope<'_> {
                 Entry::Occupied(_) => {}
                 Entry::Vacant(place) => {
                     place.insert(raw);
-                    logs.extend(log.filter(|log| log.amount != U256::ZERO));
+                    let says_something =
+                        |log: &Log| log.amount != U256::ZERO || matches!(log.event, Event::Stayed { .. });
+                    logs.extend(log.filter(says_something));
                 }
             }
         }
@@ -110,7 +151,11 @@ impl Scope<'_> {
         if !(self.is_watched)(deposit) {
             return Err("a log about an address that was not asked for");
         }
-        let amount: [u8; 32] = raw.data.as_ref().try_into().map_err(|_| "a log without exactly one amount")?;
+        let failed = |event: &B256| *event == SweepFailed::SIGNATURE_HASH && raw.address == self.factory;
+        let amount: [u8; 32] = match raw.topics.first() {
+            Some(event) if failed(event) => [0; 32],
+            _ => raw.data.as_ref().try_into().map_err(|_| "a log without exactly one amount")?,
+        };
         let log = |event| Log {
             block,
             transaction,
@@ -127,6 +172,10 @@ impl Scope<'_> {
             }
             [event, _, _, asset] if *event == Swept::SIGNATURE_HASH && raw.address == self.factory => {
                 Ok(Some(log(Event::Left { asset: Address::from_word(*asset) })))
+            }
+            [event, _, _, asset] if failed(event) => {
+                let reason = SweepFailure::read(&raw.data).ok_or("a failure without a reason")?;
+                Ok(Some(log(Event::Stayed { asset: Address::from_word(*asset), reason })))
             }
             // A token's `Swept` or the factory's `Transfer` fits the question, and is neither.
             [event, ..]

@@ -11,7 +11,9 @@ mod logs;
 mod native;
 mod node;
 mod position;
+mod reconcile;
 mod tags;
+mod verify;
 mod witness;
 
 use std::collections::{HashMap, HashSet};
@@ -24,16 +26,19 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
-pub(crate) use self::witness::WITNESSES;
 pub(crate) use self::{
     factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
-    node::Node,
+    logs::SweepFailure,
+    node::{Fees, Node, Receipt},
+    witness::WITNESSES,
 };
 use self::{
     logs::{EVENTS, Event, Log, Scope},
     native::{Account, Arrival, Shortfalls},
     node::{Header, LogFilter},
+    reconcile::Reconciler,
     tags::{HostTags, Tags, Word, Words},
+    verify::Searches,
     witness::{Claim, Evidence, Outcome, Questions, Waiting},
 };
 use super::rpc::{FaultKind, RpcError};
@@ -42,7 +47,7 @@ use crate::{
     app::App,
     config::{NetworkConfig, TokenConfig},
     failpoint,
-    invoicing::{RecordError, Scan, SeenSweep, SeenTransfer, record_scan},
+    invoicing::{RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan},
     store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
 };
 
@@ -74,10 +79,7 @@ pub struct Watcher {
     network: NetworkConfig,
     lease: Lease,
     node: Node,
-    /// Blocks in one `eth_getLogs`; shrinks when refused and grows again.
-    range: usize,
-    /// Addresses in one `eth_getLogs`; shrinks when refused.
-    group: usize,
+    reach: Reach,
     /// What each invoice's address held of the native coin at the cursor; `None` until it is loaded.
     holdings: Option<Holdings>,
     shortfalls: Shortfalls,
@@ -92,6 +94,8 @@ pub struct Watcher {
     judged_by: Marks,
     /// Facts that only one host has shown.
     waiting: Waiting,
+    reconciler: Reconciler,
+    searches: Searches,
 }
 
 /// What a step did.
@@ -153,6 +157,47 @@ pub enum Look {
     Read(Box<Reading>),
 }
 
+/// How much one `eth_getLogs` may ask for, as far as endpoints have shown.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    /// Blocks; shrinks when refused and grows again.
+    range: usize,
+    /// Addresses; shrinks when refused.
+    group: usize,
+}
+
+impl Reach {
+    fn of(network: &NetworkConfig) -> Self {
+        Self {
+            range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
+            group: network.max_topics.max(1),
+        }
+    }
+
+    fn filter<'a>(&self, contracts: &'a [Address], deposits: &'a [Address]) -> LogFilter<'a> {
+        LogFilter { contracts, events: &EVENTS, groups: deposits.chunks(self.group).collect() }
+    }
+
+    fn grow(&mut self, network: &NetworkConfig) {
+        self.range = Self::of(network).range.min(self.range + self.range / 4 + 1);
+    }
+
+    /// After so many blocks were refused: less, if that may help.
+    fn shrink(&mut self, blocks: usize, error: StepError) -> Result<(), StepError> {
+        match error {
+            StepError::Rpc(RpcError::Fault(fault)) if fault.kind == FaultKind::TooMuch && 1 < blocks => {
+                self.range = blocks / 2;
+                Ok(())
+            }
+            StepError::Rpc(RpcError::Fault(fault)) if fault.kind == FaultKind::TooMuch && 1 < self.group => {
+                self.group /= 2;
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Holdings {
     at: Option<BlockRef>,
@@ -164,8 +209,7 @@ impl Watcher {
     pub fn new(app: App, network: NetworkConfig, lease: Lease) -> Self {
         Self {
             node: Node::with_added(&network, &app.added_endpoints, app.config.merchants.rpc_targets()),
-            range: usize::try_from(network.max_range).unwrap_or(usize::MAX).max(1),
-            group: network.max_topics.max(1),
+            reach: Reach::of(&network),
             holdings: None,
             shortfalls: Shortfalls::default(),
             ended_checked: None,
@@ -174,6 +218,8 @@ impl Watcher {
             tags: Tags::default(),
             judged_by: Marks::default(),
             waiting: Waiting::default(),
+            reconciler: Reconciler::default(),
+            searches: Searches::default(),
             app,
             network,
             lease,
@@ -208,17 +254,23 @@ impl Watcher {
         Ok(Fitness::Fit)
     }
 
-    /// Reads the next stretch of blocks, if there is one, and records it.
+    /// Reads the next stretch of blocks, if there is one, and records it. At the head, what deposit addresses hold is
+    /// compared with what is recorded of them, and searches for payments are looked after, whenever it is time.
     ///
     /// # Errors
     ///
-    /// After any error nothing is recorded. All but [`StepError::TooDeep`] may pass with time.
+    /// After any error nothing of the stretch is recorded. All but [`StepError::TooDeep`] may pass with time.
     pub async fn step(&mut self) -> Result<Step, StepError> {
-        match self.look().await? {
-            Look::Idle => Ok(Step::Idle),
-            Look::Behind => Ok(Step::Behind),
-            Look::Read(reading) => self.record(*reading).await,
+        let step = match self.look().await? {
+            Look::Idle => Step::Idle,
+            Look::Behind => Step::Behind,
+            Look::Read(reading) => self.record(*reading).await?,
+        };
+        if matches!(step, Step::Idle | Step::Recorded { is_at_head: true }) {
+            self.reconcile().await?;
+            self.look_for_payments().await?;
         }
+        Ok(step)
     }
 
     /// Reads the next stretch of blocks without recording it.
@@ -362,7 +414,9 @@ impl Watcher {
         let mut scan = Scan {
             network: self.network.name.clone(),
             sweeps: self.seen_sweeps(&blocks, &watched, &logs),
+            failures: self.seen_failures(&blocks, &watched, &logs),
             is_alone: self.node.hosts().len() < WITNESSES,
+            compared: None,
             from,
             forked_at,
             transfers: Vec::new(),
@@ -449,31 +503,21 @@ impl Watcher {
         let mut raw = Vec::new();
         let mut start = 0;
         while start < blocks.len() {
-            let window = &blocks[start..blocks.len().min(start.saturating_add(self.range))];
-            let filter =
-                LogFilter { contracts: &contracts, events: &EVENTS, groups: deposits.chunks(self.group).collect() };
-            let result = if window.len() <= NEAR_THE_TIP {
-                self.node.logs_by_block(window, &filter).await
-            } else {
-                self.node.logs_by_range(window, &filter).await
+            let window = &blocks[start..blocks.len().min(start.saturating_add(self.reach.range))];
+            let filter = self.reach.filter(&contracts, &deposits);
+            let result = match window {
+                [first, .., last] if NEAR_THE_TIP < window.len() => {
+                    self.node.logs_by_range(first.number, last, &filter).await
+                }
+                _ => self.node.logs_by_block(window, &filter).await,
             };
             match result {
                 Ok(logs) => {
                     raw.extend(logs);
                     start += window.len();
-                    let most = usize::try_from(self.network.max_range).unwrap_or(usize::MAX).max(1);
-                    self.range = most.min(self.range + self.range / 4 + 1);
+                    self.reach.grow(&self.network);
                 }
-                Err(StepError::Rpc(RpcError::Fault(fault))) if fault.kind == FaultKind::TooMuch => {
-                    if 1 < window.len() {
-                        self.range = window.len() / 2;
-                    } else if 1 < self.group {
-                        self.group /= 2;
-                    } else {
-                        return Err(StepError::Rpc(RpcError::Fault(fault)));
-                    }
-                }
-                Err(error) => return Err(error),
+                Err(error) => self.reach.shrink(window.len(), error)?,
             }
         }
         let is_watched = |address| watched.contains_key(&address);
@@ -567,9 +611,11 @@ impl Watcher {
             blocks: Vec::new(),
             transfers: Vec::new(),
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks,
             vouched,
             is_alone: self.node.hosts().len() < WITNESSES,
+            compared: None,
         };
         Ok(Look::Read(Box::new(Reading { scan, is_at_head: true, checks_ended: false })))
     }
@@ -784,6 +830,29 @@ impl Watcher {
         sweeps.collect()
     }
 
+    fn seen_failures(
+        &self,
+        blocks: &[BlockRef],
+        watched: &HashMap<Address, WatchedDeposit>,
+        logs: &[Log],
+    ) -> Vec<SeenFailure> {
+        let failures = logs.iter().filter_map(|log| {
+            let Event::Stayed { asset, reason } = log.event else { return None };
+            let deposit = watched.get(&log.deposit)?;
+            Some(SeenFailure {
+                merchant: deposit.merchant,
+                invoice: deposit.invoice,
+                block: blocks.get(log.block)?.clone(),
+                tx_id: log.transaction.to_string(),
+                log_index: position::of_log(log.transaction_index, log.index),
+                // Anybody can name any contract; only what we know of is anybody's loss.
+                token: self.token_at(asset)?.token_id(),
+                reason,
+            })
+        });
+        failures.collect()
+    }
+
     async fn seen_transfers(
         &self,
         blocks: &[BlockRef],
@@ -803,7 +872,7 @@ impl Watcher {
                     payer: Some(payer),
                 },
             )),
-            Event::Left { .. } => None,
+            Event::Left { .. } | Event::Stayed { .. } => None,
         });
         let mut arrivals: Vec<(Address, Arrival)> =
             tokens.chain(native.into_iter().map(|arrival| (Address::ZERO, arrival))).collect();

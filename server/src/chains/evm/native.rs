@@ -103,7 +103,7 @@ pub async fn arrivals(
 ) -> Result<Vec<Arrival>, StepError> {
     let Some((last, newest)) = blocks.len().checked_sub(1).zip(blocks.last()) else { return Ok(Vec::new()) };
     let addresses: Vec<Address> = accounts.iter().map(|account| account.deposit).collect();
-    let balances = node.balances(&addresses, newest).await?.ok_or(StepError::Moved)?;
+    let balances = node.balances(None, &addresses, newest).await?.ok_or(StepError::Moved)?;
     let mut rises: HashMap<usize, Vec<Rise>> = HashMap::new();
     for (account, balance) in accounts.iter().zip(balances) {
         let missing = account.held.saturating_sub(balance.saturating_add(account.swept_until(last)));
@@ -158,7 +158,8 @@ async fn locate(
             continue;
         }
         let middle = first.midpoint(last);
-        let Some(balance) = node.balances(&[account.deposit], &blocks[middle]).await?.and_then(|mut all| all.pop())
+        let Some(balance) =
+            node.balances(None, &[account.deposit], &blocks[middle]).await?.and_then(|mut all| all.pop())
         else {
             // The state of old blocks is gone. The transactions of each block may still tell.
             found.extend(locate_by_transactions(node, blocks, account, first..=last, before, after).await?);

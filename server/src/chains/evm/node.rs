@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_primitives::{Address, B256, Bytes, U64, U256, address};
 use alloy_sol_types::SolCall;
 use domain::time::UnixSeconds;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -21,7 +21,14 @@ use crate::{
 
 alloy_sol_types::sol! {
     function balanceOf(address owner) external view returns (uint256 amount);
+    function getL1FeeUpperBound(uint256 unsignedTxSize) external view returns (uint256 fee);
 }
+
+/// Networks that charge for writing to the chain below beside what gas costs, and the contract that says how much.
+const OP_STACK: [u64; 4] = [10, 8_453, 84_532, 11_155_420];
+const L1_FEES: Address = address!("0x420000000000000000000000000000000000000F");
+/// Of a transaction, beside what its contract is called with.
+const ENVELOPE_BYTES: usize = 120;
 
 /// So long balances are asked for one by one after they were not told together.
 const ONE_BY_ONE_FOR: Duration = Duration::from_mins(10);
@@ -86,6 +93,37 @@ pub struct Trace {
     pub calls: Vec<Self>,
 }
 
+/// What gas costs, by EIP-1559.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fees {
+    pub base: U256,
+    pub tip: U256,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    pub status: U64,
+    pub block_number: U64,
+    gas_used: U256,
+    effective_gas_price: U256,
+    /// What a network on top of another asks for writing there.
+    #[serde(default)]
+    l1_fee: Option<U256>,
+}
+
+impl Receipt {
+    pub fn succeeded(&self) -> bool {
+        self.status == U64::from(1)
+    }
+
+    /// What its sender paid for it.
+    pub fn cost(&self) -> U256 {
+        self.gas_used.saturating_mul(self.effective_gas_price).saturating_add(self.l1_fee.unwrap_or_default())
+    }
+}
+
 /// What logs are wanted of a stretch of blocks.
 pub struct LogFilter<'a> {
     pub contracts: &'a [Address],
@@ -109,6 +147,18 @@ impl Node {
     /// The operator's own endpoints, and behind them those that were and will be added.
     pub fn with_added(network: &NetworkConfig, added: &AddedEndpoints, targets: Targets) -> Self {
         Self { rpc: Rpc::with_added(network, added, targets), ..Self::new(network) }
+    }
+
+    /// The same network as one of its hosts knows it.
+    #[must_use]
+    pub fn of_host(&self, host: &str) -> Self {
+        Self {
+            rpc: self.rpc.of_host(host),
+            pins_by_hash: true,
+            together: balances::TOGETHER,
+            one_by_one_until: None,
+            can_trace: true,
+        }
     }
 
     /// Lets the endpoint that answered last rest, because its answer cannot be true.
@@ -191,9 +241,13 @@ impl Node {
 
     /// The logs of a range of blocks, with a proof that the endpoint has the last of them: many answer
     /// "none" for blocks they have not seen.
-    pub async fn logs_by_range(&self, blocks: &[BlockRef], filter: &LogFilter<'_>) -> Result<Vec<RawLog>, StepError> {
-        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(Vec::new()) };
-        let range = json!({ "fromBlock": hex(first.number), "toBlock": hex(last.number) });
+    pub async fn logs_by_range(
+        &self,
+        first: u64,
+        last: &BlockRef,
+        filter: &LogFilter<'_>,
+    ) -> Result<Vec<RawLog>, StepError> {
+        let range = json!({ "fromBlock": hex(first), "toBlock": hex(last.number) });
         let mut calls: Vec<_> = filter.calls(&range).collect();
         calls.push(header_call(last.number));
         let mut answers = self.rpc.together(&calls).await?;
@@ -208,33 +262,41 @@ impl Node {
         }
     }
 
-    /// Native balances after a block. `None` if the endpoints no longer have the state of that block.
-    pub async fn balances(&mut self, addresses: &[Address], block: &BlockRef) -> Result<Option<Vec<U256>>, StepError> {
+    /// What addresses hold of an asset after a block, `None` being the native coin. `None` if the endpoints no longer
+    /// have the state of that block, or the token does not tell.
+    pub async fn balances(
+        &mut self,
+        asset: Option<Address>,
+        addresses: &[Address],
+        block: &BlockRef,
+    ) -> Result<Option<Vec<U256>>, StepError> {
         if addresses.is_empty() {
             return Ok(Some(Vec::new()));
         }
         let may_be_together = self.one_by_one_until.is_none_or(|until| until <= Instant::now());
         if balances::FEW < addresses.len() && may_be_together {
-            if let Some(balances) = self.balances_together(addresses, block).await? {
+            if let Some(balances) = self.balances_together(asset, addresses, block).await? {
                 return Ok(Some(balances));
             }
             let pinned_by_hash = self.pins_by_hash;
-            let balances = self.balances_one_by_one(addresses, block).await?;
+            let balances = self.balances_one_by_one(asset, addresses, block).await?;
             // Otherwise the block's state is gone, whatever the question, or only the hash was not understood.
             if balances.is_some() && self.pins_by_hash == pinned_by_hash {
                 self.one_by_one_until = Some(Instant::now() + ONE_BY_ONE_FOR);
             }
             return Ok(balances);
         }
-        self.balances_one_by_one(addresses, block).await
+        self.balances_one_by_one(asset, addresses, block).await
     }
 
     async fn balances_one_by_one(
         &mut self,
+        asset: Option<Address>,
         addresses: &[Address],
         block: &BlockRef,
     ) -> Result<Option<Vec<U256>>, StepError> {
-        let calls = |pin: &Value| addresses.iter().map(|address| balance_call(*address, pin)).collect::<Vec<_>>();
+        let calls =
+            |pin: &Value| addresses.iter().map(|address| balance_call(asset, *address, pin)).collect::<Vec<_>>();
         if self.pins_by_hash {
             let answers = self.rpc.together(&calls(&json!({ "blockHash": block.hash }))).await?;
             if !answers.iter().any(is_invalid_parameter) {
@@ -249,12 +311,13 @@ impl Node {
     /// `None` if they cannot be had so.
     async fn balances_together(
         &mut self,
+        asset: Option<Address>,
         addresses: &[Address],
         block: &BlockRef,
     ) -> Result<Option<Vec<U256>>, StepError> {
         loop {
             let groups = || addresses.chunks(self.together);
-            let calls = |pin: &Value| groups().map(|group| balances::call(group, pin)).collect::<Vec<_>>();
+            let calls = |pin: &Value| groups().map(|group| balances::call(asset, group, pin)).collect::<Vec<_>>();
             let answers = if self.pins_by_hash {
                 self.rpc.together(&calls(&json!({ "blockHash": block.hash }))).await?
             } else {
@@ -266,10 +329,9 @@ impl Node {
                 self.together /= 2;
                 continue;
             }
-            let read = answers
-                .iter()
-                .zip(groups())
-                .map(|(answer, group)| answer.as_ref().ok().and_then(|answer| balances::read(answer, group.len())));
+            let read = answers.iter().zip(groups()).map(|(answer, group)| {
+                answer.as_ref().ok().and_then(|answer| balances::read(asset, answer, group.len()))
+            });
             return Ok(read.collect::<Option<Vec<_>>>().map(|balances| balances.concat()));
         }
     }
@@ -390,15 +452,9 @@ impl Node {
     ///
     /// If an answer is missing: what somebody holds must not be taken for nothing.
     pub async fn held(&self, addresses: &[Address], assets: &[Option<Address>]) -> Result<Vec<Vec<U256>>, StepError> {
-        let calls = addresses.iter().flat_map(|address| {
-            assets.iter().map(move |asset| match asset {
-                None => balance_call(*address, &json!("latest")),
-                Some(token) => {
-                    let data = Bytes::from(balanceOfCall { owner: *address }.abi_encode());
-                    Call::new("eth_call", json!([{ "to": token.to_string(), "data": data.to_string() }, "latest"]))
-                }
-            })
-        });
+        let calls = addresses
+            .iter()
+            .flat_map(|address| assets.iter().map(move |asset| balance_call(*asset, *address, &json!("latest"))));
         let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
         let amounts = answers.into_iter().map(|answer| self.read("a balance", answer.map_err(RpcError::Fault)?));
         let amounts: Vec<U256> = amounts.collect::<Result<_, StepError>>()?;
@@ -454,6 +510,85 @@ impl Node {
         Ok(self.codes(addresses).await?.iter().map(is_contract).collect())
     }
 
+    /// What gas costs now, in the smallest unit of the network's coin.
+    pub async fn gas_price(&self) -> Result<U256, StepError> {
+        let answer = self.rpc.call("eth_gasPrice", json!([])).await?;
+        self.read("a price of gas", answer)
+    }
+
+    /// What calls of contracts would use, in their order; `None` for one that would fail.
+    pub async fn estimate_gas(&self, calls: &[(Address, Bytes)]) -> Result<Vec<Option<u64>>, StepError> {
+        let calls = calls.iter().map(|(to, data)| {
+            Call::new("eth_estimateGas", json!([{ "to": to.to_string(), "data": data.to_string() }]))
+        });
+        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
+        let read = |answer: Answer| match answer {
+            Ok(answer) => self.read::<U64>("an amount of gas", answer).map(|gas| Some(gas.to())),
+            Err(_declined) => Ok(None),
+        };
+        answers.into_iter().map(read).collect()
+    }
+
+    /// What a block asks for each unit of gas, and what is given on top to be among the next ones; `None` if the
+    /// network has no such fees (EIP-1559).
+    pub async fn fees(&self) -> Result<Option<Fees>, StepError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Block {
+            #[serde(default)]
+            base_fee_per_gas: Option<U256>,
+        }
+        let calls = [
+            Call::new("eth_getBlockByNumber", json!(["latest", false])),
+            Call::new("eth_gasPrice", json!([])),
+            Call::new("eth_maxPriorityFeePerGas", json!([])),
+        ];
+        let mut answers = self.rpc.together(&calls).await?.into_iter();
+        let mut next = || answers.next().map_or(Ok(Value::Null), |answer| answer.map_err(RpcError::Fault));
+        let block: Block = self.read("a block", next()?)?;
+        let price: U256 = self.read("a price of gas", next()?)?;
+        let Some(base) = block.base_fee_per_gas else { return Ok(None) };
+        // Not every node has an opinion on it; the price of gas then holds one.
+        let tip = next().ok().and_then(|tip| serde_json::from_value(tip).ok());
+        Ok(Some(Fees { base, tip: tip.unwrap_or_else(|| price.saturating_sub(base)) }))
+    }
+
+    /// What a call of a contract costs beside its gas, as far as is known beforehand.
+    pub async fn fee_below(&self, chain_id: u64, data: &Bytes) -> Result<U256, StepError> {
+        if !OP_STACK.contains(&chain_id) {
+            return Ok(U256::ZERO);
+        }
+        let call = getL1FeeUpperBoundCall { unsignedTxSize: U256::from(data.len().saturating_add(ENVELOPE_BYTES)) };
+        // Where nobody says, there is nothing to add.
+        Ok(self.call_at_head(L1_FEES, &call).await?.unwrap_or_default())
+    }
+
+    /// How many transactions of an account are in blocks.
+    pub async fn nonce(&self, account: Address) -> Result<u64, StepError> {
+        let answer = self.rpc.call("eth_getTransactionCount", json!([account.to_string(), "latest"])).await?;
+        Ok(self.read::<U64>("a number of transactions", answer)?.to())
+    }
+
+    /// Sends a transaction that is signed. That it was sent before is as good.
+    ///
+    /// # Errors
+    ///
+    /// [`RpcError::Fault`] if no node takes it.
+    pub async fn send_raw(&self, transaction: &[u8]) -> Result<(), StepError> {
+        let raw = Bytes::copy_from_slice(transaction).to_string();
+        match self.rpc.call("eth_sendRawTransaction", json!([raw])).await {
+            Ok(_hash) => Ok(()),
+            Err(RpcError::Fault(fault)) if is_known_already(&fault.message) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What became of a transaction; `None` while it is in no block.
+    pub async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, StepError> {
+        let answer = self.rpc.call("eth_getTransactionReceipt", json!([transaction.to_string()])).await?;
+        self.read("a receipt", answer)
+    }
+
     /// Sends a transaction from an account that the node itself can sign for.
     pub async fn send_unlocked(&self, from: Address, to: Address, data: &Bytes) -> Result<B256, StepError> {
         let transaction = json!({ "from": from.to_string(), "to": to.to_string(), "data": data.to_string() });
@@ -490,8 +625,22 @@ pub(super) fn header_call(number: u64) -> Call {
     Call::new("eth_getBlockByNumber", json!([hex(number), false]))
 }
 
-pub(super) fn balance_call(address: Address, block: &Value) -> Call {
-    Call::new("eth_getBalance", json!([address.to_string(), block]))
+pub(super) fn balance_call(asset: Option<Address>, address: Address, block: &Value) -> Call {
+    match asset {
+        None => Call::new("eth_getBalance", json!([address.to_string(), block])),
+        Some(token) => {
+            let data = Bytes::from(balanceOfCall { owner: address }.abi_encode());
+            Call::new("eth_call", json!([{ "to": token.to_string(), "data": data.to_string() }, block]))
+        }
+    }
+}
+
+/// Nodes differ in how they say that they have a transaction.
+fn is_known_already(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["already known", "already imported", "known transaction", "already exists"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 fn is_invalid_parameter(answer: &Answer) -> bool {

@@ -164,8 +164,8 @@ impl Claim<'_> {
                 ]);
                 let swept = json!({ "blockHash": key.block_hash, "address": FACTORY.to_string(), "topics": topics });
                 // Some know blocks by number only; the header of that number is asked for as well.
-                calls.push(balance_call(*deposit, &json!({ "blockHash": key.block_hash })));
-                calls.push(balance_call(*deposit, &json!(hex(*block))));
+                calls.push(balance_call(None, *deposit, &json!({ "blockHash": key.block_hash })));
+                calls.push(balance_call(None, *deposit, &json!(hex(*block))));
                 calls.push(Call::new("eth_getLogs", json!([swept])));
                 calls.extend(doubtful.iter().map(|(sweep, _)| receipt_call(&sweep.tx_id)));
                 calls.extend(self.has_transaction().then(|| receipt_call(&key.tx_id)));

@@ -11,6 +11,7 @@ mod invoice_status;
 mod invoice_totals;
 mod list_api_keys;
 mod list_invoices;
+mod list_sweeps;
 mod networks;
 mod retrieve_invoice;
 mod return_url;
@@ -59,6 +60,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(wallets::list_wallets, wallets::change_wallet))
         .routes(routes!(wallets::cancel_wallet_change))
         .routes(also_at("/api/accounts/wallets", "first", routes!(wallets::list_wallets)))
+        .routes(routes!(list_sweeps::list_sweeps))
         .routes(routes!(return_url::retrieve_return_url, return_url::set_return_url))
         .routes(routes!(environment::retrieve_mainnet_access))
         .routes(routes!(environment::activate_mainnet_access))

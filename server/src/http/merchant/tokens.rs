@@ -221,7 +221,8 @@ impl Filter {
     }
 }
 
-fn flag(parameters: &Parameters, name: &'static str) -> Result<Option<bool>, ApiError> {
+/// A parameter that is true or false.
+pub(super) fn flag(parameters: &Parameters, name: &'static str) -> Result<Option<bool>, ApiError> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| invalid(name, format!("{name} must be true or false")))
 }

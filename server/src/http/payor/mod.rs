@@ -5,6 +5,7 @@ mod payment_address;
 mod payment_status;
 mod session_details;
 mod stream_token;
+mod verification;
 
 pub use available_tokens::{offers, priced, token_type};
 
@@ -42,14 +43,15 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(available_tokens::list_available_tokens))
         .routes(routes!(payment_address::allocate_payment_address))
         .routes(routes!(payment_status::retrieve_payment_status))
-        .routes(routes!(stream_token::create_stream_token));
+        .routes(routes!(stream_token::create_stream_token))
+        .routes(routes!(verification::verify_invoice, verification::retrieve_verification));
     // Before the layer, which must see what no handler takes: preflights are such.
     openapi::wrapped(routes, |router| router.method_not_allowed_fallback(method_not_allowed).layer(cors))
 }
 
 /// Whether pages of any origin ask for this.
 pub fn is_path(path: &str) -> bool {
-    path.starts_with("/api/v1/payments/")
+    path.starts_with("/api/v1/payments/") || path.starts_with("/api/v1/invoice/")
 }
 
 /// For an answer that is given before a request gets here.

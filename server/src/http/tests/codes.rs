@@ -296,6 +296,10 @@ async fn provoke(server: &Server, code: ErrorCode) -> Answer {
         "METHOD_NOT_ALLOWED" => server.send(request(Method::DELETE, INVOICES, &[], "")).await,
         "NOT_IMPLEMENTED" => server.get("/api/commerce/search", &[]).await,
         "INVOICE_NOT_FOUND" => server.merchant_get(&format!("{INVOICES}/{ABSENT_UUID}")).await,
+        "VERIFICATION_NOT_FOUND" => {
+            let invoice = server.invoice(json!({})).await;
+            server.payor_get(&format!("/api/v1/invoice/{}/verify", invoice.id), &invoice).await
+        }
         "EVENT_NOT_FOUND" => server.merchant_get(&format!("{EVENTS}/evt_1-99")).await,
         "TOKEN_NOT_FOUND" => server.asks(Method::POST, "/api/v1/merchant/tokens/99/block", "").await,
         "MERCHANT_NOT_FOUND" => {

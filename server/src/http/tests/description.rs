@@ -21,11 +21,12 @@ use crate::http::{
 const RENEW: &str = "renew it with `cargo xtask openapi` and look at what changed";
 
 /// Routes that are no part of the API.
-const NOT_DESCRIBED: [&str; 11] = [
+const NOT_DESCRIBED: [&str; 12] = [
     // For people.
     "/pay",
     "/pay/choose",
     "/pay/snapshot",
+    "/sweep",
     "/assets/{*path}",
     "/openapi.json",
     "/docs",

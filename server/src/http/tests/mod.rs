@@ -20,6 +20,7 @@ mod rpc_endpoints;
 mod settings;
 mod sockets;
 mod streams;
+mod sweeps;
 mod tokens;
 mod wallets;
 mod webhooks;
@@ -47,7 +48,7 @@ use crate::{
     app::App,
     clock::{TestClock, random_bytes},
     config::Config,
-    invoicing::{self, Scan, SeenTransfer, record_scan},
+    invoicing::{self, Compared, Scan, SeenTransfer, record_scan},
     keys::{self as issuing, IssueKey, Issued},
     nodes,
     store::{BlockRef, Lease, NewMerchant, QuoteRecord},
@@ -259,9 +260,11 @@ impl Server {
             network: "ethereum".to_owned(),
             from,
             forked_at: None,
+            compared: Some(Compared::all_agree(&block(first + blocks - 1))),
             blocks: (first..first + blocks).map(block).collect(),
             transfers: if is_payment { vec![transfer] } else { Vec::new() },
             sweeps: Vec::new(),
+            failures: Vec::new(),
             marks: Marks::default(),
             vouched: Vec::new(),
             is_alone: true,

@@ -31,7 +31,7 @@ const REFUSED: &[(&[&str], &[&str], &str)] = &[
     (&["invoice_id"], &["x", "", "7c0f6d0e"], "VALIDATION_ERROR"),
     (&["scope"], &["x", "Merchant", ""], "VALIDATION_ERROR"),
     (&["token_type"], &["x", "ERC20", ""], "VALIDATION_ERROR"),
-    (&["is_active", "supports_stable_settlement", "blocked"], &["x", "1", ""], "VALIDATION_ERROR"),
+    (&["is_active", "supports_stable_settlement", "blocked", "all"], &["x", "1", ""], "VALIDATION_ERROR"),
     (&["network"], &["x", "Base", ""], "UNKNOWN_NETWORK"),
     (&["since"], &["x", "", "4", "evt_1", "evt_x-1"], "VALIDATION_ERROR"),
     (&["format"], &["v2", ""], "VALIDATION_ERROR"),

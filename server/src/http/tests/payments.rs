@@ -302,3 +302,69 @@ async fn a_chain_that_hangs_is_a_missing_price_and_not_a_missing_answer() {
     let answer = server.choose_by_api(&invoice, &choice("ethereum", UNPRICED)).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["status_code"]), (200, &json!("quote_unavailable")));
 }
+
+fn search(invoice: &Created, method: Method, body: &str) -> axum::http::Request<axum::body::Body> {
+    let path = format!("/api/v1/invoice/{}/verify", invoice.id);
+    let headers = [
+        ("x-session-token", invoice.token.as_str()),
+        ("x-signature", &invoice.signature),
+        ("content-type", "application/json"),
+    ];
+    request(method, &path, &headers, body)
+}
+
+#[tokio::test]
+async fn a_payment_is_looked_for_on_the_network_that_was_chosen() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let asks = async |body: &str| server.send(search(&invoice, Method::POST, body)).await;
+    asks("").await.is_error(400, "VALIDATION_ERROR", Some("network"));
+    server.quote(&invoice).await;
+    asks(r#"{"network":"tron"}"#).await.is_error(400, "UNKNOWN_NETWORK", Some("network"));
+    asks(r#"{"network":"base"}"#).await.is_error(400, "VALIDATION_ERROR", Some("network"));
+    asks(r#"{"tx_hash":"0x12"}"#).await.is_error(400, "VALIDATION_ERROR", Some("tx_hash"));
+    let path = format!("/api/v1/invoice/{}/verify", invoice.id);
+    server.payor_get(&path, &invoice).await.is_error(404, "VERIFICATION_NOT_FOUND", None);
+
+    let asked = asks("").await;
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    let asked = asked.json();
+    assert_eq!(asked["success"], true);
+    let now = server.app.clock.now().0;
+    let expected = json!({
+        "object": "invoice_manual_verification", "id": asked["data"]["id"], "invoice_id": invoice.id.to_string(),
+        "network": "ethereum", "tx_hash": null, "job_status": "pending", "status": "pending", "attempt_count": 0,
+        "max_attempts": 10, "next_attempt_at": now, "created_at": now, "updated_at": now, "completed_at": null,
+        "result": null, "error": null,
+    });
+    assert_eq!(asked["data"], expected);
+    assert_eq!(asks(r#"{"network":"ethereum"}"#).await.json(), asked, "a search that is under way");
+    assert_eq!(server.payor_get(&path, &invoice).await.json(), asked);
+}
+
+#[tokio::test]
+async fn a_payment_named_by_its_transaction_may_be_on_another_network() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    server.quote(&invoice).await;
+    let hash = format!("0x{}", "AB".repeat(32));
+    let body = json!({ "network": "base", "tx_hash": hash }).to_string();
+    let asked = server.send(search(&invoice, Method::POST, &body)).await.json();
+    assert_eq!((&asked["data"]["network"], &asked["data"]["tx_hash"]), (&json!("base"), &json!(hash.to_lowercase())));
+}
+
+#[tokio::test]
+async fn a_search_belongs_to_the_session_s_invoice() {
+    let server = Server::start().await;
+    let (invoice, other) = (server.invoice(json!({})).await, server.invoice(json!({})).await);
+    server.quote(&invoice).await;
+    for method in [Method::GET, Method::POST] {
+        let mine_for_other =
+            Created { id: other.id, token: invoice.token.clone(), signature: invoice.signature.clone() };
+        let refused = server.send(search(&mine_for_other, method.clone(), "")).await;
+        refused.is_error(404, "INVOICE_NOT_FOUND", None);
+        let path = format!("/api/v1/invoice/{}/verify", invoice.id);
+        let refused = server.send(request(method, &path, &[], "")).await;
+        refused.is_error(401, "SESSION_INVALID", Some("x-session-token"));
+    }
+}

@@ -1,0 +1,138 @@
+//! Endpoints, tokens and payments that are out of the ordinary.
+
+use alloy_primitives::{Address, U256};
+use domain::invoice::InvoiceStatus;
+use pepay::chains::evm::Step;
+use serde_json::json;
+
+use super::{
+    relay::{Relay, decline},
+    shop::{ETH, EURX, PAID_AFTER, Shop, USDC, check, milliether, units},
+};
+
+#[tokio::test]
+async fn an_endpoint_that_is_behind_another_undoes_nothing() {
+    let shop = Shop::open().await;
+    let first = Relay::start(shop.chain.rpc_url(), true).await;
+    let second = Relay::start(shop.chain.rpc_url(), true).await;
+    let mut shop = shop.restart_behind(&[&first.url, &second.url]).await;
+    let order = shop.order(20_000, USDC).await;
+    shop.catch_up().await;
+    let old = shop.chain.rpc("eth_getBlockByNumber", json!(["latest", false])).await.unwrap();
+    shop.pay(order, 20_000).await;
+    shop.catch_up().await;
+    assert_eq!(shop.case(order).await.payments.len(), 1);
+
+    // Who answered so far has the newest blocks no more; the other one has them.
+    first.twist(move |call, answer| match call["method"].as_str() {
+        Some("eth_getBlockByNumber") if call["params"][0] == "latest" => answer["result"] = old.clone(),
+        Some("eth_getBlockByHash") => answer["result"] = json!(null),
+        _ => {}
+    });
+    for _ in 0..10 {
+        assert_eq!(shop.watcher.step().await.unwrap(), Step::Behind);
+    }
+    let case = shop.case(order).await;
+    assert!(case.payments[0].record.canonical);
+    assert!(!shop.events(order).await.contains(&"invoice_payment.updated".to_owned()));
+    first.twist(|_, _| {});
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+}
+
+#[tokio::test]
+async fn limits_of_blocks_and_of_addresses_are_adapted_to() {
+    for (most_blocks, most_addresses) in [(5, 1_000), (2_000, 100), (7, 33)] {
+        let shop = Shop::open().await;
+        let relay = Relay::start(shop.chain.rpc_url(), true).await;
+        let mut shop = shop.restart_behind(&[&relay.url]).await;
+        let order = shop.order(20_000, USDC).await;
+        shop.open_more_like(order, 300).await;
+        relay.twist(move |call, answer| {
+            let filter = &call["params"][0];
+            let number = |name: &str| u64::from_str_radix(filter[name].as_str()?.strip_prefix("0x")?, 16).ok();
+            let blocks = number("fromBlock").zip(number("toBlock")).map_or(1, |(from, to)| to - from + 1);
+            let addresses = filter["topics"][2].as_array().map_or(0, Vec::len);
+            if most_blocks < blocks || most_addresses < addresses {
+                decline(answer, -32602, "query exceeds max block range or max topics");
+            }
+        });
+        shop.pay(order, 20_000).await;
+        shop.chain.mine(60).await.unwrap();
+        shop.catch_up().await;
+        check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+        assert_eq!(shop.case(order).await.payments.len(), 1, "{most_blocks} {most_addresses}");
+    }
+}
+
+/// Its transfer says what arrived, and another one what the token kept.
+#[tokio::test]
+async fn a_token_that_keeps_a_fee_is_counted_net() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(1_000, USDC).await;
+    shop.catch_up().await;
+    let contract = shop.chain.deploy_payer().await.unwrap();
+    shop.chain.mint(shop.usdc, contract, units(1_000_000)).await.unwrap();
+    let parts = [(order.deposit, units(990_000)), (Address::repeat_byte(0xfe), units(10_000))];
+    let paid = shop.chain.pay_tokens(shop.payer(), contract, shop.usdc, &parts).await.unwrap();
+    shop.chain.mined(paid).await.unwrap();
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Underpaid, 990);
+    shop.check_conservation(order).await;
+}
+
+#[tokio::test]
+async fn a_token_whose_transfer_returns_nothing_pays() {
+    let shop = Shop::open().await;
+    let silent = shop.chain.deploy_silent_token("Silent Dollar", "SILENT", 6).await.unwrap();
+    shop.chain.mint(silent, shop.payer(), units(20_000_000)).await.unwrap();
+    let mut shop = shop
+        .restart_with(|network| {
+            let token = network.tokens.iter_mut().find(|token| token.token_id() == EURX).unwrap();
+            (token.address, token.accepted) = (Some(silent), true);
+        })
+        .await;
+    let order = shop.order(20_000, EURX).await;
+    shop.catch_up().await;
+    shop.pay_token(order, silent, 20_000_000).await;
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+}
+
+#[tokio::test]
+async fn coin_that_a_dying_contract_leaves_is_found() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(20_000, ETH).await;
+    shop.catch_up().await;
+    // PUSH20 the address, SELFDESTRUCT: it dies while it is made.
+    let code = [&[0x73], order.deposit.as_slice(), &[0xff]].concat();
+    let paid = shop.chain.send_transaction(shop.payer(), None, milliether(10), &code).await.unwrap();
+    shop.chain.mined(paid).await.unwrap();
+    shop.confirm().await;
+    let case = shop.case(order).await;
+    check(&case, InvoiceStatus::Paid, 20_000);
+    assert_eq!(case.payments[0].record.tx_id, paid.to_string());
+    shop.check_conservation(order).await;
+}
+
+#[tokio::test]
+async fn what_a_block_pays_its_maker_is_found() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(20_000, ETH).await;
+    shop.catch_up().await;
+    shop.chain.rpc("anvil_setCoinbase", json!([order.deposit])).await.unwrap();
+    let tip = format!("{:#x}", milliether(10) / U256::from(21_000));
+    let sent = json!([{ "from": shop.payer(), "to": Address::repeat_byte(0xfe), "value": "0x1", "gas": "0x5208",
+        "maxFeePerGas": format!("{:#x}", milliether(20) / U256::from(21_000)), "maxPriorityFeePerGas": tip }]);
+    shop.chain.rpc("eth_sendTransaction", sent).await.unwrap();
+    shop.chain.mine(1).await.unwrap();
+    let earned = shop.chain.native_balance(order.deposit).await.unwrap();
+    shop.chain.rpc("anvil_setCoinbase", json!([Address::ZERO])).await.unwrap();
+    assert!(milliether(9) < earned, "{earned}");
+    shop.chain.mine(PAID_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let case = shop.case(order).await;
+    let found = case.payments.iter().fold(U256::ZERO, |sum, payment| sum + payment.record.amount.base_units());
+    assert_eq!(found, earned);
+    shop.check_conservation(order).await;
+}
