@@ -77,6 +77,7 @@ export interface ManualVerification {
   id: string;
   invoice_id: string;
   network: string;
+  tx_hash: string | null;
   job_status: 'pending' | 'running' | 'succeeded' | 'failed';
   status: string;
   attempt_count: number;
@@ -92,8 +93,10 @@ export interface ManualVerification {
 export interface ManualVerificationRequest {
   /** The payer's session, as in `payment_session_headers` of the created invoice. */
   session: SessionHeaders;
-  /** The network to look at; it must be the invoice's active one. */
+  /** The network to look at; without `txHash` it must be the invoice's active one. */
   network?: string | undefined;
+  /** The transaction that paid. */
+  txHash?: string | undefined;
 }
 
 /** Statuses that only a change of the chain itself, or late money, leads out of. */
@@ -206,8 +209,9 @@ export class Invoices {
     request: ManualVerificationRequest,
     options?: RequestOptions,
   ): Promise<ManualVerification> {
-    const { session, network } = request;
-    const json = network === undefined ? undefined : JSON.stringify({ network });
+    const { session, network, txHash } = request;
+    const isPlain = network === undefined && txHash === undefined;
+    const json = isPlain ? undefined : JSON.stringify({ network, tx_hash: txHash });
     return this.#verification('POST', invoiceId, session, json, options);
   }
 

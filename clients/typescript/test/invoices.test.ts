@@ -156,10 +156,14 @@ describe('invoices on a real server', () => {
     await assert.rejects(stranger.invoices.totals(), failure('API_KEY_INVALID', 401, 'x-api-key'));
   });
 
-  test('manual verification reaches the server, which does not have it yet', async () => {
+  test('a payment can be looked for only where it is known where to look', async () => {
     const pepay = newShop();
     const { invoice_id: id, payment_session_headers: session } = await pepay.invoices.create({ amount_usd: 1 });
-    await assert.rejects(pepay.invoices.manualVerification(id, { session }), failure('NOT_FOUND', 404));
-    await assert.rejects(pepay.invoices.retrieveManualVerification(id, { session }), failure('NOT_FOUND', 404));
+    const { invoices } = pepay;
+    await assert.rejects(invoices.manualVerification(id, { session }), failure('VALIDATION_ERROR', 400, 'network'));
+    const nowhere = { session, network: 'nowhere', txHash: `0x${'ab'.repeat(32)}` };
+    await assert.rejects(invoices.manualVerification(id, nowhere), failure('UNKNOWN_NETWORK', 400, 'network'));
+    await assert.rejects(invoices.manualVerification(id, { session, txHash: '0x12' }), failure('VALIDATION_ERROR', 400, 'tx_hash'));
+    await assert.rejects(invoices.retrieveManualVerification(id, { session }), failure('VERIFICATION_NOT_FOUND', 404));
   });
 });
