@@ -6,7 +6,7 @@ use std::{
     fmt,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use crate::workspace::Workspace;
@@ -82,9 +82,15 @@ fn is_toolchain(path: &Path) -> bool {
 /// Prints a command, runs it with our own input and output, and fails if it does.
 pub fn run(command: &mut Command) -> Result {
     let spelled = spell(command);
-    println!("$ {spelled}");
-    let status = command.status().map_err(|error| Failure::new(format!("`{spelled}` did not start: {error}")))?;
+    let status = run_to_end(command)?;
     if status.success() { Ok(()) } else { Err(Failure::new(format!("`{spelled}` failed: {status}"))) }
+}
+
+/// As [`run`], for a command whose failure is an answer too.
+pub fn run_to_end(command: &mut Command) -> Result<ExitStatus> {
+    let spelled = spell(command);
+    println!("$ {spelled}");
+    command.status().map_err(|error| Failure::new(format!("`{spelled}` did not start: {error}")))
 }
 
 /// As [`run`], and returns what the command printed on its standard output.
@@ -121,7 +127,12 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// What `PROGRAM --version` prints, or `None` if there is no such program or it does not work.
 pub fn version_of(program: impl AsRef<OsStr>) -> Option<String> {
-    let output = Command::new(program).arg("--version").stderr(Stdio::null()).output().ok()?;
+    version_of_part(program, None)
+}
+
+/// As [`version_of`], with a subcommand before `--version`.
+pub fn version_of_part(program: impl AsRef<OsStr>, subcommand: Option<&str>) -> Option<String> {
+    let output = Command::new(program).args(subcommand).arg("--version").stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 

@@ -12,6 +12,7 @@ mod fingerprint;
 mod gas;
 mod lock;
 mod measurements;
+mod mutants;
 mod openapi;
 mod page;
 mod screenshots;
@@ -42,6 +43,8 @@ Usage: cargo xtask COMMAND
   gas            Measures what the contracts cost on a local chain, into contracts/GAS.md.
   bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, nodes, webhook_delay, watching, payment_to_page.
   soak [NAME…]   The counted tests with their full counts: events, kills, histories, sockets, pauses. Both fill docs/measurements.md.
+  mutants        Changes crates/domain, or only the files of it that are named, in one place at a time, and fails if its tests
+                 let a change pass that crates/domain/mutants.md does not explain.
   screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
 
@@ -79,6 +82,7 @@ fn run(arguments: &[&str]) -> Result {
         ["gas"] => gas::run(&workspace),
         ["bench", names @ ..] if names.iter().all(|name| bench::is_known(name)) => bench::run(&workspace, names),
         ["soak", names @ ..] if names.iter().all(|name| soak::is_known(name)) => soak::run(&workspace, names),
+        ["mutants", files @ ..] => mutants::run(&workspace, files),
         ["screenshots"] => screenshots::run(&workspace),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -221,6 +221,13 @@ mod tests {
     }
 
     #[test]
+    fn rights_are_shown_by_name_and_never_by_bit() {
+        assert_eq!(Right::OverrideReceiver.to_string(), "receiver_override");
+        let rights = Rights::from_iter([Right::ReadInvoices, Right::ManageWallets]);
+        assert_eq!(format!("{rights:?}"), "Rights(invoices:read wallets)");
+    }
+
+    #[test]
     fn default_keys_move_no_money_and_the_dashboard_operates_nothing() {
         let default = "invoices:create invoices:read invoices:cancel settings";
         assert_eq!(Rights::DEFAULT.to_string(), default);

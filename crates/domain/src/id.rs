@@ -213,6 +213,12 @@ mod tests {
     }
 
     #[test]
+    fn merchants_and_tokens_are_shown_by_number() {
+        assert_eq!(MerchantId(7).to_string(), "7");
+        assert_eq!(TokenId(12).to_string(), "12");
+    }
+
+    #[test]
     fn a_payment_id_tells_every_part_apart() {
         let base = PaymentId::of_transfer("ethereum", "0x1", "0xa", "usdc", 0);
         assert_eq!(base, PaymentId::of_transfer("ethereum", "0x1", "0xa", "usdc", 0));

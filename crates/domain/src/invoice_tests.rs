@@ -693,6 +693,13 @@ fn no_late_policy_revives_a_canceled_invoice() {
 }
 
 #[test]
+fn late_money_from_before_it_was_called_off_is_accepted() {
+    let case = due(20_000).accepting_late(2, 100).canceled_at(END + 50).by(END + 60);
+    assert!(case.clone().with([usdc(1, 20_000).at(END + 50)]).check(Paid, 20_000).late);
+    case.with([usdc(1, 20_000).at(END + 51)]).check(Canceled, 0);
+}
+
+#[test]
 fn cancelling_after_the_end_does_not_lengthen_it() {
     due(20_000).canceled_at(END + 50).with([usdc(1, 20_000).at(END + 1)]).by(END + 60).check(Canceled, 0);
 }

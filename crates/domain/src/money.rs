@@ -231,6 +231,13 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_of_dollars_is_all_of_them_up_to_the_largest_amount() {
+        assert_eq!([usd(1), usd(20), usd(300)].into_iter().sum::<UsdMillis>(), usd(321));
+        assert_eq!([usd(1), UsdMillis::MAX, usd(1)].into_iter().sum::<UsdMillis>(), UsdMillis::MAX);
+        assert_eq!([].into_iter().sum::<UsdMillis>(), UsdMillis::ZERO);
+    }
+
+    #[test]
     fn token_amounts_are_written_plainly() {
         assert_eq!(units(12_340_000).to_decimal(decimals(6)), "12.34");
         assert_eq!(units(1).to_decimal(decimals(18)), "0.000000000000000001");

@@ -158,6 +158,8 @@ fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -199,6 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn a_session_s_signature_is_spelled_in_one_way_only() {
+        let token = SessionToken::of(&secret(1), invoice(1));
+        let signature = sign_session(&secret(1), &token, UnixMillis(5));
+        let (tag, _) = signature.split_once('.').unwrap();
+        assert_ne!(tag.to_uppercase(), tag);
+        for other in [format!("{}.5", tag.to_uppercase()), format!("{tag}.05"), format!("{tag}.+5"), format!("{tag}5")]
+        {
+            assert!(!is_session_signed(&[secret(1)], &token, &other), "{other}");
+        }
+    }
+
+    #[test]
     fn a_signature_of_the_previous_secret_still_holds() {
         let token = SessionToken::of(&secret(1), invoice(1));
         let signature = sign_session(&secret(1), &token, UnixMillis(5));
@@ -213,6 +227,34 @@ mod tests {
         let signature = sign_webhook("whsec_1", UnixMillis(7), b"{}");
         assert_eq!(signature, hex::encode(mac(b"whsec_1", &[b"7.{}"]).finalize().into_bytes()));
         assert!(is_webhook_signed("whsec_1", UnixMillis(7), b"{}", &signature));
+    }
+
+    /// The vector of FIPS 180-2, appendix B.1.
+    #[test]
+    fn a_credential_is_stored_as_its_sha_256() {
+        let hash = SessionToken::from_client("abc").hash();
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hash.to_string(), hex);
+        assert_eq!(hex::encode(hash.to_bytes()), hex);
+        assert_eq!(hash, CredentialHash::of("abc"));
+        assert_ne!(hash, CredentialHash::of("abd"));
+    }
+
+    #[test]
+    fn a_hash_reads_back_from_hex() {
+        let hash = CredentialHash::of("abc");
+        assert_eq!(CredentialHash::from_hex(&hash.to_string()), Some(hash));
+        for text in ["", "00", &hash.to_string()[2..], &format!("{hash}00"), &"xy".repeat(32)] {
+            assert_eq!(CredentialHash::from_hex(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_spread_over_a_map() {
+        let place =
+            |credential| BuildHasherDefault::<DefaultHasher>::default().hash_one(CredentialHash::of(credential));
+        assert_eq!(place("abc"), place("abc"));
+        assert_ne!(place("abc"), place("abd"));
     }
 
     #[test]

@@ -41,3 +41,35 @@ impl fmt::Display for UnixMillis {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_stays_within_its_range() {
+        assert_eq!(UnixSeconds(5).plus(-7), UnixSeconds(-2));
+        assert_eq!(UnixSeconds(i64::MAX).plus(1), UnixSeconds(i64::MAX));
+        assert_eq!(UnixSeconds(i64::MAX).as_millis(), UnixMillis(i64::MAX));
+    }
+
+    #[test]
+    fn a_second_begins_with_its_first_millisecond_before_1970_too() {
+        let check = |millis, second| assert_eq!(UnixMillis(millis).as_seconds(), UnixSeconds(second), "{millis}");
+        check(-1001, -2);
+        check(-1000, -1);
+        check(-1, -1);
+        check(0, 0);
+        check(999, 0);
+        check(1000, 1);
+        for second in [-2, 0, 7] {
+            assert_eq!(UnixSeconds(second).as_millis().as_seconds(), UnixSeconds(second));
+        }
+        assert_eq!(UnixSeconds(7).as_millis(), UnixMillis(7000));
+    }
+
+    #[test]
+    fn times_are_written_as_plain_numbers() {
+        assert_eq!((UnixSeconds(7).to_string(), UnixMillis(-7).to_string()), ("7".to_owned(), "-7".to_owned()));
+    }
+}

@@ -81,14 +81,6 @@ impl Transfer {
         }
     }
 
-    /// Zero once orphaned.
-    pub fn confirmations(&self) -> u32 {
-        match self.standing {
-            ChainStanding::Canonical { confirmations, .. } => confirmations,
-            ChainStanding::Orphaned => 0,
-        }
-    }
-
     /// The order in which transfers are credited.
     pub fn position(&self) -> (UnixSeconds, &str, u64, i64, PaymentId) {
         (self.block_time, &self.network, self.block_number, self.index, self.id)

@@ -16,6 +16,8 @@ pub struct Tool<'a> {
     pub package: &'a str,
     pub program: &'a str,
     pub version: &'a str,
+    /// What comes before `--version`: subcommands of cargo may expect to be called by it.
+    pub subcommand: Option<&'a str>,
     /// Why we need it.
     pub reason: &'a str,
     /// How long building takes on two cores.
@@ -49,7 +51,7 @@ impl Tool<'_> {
     }
 
     fn is_in(&self, folder: &Path) -> bool {
-        let version = command::version_of(folder.join(self.program));
+        let version = command::version_of_part(folder.join(self.program), self.subcommand);
         version.is_some_and(|version| version.split(' ').nth(1) == Some(self.version))
     }
 

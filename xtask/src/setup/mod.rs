@@ -25,6 +25,8 @@ use crate::{
 /// Trunk 0.22 needs a newer compiler than the oldest we support.
 const TRUNK: &str = "0.21.14";
 const CARGO_DENY: &str = "0.20.2";
+/// Other versions change other things, so that what is explained would not fit.
+const CARGO_MUTANTS: &str = "27.1.0";
 /// The name of the step that installs what the contracts need.
 const CONTRACTS: &str = "Solidity compiler, tests and local chain";
 
@@ -59,6 +61,19 @@ impl Deny {
     pub fn command(&self, workspace: &Workspace) -> Command {
         let mut command = command::cargo(workspace);
         command.env("PATH", &self.path).arg("deny");
+        command
+    }
+}
+
+/// `cargo mutants` at the version whose mutants are explained.
+pub struct Mutator {
+    path: OsString,
+}
+
+impl Mutator {
+    pub fn command(&self, workspace: &Workspace) -> Command {
+        let mut command = command::cargo(workspace);
+        command.env("PATH", &self.path).arg("mutants");
         command
     }
 }
@@ -114,6 +129,20 @@ pub fn for_checks(workspace: &Workspace) -> Result<Deny> {
     check_tools(workspace, &mut Steps::of(2))
 }
 
+/// For what changes the money rules to see whether a test notices.
+pub fn for_mutants(workspace: &Workspace) -> Result<Mutator> {
+    let mutants = cargo_tools::Tool {
+        package: "cargo-mutants",
+        program: "cargo-mutants",
+        version: CARGO_MUTANTS,
+        subcommand: Some("mutants"),
+        reason: "it makes the changes that tests should notice",
+        duration: "2 minutes",
+    };
+    let folder = mutants.find(workspace, &Steps::of(1).next("cargo-mutants"))?;
+    Ok(Mutator { path: command::path_with(&[folder]) })
+}
+
 /// For all tests.
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
     let steps = &mut Steps::of(12);
@@ -135,6 +164,7 @@ fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {
         package: "trunk",
         program: "trunk",
         version: TRUNK,
+        subcommand: None,
         reason: "it puts the page together",
         duration: "3 minutes",
     };
@@ -142,6 +172,7 @@ fn page_tools(workspace: &Workspace, steps: &mut Steps) -> Result<PageTools> {
         package: "wasm-bindgen-cli",
         program: "wasm-bindgen",
         version: &wasm_bindgen,
+        subcommand: None,
         reason: "it writes the script that loads the WASM, and must equal the version in Cargo.lock",
         duration: "1 minute",
     };
@@ -160,6 +191,7 @@ fn check_tools(workspace: &Workspace, steps: &mut Steps) -> Result<Deny> {
         package: "cargo-deny",
         program: "cargo-deny",
         version: CARGO_DENY,
+        subcommand: None,
         reason: "it checks the licences and versions of what we depend on",
         duration: "1 minute",
     };
