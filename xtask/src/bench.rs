@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What is measured with a release build, each a bench of the package `e2e`.
-const RELEASE: [&str; 5] = ["merchant_api", "event_log", "million_invoices", "nodes", "webhook_delay"];
+const RELEASE: [&str; 6] = ["merchant_api", "event_log", "million_invoices", "nodes", "webhook_delay", "watching"];
 const DEV: &str = "payment_to_page";
 
 /// Runs all benches, or those that are named.

@@ -185,7 +185,6 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
         key("requests_per_second"),
         "must be 0, for no limit, to 10000",
     )?;
-    ensure(!network.native_logs, key("native_logs"), "must be false: no such network is known yet")?;
     if let Some(large) = &network.large {
         ensure(
             network.paid_after <= large.paid_after,

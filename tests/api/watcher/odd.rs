@@ -136,3 +136,38 @@ async fn what_a_block_pays_its_maker_is_found() {
     assert_eq!(found, earned);
     shop.check_conservation(order).await;
 }
+
+/// On a network with EIP-7708 the coin's transfers are logs of an address that nobody has. No local chain has that yet, so
+/// the logs are made by hand, and the coin with them.
+#[tokio::test]
+async fn coin_that_logs_tell_of_is_read_like_a_token() {
+    let shop = Shop::open().await;
+    let first = Relay::start(shop.chain.rpc_url(), true).await;
+    let second = Relay::start(shop.chain.rpc_url(), true).await;
+    let urls = [&first.url, &second.url].map(|url| url.parse().unwrap());
+    let mut shop = shop
+        .restart_with(|network| {
+            network.rpc = urls.to_vec();
+            network.native_logs = true;
+        })
+        .await;
+    let spoof = shop.chain.deploy_spoof().await.unwrap();
+    let logger: Address = "0xfffffffffffffffffffffffffffffffffffffffe".parse().unwrap();
+    let code = shop.chain.code(spoof).await.unwrap();
+    shop.chain.rpc("anvil_setCode", json!([logger, code])).await.unwrap();
+    let order = shop.order(20_000, ETH).await;
+    shop.catch_up().await;
+    drop((first.asked(), second.asked()));
+
+    shop.chain.rpc("anvil_setBalance", json!([order.deposit, format!("{:#x}", milliether(10))])).await.unwrap();
+    let told = shop.chain.announce(logger, shop.payer(), order.deposit, milliether(10)).await.unwrap();
+    shop.chain.mined(told).await.unwrap();
+    shop.confirm().await;
+    let case = shop.case(order).await;
+    check(&case, InvoiceStatus::Paid, 20_000);
+    assert_eq!(case.payments.len(), 1);
+    let record = &case.payments[0].record;
+    assert_eq!((&record.tx_id, &record.payer), (&told.to_string(), &Some(shop.payer().to_string())));
+    assert!(!first.asked().iter().any(|method| method == "eth_getBalance"), "nobody has to look");
+    shop.check_conservation(order).await;
+}

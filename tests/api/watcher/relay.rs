@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::{Router, extract::State, routing::post};
@@ -26,6 +29,8 @@ struct Shared {
     takes_batches: bool,
     /// The calls of each request since the last look.
     requests: Mutex<Vec<Vec<Value>>>,
+    /// What went both ways since the last look.
+    bytes: AtomicU64,
 }
 
 impl Relay {
@@ -36,6 +41,7 @@ impl Relay {
             twist: Mutex::new(Box::new(|_, _| {})),
             takes_batches,
             requests: Mutex::default(),
+            bytes: AtomicU64::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
@@ -52,6 +58,11 @@ impl Relay {
     /// The calls of each HTTP request since the last look.
     pub fn requests(&self) -> Vec<Vec<Value>> {
         std::mem::take(&mut *self.shared.requests.lock().unwrap())
+    }
+
+    /// Bytes of questions and answers since the last look.
+    pub fn bytes(&self) -> u64 {
+        self.shared.bytes.swap(0, Ordering::Relaxed)
     }
 
     /// Methods asked since the last look.
@@ -81,7 +92,10 @@ async fn relay(State(shared): State<Arc<Shared>>, axum::Json(request): axum::Jso
         call => vec![call.clone()],
     };
     let answer = shared.client.post(&shared.target).json(&request).send().await.unwrap();
-    let mut answer: Value = answer.json().await.unwrap();
+    let answer = answer.bytes().await.unwrap();
+    let bytes = request.to_string().len() + answer.len();
+    shared.bytes.fetch_add(u64::try_from(bytes).unwrap(), Ordering::Relaxed);
+    let mut answer: Value = serde_json::from_slice(&answer).unwrap();
     let twist = shared.twist.lock().unwrap_or_else(PoisonError::into_inner);
     shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(calls.clone());
     for call in &calls {

@@ -18,7 +18,7 @@ mod witness;
 
 use std::collections::{HashMap, HashSet};
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, address};
 use domain::{
     finality::{Marks, Tag},
     id::{InvoiceId, TokenId},
@@ -50,6 +50,9 @@ use crate::{
     invoicing::{RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan},
     store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
 };
+
+/// Whose logs tell of native coin that moves, on networks that have them (EIP-7708).
+const NATIVE_LOGS: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
 
 alloy_sol_types::sol! {
     function decimals() external view returns (uint8 decimals);
@@ -407,7 +410,7 @@ impl Watcher {
             Some(_) => self.skipped_for_ended(base.as_ref(), None, &blocks).await?,
             None => self.skipped_for_ended(base.as_ref(), self.ended_checked.as_ref(), &blocks).await?,
         };
-        let native = match self.native_token().cloned() {
+        let native = match self.native_token().filter(|_| !self.network.native_logs).cloned() {
             Some(token) => self.read_native(&token, base, &blocks, skipped.as_deref(), &watched, &logs).await?,
             None => Vec::new(),
         };
@@ -498,7 +501,7 @@ impl Watcher {
             return Ok(Vec::new());
         }
         let deposits: Vec<Address> = watched.keys().copied().collect();
-        let tokens: Vec<Address> = self.network.tokens.iter().filter_map(|token| token.address).collect();
+        let tokens = self.logging_contracts();
         let contracts: Vec<Address> = tokens.iter().copied().chain([FACTORY]).collect();
         let mut raw = Vec::new();
         let mut start = 0;
@@ -700,6 +703,9 @@ impl Watcher {
             let of = match (fact.key.kind, token.address) {
                 (FactKind::Sweep, asset) => Evidence::Left { asset: asset.unwrap_or(Address::ZERO) },
                 (FactKind::Transfer, Some(token)) => Evidence::Arrived { token },
+                (FactKind::Transfer, None) if position::is_log(fact.key.log_index) => {
+                    Evidence::Arrived { token: NATIVE_LOGS }
+                }
                 (FactKind::Transfer, None) if position::is_own_value(fact.key.log_index) => Evidence::Sent,
                 (FactKind::Transfer, None) => self.holding(fact).await?,
             };
@@ -801,9 +807,16 @@ impl Watcher {
         self.network.tokens.iter().find(|token| token.address.is_none())
     }
 
+    /// Whose logs tell that something came.
+    fn logging_contracts(&self) -> Vec<Address> {
+        let tokens = self.network.tokens.iter().filter_map(|token| token.address);
+        tokens.chain(self.network.native_logs.then_some(NATIVE_LOGS)).collect()
+    }
+
     fn token_at(&self, address: Address) -> Option<&TokenConfig> {
         match address {
             Address::ZERO => self.native_token(),
+            NATIVE_LOGS if self.network.native_logs => self.native_token(),
             _ => self.network.tokens.iter().find(|token| token.address == Some(address)),
         }
     }

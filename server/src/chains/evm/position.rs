@@ -30,6 +30,11 @@ pub fn is_own_value(position: i64) -> bool {
     (0..AFTER_ALL).contains(&position) && position & LAST_PLACE == 0
 }
 
+/// Whether it is the place of a log.
+pub fn is_log(position: i64) -> bool {
+    (0..AFTER_ALL).contains(&position) && (FIRST_LOG..FIRST_AFTER_LOGS).contains(&(position & LAST_PLACE))
+}
+
 /// The place of native coin that came after the transaction's last sweep of its address.
 pub fn of_native_after_sweep(transaction_index: u64, nth: u64) -> i64 {
     place(transaction_index, FIRST_AFTER_LOGS.saturating_add(signed(nth)))
@@ -92,6 +97,21 @@ mod tests {
             [of_native(7, 1), of_log(7, 0), of_native_after_sweep(7, 0), before_all(address), after_all(address)]
         {
             assert!(!is_own_value(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_told_by_its_place() {
+        assert!(is_log(of_log(0, 0)) && is_log(of_log(7, 100_000)) && is_log(of_log(u64::MAX, u64::MAX)));
+        let address = Address::repeat_byte(0xff);
+        for other in [
+            of_native(7, 0),
+            of_native(7, u64::MAX),
+            of_native_after_sweep(7, 0),
+            before_all(address),
+            after_all(address),
+        ] {
+            assert!(!is_log(other), "{other}");
         }
     }
 

@@ -330,7 +330,8 @@ impl Watcher {
             let mut left = self.seen_sweeps(&blocks, &deposits, &logs);
             left.retain(|sweep| facts.lacks(&sweep.block, &sweep.tx_id, sweep.log_index));
             facts.swept = native_sweeps(&blocks, &logs);
-            let native = self.native_token().map(TokenConfig::token_id);
+            // Where logs tell of it, they were read again just now.
+            let native = self.native_token().filter(|_| !self.network.native_logs).map(TokenConfig::token_id);
             let mut arrivals = Vec::new();
             for saying in sayings.iter().filter(|saying| Some(saying.token) == native) {
                 let invoice = saying.deposit.invoice;
@@ -373,7 +374,7 @@ impl Watcher {
         deposits: &HashMap<Address, WatchedDeposit>,
     ) -> Result<(Vec<BlockRef>, Vec<Log>), StepError> {
         let addresses: Vec<Address> = deposits.keys().copied().collect();
-        let tokens: Vec<Address> = self.network.tokens.iter().filter_map(|token| token.address).collect();
+        let tokens = self.logging_contracts();
         let contracts: Vec<Address> = tokens.iter().copied().chain([FACTORY]).collect();
         let mut reach = Reach::of(&self.network);
         let mut raw: Vec<RawLog> = Vec::new();

@@ -141,7 +141,7 @@ impl Watcher {
         block: &BlockRef,
         deposit: WatchedDeposit,
     ) -> Result<Vec<SeenTransfer>, StepError> {
-        let tokens: Vec<Address> = self.network.tokens.iter().filter_map(|token| token.address).collect();
+        let tokens = self.logging_contracts();
         let is_ours = |log: &&RawLog| {
             let [event, _, to, ..] = log.topics.as_slice() else { return false };
             EVENTS.contains(event)
@@ -156,7 +156,8 @@ impl Watcher {
         };
         let mut logs = checked.map_err(StepError::Untrue)?;
         logs.retain(|log| log.transaction == transaction);
-        let is_own_value = sent.to == Some(deposit.address) && sent.value != U256::ZERO;
+        let is_told_by_logs = self.network.native_logs;
+        let is_own_value = !is_told_by_logs && sent.to == Some(deposit.address) && sent.value != U256::ZERO;
         let native = is_own_value.then(|| Arrival {
             deposit: deposit.address,
             amount: sent.value,
