@@ -1,0 +1,71 @@
+// JSON-RPC over HTTP on loopback.
+
+import { createServer } from "node:http";
+
+import { code } from "./errors.mjs";
+import { jsonText } from "./json.mjs";
+import { failure } from "./node.mjs";
+
+/** What Solana's nodes accept, in bytes. */
+const MAX_BODY = 50 * 1024;
+
+/** Answers calls of a node on a port of 127.0.0.1; port 0 takes a free one. */
+export async function serve(node, port) {
+  const server = createServer((request, response) => {
+    answer(node, request, response).catch((error) => {
+      // The caller went away, or sent what is no HTTP body; there is nobody to tell.
+      if (!request.errored && !request.destroyed) console.error("a request failed:", error);
+      response.destroy();
+    });
+  });
+  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+  return server;
+}
+
+async function answer(node, request, response) {
+  if (request.method === "GET" && request.url === "/health") return end(response, 200, "ok", "text/plain");
+  if (request.method !== "POST") return end(response, 405, "Used HTTP Method is not allowed. POST is required", "text/plain");
+  if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
+    const message = "Supplied content type is not allowed. Content-Type: application/json is required";
+    return end(response, 415, message, "text/plain");
+  }
+  const body = await read(request);
+  if (body === undefined) {
+    response.setHeader("connection", "close");
+    return end(response, 413, "The request body is too large", "text/plain");
+  }
+  const answered = await answerText(node, body);
+  return end(response, 200, answered === undefined ? "" : jsonText(answered), "application/json");
+}
+
+async function answerText(node, body) {
+  let request;
+  try {
+    request = JSON.parse(body);
+  } catch {
+    return failure(null, code.PARSE, "Parse error");
+  }
+  if (!Array.isArray(request)) return node.answer(request);
+  if (request.length === 0) return failure(null, code.INVALID_REQUEST, "Invalid request");
+  const answers = [];
+  // One after the other: a batch may send and then ask.
+  for (const one of request) answers.push(await node.answer(one));
+  const wanted = answers.filter((one) => one !== undefined);
+  return wanted.length === 0 ? undefined : wanted;
+}
+
+/** The body, or undefined if it is too large. */
+async function read(request) {
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += chunk.length;
+    if (MAX_BODY < size) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function end(response, status, body, type) {
+  response.writeHead(status, { "content-type": type }).end(body);
+}
