@@ -30,10 +30,7 @@ async function answer(node, request, response) {
     return end(response, 415, message, "text/plain");
   }
   const body = await read(request);
-  if (body === undefined) {
-    response.setHeader("connection", "close");
-    return end(response, 413, "The request body is too large", "text/plain");
-  }
+  if (body === undefined) return end(response, 413, "The request body is too large", "text/plain");
   const answered = await answerText(node, body);
   return end(response, 200, answered === undefined ? "" : jsonText(answered), "application/json");
 }
@@ -54,16 +51,15 @@ async function answerText(node, body) {
   return wanted.length === 0 ? undefined : wanted;
 }
 
-/** The body, or undefined if it is too large. */
+/** The body, or undefined if it is too large; then it is read to its end all the same, so that the caller gets the answer. */
 async function read(request) {
   const chunks = [];
   let size = 0;
   for await (const chunk of request) {
     size += chunk.length;
-    if (MAX_BODY < size) return undefined;
-    chunks.push(chunk);
+    if (size <= MAX_BODY) chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return size <= MAX_BODY ? Buffer.concat(chunks).toString("utf8") : undefined;
 }
 
 function end(response, status, body, type) {

@@ -58,14 +58,6 @@ export function readTransaction(wire) {
   return { wire, signatures, version, header, staticKeys, blockhash, instructions, lookups };
 }
 
-/** Whether the static key with this index may be written to. */
-export function isWritable({ header, staticKeys }, index) {
-  const { numRequiredSignatures, numReadonlySignedAccounts, numReadonlyUnsignedAccounts } = header;
-  return index < numRequiredSignatures
-    ? index < numRequiredSignatures - numReadonlySignedAccounts
-    : index < staticKeys.length - numReadonlyUnsignedAccounts;
-}
-
 const MEMO_PROGRAMS = new Set([
   "Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo",
   "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr",

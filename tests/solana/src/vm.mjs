@@ -8,18 +8,29 @@ import { Clock, FailedTransactionMetadata, LiteSVM } from "litesvm";
 import { base58Text } from "./base58.mjs";
 import { transactionError } from "./errors.mjs";
 import { TOKEN_PROGRAMS, readMint, readTokenAccount, uiTokenAmount } from "./tokens.mjs";
-import { isWritable } from "./transaction.mjs";
 
 export const SYSTEM_PROGRAM = "11111111111111111111111111111111";
 
 /** Where the addresses begin in a lookup table's account. */
 const LOOKUP_TABLE_HEADER = 56;
 
+/** The loaders whose programs never change. */
+const FINAL_LOADERS = new Set([
+  "BPFLoader1111111111111111111111111111111111",
+  "BPFLoader2111111111111111111111111111111111",
+  "NativeLoader1111111111111111111111111111111",
+]);
+
+/** Where a signature is missing there are zeros, at which the package throws. */
+const MISSING_SIGNATURE = "1".repeat(64);
+
 const wireTransaction = getTransactionDecoder();
 
 export class Vm {
   // The VM knows one block hash, and a node many; so hashes and repeated transactions are the node's business.
   #svm = new LiteSVM().withBlockhashCheck(false).withTransactionHistory(0n);
+  /** Programs that never change: they are large, and nearly every transaction names some. */
+  #programs = new Map();
   /** What accounts held before they were changed, oldest first: for each change, `{ slot, address, before }`. */
   #journal = [];
   /** The same by address. */
@@ -61,8 +72,9 @@ export class Vm {
   }
 
   /** What a transaction would do: `{ err, logs, computeUnits }`. */
-  simulate({ wire }) {
-    const result = this.#run("simulateTransaction", wire);
+  simulate({ wire, signatures }) {
+    if (signatures.includes(MISSING_SIGNATURE)) return { err: "SignatureFailure", logs: [], computeUnits: 0n };
+    const result = this.#svm.simulateTransaction(wireTransaction.decode(wire));
     return result instanceof FailedTransactionMetadata
       ? { err: transactionError(result.err()), ...said(result.meta()) }
       : { err: null, ...said(result.meta()) };
@@ -73,12 +85,13 @@ export class Vm {
    * answer is `{ err }` with `landed: false`.
    */
   execute(slot, transaction) {
+    if (transaction.signatures.includes(MISSING_SIGNATURE)) return { landed: false, err: "SignatureFailure" };
     const loaded = this.#loadedAddresses(transaction);
     const keys = [...transaction.staticKeys, ...loaded.writable, ...loaded.readonly];
     const before = keys.map((key) => this.#read(key));
     const preTokenBalances = this.#tokenBalances(keys, before);
 
-    const result = this.#run("sendTransaction", transaction.wire);
+    const result = this.#svm.sendTransaction(wireTransaction.decode(transaction.wire));
     const failed = result instanceof FailedTransactionMetadata;
     const err = failed ? transactionError(result.err()) : null;
     const after = keys.map((key) => this.#read(key));
@@ -107,12 +120,6 @@ export class Vm {
     };
   }
 
-  /** Whether a key may be written to, static or loaded. */
-  static isWritable(transaction, loaded, index) {
-    const { length } = transaction.staticKeys;
-    return index < length ? isWritable(transaction, index) : index - length < loaded.writable.length;
-  }
-
   /** Makes every account what it was before a slot. */
   restore(slot) {
     while (this.#journal.length > 0 && slot <= this.#journal.at(-1).slot) {
@@ -124,13 +131,13 @@ export class Vm {
     }
   }
 
-  #run(method, wire) {
-    return this.#svm[method](wireTransaction.decode(wire));
-  }
-
   #read(address) {
+    const program = this.#programs.get(address);
+    if (program !== undefined) return program;
     const account = this.#svm.getAccount(address);
-    return account.exists ? account : undefined;
+    if (!account.exists) return undefined;
+    if (account.executable && FINAL_LOADERS.has(account.programAddress)) this.#programs.set(address, account);
+    return account;
   }
 
   #write(address, account) {

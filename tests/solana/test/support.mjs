@@ -15,6 +15,13 @@ const program = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 export class Shim {
   #id = 0;
 
+  /** Ends with the test whose context is given, if it did not before. */
+  static async startFor(context, options) {
+    const shim = await Shim.start(options);
+    context.after(() => shim.stop());
+    return shim;
+  }
+
   static async start(options = {}) {
     const all = { "tick-ms": 0, time: START, ...options };
     const words = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
@@ -33,9 +40,12 @@ export class Shim {
 
   /** Closes its standard input and waits until it has ended; returns its exit code. */
   async stop() {
-    const ended = once(this.child, "exit");
-    this.child.stdin.end();
-    return (await ended)[0];
+    if (this.child.exitCode === null) {
+      const ended = once(this.child, "exit");
+      this.child.stdin.end();
+      await ended;
+    }
+    return this.child.exitCode;
   }
 
   post(body, headers = { "content-type": "application/json" }) {

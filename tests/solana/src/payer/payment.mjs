@@ -2,6 +2,7 @@
 
 import {
   AccountRole,
+  appendTransactionMessageInstruction,
   appendTransactionMessageInstructions,
   compressTransactionMessageUsingAddressLookupTables,
   createSolanaRpc,
@@ -24,12 +25,15 @@ import {
   getTransferCheckedInstruction,
 } from "@solana-program/token";
 
+import { computeUnitLimit } from "../instructions.mjs";
 import { testSigner } from "../keys.mjs";
 import { relayAddress } from "../relay.mjs";
 import { baseUnits, parseTransferRequest } from "./uri.mjs";
 
 const SOL_DECIMALS = 9;
 const LOOKUP_TABLE_HEADER = 56;
+/** As many transactions as a request has room for. */
+const BATCH = 60;
 const PATIENCE_MS = 30_000;
 const ASK_EVERY_MS = 20;
 const LEVELS = ["processed", "confirmed", "finalized"];
@@ -38,9 +42,37 @@ const LEVELS = ["processed", "confirmed", "finalized"];
 export async function pay({ rpc: url, wallet, payments, ...options }) {
   const rpc = createSolanaRpc(url);
   const payer = await testSigner(wallet);
+  const { destinations, message } = await prepare(rpc, payer, payments, options);
+  const { signature, transaction } = await sign(message);
+  const answer = { signature, transaction, payer: payer.address, destinations };
+  if (!options.send) return answer;
+
+  const skipPreflight = options.skip_preflight ?? options.fail;
+  await rpc.sendTransaction(transaction, { encoding: "base64", skipPreflight, preflightCommitment: "confirmed" }).send();
+  return options.await === "none" ? answer : { ...answer, ...(await landed(rpc, signature, options.await)) };
+}
+
+/** Makes the same payment many times, as fast as it can, and without asking what became of it. */
+export async function flood({ rpc: url, wallet, payment, count }) {
+  const rpc = createSolanaRpc(url);
+  const payer = await testSigner(wallet);
+  const { message } = await prepare(rpc, payer, [payment], { version: "legacy" });
+  const signatures = [];
+  while (signatures.length < count) {
+    const numbers = Array.from({ length: Math.min(BATCH, count - signatures.length) }, (_, index) => signatures.length + index);
+    // A different limit makes each another transaction.
+    const signed = await Promise.all(
+      numbers.map((number) => sign(appendTransactionMessageInstruction(computeUnitLimit(400_000 + number), message))),
+    );
+    await sendBatch(url, signed.map(({ transaction }) => transaction));
+    signatures.push(...signed.map(({ signature }) => signature));
+  }
+  return { signatures };
+}
+
+async function prepare(rpc, payer, payments, options) {
   const planned = [];
   for (const payment of payments) planned.push(await plan(rpc, payer, payment));
-
   const instructions = planned.flatMap(({ instructions }) => instructions);
   if (options.fail) instructions.push(await tooLargeTransfer(rpc, payer));
   const blockhash = options.blockhash ?? (await rpc.getLatestBlockhash({ commitment: "confirmed" }).send()).value.blockhash;
@@ -50,23 +82,24 @@ export async function pay({ rpc: url, wallet, payments, ...options }) {
     (message) => setTransactionMessageLifetimeUsingBlockhash({ blockhash, lastValidBlockHeight: 0n }, message),
     (message) => appendTransactionMessageInstructions(instructions, message),
   );
-  const signed = await signTransactionMessageWithSigners(await compressed(rpc, message, options.lookup_table));
-  const answer = {
-    signature: getSignatureFromTransaction(signed),
-    transaction: getBase64EncodedWireTransaction(signed),
-    payer: payer.address,
+  return {
     destinations: planned.map(({ destination }) => destination),
+    message: await compressed(rpc, message, options.lookup_table),
   };
-  if (!options.send) return answer;
+}
 
-  await rpc
-    .sendTransaction(answer.transaction, {
-      encoding: "base64",
-      skipPreflight: options.skip_preflight ?? options.fail,
-      preflightCommitment: "confirmed",
-    })
-    .send();
-  return options.await === "none" ? answer : { ...answer, ...(await landed(rpc, answer.signature, options.await)) };
+async function sign(message) {
+  const signed = await signTransactionMessageWithSigners(message);
+  return { signature: getSignatureFromTransaction(signed), transaction: getBase64EncodedWireTransaction(signed) };
+}
+
+async function sendBatch(url, transactions) {
+  const options = { encoding: "base64", skipPreflight: true };
+  const batch = transactions.map((transaction, id) => ({ jsonrpc: "2.0", id, method: "sendTransaction", params: [transaction, options] }));
+  const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(batch) });
+  if (!response.ok) throw new Error(`the batch was answered with ${response.status}`);
+  const refused = (await response.json()).find(({ error }) => error !== undefined);
+  if (refused !== undefined) throw new Error(refused.error.message);
 }
 
 /** What one payment needs: instructions in their order, and the account that they pay into. */

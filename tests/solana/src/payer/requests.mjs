@@ -1,13 +1,14 @@
 // What the payer can be asked to do, by name.
 
-import { address, boolean, exactFields, listOf, method, oneOf, optional, text } from "../params.mjs";
+import { address, boolean, count, exactFields, listOf, method, oneOf, optional, text } from "../params.mjs";
 import { testSigner } from "../keys.mjs";
 import { relayAddress } from "../relay.mjs";
-import { pay } from "./payment.mjs";
+import { flood, pay } from "./payment.mjs";
 import { parseTransferRequest } from "./uri.mjs";
 
 const MOST_PAYMENTS = 20;
 const MOST_REFERENCES = 10;
+const LARGEST_FLOOD = 100_000;
 
 /** One payment: by URI, or put together by the caller; what is said beside a URI goes before what is in it. */
 const payment = exactFields({
@@ -50,4 +51,6 @@ export const requests = {
     ],
     pay,
   ),
+
+  flood: method([exactFields({ rpc: text, wallet: text, payment, count: count(LARGEST_FLOOD) })], flood),
 };
