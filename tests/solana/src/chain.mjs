@@ -14,6 +14,9 @@ const STATUS_LIFE = 300;
 /** How many blocks programs are told of. */
 const SLOT_HASHES = 16;
 
+/** How many blocks are kept, so that a demo can run for days: at least 5.5 hours of them. Transactions are kept all. */
+const KEPT_BLOCKS = 50_000;
+
 /** The chain looks as if it had been started from a snapshot, some slots of which had no block. */
 const FIRST_SLOT = 100;
 const FIRST_HEIGHT = 90;
@@ -22,6 +25,7 @@ export class Chain {
   #vm;
   #clock;
   #finalizedAfter;
+  #keptBlocks;
   /** Closed blocks, oldest first. */
   #closed = [];
   /** The same by slot. */
@@ -35,18 +39,20 @@ export class Chain {
   #open;
 
   /** `finalizedAfter` is in slots. */
-  constructor(vm, clock, { genesis, finalizedAfter }) {
+  constructor(vm, clock, { genesis, finalizedAfter, keptBlocks = KEPT_BLOCKS }) {
     this.#vm = vm;
     this.#clock = clock;
     this.#finalizedAfter = finalizedAfter;
+    this.#keptBlocks = keptBlocks;
     this.genesis = genesis;
     this.#openBlock({ slot: FIRST_SLOT, height: FIRST_HEIGHT, parent: FIRST_SLOT - 1, previousHash: genesis });
     // Something is finalized from the start, as on any node that answers.
     this.advance(finalizedAfter);
   }
 
+  /** The oldest slot whose block is kept. */
   get firstSlot() {
-    return FIRST_SLOT;
+    return (this.#closed[0] ?? this.#open).slot;
   }
 
   /** The slot that transactions go into. */
@@ -143,13 +149,10 @@ export class Chain {
    * hashes are good for nothing, and the next block follows the last one that stays. Returns what was dropped, oldest first.
    */
   dropFrom(slot) {
-    const dropped = [];
     const first = this.#closed.findLastIndex((block) => block.slot < slot) + 1;
-    for (const block of [...this.#closed.splice(first), this.#open]) {
-      dropped.push(...block.transactions);
-      this.#bySlot.delete(block.slot);
-      this.#heights.delete(block.hash);
-    }
+    const left = [...this.#closed.splice(first), this.#open];
+    this.#forget(left);
+    const dropped = left.flatMap(({ transactions }) => transactions);
     for (const { signature, keys } of dropped.toReversed()) {
       this.#bySignature.delete(signature);
       for (const key of new Set(keys)) this.#byAddress.get(key).pop();
@@ -174,7 +177,15 @@ export class Chain {
     this.#closed.push(block);
     this.#bySlot.set(block.slot, block);
     this.#heights.set(block.hash, block.height);
+    if (2 * this.#keptBlocks < this.#closed.length) this.#forget(this.#closed.splice(0, this.#keptBlocks));
     this.#openAfter(block, block.slot + 1);
+  }
+
+  #forget(blocks) {
+    for (const { slot, hash } of blocks) {
+      this.#bySlot.delete(slot);
+      this.#heights.delete(hash);
+    }
   }
 
   #openAfter(parent, slot) {

@@ -65,6 +65,13 @@ describe("a request", () => {
     assert.equal(await shim.call("getHealth"), "ok");
   });
 
+  test("may come from any page", async () => {
+    const asked = await fetch(shim.url, { method: "OPTIONS", headers: { origin: "http://shop.example" } });
+    assert.deepEqual([asked.status, asked.headers.get("access-control-allow-origin")], [204, "*"]);
+    const posted = await shim.post(JSON.stringify(call("getHealth")));
+    assert.equal(posted.headers.get("access-control-allow-origin"), "*");
+  });
+
   test("may have another charset in its content type", async () => {
     assert.equal((await text(JSON.stringify(call("getHealth")), { "content-type": "application/json; charset=utf-8" }))[0], 200);
   });
@@ -119,7 +126,7 @@ describe("a request", () => {
     let seed = 1;
     const below = (most) => (seed = (seed * 48_271) % 2_147_483_647) % most;
     const answered = new Map();
-    for (let round = 0; round < 30; ++round) {
+    for (let round = 0; round < 15; ++round) {
       const batch = Array.from({ length: 100 }, (_, id) => {
         const bytes = Buffer.from(built[id % 2].transaction, "base64");
         for (let change = 0; change <= below(3); ++change) {
@@ -135,7 +142,7 @@ describe("a request", () => {
       }
     }
     assert.deepEqual([...answered.keys()].filter((key) => ![-32602, -32002, -32003, "string"].includes(key)), []);
-    assert(100 < answered.get(-32602) && 100 < answered.get(-32003) && 100 < answered.get("string"), JSON.stringify([...answered]));
+    assert(50 < answered.get(-32602) && 50 < answered.get(-32003) && 50 < answered.get("string"), JSON.stringify([...answered]));
     assert.equal(await shim.call("getHealth"), "ok");
   });
 });

@@ -3,6 +3,26 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
+import {
+  appendTransactionMessageInstructions,
+  createTransactionMessage,
+  getBase64EncodedWireTransaction,
+  getSignatureFromTransaction,
+  pipe,
+  setTransactionMessageFeePayerSigner,
+  setTransactionMessageLifetimeUsingBlockhash,
+  setTransactionMessageLifetimeUsingDurableNonce,
+  signTransactionMessageWithSigners,
+} from "@solana/kit";
+import {
+  getCreateAccountInstruction,
+  getInitializeNonceAccountInstruction,
+  getNonceDecoder,
+  getTransferSolInstruction,
+} from "@solana-program/system";
+
+import { testSigner } from "../src/keys.mjs";
+import { SYSTEM_PROGRAM } from "../src/vm.mjs";
 import { World } from "./support.mjs";
 
 describe("a transaction", () => {
@@ -78,5 +98,49 @@ describe("a transaction", () => {
     });
     assert.equal((await shim.refusal("sendTransaction", transaction[0])).data.err, "AlreadyProcessed");
     assert.equal((await shim.refusal("sendTransaction", built.transaction)).code, -32602);
+  });
+
+  test("may live by a durable nonce instead, as those signed offline do, and lands once", async () => {
+    const [signer, nonceAccount] = await Promise.all(["customer", "nonce account"].map(testSigner));
+    const signed = async (instructions, lifetime) => {
+      const message = pipe(
+        createTransactionMessage({ version: "legacy" }),
+        (message) => setTransactionMessageFeePayerSigner(signer, message),
+        (message) => appendTransactionMessageInstructions(instructions, message),
+        lifetime,
+      );
+      const transaction = await signTransactionMessageWithSigners(message);
+      return { transaction: getBase64EncodedWireTransaction(transaction), signature: getSignatureFromTransaction(transaction) };
+    };
+    const { value: latest } = await shim.call("getLatestBlockhash", { commitment: "confirmed" });
+    const creation = [
+      getCreateAccountInstruction({ payer: signer, newAccount: nonceAccount, lamports: 2_000_000, space: 80, programAddress: SYSTEM_PROGRAM }),
+      getInitializeNonceAccountInstruction({ nonceAccount: nonceAccount.address, nonceAuthority: signer.address }),
+    ];
+    const created = await signed(creation, (message) =>
+      setTransactionMessageLifetimeUsingBlockhash({ ...latest, lastValidBlockHeight: 0n }, message),
+    );
+    assert.equal((await send(created)).error, undefined);
+    await shim.slots();
+
+    const nonce = async () => {
+      const { value } = await shim.call("getAccountInfo", nonceAccount.address, { commitment: "confirmed", encoding: "base64" });
+      return getNonceDecoder().decode(Buffer.from(value.data[0], "base64")).blockhash;
+    };
+    const first = await nonce();
+    const pay = (amount) =>
+      signed([getTransferSolInstruction({ source: signer, destination: world.merchant, amount })], (message) =>
+        setTransactionMessageLifetimeUsingDurableNonce(
+          { nonce: first, nonceAccountAddress: nonceAccount.address, nonceAuthorityAddress: signer.address },
+          message,
+        ),
+      );
+    const [one, other] = [await pay(1_000_000_000n), await pay(2_000_000_000n)];
+    await shim.slots(200);
+    assert.equal((await send(one)).result, one.signature);
+    assert.equal((await send(other)).error.data.err, "BlockhashNotFound");
+    await shim.slots();
+    assert.notEqual(await nonce(), first);
+    assert.equal((await shim.transaction(one.signature)).meta.err, null);
   });
 });

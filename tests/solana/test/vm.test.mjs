@@ -1,4 +1,4 @@
-// The VM by itself.
+// The VM and the chain by themselves.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,6 +15,8 @@ import {
 } from "@solana/kit";
 import { getTransferSolInstruction } from "@solana-program/system";
 
+import { Chain } from "../src/chain.mjs";
+import { CountingClock } from "../src/clock.mjs";
 import { testSigner } from "../src/keys.mjs";
 import { relayAddress, relayProgram } from "../src/relay.mjs";
 import { TOKEN, TOKEN_2022 } from "../src/tokens.mjs";
@@ -55,7 +57,7 @@ test("random instructions to every program end in an outcome, keep all lamports 
   const below = (most) => (seed = (seed * 48_271) % 2_147_483_647) % most;
   const pick = (list) => list[below(list.length)];
   const outcomes = { refused: 0, failed: 0, succeeded: 0 };
-  for (let round = 0; round < 600; ++round) {
+  for (let round = 0; round < 300; ++round) {
     const invoked = Array.from({ length: 1 + below(3) }, () => pick([...PROGRAMS, relay]));
     const transfer = () => getTransferSolInstruction({ source: pick([payer, ...others]), destination: pick(addresses), amount: below(1_000) });
     const random = (programAddress) => ({
@@ -87,7 +89,7 @@ test("random instructions to every program end in an outcome, keep all lamports 
     if (landed) assert.equal(fee, 5_000n * BigInt(transaction.signatures.length) + precompileFee(transaction));
     outcomes[!landed ? "refused" : err === null ? "succeeded" : "failed"] += 1;
   }
-  assert(Object.values(outcomes).every((times) => 5 < times), JSON.stringify(outcomes));
+  assert(Object.values(outcomes).every((times) => 3 < times), JSON.stringify(outcomes));
 
   vm.restore(2);
   assert.deepEqual(everything.map((address) => vm.account(address)), before);
@@ -111,4 +113,13 @@ test("an account is what it was at each slot, however often it changed", () => {
   assert.deepEqual([4, 5, 6, 9].map(held), [undefined, 2n, 2n, 2n]);
   vm.restore(5);
   assert.equal(held(9), undefined);
+});
+
+test("a chain that goes on for days keeps its newest blocks", () => {
+  const chain = new Chain(new Vm(), new CountingClock(0), { genesis: BLOCKHASH, finalizedAfter: 31, keptBlocks: 160 });
+  chain.advance(1_000);
+  const { head, firstSlot } = chain;
+  assert(160 <= head - firstSlot && head - firstSlot <= 320);
+  assert.deepEqual([chain.block(firstSlot).slot, chain.block(firstSlot - 1), chain.block(head - 1).parent], [firstSlot, undefined, head - 2]);
+  assert(chain.isUsable(chain.block(head - 150).hash) && !chain.isUsable(chain.block(head - 151).hash));
 });
