@@ -2,10 +2,11 @@
 //
 // Nothing about blocks is decided here; a slot is a number that comes in.
 
-import { getTransactionDecoder } from "@solana/kit";
-import { Clock, FailedTransactionMetadata, LiteSVM } from "litesvm";
+// The package's own front would load its kit a second time, which is a third of the start, and turn each transaction into an
+// object and back. What it stands on is typed, and the version is exact.
+import internal from "litesvm/dist/internal.js";
 
-import { base58Text } from "./base58.mjs";
+import { base58Bytes, base58Text } from "./base58.mjs";
 import { transactionError } from "./errors.mjs";
 import { TOKEN_PROGRAMS, readMint, readTokenAccount, uiTokenAmount } from "./tokens.mjs";
 
@@ -21,20 +22,22 @@ const FINAL_LOADERS = new Set([
   "NativeLoader1111111111111111111111111111111",
 ]);
 
-/** Where a signature is missing there are zeros, at which the package throws. */
-const MISSING_SIGNATURE = "1".repeat(64);
-
-const wireTransaction = getTransactionDecoder();
+const { Account, Clock, FailedTransactionMetadata, LiteSvm } = internal;
 
 export class Vm {
-  // The VM knows one block hash, and a node many; so hashes and repeated transactions are the node's business.
-  #svm = new LiteSVM().withBlockhashCheck(false).withTransactionHistory(0n);
+  #svm = new LiteSvm();
   /** Programs that never change: they are large, and nearly every transaction names some. */
   #programs = new Map();
   /** What accounts held before they were changed, oldest first: for each change, `{ slot, address, before }`. */
   #journal = [];
   /** The same by address. */
   #changes = new Map();
+
+  constructor() {
+    // The VM knows one block hash, and a node many; so hashes and repeated transactions are the node's business.
+    this.#svm.setBlockhashCheck(false);
+    this.#svm.setTransactionHistory(0n);
+  }
 
   /** What an account holds, or held at the end of a slot; undefined if it does not exist. */
   account(address, slot = Infinity) {
@@ -49,12 +52,12 @@ export class Vm {
   }
 
   addProgram(address, file) {
-    this.#svm.addProgram(address, file);
+    this.#svm.addProgram(base58Bytes(address), file);
   }
 
   /** Addresses that may belong to a program at some slot that is remembered. */
   addressesOf(program) {
-    const now = this.#svm.getProgramAccounts(program).map(({ address }) => address);
+    const now = this.#svm.getProgramAccounts(base58Bytes(program)).map(({ address }) => base58Text(address));
     const before = this.#journal.filter((change) => change.before?.programAddress === program);
     return new Set([...now, ...before.map(({ address }) => address)]);
   }
@@ -72,9 +75,8 @@ export class Vm {
   }
 
   /** What a transaction would do: `{ err, logs, computeUnits }`. */
-  simulate({ wire, signatures }) {
-    if (signatures.includes(MISSING_SIGNATURE)) return { err: "SignatureFailure", logs: [], computeUnits: 0n };
-    const result = this.#svm.simulateTransaction(wireTransaction.decode(wire));
+  simulate({ wire, version }) {
+    const result = version === "legacy" ? this.#svm.simulateLegacyTransaction(wire) : this.#svm.simulateVersionedTransaction(wire);
     return result instanceof FailedTransactionMetadata
       ? { err: transactionError(result.err()), ...said(result.meta()) }
       : { err: null, ...said(result.meta()) };
@@ -85,13 +87,13 @@ export class Vm {
    * answer is `{ err }` with `landed: false`.
    */
   execute(slot, transaction) {
-    if (transaction.signatures.includes(MISSING_SIGNATURE)) return { landed: false, err: "SignatureFailure" };
     const loaded = this.#loadedAddresses(transaction);
     const keys = [...transaction.staticKeys, ...loaded.writable, ...loaded.readonly];
     const before = keys.map((key) => this.#read(key));
     const preTokenBalances = this.#tokenBalances(keys, before);
 
-    const result = this.#svm.sendTransaction(wireTransaction.decode(transaction.wire));
+    const { wire, version } = transaction;
+    const result = version === "legacy" ? this.#svm.sendLegacyTransaction(wire) : this.#svm.sendVersionedTransaction(wire);
     const failed = result instanceof FailedTransactionMetadata;
     const err = failed ? transactionError(result.err()) : null;
     const after = keys.map((key) => this.#read(key));
@@ -134,15 +136,21 @@ export class Vm {
   #read(address) {
     const program = this.#programs.get(address);
     if (program !== undefined) return program;
-    const account = this.#svm.getAccount(address);
-    if (!account.exists) return undefined;
+    const found = this.#svm.getAccount(base58Bytes(address));
+    if (found === null) return undefined;
+    const account = {
+      lamports: found.lamports(),
+      data: found.data(),
+      programAddress: base58Text(found.owner()),
+      executable: found.executable(),
+    };
     if (account.executable && FINAL_LOADERS.has(account.programAddress)) this.#programs.set(address, account);
     return account;
   }
 
   #write(address, account) {
     const { lamports: balance = 0n, data = new Uint8Array(), programAddress = SYSTEM_PROGRAM, executable = false } = account ?? {};
-    this.#svm.setAccount({ address, lamports: balance, data, programAddress, executable });
+    this.#svm.setAccount(base58Bytes(address), new Account(balance, data, base58Bytes(programAddress), executable, 0n));
   }
 
   #remember(slot, address, before) {
