@@ -60,7 +60,10 @@ async function record(node, url) {
   const reference = await address("reference");
   const uri = (amount, rest = "") => `solana:${merchant}?amount=${amount}&spl-token=${usd}${rest}`;
 
-  const till = await made("reference", { uri: uri("12.34", `&reference=${reference}&memo=INV-1`), create_token_account: true });
+  const till = await made("reference", {
+    uri: uri("12.34", `&reference=${reference}&memo=INV-1`),
+    create_token_account: true,
+  });
   await made("plain", { uri: uri("1.000001") });
   await made("memo", { uri: uri("2", "&memo=INV-2%20%C3%A4%3B%20%5B5%5D") });
   await made("failed", { uri: uri("3", `&reference=${reference}`) }, { fail: true });
@@ -69,7 +72,10 @@ async function record(node, url) {
   await made("table", { uri: uri("4", `&reference=${reference}`) }, { lookup_table: table });
   const twinTill = await made("fee", { recipient: merchant, mint: twin, amount: "10", create_token_account: true });
   await made("inner", { uri: uri("5"), inner: true });
-  await made("two_payments", [{ uri: uri("6", `&reference=${reference}&memo=INV-6`) }, { recipient: stranger, mint: usd, amount: "7", memo: "INV-7", create_token_account: true }]);
+  await made("two_payments", [
+    { uri: uri("6", `&reference=${reference}&memo=INV-6`) },
+    { recipient: stranger, mint: usd, amount: "7", memo: "INV-7", create_token_account: true },
+  ]);
   await made("sol", { uri: `solana:${merchant}?amount=0.5&reference=${reference}` });
   await made("sol_inner", { recipient: merchant, amount: "0.25", inner: true });
   await made("sol_spent_by_the_merchant", { recipient: customer, amount: "0.1" }, { wallet: "merchant" });
@@ -83,15 +89,25 @@ async function record(node, url) {
   await keep("missing_transaction", "getTransaction", unknown, CONFIRMED);
   await keep("unsupported_version", "getTransaction", scene.payments.table, { commitment: "confirmed" });
   await keep("signatures", "getSignaturesForAddress", till, { commitment: "confirmed", limit: 1_000 });
-  await keep("signatures_until", "getSignaturesForAddress", till, { commitment: "confirmed", limit: 1_000, until: scene.payments.table });
-  await keep("signatures_of_the_reference", "getSignaturesForAddress", reference, { commitment: "confirmed", limit: 1_000 });
+  await keep("signatures_until", "getSignaturesForAddress", till, {
+    commitment: "confirmed",
+    limit: 1_000,
+    until: scene.payments.table,
+  });
+  await keep("signatures_of_the_reference", "getSignaturesForAddress", reference, {
+    commitment: "confirmed",
+    limit: 1_000,
+  });
   await keep("signatures_of_the_wallet", "getSignaturesForAddress", merchant, { commitment: "confirmed", limit: 1_000 });
   await keep("signatures_of_nobody", "getSignaturesForAddress", stranger, { commitment: "finalized", limit: 1_000 });
   // The oldest of them is final by now.
   await call("shim_slots", 22);
   const { reference: first, failed, minted: last } = scene.payments;
   await keep("statuses", "getSignatureStatuses", [first, failed, last, unknown], { searchTransactionHistory: true });
-  await keep("accounts", "getMultipleAccounts", [till, usd, twin, unknownAddress(), merchant], { commitment: "confirmed", encoding: "base64" });
+  await keep("accounts", "getMultipleAccounts", [till, usd, twin, unknownAddress(), merchant], {
+    commitment: "confirmed",
+    encoding: "base64",
+  });
   await keep("token_balance", "getTokenAccountBalance", till, { commitment: "confirmed" });
   await keep("no_token_account", "getTokenAccountBalance", unknownAddress(), { commitment: "confirmed" });
   await keep("latest_blockhash", "getLatestBlockhash", { commitment: "confirmed" });

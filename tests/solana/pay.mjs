@@ -17,7 +17,8 @@ async function answer(line) {
   try {
     const { id: given = null, request: name, params } = JSON.parse(line) ?? {};
     id = given;
-    if (typeof name !== "string" || !Object.hasOwn(requests, name)) throw new Error(`there is no request ${JSON.stringify(name)}`);
+    if (typeof name !== "string" || !Object.hasOwn(requests, name))
+      throw new Error(`there is no request ${JSON.stringify(name)}`);
     const { readers, answer } = requests[name];
     return { id, result: await answer(...readParams(readers, params === undefined ? [] : [params])) };
   } catch (error) {

@@ -132,7 +132,15 @@ export class Chain {
     if (outcome.landed) {
       const { slot, time, transactions } = this.#open;
       const signature = transaction.signatures[0];
-      const record = { ...outcome, signature, transaction, memo: memoOf(transaction), slot, blockTime: time, index: transactions.length };
+      const record = {
+        ...outcome,
+        signature,
+        transaction,
+        memo: memoOf(transaction),
+        slot,
+        blockTime: time,
+        index: transactions.length,
+      };
       transactions.push(record);
       this.#bySignature.set(signature, record);
       for (const key of new Set(outcome.keys)) {

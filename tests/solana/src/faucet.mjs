@@ -32,7 +32,7 @@ const MINT_SIZE = 82;
 /** A mint with the transfer fee extension: padded to a token account's size, its type, and the extension. */
 const FEE_MINT_SIZE = 165 + 1 + 4 + 108;
 
-/** As many addresses as one transaction has room for. */
+/** So many addresses fit into one transaction. */
 export const MOST_TABLE_ADDRESSES = 20;
 
 const wire = getTransactionEncoder();
@@ -78,7 +78,10 @@ export class Faucet {
         programAddress: program,
       }),
       ...(fee === undefined ? [] : [initializeTransferFee(mint.address, authority, fee.basis_points, fee.maximum)]),
-      getInitializeMint2Instruction({ mint: mint.address, decimals, mintAuthority: authority, freezeAuthority: authority }, config),
+      getInitializeMint2Instruction(
+        { mint: mint.address, decimals, mintAuthority: authority, freezeAuthority: authority },
+        config,
+      ),
     );
     if (address === undefined) return { mint: mint.address, signature };
     if (this.#vm.account(address) !== undefined) throw invalidParams("there is an account at this address already");
@@ -99,7 +102,10 @@ export class Faucet {
     const account = await this.#tokenAccount(mint, owner, program);
     const signature = await this.#send(
       this.#creation(mint, owner, account, program),
-      getMintToCheckedInstruction({ mint, token: account, mintAuthority: this.#signer, amount, decimals }, { programAddress: program }),
+      getMintToCheckedInstruction(
+        { mint, token: account, mintAuthority: this.#signer, amount, decimals },
+        { programAddress: program },
+      ),
     );
     return { account, signature };
   }

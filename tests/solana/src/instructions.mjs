@@ -23,7 +23,15 @@ export function initializeTransferFee(mint, authority, basisPoints, maximumFee) 
   return {
     programAddress: TOKEN_2022,
     accounts: [{ address: mint, role: AccountRole.WRITABLE }],
-    data: new Uint8Array([26, 0, ...someAuthority, ...someAuthority, basisPoints & 0xff, basisPoints >> 8, ...u64(maximumFee)]),
+    data: new Uint8Array([
+      26,
+      0,
+      ...someAuthority,
+      ...someAuthority,
+      basisPoints & 0xff,
+      basisPoints >> 8,
+      ...u64(maximumFee),
+    ]),
   };
 }
 
@@ -32,7 +40,10 @@ export async function createLookupTable(authority, payer, recentSlot) {
   const seeds = [addressBytes.encode(authority.address), u64(recentSlot)];
   const [table, bump] = await getProgramDerivedAddress({ programAddress: LOOKUP_TABLES, seeds });
   const accounts = tableAccounts(table, authority, payer);
-  return { table, instruction: { programAddress: LOOKUP_TABLES, accounts, data: new Uint8Array([...u32(0), ...u64(recentSlot), bump]) } };
+  return {
+    table,
+    instruction: { programAddress: LOOKUP_TABLES, accounts, data: new Uint8Array([...u32(0), ...u64(recentSlot), bump]) },
+  };
 }
 
 export function extendLookupTable(table, authority, payer, addresses) {

@@ -1,7 +1,21 @@
 // The methods of Solana's JSON-RPC that are offered, by name.
 
 import { RpcError, code, invalidParams } from "./errors.mjs";
-import { address, boolean, commitment, config, count, fields, listOf, method, oneOf, optional, signature, text, u64 } from "./params.mjs";
+import {
+  address,
+  boolean,
+  commitment,
+  config,
+  count,
+  fields,
+  listOf,
+  method,
+  oneOf,
+  optional,
+  signature,
+  text,
+  u64,
+} from "./params.mjs";
 import { decode, send } from "./sending.mjs";
 import { accountShape, blockShape, signatureShape, statusShape, tokenAmountShape, transactionShape } from "./shapes.mjs";
 import { TOKEN_PROGRAMS, readTokenAccount } from "./tokens.mjs";
@@ -79,7 +93,11 @@ export const methods = {
 
   getMultipleAccounts: method([listOf(address, 100), config(accountOptions)], (node, addresses, options) => {
     const accounts = addresses.map((address) => accountAt(node, address, options));
-    return inContext(node, options, accounts.map((account) => (account ? shapeOf(node, account, options) : null)));
+    return inContext(
+      node,
+      options,
+      accounts.map((account) => (account ? shapeOf(node, account, options) : null)),
+    );
   }),
 
   getTokenAccountBalance: method([address, config()], (node, address, options) =>

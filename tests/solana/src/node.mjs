@@ -31,7 +31,9 @@ export class Node {
     const isObject = request !== null && typeof request === "object" && !Array.isArray(request);
     const { jsonrpc, id, method: name, params } = isObject ? request : {};
     const isId = id === undefined || id === null || typeof id === "string" || typeof id === "number";
-    if (jsonrpc !== "2.0" || typeof name !== "string" || !isId) return failure(null, code.INVALID_REQUEST, "Invalid request");
+    if (jsonrpc !== "2.0" || typeof name !== "string" || !isId) {
+      return failure(null, code.INVALID_REQUEST, "Invalid request");
+    }
 
     const answer = await this.#call(name, params)
       .then((result) => ({ jsonrpc: "2.0", result, id }))

@@ -35,13 +35,15 @@ export function text(value) {
   return value;
 }
 
-export const oneOf = (...choices) => (value) => {
-  if (!choices.includes(value)) {
-    const expected = choices.map((choice) => `\`${choice}\``).join(", ");
-    throw invalidParams(`Invalid params: unknown variant \`${value}\`, expected one of ${expected}`);
-  }
-  return value;
-};
+export const oneOf =
+  (...choices) =>
+  (value) => {
+    if (!choices.includes(value)) {
+      const expected = choices.map((choice) => `\`${choice}\``).join(", ");
+      throw invalidParams(`Invalid params: unknown variant \`${value}\`, expected one of ${expected}`);
+    }
+    return value;
+  };
 
 /** A whole number that a float holds exactly. */
 export const count = (most) => (value) => {

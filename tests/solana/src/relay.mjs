@@ -56,6 +56,8 @@ const MAX_GROWTH = 10_240;
 const NOT_REPEATED = 0xff;
 const [CURSOR, COUNT, INDEX, ACCOUNT] = [6, 7, 8, 9];
 
+const storeAddress = (from, to) => [...move(4, CURSOR), ...add(4, from), ...storeWord(ACCOUNT, to, 4)];
+
 const code = [
   ...loadWord(COUNT, 1, 0),
   ...move(CURSOR, 1),
@@ -80,12 +82,12 @@ const code = [
   ...jump("use"),
 
   ...label("described"),
-  ...[[8, 0], [40, 32], [72, 8], [88, 24]].flatMap(([from, to]) => [
-    // Addresses of its key, owner, lamports and data.
-    ...move(4, CURSOR),
-    ...add(4, from),
-    ...storeWord(ACCOUNT, to, 4),
-  ]),
+  // Addresses of its key, owner, lamports and data.
+  ...storeAddress(8, 0),
+  ...storeAddress(40, 32),
+  ...storeAddress(72, 8),
+  ...storeAddress(88, 24),
+  // Whether it signs, may be written to, is a program.
   ...[1, 2, 3].flatMap((offset) => [...loadByte(4, CURSOR, offset), ...storeByte(ACCOUNT, 47 + offset, 4)]),
   ...loadWord(5, CURSOR, 80),
   ...storeWord(ACCOUNT, 16, 5),
@@ -164,7 +166,15 @@ export function relayProgram() {
   const sectionNamesAt = relocationsAt + 16;
   const sectionsAt = align(sectionNamesAt + sectionNames.bytes.length);
 
-  const dynamic = words([17, relocationsAt], [18, 16], [19, 16], [6, symbolsAt], [5, namesAt], [10, symbolNames.bytes.length], [0, 0]);
+  const dynamic = words(
+    [17, relocationsAt],
+    [18, 16],
+    [19, 16],
+    [6, symbolsAt],
+    [5, namesAt],
+    [10, symbolNames.bytes.length],
+    [0, 0],
+  );
   const symbols = Buffer.alloc(48);
   symbols.writeUInt32LE(symbolNames.at("sol_invoke_signed_c"), 24);
   symbols.writeUInt8(0x10, 28); // global
@@ -193,7 +203,8 @@ export function relayProgram() {
   header.writeUInt32LE(1, 20);
   words([textAt, 64]).copy(header, 24);
   header.writeBigUInt64LE(BigInt(sectionsAt), 40);
-  for (const [offset, value] of [[52, 64], [54, 56], [56, 3], [58, 64], [60, 7], [62, 6]]) header.writeUInt16LE(value, offset);
+  // Sizes and numbers of headers, segments and sections, and which section names the others.
+  for (const [index, value] of [64, 56, 3, 64, 7, 6].entries()) header.writeUInt16LE(value, 52 + 2 * index);
 
   const file = Buffer.alloc(sectionsAt + 7 * 64);
   const parts = [

@@ -11,7 +11,9 @@ export function decode(text, encoding) {
   const wire = text.length <= 2 * MAX_SIZE ? bytes(text, encoding) : undefined;
   if (wire === undefined) throw invalidParams(`invalid ${encoding} encoding`);
   if (MAX_SIZE < wire.length) {
-    throw invalidParams(`decoded solana_transaction::versioned::VersionedTransaction too large: ${wire.length} bytes (max: ${MAX_SIZE} bytes)`);
+    throw invalidParams(
+      `decoded solana_transaction::versioned::VersionedTransaction too large: ${wire.length} bytes (max: ${MAX_SIZE} bytes)`,
+    );
   }
   try {
     return readTransaction(wire);

@@ -26,11 +26,16 @@ async function answer(node, request, response) {
   // As nodes do: any page may call. There is nothing here that is worth anything.
   response.setHeader("access-control-allow-origin", "*");
   if (request.method === "OPTIONS") {
-    response.writeHead(204, { "access-control-allow-methods": "POST", "access-control-allow-headers": "content-type, solana-client" });
+    response.writeHead(204, {
+      "access-control-allow-methods": "POST",
+      "access-control-allow-headers": "content-type, solana-client",
+    });
     return response.end();
   }
   if (request.method === "GET" && request.url === "/health") return end(response, 200, "ok", "text/plain");
-  if (request.method !== "POST") return end(response, 405, "Used HTTP Method is not allowed. POST is required", "text/plain");
+  if (request.method !== "POST") {
+    return end(response, 405, "Used HTTP Method is not allowed. POST is required", "text/plain");
+  }
   if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
     const message = "Supplied content type is not allowed. Content-Type: application/json is required";
     return end(response, 415, message, "text/plain");

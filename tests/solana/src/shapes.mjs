@@ -13,7 +13,9 @@ const MAX_BASE58 = 128;
 export function accountShape(vm, account, encoding, slice) {
   const { lamports, programAddress: owner, executable } = account;
   const parsed = encoding === "jsonParsed" ? parsedData(vm, account) : undefined;
-  const data = parsed ?? encodedData(slice ? account.data.subarray(slice.offset, slice.offset + slice.length) : account.data, encoding);
+  const data =
+    parsed ??
+    encodedData(slice ? account.data.subarray(slice.offset, slice.offset + slice.length) : account.data, encoding);
   return { data, executable, lamports, owner, rentEpoch: NEVER, space: account.data.length };
 }
 
@@ -58,7 +60,13 @@ export function transactionShape(record, options) {
 /** A block and, as far as asked for, what is in it. */
 export function blockShape(block, options) {
   const { height, time, hash, parent, previousHash, transactions } = block;
-  const shape = { blockHeight: height, blockTime: time, blockhash: hash, parentSlot: parent, previousBlockhash: previousHash };
+  const shape = {
+    blockHeight: height,
+    blockTime: time,
+    blockhash: hash,
+    parentSlot: parent,
+    previousBlockhash: previousHash,
+  };
   if (options.transactionDetails === "full") shape.transactions = transactions.map((record) => withMeta(record, options));
   if (options.transactionDetails === "signatures") shape.signatures = transactions.map(({ signature }) => signature);
   if (options.rewards) shape.rewards = [];

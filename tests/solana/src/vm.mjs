@@ -76,7 +76,8 @@ export class Vm {
 
   /** What a transaction would do: `{ err, logs, computeUnits }`. */
   simulate({ wire, version }) {
-    const result = version === "legacy" ? this.#svm.simulateLegacyTransaction(wire) : this.#svm.simulateVersionedTransaction(wire);
+    const result =
+      version === "legacy" ? this.#svm.simulateLegacyTransaction(wire) : this.#svm.simulateVersionedTransaction(wire);
     return result instanceof FailedTransactionMetadata
       ? { err: transactionError(result.err()), ...said(result.meta()) }
       : { err: null, ...said(result.meta()) };
@@ -149,7 +150,12 @@ export class Vm {
   }
 
   #write(address, account) {
-    const { lamports: balance = 0n, data = new Uint8Array(), programAddress = SYSTEM_PROGRAM, executable = false } = account ?? {};
+    const {
+      lamports: balance = 0n,
+      data = new Uint8Array(),
+      programAddress = SYSTEM_PROGRAM,
+      executable = false,
+    } = account ?? {};
     this.#svm.setAccount(base58Bytes(address), new Account(balance, data, base58Bytes(programAddress), executable, 0n));
   }
 

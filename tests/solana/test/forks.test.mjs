@@ -105,7 +105,8 @@ describe("a fork", () => {
   });
 
   test("cannot go back before the chain began, nor start in the future", async () => {
-    for (const slot of [0, 100, (await head()) + 1]) assert.equal((await shim.refusal("shim_dropAfter", slot)).code, -32602);
+    for (const slot of [0, 100, (await head()) + 1])
+      assert.equal((await shim.refusal("shim_dropAfter", slot)).code, -32602);
     assert.deepEqual((await shim.call("shim_dropAfter", await head())).dropped, []);
   });
 });

@@ -35,7 +35,9 @@ test("what the specification forbids is refused", () => {
     "solana:",
     "solana:nobody",
     "solana:https://shop.example/pay",
-    ...["1e3", ".5", "05", "-1", "1.", "1,5", "0x1", " 1", ""].map((amount) => `solana:${MERCHANT}?amount=${encodeURIComponent(amount)}`),
+    ...["1e3", ".5", "05", "-1", "1.", "1,5", "0x1", " 1", ""].map(
+      (amount) => `solana:${MERCHANT}?amount=${encodeURIComponent(amount)}`,
+    ),
     `solana:${MERCHANT}?amount=1&amount=2`,
     `solana:${MERCHANT}?memo=a&memo=b`,
     `solana:${MERCHANT}?spl-token=USDC`,
@@ -71,12 +73,22 @@ test("a request is answered on one line under its id, whatever it is", async () 
 
 test("lines that are no requests are answered too", () => {
   const program = fileURLToPath(new URL("../pay.mjs", import.meta.url));
-  const { status, stdout } = spawnSync(process.execPath, [program], { input: '{\n\n[]\nnull\n{"id":7,"request":"parse"}\n', encoding: "utf8" });
-  const answers = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  const { status, stdout } = spawnSync(process.execPath, [program], {
+    input: '{\n\n[]\nnull\n{"id":7,"request":"parse"}\n',
+    encoding: "utf8",
+  });
+  const answers = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   assert.deepEqual([status, answers.map(({ id }) => id)], [0, [null, null, null, 7]]);
   assert(answers.every(({ error }) => typeof error.message === "string"));
 
-  const once = spawnSync(process.execPath, [program, JSON.stringify({ request: "parse", params: { uri: `solana:${MERCHANT}?amount=2` } })], { encoding: "utf8" });
+  const once = spawnSync(
+    process.execPath,
+    [program, JSON.stringify({ request: "parse", params: { uri: `solana:${MERCHANT}?amount=2` } })],
+    { encoding: "utf8" },
+  );
   assert.deepEqual([once.status, JSON.parse(once.stdout).result.amount], [0, "2"]);
   assert.equal(spawnSync(process.execPath, [program, "{}"]).status, 1);
 });

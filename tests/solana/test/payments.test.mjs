@@ -58,7 +58,11 @@ describe("a payment", () => {
   test("without its reference is listed by the merchant's token account, and not by the wallet", async () => {
     const key = await reference("dropped");
     const till = await world.till();
-    const paid = await payer.pay("customer", { uri: uri("1", `&reference=${key}`), omit: ["references"], create_token_account: false });
+    const paid = await payer.pay("customer", {
+      uri: uri("1", `&reference=${key}`),
+      omit: ["references"],
+      create_token_account: false,
+    });
     assert.equal((await shim.signatures(till))[0].signature, paid.signature);
     assert.deepEqual(await shim.signatures(key), []);
     const ofWallet = await shim.signatures(world.merchant);
@@ -70,10 +74,17 @@ describe("a payment", () => {
     const key = await reference("failed");
     const till = await world.till();
     const before = await shim.tokens(till);
-    const paid = await payer.pay("customer", { uri: uri("5", `&reference=${key}`), create_token_account: false }, { fail: true });
+    const paid = await payer.pay(
+      "customer",
+      { uri: uri("5", `&reference=${key}`), create_token_account: false },
+      { fail: true },
+    );
     const err = { InstructionError: [1, { Custom: 1 }] };
     assert.deepEqual(paid.err, err);
-    assert.deepEqual((await shim.signatures(key)).map((listed) => listed.err), [err]);
+    assert.deepEqual(
+      (await shim.signatures(key)).map((listed) => listed.err),
+      [err],
+    );
     const { meta } = await shim.transaction(paid.signature);
     assert.deepEqual([meta.err, meta.status, meta.fee], [err, { Err: err }, 5_000]);
     assert.deepEqual(meta.preTokenBalances, meta.postTokenBalances);
@@ -83,7 +94,11 @@ describe("a payment", () => {
 
   test("that would fail is refused by preflight, with the reason, and is nowhere", async () => {
     const key = await reference("refused");
-    const refused = await payer.refusal("customer", { uri: uri("5", `&reference=${key}`) }, { fail: true, skip_preflight: false });
+    const refused = await payer.refusal(
+      "customer",
+      { uri: uri("5", `&reference=${key}`) },
+      { fail: true, skip_preflight: false },
+    );
     assert.equal(refused.code, -32002);
     assert(refused.logs.includes("Program 11111111111111111111111111111111 failed: custom program error: 0x1"));
     await shim.slots();
@@ -93,7 +108,8 @@ describe("a payment", () => {
   test("in SOL is found by its reference, by the wallet, and in its lamports", async () => {
     const key = await reference("sol");
     const paid = await payer.pay("customer", { uri: `solana:${world.merchant}?amount=0.5&reference=${key}` });
-    for (const address of [key, world.merchant]) assert.equal((await shim.signatures(address))[0].signature, paid.signature);
+    for (const address of [key, world.merchant])
+      assert.equal((await shim.signatures(address))[0].signature, paid.signature);
     const transaction = await shim.transaction(paid.signature);
     const index = keysOf(transaction).indexOf(world.merchant);
     assert.equal(transaction.meta.postBalances[index] - transaction.meta.preBalances[index], 500_000_000);
@@ -155,7 +171,14 @@ describe("a payment", () => {
     const { table } = await shim.call("shim_createLookupTable", [world.merchant]);
     await shim.slots();
     const one = { recipient: world.merchant, amount: "0.1" };
-    const params = { rpc: shim.url, wallet: "customer", payments: [one], lookup_table: table, blockhash: stays.blockhash, send: false };
+    const params = {
+      rpc: shim.url,
+      wallet: "customer",
+      payments: [one],
+      lookup_table: table,
+      blockhash: stays.blockhash,
+      send: false,
+    };
     const { transaction, signature } = await payer.ask("pay", params);
     await shim.call("shim_dropAfter", slot);
     const refused = await shim.refusal("sendTransaction", transaction, { encoding: "base64" });
@@ -171,7 +194,10 @@ describe("a payment", () => {
     const ofTokens = await shim.transaction(tokens.signature);
     const { address: relay } = await payer.ask("relay");
     const { message } = ofTokens.transaction;
-    assert.deepEqual(message.instructions.map(({ programIdIndex }) => message.accountKeys[programIdIndex]), [relay]);
+    assert.deepEqual(
+      message.instructions.map(({ programIdIndex }) => message.accountKeys[programIdIndex]),
+      [relay],
+    );
     const [{ index, instructions }] = ofTokens.meta.innerInstructions;
     assert.deepEqual([index, instructions.length, instructions[0].stackHeight], [0, 1, 2]);
     assert.match(message.accountKeys[instructions[0].programIdIndex], /^Token/);
@@ -185,7 +211,10 @@ describe("a payment", () => {
 
   test("to several invoices in one transaction is found by each reference", async () => {
     const keys = [await reference("one of two"), await reference("two of two")];
-    const paid = await payer.pay("customer", keys.map((key, index) => ({ uri: uri(`${index + 1}`, `&reference=${key}&memo=INV-${index}`) })));
+    const paid = await payer.pay(
+      "customer",
+      keys.map((key, index) => ({ uri: uri(`${index + 1}`, `&reference=${key}&memo=INV-${index}`) })),
+    );
     for (const key of keys) {
       const [listed] = await shim.signatures(key);
       assert.deepEqual([listed.signature, listed.memo], [paid.signature, "[5] INV-0; [5] INV-1"]);

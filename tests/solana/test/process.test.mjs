@@ -16,6 +16,8 @@ test("it listens on a free port of 127.0.0.1 and ends with its standard input", 
   const shim = await Shim.startFor(context);
   assert.match(shim.url, /^http:\/\/127\.0\.0\.1:\d+$/);
   assert.equal(await shim.call("getHealth"), "ok");
+  // Whoever listens on all addresses would be found at this one, too.
+  await assert.rejects(fetch(shim.url.replace("127.0.0.1", "127.0.0.2")));
   assert.equal(await shim.stop(), 0);
   await assert.rejects(fetch(shim.url));
 });
@@ -79,7 +81,10 @@ test("equal requests give an equal chain, and another genesis hash another one",
   const tell = async (options) => {
     const world = await World.create(options);
     const paid = await world.payer.pay("customer", { recipient: world.merchant, mint: world.usd, amount: "1" });
-    const block = await world.shim.call("getBlock", paid.slot, { commitment: "confirmed", maxSupportedTransactionVersion: 0 });
+    const block = await world.shim.call("getBlock", paid.slot, {
+      commitment: "confirmed",
+      maxSupportedTransactionVersion: 0,
+    });
     const genesis = await world.shim.call("getGenesisHash");
     await world.stop();
     return { paid, block, genesis };
@@ -95,16 +100,29 @@ test("finality comes after as many slots as it was started with", async (context
   const shim = await Shim.startFor(context, { "finalized-after": 2 });
   const levels = ["processed", "confirmed", "finalized"];
   const slots = await Promise.all(levels.map((commitment) => shim.call("getSlot", { commitment })));
-  assert.deepEqual(slots.map((slot) => slots[0] - slot), [0, 1, 2]);
+  assert.deepEqual(
+    slots.map((slot) => slots[0] - slot),
+    [0, 1, 2],
+  );
 });
 
 test("amounts beyond what a float holds are exact", async (context) => {
   const shim = await Shim.startFor(context);
   const lamports = 9_007_199_254_740_993n;
-  await shim.call("shim_setAccount", NOBODY, { lamports: lamports.toString(), owner: "Stake11111111111111111111111111111111111111", data: "AAEC" });
-  const body = { jsonrpc: "2.0", id: 1, method: "getAccountInfo", params: [NOBODY, { commitment: "processed", encoding: "base64" }] };
+  await shim.call("shim_setAccount", NOBODY, {
+    lamports: lamports.toString(),
+    owner: "Stake11111111111111111111111111111111111111",
+    data: "AAEC",
+  });
+  const body = {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "getAccountInfo",
+    params: [NOBODY, { commitment: "processed", encoding: "base64" }],
+  };
   const text = await (await shim.post(JSON.stringify(body))).text();
-  for (const part of ['"data":["AAEC","base64"]', `"lamports":${lamports},`, '"rentEpoch":18446744073709551615,']) assert(text.includes(part));
+  for (const part of ['"data":["AAEC","base64"]', `"lamports":${lamports},`, '"rentEpoch":18446744073709551615,'])
+    assert(text.includes(part));
   await shim.call("shim_setAccount", NOBODY, { lamports: 0 });
   assert.equal((await shim.call("getAccountInfo", NOBODY, { commitment: "processed" })).value, null);
 });

@@ -42,7 +42,8 @@ describe("a reader", () => {
   test("sees transactions of one slot in their order, also where a page ends among them", async () => {
     const recipient = await payer.address("same slot");
     const send = async (amount) =>
-      (await payer.ask("pay", { rpc: shim.url, wallet: "customer", payments: [{ recipient, amount }], await: "processed" })).signature;
+      (await payer.ask("pay", { rpc: shim.url, wallet: "customer", payments: [{ recipient, amount }], await: "processed" }))
+        .signature;
     const sent = [await send("0.1"), await send("0.2"), await send("0.3")];
     await shim.slots();
     const listed = await shim.signatures(recipient);
@@ -55,7 +56,12 @@ describe("a reader", () => {
   test("gets at most a thousand signatures at once, and the rest with before", async () => {
     const recipient = await payer.address("flooded");
     await payer.pay("customer", { recipient, amount: "1" });
-    await payer.ask("flood", { rpc: shim.url, wallet: "customer", payment: { recipient, amount: "0.000001" }, count: 1_010 });
+    await payer.ask("flood", {
+      rpc: shim.url,
+      wallet: "customer",
+      payment: { recipient, amount: "0.000001" },
+      count: 1_010,
+    });
     await shim.slots();
     const first = await shim.signatures(recipient);
     assert.equal(first.length, 1_000);
@@ -74,16 +80,28 @@ describe("a reader", () => {
     });
     const status = async () => (await shim.call("getSignatureStatuses", [signature])).value[0];
     const listedAt = async (commitment) => names(await shim.signatures(recipient, { commitment })).length;
-    assert.deepEqual(await status(), { confirmationStatus: "processed", confirmations: 0, err: null, slot, status: { Ok: null } });
+    assert.deepEqual(await status(), {
+      confirmationStatus: "processed",
+      confirmations: 0,
+      err: null,
+      slot,
+      status: { Ok: null },
+    });
     assert.deepEqual([await listedAt("confirmed"), await shim.transaction(signature)], [0, null]);
-    assert.deepEqual([await shim.lamports(recipient, "processed"), await shim.lamports(recipient, "confirmed")], [1_000_000_000, 0]);
+    assert.deepEqual(
+      [await shim.lamports(recipient, "processed"), await shim.lamports(recipient, "confirmed")],
+      [1_000_000_000, 0],
+    );
 
     await shim.slots();
     assert.deepEqual([(await status()).confirmationStatus, (await status()).confirmations], ["confirmed", 1]);
     assert.deepEqual([await listedAt("confirmed"), await listedAt("finalized")], [1, 0]);
     assert.equal((await shim.transaction(signature)).slot, slot);
     assert.equal(await shim.transaction(signature, { commitment: "finalized" }), null);
-    assert.deepEqual([await shim.lamports(recipient, "confirmed"), await shim.lamports(recipient, "finalized")], [1_000_000_000, 0]);
+    assert.deepEqual(
+      [await shim.lamports(recipient, "confirmed"), await shim.lamports(recipient, "finalized")],
+      [1_000_000_000, 0],
+    );
 
     await shim.slots(29);
     assert.equal((await status()).confirmationStatus, "confirmed");
@@ -108,7 +126,10 @@ describe("a reader", () => {
   test("that knows no versions gets -32015 for a version 0 transaction, and no version for a legacy one", async () => {
     const one = { recipient: await payer.address("versions"), amount: "1" };
     const { signature, slot } = await payer.pay("customer", one, { version: 0 });
-    for (const [method, ...params] of [["getTransaction", signature], ["getBlock", slot]]) {
+    for (const [method, ...params] of [
+      ["getTransaction", signature],
+      ["getBlock", slot],
+    ]) {
       const refused = await shim.refusal(method, ...params, { commitment: "confirmed" });
       assert.equal(refused.code, -32015);
       assert.match(refused.message, /"maxSupportedTransactionVersion": 0/);
@@ -121,7 +142,10 @@ describe("a reader", () => {
   });
 
   test("gets no list and no transaction that is only processed", async () => {
-    for (const [method, parameter] of [["getSignaturesForAddress", NOBODY], ["getTransaction", UNKNOWN]]) {
+    for (const [method, parameter] of [
+      ["getSignaturesForAddress", NOBODY],
+      ["getTransaction", UNKNOWN],
+    ]) {
       const refused = await shim.refusal(method, parameter, { commitment: "processed" });
       assert.deepEqual(refused, { code: -32602, message: "Method does not support commitment below `confirmed`" });
     }
@@ -139,18 +163,26 @@ describe("a reader", () => {
     const { account } = await shim.call("shim_mintTo", { mint: world.usd, owner, amount: 1_500_000 });
     const { account: twinAccount } = await shim.call("shim_mintTo", { mint: twin, owner, amount: "2" });
     await shim.slots();
-    const read = async (filter) => (await shim.call("getTokenAccountsByOwner", owner, filter, { commitment: "confirmed", encoding: "jsonParsed" })).value;
+    const read = async (filter) =>
+      (await shim.call("getTokenAccountsByOwner", owner, filter, { commitment: "confirmed", encoding: "jsonParsed" }))
+        .value;
     const [found, ...others] = await read({ mint: world.usd });
     assert.deepEqual([found.pubkey, others], [account, []]);
     const { info } = found.account.data.parsed;
     assert.deepEqual([info.mint, info.owner, info.state, info.isNative], [world.usd, owner, "initialized", false]);
     assert.deepEqual(info.tokenAmount, { amount: "1500000", decimals: 6, uiAmount: 1.5, uiAmountString: "1.5" });
-    assert.deepEqual((await read({ programId: TOKEN_2022 })).map(({ pubkey }) => pubkey), [twinAccount]);
+    assert.deepEqual(
+      (await read({ programId: TOKEN_2022 })).map(({ pubkey }) => pubkey),
+      [twinAccount],
+    );
 
     const options = { commitment: "confirmed", encoding: "base64" };
     const { value } = await shim.call("getMultipleAccounts", [account, NOBODY, world.usd], options);
     const [bytes, encoding] = value[0].data;
-    assert.deepEqual([encoding, Buffer.from(bytes, "base64").readBigUInt64LE(64), value[0].space], ["base64", 1_500_000n, 165]);
+    assert.deepEqual(
+      [encoding, Buffer.from(bytes, "base64").readBigUInt64LE(64), value[0].space],
+      ["base64", 1_500_000n, 165],
+    );
     assert.deepEqual([value[1], Buffer.from(value[2].data[0], "base64")[44]], [null, 6]);
     assert.deepEqual((await shim.call("getAccountInfo", account, options)).value, value[0]);
     const sliced = await shim.call("getAccountInfo", account, { ...options, dataSlice: { offset: 64, length: 8 } });
@@ -160,7 +192,8 @@ describe("a reader", () => {
   });
 
   test("is told what is no token account, and what is not there", async () => {
-    const message = async (address) => (await shim.refusal("getTokenAccountBalance", address, { commitment: "confirmed" })).message;
+    const message = async (address) =>
+      (await shim.refusal("getTokenAccountBalance", address, { commitment: "confirmed" })).message;
     assert.equal(await message(NOBODY), "Invalid param: could not find account");
     assert.equal(await message(world.customer), "Invalid param: not a Token account");
     assert.equal((await shim.call("getAccountInfo", NOBODY)).value, null);
@@ -172,7 +205,10 @@ describe("a reader", () => {
     const read = (slot, options) =>
       shim.call("getBlock", slot, { commitment: "confirmed", maxSupportedTransactionVersion: 0, ...options });
     const block = await read(paid.slot);
-    assert.deepEqual(block.transactions.map(({ transaction }) => transaction.signatures[0]), [paid.signature]);
+    assert.deepEqual(
+      block.transactions.map(({ transaction }) => transaction.signatures[0]),
+      [paid.signature],
+    );
     assert.deepEqual((await read(paid.slot, { transactionDetails: "signatures" })).signatures, [paid.signature]);
     const parent = await read(block.parentSlot);
     assert.deepEqual([block.previousBlockhash, block.blockHeight], [parent.blockhash, parent.blockHeight + 1]);

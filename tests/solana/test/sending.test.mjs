@@ -31,7 +31,8 @@ describe("a transaction", () => {
     const payments = [{ recipient: await payer.address(name), amount: "1" }];
     return payer.ask("pay", { rpc: shim.url, wallet: "customer", payments, send: false, ...options });
   };
-  const send = ({ transaction }, options) => shim.answer("sendTransaction", transaction, { encoding: "base64", ...options });
+  const send = ({ transaction }, options) =>
+    shim.answer("sendTransaction", transaction, { encoding: "base64", ...options });
 
   before(async () => {
     world = await World.create();
@@ -41,7 +42,10 @@ describe("a transaction", () => {
 
   test("lands with a block hash of 150 blocks ago, and not with an older one", async () => {
     const { value } = await shim.call("getLatestBlockhash", { commitment: "processed" });
-    const [first, second] = [await build("in time", { blockhash: value.blockhash }), await build("too late", { blockhash: value.blockhash })];
+    const [first, second] = [
+      await build("in time", { blockhash: value.blockhash }),
+      await build("too late", { blockhash: value.blockhash }),
+    ];
     await shim.slots(149);
     assert.equal(await shim.call("getBlockHeight", { commitment: "processed" }), value.lastValidBlockHeight);
     assert.equal((await send(first)).result, first.signature);
@@ -54,7 +58,10 @@ describe("a transaction", () => {
     assert.equal((await send(second, { skipPreflight: true })).result, second.signature);
     await shim.slots();
     const statuses = await shim.call("getSignatureStatuses", [first.signature, second.signature]);
-    assert.deepEqual(statuses.value.map((status) => status?.err), [null, undefined]);
+    assert.deepEqual(
+      statuses.value.map((status) => status?.err),
+      [null, undefined],
+    );
     assert.equal((await shim.call("isBlockhashValid", value.blockhash, { commitment: "processed" })).value, false);
   });
 
@@ -92,10 +99,14 @@ describe("a transaction", () => {
 
   test("may come in base58, which is what nodes expect unless told", async () => {
     const built = await build("in base58");
-    const { transaction } = await shim.call("getTransaction", (await payer.pay("customer", { recipient: world.merchant, amount: "1" })).signature, {
-      commitment: "confirmed",
-      encoding: "base58",
-    });
+    const { transaction } = await shim.call(
+      "getTransaction",
+      (await payer.pay("customer", { recipient: world.merchant, amount: "1" })).signature,
+      {
+        commitment: "confirmed",
+        encoding: "base58",
+      },
+    );
     assert.equal((await shim.refusal("sendTransaction", transaction[0])).data.err, "AlreadyProcessed");
     assert.equal((await shim.refusal("sendTransaction", built.transaction)).code, -32602);
   });
@@ -110,11 +121,20 @@ describe("a transaction", () => {
         lifetime,
       );
       const transaction = await signTransactionMessageWithSigners(message);
-      return { transaction: getBase64EncodedWireTransaction(transaction), signature: getSignatureFromTransaction(transaction) };
+      return {
+        transaction: getBase64EncodedWireTransaction(transaction),
+        signature: getSignatureFromTransaction(transaction),
+      };
     };
     const { value: latest } = await shim.call("getLatestBlockhash", { commitment: "confirmed" });
     const creation = [
-      getCreateAccountInstruction({ payer: signer, newAccount: nonceAccount, lamports: 2_000_000, space: 80, programAddress: SYSTEM_PROGRAM }),
+      getCreateAccountInstruction({
+        payer: signer,
+        newAccount: nonceAccount,
+        lamports: 2_000_000,
+        space: 80,
+        programAddress: SYSTEM_PROGRAM,
+      }),
       getInitializeNonceAccountInstruction({ nonceAccount: nonceAccount.address, nonceAuthority: signer.address }),
     ];
     const created = await signed(creation, (message) =>
@@ -124,7 +144,10 @@ describe("a transaction", () => {
     await shim.slots();
 
     const nonce = async () => {
-      const { value } = await shim.call("getAccountInfo", nonceAccount.address, { commitment: "confirmed", encoding: "base64" });
+      const { value } = await shim.call("getAccountInfo", nonceAccount.address, {
+        commitment: "confirmed",
+        encoding: "base64",
+      });
       return getNonceDecoder().decode(Buffer.from(value.data[0], "base64")).blockhash;
     };
     const first = await nonce();

@@ -80,7 +80,11 @@ export class Shim {
   }
 
   transaction(signature, options = {}) {
-    return this.call("getTransaction", signature, { commitment: "confirmed", maxSupportedTransactionVersion: 0, ...options });
+    return this.call("getTransaction", signature, {
+      commitment: "confirmed",
+      maxSupportedTransactionVersion: 0,
+      ...options,
+    });
   }
 
   async lamports(address, commitment = "processed") {
@@ -100,9 +104,13 @@ export class Payer {
   constructor(shim) {
     this.shim = shim;
     this.child = spawn(process.execPath, [program("pay.mjs")], { stdio: ["pipe", "pipe", "inherit"] });
+    this.child.once("exit", () => {
+      for (const answer of this.#waiting.values()) answer({ error: { message: "the payer ended" } });
+    });
     createInterface({ input: this.child.stdout }).on("line", (line) => {
       const { id, ...answer } = JSON.parse(line);
       this.#waiting.get(id)(answer);
+      this.#waiting.delete(id);
     });
   }
 
@@ -156,7 +164,11 @@ export class World {
     world.customer = await payer.address("customer");
     await shim.call("requestAirdrop", world.customer, 10_000_000_000);
     ({ mint: world.usd } = await shim.call("shim_createMint", { decimals: 6 }));
-    ({ account: world.purse } = await shim.call("shim_mintTo", { mint: world.usd, owner: world.customer, amount: 1_000_000_000 }));
+    ({ account: world.purse } = await shim.call("shim_mintTo", {
+      mint: world.usd,
+      owner: world.customer,
+      amount: 1_000_000_000,
+    }));
     await shim.slots();
     return world;
   }

@@ -59,20 +59,25 @@ test("random instructions to every program end in an outcome, keep all lamports 
   const outcomes = { refused: 0, failed: 0, succeeded: 0 };
   for (let round = 0; round < 300; ++round) {
     const invoked = Array.from({ length: 1 + below(3) }, () => pick([...PROGRAMS, relay]));
-    const transfer = () => getTransferSolInstruction({ source: pick([payer, ...others]), destination: pick(addresses), amount: below(1_000) });
+    const transfer = () =>
+      getTransferSolInstruction({ source: pick([payer, ...others]), destination: pick(addresses), amount: below(1_000) });
     const random = (programAddress) => ({
       programAddress,
       accounts: Array.from({ length: below(6) }, () => {
         const signer = pick([payer, ...others]);
         const address = pick(everything);
         // The package refuses to build what writes to a program that it calls.
-        const roles = [...invoked, SYSTEM_PROGRAM].includes(address) ? [AccountRole.READONLY] : [AccountRole.READONLY, AccountRole.WRITABLE];
+        const roles = [...invoked, SYSTEM_PROGRAM].includes(address)
+          ? [AccountRole.READONLY]
+          : [AccountRole.READONLY, AccountRole.WRITABLE];
         return below(3) === 0
           ? { address, role: pick(roles) }
           : { address: signer.address, role: pick([AccountRole.READONLY_SIGNER, AccountRole.WRITABLE_SIGNER]), signer };
       }),
       // Small numbers first: they name instructions.
-      data: Uint8Array.from({ length: below(40) }, (_, index) => (index % 4 === 0 ? below(20) : below(4) === 0 ? below(256) : 0)),
+      data: Uint8Array.from({ length: below(40) }, (_, index) =>
+        index % 4 === 0 ? below(20) : below(4) === 0 ? below(256) : 0,
+      ),
     });
     const instructions = invoked.map((program) => (below(2) === 0 ? transfer() : random(program)));
     const message = pipe(
@@ -89,10 +94,16 @@ test("random instructions to every program end in an outcome, keep all lamports 
     if (landed) assert.equal(fee, 5_000n * BigInt(transaction.signatures.length) + precompileFee(transaction));
     outcomes[!landed ? "refused" : err === null ? "succeeded" : "failed"] += 1;
   }
-  assert(Object.values(outcomes).every((times) => 3 < times), JSON.stringify(outcomes));
+  assert(
+    Object.values(outcomes).every((times) => 3 < times),
+    JSON.stringify(outcomes),
+  );
 
   vm.restore(2);
-  assert.deepEqual(everything.map((address) => vm.account(address)), before);
+  assert.deepEqual(
+    everything.map((address) => vm.account(address)),
+    before,
+  );
 });
 
 /** Signatures that precompiled programs check cost as much as the transaction's own. */
@@ -106,7 +117,13 @@ function precompileFee({ instructions, staticKeys }) {
 test("an account is what it was at each slot, however often it changed", () => {
   const vm = new Vm();
   const address = "8".repeat(43);
-  for (const [slot, lamports] of [[5, 1n], [5, 2n], [7, 3n], [9, 4n]]) vm.setAccount(slot, address, { lamports });
+  for (const [slot, lamports] of [
+    [5, 1n],
+    [5, 2n],
+    [7, 3n],
+    [9, 4n],
+  ])
+    vm.setAccount(slot, address, { lamports });
   const held = (slot) => vm.account(address, slot)?.lamports;
   assert.deepEqual([4, 5, 6, 7, 8, 9, 10].map(held), [undefined, 2n, 2n, 3n, 3n, 4n, 4n]);
   vm.restore(6);
@@ -120,6 +137,9 @@ test("a chain that goes on for days keeps its newest blocks", () => {
   chain.advance(1_000);
   const { head, firstSlot } = chain;
   assert(160 <= head - firstSlot && head - firstSlot <= 320);
-  assert.deepEqual([chain.block(firstSlot).slot, chain.block(firstSlot - 1), chain.block(head - 1).parent], [firstSlot, undefined, head - 2]);
+  assert.deepEqual(
+    [chain.block(firstSlot).slot, chain.block(firstSlot - 1), chain.block(head - 1).parent],
+    [firstSlot, undefined, head - 2],
+  );
   assert(chain.isUsable(chain.block(head - 150).hash) && !chain.isUsable(chain.block(head - 151).hash));
 });

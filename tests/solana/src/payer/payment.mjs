@@ -32,8 +32,8 @@ import { baseUnits, parseTransferRequest } from "./uri.mjs";
 
 const SOL_DECIMALS = 9;
 const LOOKUP_TABLE_HEADER = 56;
-/** As many transactions as a request has room for. */
-const BATCH = 60;
+/** As many of the largest transactions as a request has room for. */
+const BATCH = 25;
 const PATIENCE_MS = 30_000;
 const ASK_EVERY_MS = 20;
 const LEVELS = ["processed", "confirmed", "finalized"];
@@ -59,12 +59,18 @@ export async function flood({ rpc: url, wallet, payment, count }) {
   const { message } = await prepare(rpc, payer, [payment], { version: "legacy" });
   const signatures = [];
   while (signatures.length < count) {
-    const numbers = Array.from({ length: Math.min(BATCH, count - signatures.length) }, (_, index) => signatures.length + index);
+    const numbers = Array.from(
+      { length: Math.min(BATCH, count - signatures.length) },
+      (_, index) => signatures.length + index,
+    );
     // A different limit makes each another transaction.
     const signed = await Promise.all(
       numbers.map((number) => sign(appendTransactionMessageInstruction(computeUnitLimit(400_000 + number), message))),
     );
-    await sendBatch(url, signed.map(({ transaction }) => transaction));
+    await sendBatch(
+      url,
+      signed.map(({ transaction }) => transaction),
+    );
     signatures.push(...signed.map(({ signature }) => signature));
   }
   return { signatures };
@@ -95,8 +101,17 @@ async function sign(message) {
 
 async function sendBatch(url, transactions) {
   const options = { encoding: "base64", skipPreflight: true };
-  const batch = transactions.map((transaction, id) => ({ jsonrpc: "2.0", id, method: "sendTransaction", params: [transaction, options] }));
-  const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(batch) });
+  const batch = transactions.map((transaction, id) => ({
+    jsonrpc: "2.0",
+    id,
+    method: "sendTransaction",
+    params: [transaction, options],
+  }));
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(batch),
+  });
   if (!response.ok) throw new Error(`the batch was answered with ${response.status}`);
   const refused = (await response.json()).find(({ error }) => error !== undefined);
   if (refused !== undefined) throw new Error(refused.error.message);
@@ -111,7 +126,7 @@ async function plan(rpc, payer, payment) {
 
   const transfer =
     mint === undefined
-      ? await solTransfer(payer, request.destination ?? recipient, baseUnits(amount, SOL_DECIMALS))
+      ? solTransfer(payer, request.destination ?? recipient, baseUnits(amount, SOL_DECIMALS))
       : await tokenTransfer(rpc, payer, request);
   const paid = transfer.instructions.pop();
   const keys = isLeftOut("references") ? [] : references.map((address) => ({ address, role: AccountRole.READONLY }));
@@ -139,7 +154,13 @@ async function tokenTransfer(rpc, payer, { recipient, amount, mint, destination,
     { source, mint, destination: target, authority: payer, amount: baseUnits(amount, decimals), decimals },
     { programAddress: tokenProgram },
   );
-  const creation = getCreateAssociatedTokenIdempotentInstruction({ payer, mint, owner: recipient, ata: target, tokenProgram });
+  const creation = getCreateAssociatedTokenIdempotentInstruction({
+    payer,
+    mint,
+    owner: recipient,
+    ata: target,
+    tokenProgram,
+  });
   return { destination: target, instructions: create && destination === undefined ? [creation, transfer] : [transfer] };
 }
 

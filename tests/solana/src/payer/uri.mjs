@@ -22,7 +22,8 @@ export function parseTransferRequest(text) {
     }),
   );
   const { amount, "spl-token": mint } = values;
-  if (amount !== undefined && !/^(0|[1-9]\d*)(\.\d+)?$/.test(amount)) throw new UriError("the amount is no plain decimal number");
+  if (amount !== undefined && !/^(0|[1-9]\d*)(\.\d+)?$/.test(amount))
+    throw new UriError("the amount is no plain decimal number");
   if (mint !== undefined && !isAddress(mint)) throw new UriError("spl-token is no address");
   const references = uri.searchParams.getAll("reference");
   if (!references.every(isAddress)) throw new UriError("a reference is not 32 bytes in base58");
