@@ -21,7 +21,7 @@ import { accountShape, blockShape, signatureShape, statusShape, tokenAmountShape
 import { TOKEN_PROGRAMS, readTokenAccount } from "./tokens.mjs";
 
 /** What nodes call the server's version; it has to parse as one. */
-export const VERSION = "0.0.0-litesvm.1.5.0";
+export const VERSION = "0.0.0-litesvm.1.4.1";
 
 const slotNumber = count(Number.MAX_SAFE_INTEGER);
 
