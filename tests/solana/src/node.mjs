@@ -1,5 +1,6 @@
 // A node: the VM, its chain, and what answers calls.
 
+import { base58Bytes } from "./base58.mjs";
 import { Chain } from "./chain.mjs";
 import { CountingClock, RunningClock } from "./clock.mjs";
 import { controls } from "./controls.mjs";
@@ -14,6 +15,7 @@ import { Vm } from "./vm.mjs";
 export class Node {
   /** `tickMs` is how long a slot takes; with 0 slots end only when they are told to. `startMs` is an epoch time. */
   static async start({ genesis, startMs, finalizedAfter, tickMs }) {
+    if (base58Bytes(genesis)?.length !== 32) throw new Error("the genesis hash has to be 32 bytes in base58");
     const vm = new Vm();
     vm.addProgram(await relayAddress(), relayProgram());
     const clock = tickMs === 0 ? new CountingClock(startMs) : new RunningClock(startMs);

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { UriError, baseUnits, parseTransferRequest } from "../src/payer/uri.mjs";
-import { Payer } from "./support.mjs";
+import { Payer, World } from "./support.mjs";
 
 const MERCHANT = "H39zXK9MfNptcMQrmQhYAdbBj5x2MK1wfMDYRhrqdhzo";
 const USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
@@ -91,4 +91,19 @@ test("lines that are no requests are answered too", () => {
   );
   assert.deepEqual([once.status, JSON.parse(once.stdout).result.amount], [0, "2"]);
   assert.equal(spawnSync(process.execPath, [program, "{}"]).status, 1);
+});
+
+test("it waits until a payment is confirmed, or as far as it was told, while slots go on by themselves", async (context) => {
+  const world = await World.create({ "tick-ms": 20 });
+  context.after(() => world.stop());
+  const status = async ({ signature }) =>
+    (await world.shim.call("getSignatureStatuses", [signature], { searchTransactionHistory: true })).value[0]
+      .confirmationStatus;
+  const params = { rpc: world.shim.url, wallet: "customer", payments: [{ recipient: MERCHANT, amount: "1" }] };
+  const paid = await world.payer.ask("pay", params);
+  assert.deepEqual([paid.err, paid.payer], [null, world.customer]);
+  assert.notEqual(await status(paid), "processed");
+  const final = await world.payer.ask("pay", { ...params, await: "finalized" });
+  assert.equal(await status(final), "finalized");
+  assert(paid.slot < final.slot);
 });
