@@ -37,6 +37,7 @@ export class Vm {
     // The VM knows one block hash, and a node many; so hashes and repeated transactions are the node's business.
     this.#svm.setBlockhashCheck(false);
     this.#svm.setTransactionHistory(0n);
+    this.#svm.withNativeMints();
   }
 
   /** What an account holds, or held at the end of a slot; undefined if it does not exist. */

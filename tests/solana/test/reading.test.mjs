@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { TOKEN_2022, World } from "./support.mjs";
 
 const NOBODY = "8".repeat(43);
+const WRAPPED_SOL = "So11111111111111111111111111111111111111112";
 const UNKNOWN = "5".repeat(87);
 
 describe("a reader", () => {
@@ -189,6 +190,8 @@ describe("a reader", () => {
     assert.equal(Buffer.from(sliced.value.data[0], "base64").readBigUInt64LE(), 1_500_000n);
     const mint = await shim.call("getAccountInfo", twin, { ...options, encoding: "jsonParsed" });
     assert.deepEqual([mint.value.data.program, mint.value.data.parsed.info.supply], ["spl-token-2022", "2"]);
+    const wrappedSol = await shim.call("getAccountInfo", WRAPPED_SOL, { ...options, encoding: "jsonParsed" });
+    assert.equal(wrappedSol.value.data.parsed.info.decimals, 9);
   });
 
   test("is told what is no token account, and what is not there", async () => {
