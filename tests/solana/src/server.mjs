@@ -18,6 +18,8 @@ export async function serve(node, port) {
       response.destroy();
     });
   });
+  // A connection that is closed for being idle just as somebody asks on it would fail a test now and then.
+  server.keepAliveTimeout = 0;
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   return server;
 }

@@ -40,7 +40,7 @@ export class Shim {
 
   /** Closes its standard input and waits until it has ended; returns its exit code. */
   async stop() {
-    if (this.child.exitCode === null) {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
       const ended = once(this.child, "exit");
       this.child.stdin.end();
       await ended;
