@@ -43,6 +43,10 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
         let mut npm = Command::new("npm");
         command::run(npm.args(["test", "--silent"]).current_dir(workspace.root.join("contracts")))
     })?;
+    stages.run("tests of the local Solana", || {
+        let mut npm = Command::new("npm");
+        command::run(npm.args(["test", "--silent"]).current_dir(workspace.root.join("tests/solana")))
+    })?;
     stages.run("contracts cost what their table says", || gas::check(workspace))?;
 
     // All packages and targets at once, here and below: cargo then chooses each dependency's features once and builds it once.

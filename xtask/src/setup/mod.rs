@@ -145,10 +145,11 @@ pub fn for_mutants(workspace: &Workspace) -> Result<Mutator> {
 
 /// For all tests.
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
-    let steps = &mut Steps::of(12);
+    let steps = &mut Steps::of(13);
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)?;
     node::install_packages(workspace, &steps.next("TypeScript"), &node::CLIENT)?;
+    node::install_packages(workspace, &steps.next("local Solana"), &node::SOLANA)?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     let postgres = postgres::find(&steps.next("PostgreSQL"))?;

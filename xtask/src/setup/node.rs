@@ -41,6 +41,9 @@ pub const CLIENT: Packages = Packages {
     reason: "the tests compile the TypeScript client and call the server with it",
 };
 
+/// The local Solana, and who pays on it.
+pub const SOLANA: Packages = Packages { folder: "tests/solana", reason: "the tests pay on a local Solana" };
+
 /// Installs the packages of a folder unless they are what its lock file says.
 pub fn install_packages(workspace: &Workspace, step: &Step, packages: &Packages) -> Result {
     let Packages { folder: name, reason } = packages;
