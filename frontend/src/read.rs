@@ -5,7 +5,7 @@ use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
     payor::{StreamConnection, TokenType},
-    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token},
+    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token, Unavailable},
 };
 
 use crate::json::{Amiss, Json};
@@ -106,7 +106,15 @@ fn token(json: &Json) -> Result<Token, Amiss> {
         token_type: token_type(json.field("token_type"))?,
         network: json.text("network")?,
         network_title: json.text("network_title")?,
-        unavailable_reason: json.optional_text("unavailable_reason")?,
+        unavailable: optional(json.field("unavailable"), unavailable)?,
+    })
+}
+
+fn unavailable(json: &Json) -> Result<Unavailable, Amiss> {
+    Ok(match json.as_str()? {
+        "no_price" => Unavailable::NoPrice,
+        "unread" => Unavailable::Unread,
+        _ => return Err(Amiss),
     })
 }
 
@@ -210,6 +218,11 @@ mod tests {
         ] {
             let mut snapshot = states::paid();
             snapshot.payments[0].state = state;
+            check(&snapshot);
+        }
+        for unavailable in [None, Some(Unavailable::NoPrice), Some(Unavailable::Unread)] {
+            let mut snapshot = states::choose();
+            snapshot.tokens[0].unavailable = unavailable;
             check(&snapshot);
         }
         check(&Snapshot { environment: Environment::Mainnet, ..states::choose() });

@@ -2,11 +2,12 @@
 
 mod states;
 
+use frontend::Language;
 use wire::snapshot::Snapshot;
 
 /// The text a payer reads, without markup and without what is hidden.
-fn text_of(snapshot: &Snapshot) -> String {
-    let html = frontend::render(snapshot);
+fn text_of(snapshot: &Snapshot, language: Language) -> String {
+    let html = frontend::render(snapshot, language);
     let mut text = String::new();
     let mut hidden_until = None;
     for part in html.split('<') {
@@ -25,9 +26,13 @@ fn text_of(snapshot: &Snapshot) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
 }
 
+fn render_english(snapshot: &Snapshot) -> String {
+    frontend::render(snapshot, Language::English)
+}
+
 #[track_caller]
 fn check(snapshot: &Snapshot, shown: &[&str], hidden: &[&str]) {
-    let text = text_of(snapshot);
+    let text = text_of(snapshot, Language::English);
     for words in shown {
         assert!(text.contains(words), "{words:?} is missing in {text}");
     }
@@ -44,10 +49,10 @@ fn choosing_offers_every_token_and_says_why_one_cannot_be_had() {
     let snapshot = states::choose();
     check(
         &snapshot,
-        &["Order 1042", "29:00", "USD Coin", "Ether", "Base", "No price just now", "Continue"],
+        &["Order 1042", "29:00", "USD Coin", "Ether", "Base", "No reliable price just now", "Continue"],
         &["0x7099"],
     );
-    let html = frontend::render(&snapshot);
+    let html = render_english(&snapshot);
     assert_eq!(html.matches("type=\"radio\"").count(), 5);
     assert_eq!(html.matches("value=\"base:2\"").count(), 1);
     assert_eq!(html.matches(" disabled").count(), 1);
@@ -78,7 +83,7 @@ fn paying_shows_amount_network_address_rate_and_both_codes() {
         "Change token or network",
     ];
     check(&snapshot, &shown, &["Paid so far"]);
-    let html = frontend::render(&snapshot);
+    let html = render_english(&snapshot);
     assert_eq!(html.matches("class=\"qr\"").count(), 2);
     let uri = snapshot.quote.unwrap().uri.replace('&', "&amp;");
     assert!(html.contains(&format!("href=\"{uri}\"")), "{html}");
@@ -91,7 +96,7 @@ fn a_native_coin_is_shown_with_every_digit() {
 
 #[test]
 fn a_lapsed_quote_can_be_renewed_without_a_script() {
-    let html = frontend::render(&states::lapsed());
+    let html = render_english(&states::lapsed());
     assert!(html.contains("pay--lapsed"), "{html}");
     assert!(html.contains("<input type=\"hidden\" name=\"token\" value=\"base:2\""), "{html}");
     check(&states::lapsed(), &["This rate has lapsed", "Please wait before you send anything"], &["Waiting for your"]);
@@ -121,7 +126,7 @@ fn a_part_paid_asks_for_the_rest_in_the_same_token() {
 fn the_rest_without_an_amount_is_one_click_away() {
     let snapshot = states::underpaid_without_quote();
     check(&snapshot, &["Pay the rest", "$12.50 of $20.00 has arrived", "Continue"], &["Ether"]);
-    assert!(frontend::render(&snapshot).contains(" checked"), "the only choice is made");
+    assert!(render_english(&snapshot).contains(" checked"), "the only choice is made");
 }
 
 #[test]
@@ -133,7 +138,7 @@ fn paid_says_so_and_names_the_transaction() {
 #[test]
 fn too_much_is_said_with_whom_to_ask() {
     check(&states::overpaid(), &["You sent $20.00 more than was due. Ask Fern & Clay", "View transaction"], &[]);
-    assert!(frontend::render(&states::overpaid()).contains("href=\"https://explorer.example/tx/0x8f3c"));
+    assert!(render_english(&states::overpaid()).contains("href=\"https://explorer.example/tx/0x8f3c"));
 }
 
 #[test]
@@ -160,7 +165,7 @@ fn canceled_asks_for_nothing() {
 #[test]
 fn real_networks_carry_no_test_badge() {
     let snapshot = Snapshot { environment: wire::Environment::Mainnet, ..states::choose() };
-    assert!(!text_of(&snapshot).contains("Test network"));
+    assert!(!text_of(&snapshot, Language::English).contains("Test network"));
 }
 
 #[test]
@@ -176,7 +181,7 @@ fn hostile_text_stays_text() {
     snapshot.payments[0].tx_hash = HOSTILE.to_owned();
     snapshot.payments[0].explorer_url = Some(format!("https://x.example/{HOSTILE}"));
     for snapshot in [Snapshot { tokens: Vec::new(), ..snapshot.clone() }, choosing(&snapshot, HOSTILE)] {
-        let html = frontend::render(&snapshot);
+        let html = render_english(&snapshot);
         for markup in ["<script", "</script", "<img", "<!-- "] {
             assert!(!html.contains(markup), "{markup} got through: {html}");
         }
@@ -187,7 +192,7 @@ fn hostile_text_stays_text() {
         assert!(html.contains("&lt;img src=x"), "{html}");
         assert!(!html.contains(" style="), "the content policy forbids inline styles");
     }
-    assert_eq!(frontend::title(&snapshot), format!("Pay $20.00 to {HOSTILE}"));
+    assert_eq!(frontend::title(&snapshot, Language::English), format!("Pay $20.00 to {HOSTILE}"));
 }
 
 fn choosing(snapshot: &Snapshot, hostile: &str) -> Snapshot {
@@ -208,5 +213,48 @@ fn a_state_is_drawn_the_same_every_time_and_without_inline_styles() {
         let html = frontend::render(&state());
         assert_eq!(html, frontend::render(&state()), "{name}");
         assert!(!html.contains(" style="), "{name}");
+    }
+}
+
+#[test]
+fn arabic_has_its_words_digits_and_forms_and_leaves_alone_what_is_sent() {
+    let text = text_of(&states::pay(), Language::Arabic);
+    for shown in ["أرسل هذا المبلغ بالضبط", "٢٠٫٠٠\u{a0}US$", "٤:٣٢", "20 USDC", states::ADDRESS, "help@fern.example"] {
+        assert!(text.contains(shown), "{shown:?} is missing in {text}");
+    }
+    let text = text_of(&states::confirming(), Language::Arabic);
+    assert!(text.contains("١ من ٣ تأكيدات"), "{text}");
+    let title = frontend::title(&states::pay(), Language::Arabic);
+    assert_eq!(title, "ادفع \u{200f}٢٠٫٠٠\u{a0}US$ إلى \u{2068}Fern & Clay\u{2069}");
+}
+
+#[test]
+fn no_english_is_left_in_an_arabic_page() {
+    // Names, addresses and what is sent are nobody's to translate.
+    const NAMES: [&str; 14] = [
+        "Fern", "Clay", "Order", "Two", "USDC", "ETH", "DAI", "Base", "Ethereum", "USD", "Coin", "Ether", "Dai", "QR",
+    ];
+    for (name, state) in states::ALL {
+        let mut snapshot = state();
+        snapshot.invoice.description = None;
+        snapshot.invoice.footer = String::new();
+        let text = text_of(&snapshot, Language::Arabic);
+        let words = text.split(|character: char| !character.is_ascii_alphabetic());
+        let english = words.filter(|word| 2 < word.len() && !NAMES.contains(word));
+        let english: Vec<&str> = english.filter(|word| !["help", "fern", "example"].contains(word)).collect();
+        // Digits of addresses come in pieces of letters too.
+        let is_hexadecimal = |word: &&str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let english: Vec<_> = english.into_iter().filter(|word| !is_hexadecimal(word)).collect();
+        assert!(english.is_empty(), "{name}: {english:?} in {text}");
+    }
+}
+
+#[test]
+fn forms_and_links_keep_the_language() {
+    for language in Language::ALL {
+        let code = language.code();
+        let html = frontend::render(&states::choose(), language);
+        assert!(html.contains(&format!("name=\"lang\" value=\"{code}\"")), "{html}");
+        assert!(html.contains(&format!("&amp;lang={code}\"")), "{html}");
     }
 }

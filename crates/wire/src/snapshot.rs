@@ -69,7 +69,16 @@ pub struct Token {
     /// The network's name for people.
     pub network_title: String,
     /// Why it cannot be chosen now.
-    pub unavailable_reason: Option<String>,
+    pub unavailable: Option<Unavailable>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unavailable {
+    /// There is no trustworthy price just now.
+    NoPrice,
+    /// Its network cannot be read just now.
+    Unread,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

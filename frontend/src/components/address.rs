@@ -7,7 +7,7 @@ pub fn address(id: &'static str, address: &str) -> impl IntoView + use<> {
     let groups = groups(address).into_iter();
     let groups = groups.map(|group| view! { <span class="address__group">{group}</span> }).collect_view();
     view! {
-        <span class="address" id=id translate="no">
+        <span class="address" id=id translate="no" dir="ltr">
             {groups}
         </span>
     }

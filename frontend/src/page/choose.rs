@@ -4,7 +4,7 @@ use leptos::{ev::SubmitEvent, prelude::*};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{FormData, HtmlFormElement};
-use wire::snapshot::{Snapshot, Token};
+use wire::snapshot::{Snapshot, Token, Unavailable};
 
 use super::{STAGE_HEADING, page_url};
 use crate::{
@@ -55,6 +55,7 @@ pub fn choice_form(session: PaymentSession, class: &'static str, fields: impl In
         <form class=class method="post" action="/pay/choose" autocomplete="off" on:submit=move |event| submit(session, &event)>
             <input type="hidden" name="session" value=credentials.session_token />
             <input type="hidden" name="signature" value=credentials.signature />
+            <input type="hidden" name="lang" value=i18n::text().language().code() />
             {fields}
         </form>
     }
@@ -84,7 +85,7 @@ fn submit(session: PaymentSession, event: &SubmitEvent) {
 }
 
 fn tokens(snapshot: &Snapshot) -> impl IntoView + use<> {
-    let mut available = snapshot.tokens.iter().filter(|token| token.unavailable_reason.is_none());
+    let mut available = snapshot.tokens.iter().filter(|token| token.unavailable.is_none());
     let only = available.next().filter(|_| available.next().is_none());
     let chosen = snapshot.quote.as_ref().map(stage::quote_choice).or_else(|| only.map(stage::token_choice));
     let groups = stage::by_symbol(&snapshot.tokens).into_iter();
@@ -114,12 +115,19 @@ fn token_group(group: Vec<Token>, chosen: Option<&str>) -> impl IntoView + use<>
 }
 
 fn network_choice(token: Token, choice: String, is_chosen: bool) -> impl IntoView {
-    let is_unavailable = token.unavailable_reason.is_some();
+    let is_unavailable = token.unavailable.is_some();
     view! {
         <label class="network">
             <input type="radio" name="token" value=choice checked=is_chosen disabled=is_unavailable required=true />
             <span class="network__title">{token.network_title}</span>
-            {token.unavailable_reason.map(|reason| view! { <span class="network__reason">{reason}</span> })}
+            {token.unavailable.map(|reason| view! { <span class="network__reason">{text_of_reason(reason)}</span> })}
         </label>
+    }
+}
+
+fn text_of_reason(reason: Unavailable) -> &'static str {
+    match reason {
+        Unavailable::NoPrice => i18n::text().unpriced_token(),
+        Unavailable::Unread => i18n::text().unread_network(),
     }
 }

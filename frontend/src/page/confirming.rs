@@ -25,11 +25,17 @@ pub fn Confirming() -> impl IntoView {
                 value=session.show(|session| slowest(session, |payment| payment.confirmations.to_string()))
             ></progress>
             <p class="confirming__count">
-                {session.show(|session| slowest(session, |payment| i18n::text().confirmations(payment.confirmations, payment.required_confirmations)))}
+                {session.show(|session| slowest(session, confirmations))}
             </p>
             <p class="hint">{t.confirming_hint()}</p>
         </div>
     }
+}
+
+/// How deep it is and has to be; never deeper than that.
+pub fn confirmations(payment: &Payment) -> String {
+    let required = payment.required_confirmations;
+    i18n::text().confirmations(payment.confirmations.min(required), required)
 }
 
 /// Reads the payment that has the longest way to go.

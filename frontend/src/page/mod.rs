@@ -50,8 +50,9 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
     }
 }
 
-/// The address of this very page.
+/// The address of this very page, in its language.
 fn page_url(session: PaymentSession) -> String {
     let credentials = session.credentials();
-    format!("/pay?session={}&signature={}", credentials.session_token, credentials.signature)
+    let language = i18n::text().language().code();
+    format!("/pay?session={}&signature={}&lang={language}", credentials.session_token, credentials.signature)
 }

@@ -6,7 +6,8 @@ use wire::snapshot::{Quote, Snapshot};
 use super::{STAGE_HEADING, choose::choice_form, page_url};
 use crate::{
     components::{BLOCKS, CopyButton, Mark, QrCode, WARNING, address},
-    countdown, dom, i18n,
+    countdown, dom,
+    i18n::{self, Price},
     session::PaymentSession,
     stage,
 };
@@ -31,7 +32,7 @@ pub fn Pay() -> impl IntoView {
                     <div class="fact">
                         <dt>{t.send_exactly()}</dt>
                         <dd class="fact__value">
-                            <span class=session.show(|session| session.quote(class_of_amount)) translate="no">
+                            <span class=session.show(|session| session.quote(class_of_amount)) translate="no" dir="ltr">
                                 <span id="amount">{session.show(|session| session.quote(|quote| quote.amount.clone()))}</span>
                                 " "
                                 <span class="amount__symbol">{session.quote_once(|quote| quote.symbol.clone())}</span>
@@ -114,7 +115,7 @@ fn Rate() -> impl IntoView {
     let t = i18n::text();
     view! {
         <p class="rate">
-            <span>{session.show(|session| session.quote(|quote| i18n::text().rate(&quote.symbol, &quote.rate)))}</span>
+            <span>{session.show(|session| session.quote(|quote| i18n::text().rate(&quote.symbol, Price(&quote.rate))))}</span>
             <span>
                 <span id="rate-valid">{t.rate_valid_for()}</span>
                 " "

@@ -3,6 +3,7 @@
 use leptos::{either::Either, prelude::*};
 use wire::snapshot::{Payment, PaymentState, Snapshot};
 
+use super::confirming::confirmations;
 use crate::{i18n, session::PaymentSession};
 
 #[component]
@@ -25,7 +26,7 @@ fn payments(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {
 fn payment(payment: &Payment) -> impl IntoView + use<> {
     let t = i18n::text();
     let (variant, state) = match payment.state {
-        PaymentState::Confirming => ("open", t.confirmations(payment.confirmations, payment.required_confirmations)),
+        PaymentState::Confirming => ("open", confirmations(payment)),
         PaymentState::Credited => ("done", t.credited().to_owned()),
         PaymentState::Late => ("odd", t.late().to_owned()),
         PaymentState::Unexpected => ("odd", t.unexpected().to_owned()),
@@ -45,7 +46,7 @@ fn payment(payment: &Payment) -> impl IntoView + use<> {
             <span class="payment__transaction">
                 <span>{t.transaction()}</span>
                 " "
-                <code translate="no">{payment.tx_hash.clone()}</code>
+                <code translate="no" dir="ltr">{payment.tx_hash.clone()}</code>
             </span>
             {link}
         </li>

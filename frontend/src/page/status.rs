@@ -67,7 +67,8 @@ fn part_arrived(snapshot: &Snapshot) -> String {
 fn confirming(snapshot: &Snapshot) -> String {
     let payment = stage::least_confirmed(&snapshot.payments);
     let confirming = |payment: &wire::snapshot::Payment| {
-        i18n::text().confirming(payment.confirmations, payment.required_confirmations)
+        let required = payment.required_confirmations;
+        i18n::text().confirming(payment.confirmations.min(required), required)
     };
     payment.map(confirming).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
     payor::TokenType,
-    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token},
+    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token, Unavailable},
 };
 
 pub const NOW: i64 = 1_790_000_000;
@@ -63,7 +63,7 @@ pub fn choose() -> Snapshot {
             token(2, "USDC", "USD Coin", TokenType::Erc20, "base", "Base"),
             token(3, "DAI", "Dai", TokenType::Erc20, "base", "Base"),
             Token {
-                unavailable_reason: Some("No price just now".to_owned()),
+                unavailable: Some(Unavailable::NoPrice),
                 ..token(4, "ETH", "Ether", TokenType::Native, "ethereum", "Ethereum")
             },
             token(5, "ETH", "Ether", TokenType::Native, "base", "Base"),
@@ -181,7 +181,7 @@ fn token(id: i64, symbol: &str, name: &str, token_type: TokenType, network: &str
         token_type,
         network: network.to_owned(),
         network_title: title.to_owned(),
-        unavailable_reason: None,
+        unavailable: None,
     }
 }
 

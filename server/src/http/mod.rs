@@ -9,6 +9,7 @@ mod error;
 mod error_codes;
 mod extract;
 mod health;
+mod language;
 mod limit;
 mod merchant;
 mod openapi;

@@ -11,12 +11,14 @@ use axum::{
     routing::{get, post},
 };
 use domain::id::TokenId;
+use frontend::Language;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 use wire::{Environment, invoice::SessionHeaders, snapshot::Snapshot};
 
 use super::{
     error::{ApiError, invalid, log_cause},
     extract::{Parameters, Payor, read_body},
+    language,
     snapshot::{self, Shown},
     template::{Gap, Template, escape_json, escape_text, hashes},
 };
@@ -79,6 +81,7 @@ fn socket_origin(public_url: &str) -> String {
 async fn draw_page(
     State(app): State<App>,
     Extension(pages): Extension<Pages>,
+    headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, PageError> {
     let template = pages.template.clone().ok_or(PageError::NotBuilt)?;
@@ -87,7 +90,7 @@ async fn draw_page(
     if parameters.get("choose") == Some("1") {
         shown.snapshot.quote = None;
     }
-    Ok(drawn(&pages, &template, &shown))
+    Ok(drawn(&pages, &template, &shown, language::of(&parameters, &headers)))
 }
 
 async fn open(app: &App, parameters: &Parameters) -> Result<Session, ApiError> {
@@ -162,6 +165,7 @@ async fn choose(
     WantsJson(wants_json): WantsJson,
     request: Request,
 ) -> Response {
+    let preferred = language::preferred(request.headers());
     let answer = match answer_choice(&app, request).await {
         Ok(answer) => answer,
         Err(error) if wants_json => return error.into_response(),
@@ -169,11 +173,15 @@ async fn choose(
     };
     match (answer, pages.template.clone()) {
         (answer, _) if wants_json => Json(answer.shown.snapshot).into_response(),
-        (answer, Some(template)) if answer.shown.snapshot.notice.is_some() => drawn(&pages, &template, &answer.shown),
+        (answer, Some(template)) if answer.shown.snapshot.notice.is_some() => {
+            let language = answer.named.or(preferred).unwrap_or_default();
+            drawn(&pages, &template, &answer.shown, language)
+        }
         (answer, _) => {
             let page = session::page_path(&answer.session.credentials);
+            let spoken = answer.named.map(|language| format!("&{}={}", language::PARAMETER, language.code()));
             let again = if answer.has_chosen { "" } else { "&choose=1" };
-            Redirect::to(&format!("{page}{again}")).into_response()
+            Redirect::to(&format!("{page}{}{again}", spoken.unwrap_or_default())).into_response()
         }
     }
 }
@@ -182,32 +190,39 @@ struct Answer {
     session: Session,
     shown: Shown,
     has_chosen: bool,
+    /// The language that the form names.
+    named: Option<Language>,
 }
 
 async fn answer_choice(app: &App, request: Request) -> Result<Answer, ApiError> {
     let body = read_body(request, &()).await?;
     let form = Parameters::parse(&body);
     let session = open(app, &form).await?;
+    let named = language::named(&form);
     let Some((network, token)) = chosen(&form)? else {
         let shown = snapshot::present(app, &session).await?;
-        return Ok(Answer { session, shown, has_chosen: false });
+        return Ok(Answer { session, shown, has_chosen: false, named });
     };
     let (merchant, invoice) = (session.invoice.merchant, session.invoice.id);
     let shown = match invoicing::choose(app, merchant, invoice, network, token).await {
         Ok(_) => snapshot::present(app, &session).await?,
         Err(error) => snapshot::after_failed_choice(app, &session, error).await?,
     };
-    Ok(Answer { session, shown, has_chosen: true })
+    Ok(Answer { session, shown, has_chosen: true, named })
 }
 
 /// The page as HTML, with the policy that lets it do what it needs and nothing else.
-fn drawn(pages: &Pages, template: &Template, shown: &Shown) -> Response {
+fn drawn(pages: &Pages, template: &Template, shown: &Shown, language: Language) -> Response {
     let snapshot = &shown.snapshot;
-    let title = escape_text(&frontend::title(snapshot));
+    let root = format!("<html lang=\"{}\" dir=\"{}\">", language.code(), language.direction());
+    let spoken = format!("data-language=\"{}\"", language.code());
+    let title = escape_text(&frontend::title(snapshot, language));
     let refresh = refresh(snapshot);
-    let app = frontend::render(snapshot);
+    let app = frontend::render(snapshot, language);
     let json = escape_json(&serde_json::to_string(snapshot).unwrap_or_default());
     let html = template.fill(|gap| match gap {
+        Gap::Root => &root,
+        Gap::Language => &spoken,
         Gap::Title => &title,
         Gap::Refresh => &refresh,
         Gap::App => &app,

@@ -113,7 +113,7 @@ async fn build(
                 token_type: token_type(offer.token),
                 network: offer.network.name.clone(),
                 network_title: offer.network.title.clone(),
-                unavailable_reason: offer.unavailable_reason,
+                unavailable: offer.unavailable,
             })
             .collect(),
         quote: case

@@ -12,6 +12,10 @@ const NONCE: &str = " nonce=\"{{NONCE}}\"";
 /// A gap in the template, filled for each answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
+    /// The document's opening tag, which names its language.
+    Root,
+    /// The same for scripts, which nobody else changes.
+    Language,
     /// The document's title, as text.
     Title,
     /// Markup in the head.
@@ -22,7 +26,9 @@ pub enum Gap {
     Snapshot,
 }
 
-const GAPS: [(&str, Gap); 4] = [
+const GAPS: [(&str, Gap); 6] = [
+    ("<html lang=\"en\">", Gap::Root),
+    ("data-language=\"en\"", Gap::Language),
     ("<!--title-->", Gap::Title),
     ("<!--refresh-->", Gap::Refresh),
     ("<!--app-->", Gap::App),
@@ -163,19 +169,23 @@ pub fn escape_text(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const HTML: &str = "<title><!--title--></title><!--refresh--><style nonce=\"{{NONCE}}\">a{}</style>\
-        <main id=\"app\"><!--app--></main><script type=\"application/json\" id=\"snapshot\"><!--snapshot--></script>\
+    const HTML: &str = "<html lang=\"en\"><title><!--title--></title><!--refresh--><style nonce=\"{{NONCE}}\">a{}</style>\
+        <main id=\"app\" data-language=\"en\"><!--app--></main>\
+        <script type=\"application/json\" id=\"snapshot\"><!--snapshot--></script>\
         <script type=\"module\" nonce=\"{{NONCE}}\">go()</script><script src=\"/x.js\"></script>";
 
     #[test]
     fn gaps_are_filled_in_their_places() {
         let html = Template::cut(HTML).unwrap().fill(|gap| match gap {
+            Gap::Root => "<html lang=\"ar\">",
+            Gap::Language => "data-language=\"ar\"",
             Gap::Title => "T",
             Gap::Refresh => "R",
             Gap::App => "A",
             Gap::Snapshot => "{}",
         });
-        assert!(html.starts_with("<title>T</title>R<style>a{}</style><main id=\"app\">A</main>"), "{html}");
+        let start = "<html lang=\"ar\"><title>T</title>R<style>a{}</style><main id=\"app\" data-language=\"ar\">A</main>";
+        assert!(html.starts_with(start), "{html}");
         assert!(html.contains("id=\"snapshot\">{}</script>"), "{html}");
         assert!(!html.contains("NONCE"), "{html}");
     }

@@ -27,7 +27,7 @@ async fn a_snapshot_holds_what_the_page_shows() {
     assert_eq!(shown["merchant"], json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example" }));
     assert_eq!((&shown["invoice"]["status"], &shown["invoice"]["remaining"]), (&json!("unpaid"), &json!(20_000)));
     assert_eq!(shown["tokens"].as_array().unwrap().len(), 3);
-    assert_eq!(shown["tokens"][1]["unavailable_reason"], "there is no current price");
+    assert_eq!(shown["tokens"][1]["unavailable"], "no_price");
     assert_eq!((&shown["quote"], &shown["notice"], &shown["payments"]), (&Value::Null, &Value::Null, &json!([])));
 }
 
@@ -213,4 +213,33 @@ async fn without_a_built_page_there_is_one_that_says_how_to_build_it() {
     let answer = Server { router, ..server }.get(&invoice.page(), &[]).await;
     assert_eq!(answer.status, 503);
     assert!(answer.text.contains("cargo xtask page"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_page_speaks_the_language_that_its_address_or_its_reader_asks_for() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let arabic = "<html lang=\"ar\" dir=\"rtl\">";
+    for (query, accepted, expected) in [
+        ("", "de", "<html lang=\"en\" dir=\"ltr\">"),
+        ("", "ar-EG, en;q=0.5", arabic),
+        ("&lang=ar", "en", arabic),
+        ("&lang=en", "ar", "<html lang=\"en\" dir=\"ltr\">"),
+    ] {
+        let answer = server.get(&format!("{}{query}", invoice.page()), &[("accept-language", accepted)]).await;
+        assert!(answer.text.contains(expected), "{query} {accepted}: {}", answer.text);
+        let is_arabic = expected == arabic;
+        assert_eq!(answer.text.contains("data-language=\"ar\""), is_arabic, "{}", answer.text);
+        assert_eq!(answer.text.contains("كيف تودّ أن تدفع؟"), is_arabic, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_form_s_language_is_kept_on_the_way_to_the_page() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, "ethereum:1&lang=ar", "text/html").await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, format!("{}&lang=ar", invoice.page()).as_str()));
+    let answer = choose(&server, &invoice, &format!("ethereum:{UNPRICED}&lang=ar"), "text/html").await;
+    assert!(answer.text.contains("لا يوجد سعر موثوق لهذه العملة الآن"), "{}", answer.text);
 }

@@ -1,0 +1,201 @@
+//! Every message by name, with what it is told.
+
+use super::{Language, catalog::messages, rules};
+
+/// The messages in one language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text {
+    language: Language,
+}
+
+/// Dollars for one of something, a plain decimal.
+#[derive(Clone, Copy, Debug)]
+pub struct Price<'a>(pub &'a str);
+
+/// What a message is told.
+#[derive(Clone, Copy, Debug)]
+enum Argument<'a> {
+    /// A name, or an amount of tokens.
+    Text(&'a str),
+    /// Thousandths of a dollar.
+    Dollars(u64),
+    Price(Price<'a>),
+    /// How many; the last of them decides on the form of the words.
+    Count(u32),
+}
+
+impl<'a> From<&'a str> for Argument<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<u64> for Argument<'_> {
+    fn from(millis: u64) -> Self {
+        Self::Dollars(millis)
+    }
+}
+
+impl<'a> From<Price<'a>> for Argument<'a> {
+    fn from(price: Price<'a>) -> Self {
+        Self::Price(price)
+    }
+}
+
+impl From<u32> for Argument<'_> {
+    fn from(count: u32) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl Text {
+    pub(super) fn new(language: Language) -> Self {
+        Self { language }
+    }
+
+    pub fn language(self) -> Language {
+        self.language
+    }
+
+    /// Dollars from thousandths.
+    pub fn dollars(self, millis: u64) -> String {
+        let mut text = String::new();
+        rules::push_dollars(self.language, &rules::spell_millis(millis), &mut text);
+        text
+    }
+
+    /// Digits as they are read, not as they are sent.
+    pub fn digits(self, spelled: &str) -> String {
+        let mut text = String::new();
+        rules::push_number(self.language, spelled, &mut text);
+        text
+    }
+
+    fn message(self, key: Key) -> &'static str {
+        self.language.messages().get(key)
+    }
+
+    fn filled(self, key: Key, arguments: &[Argument<'_>]) -> String {
+        let message = self.message(key);
+        let count = arguments.iter().rev().find_map(|argument| match argument {
+            Argument::Count(count) => Some(*count),
+            _ => None,
+        });
+        let form = count.map_or(0, |count| rules::form(self.language, count));
+        // A message without forms is its own first and only one.
+        let form = message.split('|').nth(form).unwrap_or(message);
+        let mut text = String::with_capacity(form.len() + 32);
+        for (place, part) in form.split('{').enumerate() {
+            let (argument, rest) = if place == 0 { (None, part) } else { argument_of(part) };
+            if let Some(argument) = argument.and_then(|index| arguments.get(index)) {
+                self.push(*argument, &mut text);
+            }
+            text.push_str(rest);
+        }
+        text
+    }
+
+    fn push(self, argument: Argument<'_>, text: &mut String) {
+        match argument {
+            // Names and amounts of another script keep their own direction and leave the sentence alone.
+            Argument::Text(said) if self.language.direction() == "rtl" => {
+                text.push('\u{2068}');
+                text.push_str(said);
+                text.push('\u{2069}');
+            }
+            Argument::Text(said) => text.push_str(said),
+            Argument::Dollars(millis) => rules::push_dollars(self.language, &rules::spell_millis(millis), text),
+            Argument::Price(Price(decimal)) => {
+                rules::push_dollars(self.language, &rules::spell_price(decimal), text);
+            }
+            Argument::Count(count) => rules::push_number(self.language, &count.to_string(), text),
+        }
+    }
+}
+
+/// The number in `0} and the rest`.
+fn argument_of(part: &str) -> (Option<usize>, &str) {
+    part.split_once('}').map_or((None, part), |(index, rest)| (index.parse().ok(), rest))
+}
+
+messages! {
+    /// The document's title.
+    document_title(amount: u64, merchant: &str);
+    payment_to(merchant: &str);
+    pay_on(symbol: &str, network: &str);
+    test_network;
+    amount_due;
+    paid_so_far;
+    still_to_pay;
+    time_left;
+    /// Time left that is longer than a day; `clock` is hours, minutes and seconds.
+    days_and_clock(clock: &str, days: u32);
+    pay_with;
+    pay_the_rest;
+    token_and_network;
+    no_tokens;
+    /// Why a token cannot be chosen.
+    unpriced_token;
+    /// Why no token of a network can be chosen.
+    unread_network;
+    go_on;
+    one_moment;
+    change_token;
+    send_exactly;
+    on_network;
+    to_address;
+    copy_amount;
+    copy_address;
+    copied;
+    /// Instead of a copy that the browser did not allow, with a keyboard.
+    press_copy;
+    /// The same on a touch screen.
+    hold_to_copy;
+    how_do_you_pay;
+    wallet_way;
+    exchange_way;
+    request_qr(amount: &str, symbol: &str, network: &str);
+    address_qr;
+    open_wallet;
+    wallet_hint;
+    exchange_hint(network: &str);
+    only_this(symbol: &str, network: &str);
+    rate(symbol: &str, rate: Price<'_>);
+    rate_valid_for;
+    rate_lapsed;
+    renew;
+    renewing;
+    renewed;
+    waiting;
+    part_arrived(paid: u64, amount: u64);
+    no_price;
+    not_offered;
+    found;
+    confirming(confirmations: u32, required: u32);
+    confirmations(confirmations: u32, required: u32);
+    confirming_hint;
+    time_is_up;
+    checking;
+    checking_hint;
+    paid;
+    paid_to(amount: u64, merchant: &str);
+    paid_late;
+    overpaid(by: u64, merchant: &str);
+    expired;
+    expired_status;
+    over_hint(merchant: &str);
+    canceled;
+    canceled_status;
+    payments;
+    on(amount: &str, symbol: &str, network: &str);
+    transaction;
+    view_transaction;
+    credited;
+    late;
+    unexpected;
+    unpriced;
+    orphaned;
+    questions;
+    check_again;
+    stale;
+}
