@@ -16,6 +16,7 @@ mod i18n;
 mod json;
 mod net;
 mod page;
+mod proof;
 mod qr;
 mod read;
 mod session;
@@ -23,6 +24,8 @@ mod stage;
 #[cfg(test)]
 #[path = "../tests/states/mod.rs"]
 mod states;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod still;
 
 pub use i18n::Language;
 use leptos::prelude::*;

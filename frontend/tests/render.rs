@@ -50,7 +50,7 @@ fn choosing_offers_every_token_and_says_why_one_cannot_be_had() {
     check(
         &snapshot,
         &["Order 1042", "29:00", "USD Coin", "Ether", "Base", "No reliable price just now", "Continue"],
-        &["0x7099"],
+        &["0x5eE9"],
     );
     let html = render_english(&snapshot);
     assert_eq!(html.matches("type=\"radio\"").count(), 5);
@@ -87,6 +87,19 @@ fn paying_shows_amount_network_address_rate_and_both_codes() {
     assert_eq!(html.matches("class=\"qr\"").count(), 2);
     let uri = snapshot.quote.unwrap().uri.replace('&', "&amp;");
     assert!(html.contains(&format!("href=\"{uri}\"")), "{html}");
+}
+
+#[test]
+fn an_address_comes_with_what_it_was_computed_from() {
+    let words = format!(
+        "This address was computed from wallet {} and a contract that can only pay that wallet; no key exists.",
+        states::WALLET
+    );
+    check(&states::pay(), &[&words], &["cannot compute"]);
+    check(&states::unproven(), &["Your browser cannot compute where its money goes."], &["was computed", "no key"]);
+    let mut foreign = states::pay();
+    foreign.quote.as_mut().unwrap().address = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned();
+    check(&foreign, &[], &["was computed", "no key"]);
 }
 
 #[test]
@@ -219,7 +232,8 @@ fn a_state_is_drawn_the_same_every_time_and_without_inline_styles() {
 #[test]
 fn arabic_has_its_words_digits_and_forms_and_leaves_alone_what_is_sent() {
     let text = text_of(&states::pay(), Language::Arabic);
-    for shown in ["أرسل هذا المبلغ بالضبط", "٢٠٫٠٠\u{a0}US$", "٤:٣٢", "20 USDC", states::ADDRESS, "help@fern.example"] {
+    for shown in ["أرسل هذا المبلغ بالضبط", "٢٠٫٠٠\u{a0}US$", "٤:٣٢", "20 USDC", states::ADDRESS, "help@fern.example"]
+    {
         assert!(text.contains(shown), "{shown:?} is missing in {text}");
     }
     let text = text_of(&states::confirming(), Language::Arabic);
@@ -231,9 +245,8 @@ fn arabic_has_its_words_digits_and_forms_and_leaves_alone_what_is_sent() {
 #[test]
 fn no_english_is_left_in_an_arabic_page() {
     // Names, addresses and what is sent are nobody's to translate.
-    const NAMES: [&str; 14] = [
-        "Fern", "Clay", "Order", "Two", "USDC", "ETH", "DAI", "Base", "Ethereum", "USD", "Coin", "Ether", "Dai", "QR",
-    ];
+    const NAMES: [&str; 14] =
+        ["Fern", "Clay", "Order", "Two", "USDC", "ETH", "DAI", "Base", "Ethereum", "USD", "Coin", "Ether", "Dai", "QR"];
     for (name, state) in states::ALL {
         let mut snapshot = state();
         snapshot.invoice.description = None;

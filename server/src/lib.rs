@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 mod connections;
 pub mod credentials;
+mod email;
 pub mod events;
 pub mod failpoint;
 pub mod http;

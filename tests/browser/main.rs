@@ -3,12 +3,15 @@
 //! Tests share one scene, for as long as one of them runs, and each has a merchant and a browser of its own. A test
 //! that breaks something sets a scene for itself.
 
+mod around;
 mod expiry;
 mod first_frame;
 mod pay_invoice;
+mod proof;
 mod reconnect;
 mod socketless_proxy;
 mod sweep;
+mod tampering_proxy;
 mod visit;
 
 use std::{

@@ -3,6 +3,7 @@
 use super::Language;
 
 /// How many forms a word has beside numbers: in English one and other; in Arabic zero, one, two, few, many, other.
+#[cfg(test)]
 pub const fn forms(language: Language) -> usize {
     match language {
         Language::English => 2,

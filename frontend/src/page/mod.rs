@@ -1,21 +1,25 @@
 //! What a payer sees, a file per part. The stage decides which of them.
 
+mod after;
 mod choose;
 mod confirming;
 mod outcome;
 mod pay;
 mod payments;
+mod proof;
 mod status;
 mod summary;
 
+pub use after::leave_in_time;
 use choose::Choose;
 use confirming::Confirming;
-use leptos::{either::EitherOf4, prelude::*};
+use leptos::{either::EitherOf5, prelude::*};
 use outcome::Outcome;
 use pay::Pay;
 use payments::Payments;
+use proof::Amiss;
 use status::Status;
-use summary::{Contact, Summary};
+pub use summary::{Contact, Summary};
 use wire::snapshot::Snapshot;
 
 use crate::{components::Whole, i18n, net, session::PaymentSession, stage::Screen};
@@ -38,10 +42,11 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
                 </p>
                 <Status />
                 {move || Whole(match session.screen() {
-                    Screen::Choose => EitherOf4::A(view! { <Choose /> }),
-                    Screen::Pay(_) => EitherOf4::B(view! { <Pay /> }),
-                    Screen::Confirming => EitherOf4::C(view! { <Confirming /> }),
-                    Screen::Outcome => EitherOf4::D(view! { <Outcome /> }),
+                    Screen::Choose => EitherOf5::A(view! { <Choose /> }),
+                    Screen::Pay(_) if session.is_amiss.get() => EitherOf5::B(view! { <Amiss /> }),
+                    Screen::Pay(_) => EitherOf5::C(view! { <Pay /> }),
+                    Screen::Confirming => EitherOf5::D(view! { <Confirming /> }),
+                    Screen::Outcome => EitherOf5::E(view! { <Outcome /> }),
                 })}
                 <Payments />
             </section>
@@ -51,8 +56,13 @@ pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
 }
 
 /// The address of this very page, in its language.
-fn page_url(session: PaymentSession) -> String {
+pub fn page_url(session: PaymentSession) -> String {
+    url_of(session, "/pay")
+}
+
+/// The address of another page of this session.
+fn url_of(session: PaymentSession, path: &str) -> String {
     let credentials = session.credentials();
     let language = i18n::text().language().code();
-    format!("/pay?session={}&signature={}&lang={language}", credentials.session_token, credentials.signature)
+    format!("{path}?session={}&signature={}&lang={language}", credentials.session_token, credentials.signature)
 }

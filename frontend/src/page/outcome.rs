@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::snapshot::Snapshot;
 
-use super::STAGE_HEADING;
+use super::{STAGE_HEADING, after::After};
 use crate::{
     components::{CHECK, CLOCK, CROSS},
     i18n,
@@ -27,6 +27,7 @@ pub fn Outcome() -> impl IntoView {
             </h2>
             <p>{session.show(said)}</p>
             <p hidden=session.show(|session| remark(session).is_empty())>{session.show(remark)}</p>
+            <After />
         </div>
     }
 }

@@ -3,11 +3,12 @@
 use leptos::{ev::MouseEvent, prelude::*};
 use wire::snapshot::{Quote, Snapshot};
 
-use super::{STAGE_HEADING, choose::choice_form, page_url};
+use super::{STAGE_HEADING, choose::choice_form, page_url, proof::ProofOfAddress};
 use crate::{
     components::{BLOCKS, CopyButton, Mark, QrCode, WARNING, address},
     countdown, dom,
     i18n::{self, Price},
+    proof::{ADDRESS, is_as_shown},
     session::PaymentSession,
     stage,
 };
@@ -16,6 +17,7 @@ use crate::{
 pub fn Pay() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
+    session.begin_checks(is_as_shown);
     let choose = move |event: MouseEvent| {
         event.prevent_default();
         session.is_choosing.set(true);
@@ -50,11 +52,12 @@ pub fn Pay() -> impl IntoView {
                     <div class="fact">
                         <dt>{t.to_address()}</dt>
                         <dd class="fact__value">
-                            {address("address", &session.quote_once(|quote| quote.address.clone()))}
-                            <CopyButton label=t.copy_address() content=|quote| quote.address.clone() target="address" />
+                            {address(ADDRESS, &session.quote_once(|quote| quote.address.clone()))}
+                            <CopyButton label=t.copy_address() content=|quote| quote.address.clone() target=ADDRESS />
                         </dd>
                     </div>
                 </dl>
+                <ProofOfAddress />
                 <p class="warning">
                     <Mark path=WARNING />
                     <span>{session.quote_once(|quote| i18n::text().only_this(&quote.symbol, &quote.network_title))}</span>

@@ -33,6 +33,7 @@ fn read(session: PaymentSession) -> (&'static str, String) {
             InvoiceStatus::Underpaid => ("partial", part_arrived(held)),
             _ => ("quiet", String::new()),
         }),
+        (Stage::Pay, _) if session.is_amiss.get() => ("warning", t.amiss().to_owned()),
         (Stage::Pay, _) if session.was_renewed.get() => ("waiting", format!("{} {}", waiting(session), t.renewed())),
         (Stage::Pay, _) => (session.held(variant_of_pay), waiting(session)),
         (Stage::Confirming, _) => ("found", session.held(confirming)),

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::snapshot::Snapshot;
 
-use super::page_url;
+use super::{page_url, url_of};
 use crate::{
     components::{CLOCK, Mark},
     countdown, i18n,
@@ -65,6 +65,9 @@ pub fn Contact() -> impl IntoView {
     view! {
         <footer class="contact">
             <a class="check-again" href=page_url(session)>{t.check_again()}</a>
+            <p class="contact__help">
+                <a href=url_of(session, "/pay/help")>{t.i_have_paid()}</a>
+            </p>
             <p>
                 {t.questions()} " "
                 <a href=format!("mailto:{}", merchant.email) target="_top">{merchant.email.clone()}</a>

@@ -21,11 +21,17 @@ use crate::http::{
 const RENEW: &str = "renew it with `cargo xtask openapi` and look at what changed";
 
 /// Routes that are no part of the API.
-const NOT_DESCRIBED: [&str; 12] = [
+const NOT_DESCRIBED: [&str; 18] = [
     // For people.
     "/pay",
     "/pay/choose",
     "/pay/snapshot",
+    "/pay/questions",
+    "/pay/help",
+    "/pay/verify",
+    "/pay/email",
+    "/pay/receipt",
+    "/pay/{*path}",
     "/sweep",
     "/assets/{*path}",
     "/openapi.json",

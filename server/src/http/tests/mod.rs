@@ -6,6 +6,7 @@ mod codes;
 mod description;
 mod errors;
 mod events;
+mod forms;
 mod invoice_lists;
 mod invoice_totals;
 mod invoices;
