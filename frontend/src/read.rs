@@ -58,7 +58,7 @@ fn environment(json: &Json) -> Result<Environment, Amiss> {
 }
 
 fn merchant(json: &Json) -> Result<Merchant, Amiss> {
-    Ok(Merchant { name: json.text("name")?, email: json.text("email")? })
+    Ok(Merchant { name: json.text("name")?, email: json.text("email")?, logo: json.optional_text("logo")? })
 }
 
 fn invoice(json: &Json) -> Result<Invoice, Amiss> {

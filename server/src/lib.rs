@@ -2,6 +2,7 @@
 
 mod alarm;
 pub mod app;
+mod brand;
 pub mod chains;
 pub mod cli;
 pub mod clock;

@@ -37,6 +37,8 @@ pub struct Snapshot {
 pub struct Merchant {
     pub name: String,
     pub email: String,
+    /// Where its logo is, on the page's own host.
+    pub logo: Option<String>,
 }
 
 /// Amounts are thousandths of a dollar, times are epoch seconds.

@@ -19,7 +19,11 @@ pub fn Summary() -> impl IntoView {
     let has_own_title = !invoice.title.is_empty() && invoice.title != merchant.name;
     view! {
         <header class="summary">
-            <p class="summary__merchant">{merchant.name.clone()}</p>
+            <p class="summary__merchant">
+                // The name beside it says the same.
+                <img class="logo" src=merchant.logo.clone() alt="" hidden=merchant.logo.is_none() />
+                {merchant.name.clone()}
+            </p>
             {is_test.then(|| view! { <p class="badge">{t.test_network()}</p> })}
             <h1 class="summary__title">
                 {if has_own_title { invoice.title } else { t.payment_to(&merchant.name) }}

@@ -45,7 +45,7 @@ pub fn choose() -> Snapshot {
             signature: "6f1d2c3b4a5968778695a4b3c2d1e0f96f1d2c3b4a5968778695a4b3c2d1e0f9.1790000000000".to_owned(),
         },
         environment: Environment::Devnet,
-        merchant: Merchant { name: "Fern & Clay".to_owned(), email: "help@fern.example".to_owned() },
+        merchant: Merchant { name: "Fern & Clay".to_owned(), email: "help@fern.example".to_owned(), logo: None },
         invoice: Invoice {
             id: "0b6f1c9e-3a1d-4f5e-9c67-2f1f6f0f7a11".to_owned(),
             title: "Order 1042".to_owned(),

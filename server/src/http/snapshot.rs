@@ -11,13 +11,14 @@ use wire::{invoice::SessionHeaders, payment_uri, snapshot as wire_snapshot};
 
 use super::{
     error::ApiError,
+    page::logo_path,
     payor::{offers, priced, token_type},
 };
 use crate::{
     app::App,
     invoicing::{self, Case, Payment, QuoteError},
     session::Session,
-    store::{MerchantRecord, QuoteRecord},
+    store::{BrandRecord, MerchantRecord, QuoteRecord},
     view,
 };
 
@@ -28,6 +29,8 @@ const RENEWAL_TAKES_AT_MOST: Duration = Duration::from_secs(2);
 pub struct Shown {
     pub snapshot: wire_snapshot::Snapshot,
     pub merchant: MerchantRecord,
+    /// How the merchant's pages look; `None` for the page's own look.
+    pub brand: Option<BrandRecord>,
     /// What it was made from.
     pub case: Case,
 }
@@ -91,6 +94,7 @@ async fn build(
     let mut reader = app.store.reader().await?;
     let merchant = reader.tx().merchant(invoice.merchant).await?.ok_or(ApiError::InvoiceNotFound)?;
     let acceptance = reader.tx().acceptance(invoice.merchant).await?;
+    let brand = reader.tx().brand(invoice.merchant).await?;
     // A chain is asked for prices next, and must not keep a connection from others.
     drop(reader);
     let now_ms = app.clock.now_ms();
@@ -105,7 +109,11 @@ async fn build(
             signature: session.credentials.signature.clone(),
         },
         environment: invoice.environment,
-        merchant: wire_snapshot::Merchant { name: merchant.name.clone(), email: merchant.email.clone() },
+        merchant: wire_snapshot::Merchant {
+            name: merchant.name.clone(),
+            email: merchant.email.clone(),
+            logo: brand.as_ref().and_then(|record| logo_path(merchant.id, record)),
+        },
         invoice: shown_invoice(&case),
         tokens: tokens
             .into_iter()
@@ -129,7 +137,7 @@ async fn build(
         payments: case.payments.iter().rev().map(|payment| shown_payment(app, payment)).collect(),
         return_url: invoice.return_url.clone().filter(|url| invoice.return_url_enabled && url.starts_with("https://")),
     };
-    Ok(Shown { snapshot, merchant, case })
+    Ok(Shown { snapshot, merchant, brand, case })
 }
 
 fn shown_invoice(case: &Case) -> wire_snapshot::Invoice {

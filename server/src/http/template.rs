@@ -22,8 +22,8 @@ pub enum Gap {
     Language,
     /// The document's title, as text.
     Title,
-    /// Markup in the head.
-    Refresh,
+    /// Markup at the end of the head.
+    Head,
     /// Markup of the page itself.
     App,
     /// JSON inside a script element.
@@ -34,7 +34,7 @@ const GAPS: [(&str, Gap); 6] = [
     ("<html lang=\"en\">", Gap::Root),
     ("data-language=\"en\"", Gap::Language),
     ("<!--title-->", Gap::Title),
-    ("<!--refresh-->", Gap::Refresh),
+    ("<!--head-->", Gap::Head),
     ("<!--app-->", Gap::App),
     ("<!--snapshot-->", Gap::Snapshot),
 ];
@@ -86,7 +86,7 @@ impl Look {
             "<!doctype html><html lang=\"{code}\" dir=\"{direction}\"><head><meta charset=\"utf-8\"><title>{title}</title>\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" \
              content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\">\
-             <link rel=\"icon\" href=\"data:,\">{head}{styles}</head><body><main id=\"app\">{html}</main></body></html>"
+             <link rel=\"icon\" href=\"data:,\">{styles}{head}</head><body><main id=\"app\">{html}</main></body></html>"
         )
     }
 
@@ -95,7 +95,7 @@ impl Look {
     pub fn policy(&self, form_action: &str, frame_ancestors: &str) -> String {
         let style_hashes = &self.style_hashes;
         format!(
-            "default-src 'none'; style-src{style_hashes}; img-src 'self' data:; form-action {form_action}; base-uri 'none'; \
+            "default-src 'none'; style-src 'self'{style_hashes}; img-src 'self' data:; form-action {form_action}; base-uri 'none'; \
              object-src 'none'; frame-ancestors {frame_ancestors}; require-trusted-types-for 'script'; trusted-types 'none'"
         )
     }
@@ -160,7 +160,7 @@ impl Template {
     pub fn policy(&self, socket_origin: &str, frame_ancestors: &str) -> String {
         let Self { script_hashes, style_hashes, .. } = self;
         format!(
-            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{script_hashes}; style-src{style_hashes}; \
+            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{script_hashes}; style-src 'self'{style_hashes}; \
              img-src 'self' data:; connect-src 'self' {socket_origin}; form-action 'self'; base-uri 'none'; \
              object-src 'none'; frame-ancestors {frame_ancestors}; require-trusted-types-for 'script'; \
              trusted-types 'none'"
@@ -227,7 +227,7 @@ pub fn escape_text(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const HTML: &str = "<html lang=\"en\"><title><!--title--></title><!--refresh--><style nonce=\"{{NONCE}}\">a{}</style>\
+    const HTML: &str = "<html lang=\"en\"><title><!--title--></title><!--head--><style nonce=\"{{NONCE}}\">a{}</style>\
         <main id=\"app\" data-language=\"en\"><!--app--></main>\
         <script type=\"application/json\" id=\"snapshot\"><!--snapshot--></script>\
         <script type=\"module\" nonce=\"{{NONCE}}\">go()</script><script src=\"/x.js\"></script>";
@@ -238,7 +238,7 @@ mod tests {
             Gap::Root => "<html lang=\"ar\">",
             Gap::Language => "data-language=\"ar\"",
             Gap::Title => "T",
-            Gap::Refresh => "R",
+            Gap::Head => "R",
             Gap::App => "A",
             Gap::Snapshot => "{}",
         });
@@ -265,7 +265,7 @@ mod tests {
         // `printf %s 'go()' | openssl dgst -sha256 -binary | base64`, and the same for the style.
         let (script, style) = (hashes(&["go()"]), hashes(&["a{}"]));
         assert!(policy.contains(&format!("script-src 'self' 'wasm-unsafe-eval'{script};")), "{policy}");
-        assert!(policy.contains(&format!("style-src{style};")), "{policy}");
+        assert!(policy.contains(&format!("style-src 'self'{style};")), "{policy}");
         assert!(policy.contains("connect-src 'self' ws://pay.example;"), "{policy}");
         assert!(!policy.contains("unsafe-inline") && !policy.contains("nonce"), "{policy}");
     }

@@ -1,6 +1,7 @@
 //! The payer's page: its first frame, drawn here and payable without any script, and what it asks for
 //! once it is live; and beside it, a file each, the pages that no script takes over.
 
+mod brand;
 mod forms;
 mod help;
 mod questions;
@@ -21,6 +22,7 @@ use frontend::still::Still;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 use wire::{Environment, invoice::SessionHeaders, snapshot::Snapshot};
 
+pub use self::brand::logo_path;
 use self::forms::Form;
 pub use self::reader::Reader;
 use super::{
@@ -59,7 +61,11 @@ pub fn routes() -> Router<App> {
         .route("/pay/receipt", get(receipt::draw_receipt))
         .route("/pay/{*path}", any(not_here))
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(BROTLI_LEVEL)));
-    Router::new().merge(html).route(SNAPSHOT_PATH, get(retrieve_snapshot))
+    Router::new()
+        .merge(html)
+        .route(SNAPSHOT_PATH, get(retrieve_snapshot))
+        .route("/pay/brand/{merchant}/{version}/style.css", get(brand::serve_style))
+        .route("/pay/brand/{merchant}/{version}/logo", get(brand::serve_logo))
 }
 
 /// Beside the pages there are: a link that was cut off.
@@ -164,7 +170,8 @@ impl<S: Sync> FromRequestParts<S> for WantsJson {
 
 /// Whether whoever asks for this will look at the answer.
 pub fn is_for_people(path: &str, headers: &HeaderMap) -> bool {
-    let is_page = path == PATH || path.starts_with("/pay/") && path != SNAPSHOT_PATH;
+    let is_file = path == SNAPSHOT_PATH || path.starts_with("/pay/brand/");
+    let is_page = path == PATH || path.starts_with("/pay/") && !is_file;
     is_page && !WantsJson::of(headers).0
 }
 
@@ -224,14 +231,14 @@ fn drawn(reader: &Reader, shown: &Shown) -> Response {
     let root = format!("<html lang=\"{}\" dir=\"{}\">", language.code(), language.direction());
     let spoken = format!("data-language=\"{}\"", language.code());
     let title = escape_text(&frontend::title(snapshot, language));
-    let refresh = refresh(snapshot);
+    let head = format!("{}{}", refresh(snapshot), style_link(shown));
     let app = frontend::render(snapshot, language);
     let json = escape_json(&serde_json::to_string(snapshot).unwrap_or_default());
     let html = template.fill(|gap| match gap {
         Gap::Root => &root,
         Gap::Language => &spoken,
         Gap::Title => &title,
-        Gap::Refresh => &refresh,
+        Gap::Head => &head,
         Gap::App => &app,
         Gap::Snapshot => &json,
     });
@@ -242,9 +249,17 @@ fn drawn(reader: &Reader, shown: &Shown) -> Response {
 /// A page that no script takes over. It asks for itself again after `refresh_seconds`, if there are any.
 fn still(reader: &Reader, shown: &Shown, page: &Still, refresh_seconds: Option<u32>) -> Response {
     let refresh = refresh_seconds.map(|seconds| format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">"));
-    let html = reader.pages.look.document(reader.language, page, &refresh.unwrap_or_default());
+    let head = format!("{}{}", refresh.unwrap_or_default(), style_link(shown));
+    let html = reader.pages.look.document(reader.language, page, &head);
     let policy = reader.pages.look.policy("'self'", &frame_ancestors(&shown.merchant, shown.snapshot.environment));
     with_page_headers(Html(html).into_response(), &policy)
+}
+
+/// What makes a merchant's pages look as it likes.
+fn style_link(shown: &Shown) -> String {
+    let path = shown.brand.as_ref().and_then(|record| brand::style_path(shown.merchant.id, record));
+    // The path is of numbers and hexadecimal digits.
+    path.map(|path| format!("<link rel=\"stylesheet\" href=\"{path}\" />")).unwrap_or_default()
 }
 
 /// Who may embed a merchant's pages: its origins; without any, everybody on devnet and nobody else.

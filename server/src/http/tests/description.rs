@@ -21,7 +21,7 @@ use crate::http::{
 const RENEW: &str = "renew it with `cargo xtask openapi` and look at what changed";
 
 /// Routes that are no part of the API.
-const NOT_DESCRIBED: [&str; 18] = [
+const NOT_DESCRIBED: [&str; 20] = [
     // For people.
     "/pay",
     "/pay/choose",
@@ -32,6 +32,8 @@ const NOT_DESCRIBED: [&str; 18] = [
     "/pay/email",
     "/pay/receipt",
     "/pay/{*path}",
+    "/pay/brand/{merchant}/{version}/style.css",
+    "/pay/brand/{merchant}/{version}/logo",
     "/sweep",
     "/assets/{*path}",
     "/openapi.json",

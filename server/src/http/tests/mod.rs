@@ -1,6 +1,7 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
 mod authorisation;
+mod brand;
 mod cancel;
 mod codes;
 mod description;
