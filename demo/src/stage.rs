@@ -392,6 +392,8 @@ title = "{}"
 chain_id = {}
 rpc = ["{}"]
 poll_ms = 500
+block_ms = 1000
+fees = "{}"
 paid_after = {PAID_AFTER}
 final_after = {FINAL_AFTER}
 start_block = 0
@@ -401,6 +403,7 @@ sweep_account = "{}"
             network.title,
             network.chain.chain_id(),
             network.chain.rpc_url(),
+            if network.name == "ethereum" { "high" } else { "low" },
             sweeper(&network.chain),
         );
         for token in &network.tokens {
