@@ -402,6 +402,8 @@ title = "{}"
 chain_id = {}
 rpc = ["{}"]
 poll_ms = 500
+block_ms = 1000
+fees = "{}"
 paid_after = {PAID_AFTER}
 final_after = {FINAL_AFTER}
 start_block = 0
@@ -411,6 +413,7 @@ sweep_account = "{}"
             network.title,
             network.chain.chain_id(),
             network.chain.rpc_url(),
+            if network.name == "ethereum" { "high" } else { "low" },
             sweeper(&network.chain),
         );
         for token in &network.tokens {

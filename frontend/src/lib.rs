@@ -29,14 +29,21 @@ pub mod still;
 
 pub use i18n::Language;
 use leptos::prelude::*;
+pub use stage::{Link, Situation};
 use wire::snapshot::Snapshot;
 
 /// The page as HTML, to be put into `#app` unchanged: hydration counts on every node.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn render(snapshot: &Snapshot, language: Language) -> String {
+    render_in(snapshot, language, Situation::default())
+}
+
+/// The same in a situation that the server never meets, for pictures of it.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn render_in(snapshot: &Snapshot, language: Language, situation: Situation) -> String {
     i18n::speak(language);
     let owner = Owner::new_root(None);
-    let html = owner.with(|| view! { <page::Checkout snapshot=snapshot.clone() /> }.to_html());
+    let html = owner.with(|| view! { <page::Checkout snapshot=snapshot.clone() situation /> }.to_html());
     owner.cleanup();
     html
 }
@@ -64,7 +71,7 @@ pub fn start() {
     i18n::speak(language.unwrap_or_default());
     let json = document().get_element_by_id("snapshot").and_then(|block| block.text_content()).expect("#snapshot");
     let snapshot = json::Json::parse(&json).and_then(|json| read::snapshot(&json)).expect("a snapshot");
-    let app = move || view! { <page::Checkout snapshot /> };
+    let app = move || view! { <page::Checkout snapshot situation=Situation::default() /> };
     if root.get_attribute("data-mode").as_deref() == Some("mount") {
         // Emptied node by node: the content policy allows no markup from text.
         root.replace_children_with_node_0();

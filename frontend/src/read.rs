@@ -5,7 +5,7 @@ use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
     payor::{StreamConnection, TokenType},
-    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Proof, Quote, Snapshot, Token, Unavailable},
+    snapshot::{Fees, Invoice, Merchant, Notice, Payment, PaymentState, Proof, Quote, Snapshot, Token, Unavailable},
 };
 
 use crate::json::{Amiss, Json};
@@ -28,6 +28,7 @@ pub fn snapshot(json: &Json) -> Result<Snapshot, Amiss> {
         notice: optional(json.field("notice"), notice)?,
         payments: json.list("payments", payment)?,
         return_url: json.optional_text("return_url")?,
+        unread_network: json.optional_text("unread_network")?,
     })
 }
 
@@ -58,7 +59,12 @@ fn environment(json: &Json) -> Result<Environment, Amiss> {
 }
 
 fn merchant(json: &Json) -> Result<Merchant, Amiss> {
-    Ok(Merchant { name: json.text("name")?, email: json.text("email")?, logo: json.optional_text("logo")? })
+    Ok(Merchant {
+        name: json.text("name")?,
+        email: json.text("email")?,
+        logo: json.optional_text("logo")?,
+        is_paused: json.bool("is_paused")?,
+    })
 }
 
 fn invoice(json: &Json) -> Result<Invoice, Amiss> {
@@ -108,6 +114,9 @@ fn token(json: &Json) -> Result<Token, Amiss> {
         network: json.text("network")?,
         network_title: json.text("network_title")?,
         unavailable: optional(json.field("unavailable"), unavailable)?,
+        typical_seconds: seconds(json, "typical_seconds")?,
+        fees: optional(json.field("fees"), fees)?,
+        is_unsteady: json.bool("is_unsteady")?,
     })
 }
 
@@ -117,6 +126,19 @@ fn unavailable(json: &Json) -> Result<Unavailable, Amiss> {
         "unread" => Unavailable::Unread,
         _ => return Err(Amiss),
     })
+}
+
+fn fees(json: &Json) -> Result<Fees, Amiss> {
+    Ok(match json.as_str()? {
+        "low" => Fees::Low,
+        "high" => Fees::High,
+        _ => return Err(Amiss),
+    })
+}
+
+/// A time that may be unknown.
+fn seconds(json: &Json, name: &str) -> Result<Option<u32>, Amiss> {
+    json.optional_integer(name)?.map(u32::try_from).transpose().map_err(|_| Amiss)
 }
 
 fn quote(json: &Json) -> Result<Quote, Amiss> {
@@ -165,6 +187,8 @@ fn payment(json: &Json) -> Result<Payment, Amiss> {
         explorer_url: json.optional_text("explorer_url")?,
         confirmations: json.integer("confirmations")?,
         required_confirmations: json.integer("required_confirmations")?,
+        block_time: json.integer("block_time")?,
+        expected_seconds: seconds(json, "expected_seconds")?,
     })
 }
 
@@ -229,6 +253,11 @@ mod tests {
         for unavailable in [None, Some(Unavailable::NoPrice), Some(Unavailable::Unread)] {
             let mut snapshot = states::choose();
             snapshot.tokens[0].unavailable = unavailable;
+            check(&snapshot);
+        }
+        for fees in [None, Some(Fees::Low), Some(Fees::High)] {
+            let mut snapshot = states::choose();
+            snapshot.tokens[0].fees = fees;
             check(&snapshot);
         }
         check(&Snapshot { environment: Environment::Mainnet, ..states::choose() });

@@ -8,7 +8,7 @@ use wire::{
     snapshot::{Notice, Quote, Snapshot},
 };
 
-use crate::stage::{self, Screen, Stage};
+use crate::stage::{self, Link, Screen, Situation, State};
 
 /// The state of one page, shared through the context.
 #[derive(Clone, Copy)]
@@ -27,8 +27,8 @@ pub struct PaymentSession {
     pub is_sending: RwSignal<bool>,
     /// The page asked for a new rate by itself.
     pub was_renewed: RwSignal<bool>,
-    /// Fetches fail, so what is shown may be out of date.
-    pub is_stale: RwSignal<bool>,
+    /// How the page fares with its server.
+    pub link: RwSignal<Link>,
     /// It was paid when the page was opened.
     pub was_paid: bool,
     /// An address was not what it should be; stays so.
@@ -53,14 +53,19 @@ struct Anchor {
 
 impl PaymentSession {
     /// Starts from the snapshot the page was drawn from, and makes itself known to the components below.
-    pub fn provide(snapshot: Snapshot) -> Self {
+    pub fn provide(snapshot: Snapshot, situation: Situation) -> Self {
         let notice = RwSignal::new(snapshot.notice);
         let was_paid = snapshot.invoice.status == InvoiceStatus::Paid;
         let now_ms = RwSignal::new(snapshot.now_ms);
-        let is_choosing = RwSignal::new(false);
+        let is_choosing = RwSignal::new(situation.is_choosing);
+        let is_sending = RwSignal::new(situation.is_sending);
+        let link = RwSignal::new(situation.link);
         let snapshot = RwSignal::new(snapshot);
-        let screen =
-            Memo::new(move |_| snapshot.with(|snapshot| Screen::of(snapshot, now_ms.get(), is_choosing.get())));
+        let screen = Memo::new(move |_| {
+            let situation =
+                Situation { is_choosing: is_choosing.get(), is_sending: is_sending.get(), link: link.get() };
+            snapshot.with(|snapshot| Screen::of(snapshot, now_ms.get(), situation))
+        });
         let session = Self {
             snapshot,
             screen,
@@ -68,9 +73,9 @@ impl PaymentSession {
             anchor: StoredValue::new(None),
             notice,
             is_choosing,
-            is_sending: RwSignal::new(false),
+            is_sending,
             was_renewed: RwSignal::new(false),
-            is_stale: RwSignal::new(false),
+            link,
             was_paid,
             is_amiss: RwSignal::new(false),
             is_checked: RwSignal::new(false),
@@ -152,16 +157,19 @@ impl PaymentSession {
         self.screen.get()
     }
 
-    pub fn stage(self) -> Stage {
-        let (now_ms, is_choosing) = (self.now_ms.get(), self.is_choosing.get());
-        self.snapshot.with(|snapshot| Stage::of(snapshot, now_ms, is_choosing))
+    pub fn state(self) -> State {
+        let (now_ms, situation) = (self.now_ms.get(), self.situation());
+        self.snapshot.with(|snapshot| State::of(snapshot, now_ms, situation))
+    }
+
+    fn situation(self) -> Situation {
+        Situation { is_choosing: self.is_choosing.get(), is_sending: self.is_sending.get(), link: self.link.get() }
     }
 
     /// The choice to be made anew without the payer, if there is one.
     pub fn renewal(self) -> Option<String> {
-        let now_ms = self.now_ms.get_untracked();
-        let is_choosing = self.is_choosing.get_untracked();
-        self.snapshot.with_untracked(|snapshot| stage::renewal(snapshot, now_ms, is_choosing))
+        let (now_ms, situation) = (self.now_ms.get_untracked(), untrack(|| self.situation()));
+        self.snapshot.with_untracked(|snapshot| stage::renewal(snapshot, now_ms, situation))
     }
 
     pub fn credentials(self) -> SessionHeaders {
@@ -208,7 +216,7 @@ mod tests {
 
     fn with_session(start: Snapshot, act: impl FnOnce(PaymentSession)) {
         let owner = Owner::new_root(None);
-        owner.with(|| act(PaymentSession::provide(start)));
+        owner.with(|| act(PaymentSession::provide(start, Situation::default())));
         owner.cleanup();
     }
 
@@ -217,7 +225,7 @@ mod tests {
         with_session(states::choose(), |session| {
             session.receive(Snapshot { version: 3, ..states::paid() }, 0);
             session.receive(Snapshot { version: 2, ..states::pay() }, 0);
-            assert_eq!(untrack(|| session.stage()), Stage::Paid);
+            assert_eq!(untrack(|| session.state()), State::Paid);
         });
     }
 

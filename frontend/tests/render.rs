@@ -2,13 +2,26 @@
 
 mod states;
 
-use frontend::Language;
+use frontend::{Language, Link, Situation};
 use wire::snapshot::Snapshot;
 
 /// The text a payer reads, without markup and without what is hidden.
 fn text_of(snapshot: &Snapshot, language: Language) -> String {
-    let html = frontend::render(snapshot, language);
-    let mut text = String::new();
+    text_in(snapshot, language, Situation::default())
+}
+
+/// The same in pieces.
+fn texts_of(snapshot: &Snapshot, language: Language) -> Vec<String> {
+    texts_in(snapshot, language, Situation::default())
+}
+
+fn text_in(snapshot: &Snapshot, language: Language, situation: Situation) -> String {
+    texts_in(snapshot, language, situation).concat()
+}
+
+fn texts_in(snapshot: &Snapshot, language: Language, situation: Situation) -> Vec<String> {
+    let html = frontend::render_in(snapshot, language, situation);
+    let mut texts = Vec::new();
     let mut hidden_until = None;
     for part in html.split('<') {
         // Comments and tags end at the next bracket; between them is text.
@@ -20,10 +33,11 @@ fn text_of(snapshot: &Snapshot, language: Language) -> String {
             hidden_until = None;
         }
         if hidden_until.is_none() {
-            text.push_str(between);
+            let text = between.replace("&lt;", "<").replace("&gt;", ">");
+            texts.push(text.replace("&quot;", "\"").replace("&amp;", "&"));
         }
     }
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+    texts
 }
 
 fn render_english(snapshot: &Snapshot) -> String {
@@ -117,8 +131,12 @@ fn a_lapsed_quote_can_be_renewed_without_a_script() {
 
 #[test]
 fn a_payment_in_a_block_is_confirming_and_asks_for_nothing_more() {
-    let shown = ["Payment found. Confirming: 1 of 3.", "20 USDC on Base", "1 of 3 confirmations", "0x8f3c1b2a"];
-    check(&states::confirming(), &shown, &["Send exactly", states::ADDRESS]);
+    let hidden = ["Send exactly", states::ADDRESS];
+    let shown =
+        ["Payment found. Confirming: 1 of 12.", "20 USDC on Base", "Usually about 3 more minutes", "0x8f3c1b2a"];
+    check(&states::found(), &shown, &hidden);
+    let shown = ["Confirming your payment", "11 of 12 confirmations", "Usually about 15 more seconds"];
+    check(&states::confirming(), &shown, &hidden);
 }
 
 #[test]
@@ -166,13 +184,57 @@ fn after_the_end_nothing_is_asked_while_payments_are_looked_for() {
 
 #[test]
 fn expired_shows_what_came_and_why_it_does_not_count() {
-    let shown = ["Expired", "contact Fern & Clay", "Arrived late", "Not a token", "waiting for a price", "Taken back"];
+    let shown = ["Expired", "write to Fern & Clay", "Arrived late", "Not a token", "waiting for a price", "Taken back"];
     check(&states::expired(), &shown, &["Send exactly", "Time left", "Continue"]);
 }
 
 #[test]
 fn canceled_asks_for_nothing() {
     check(&states::canceled(), &["Canceled", "do not send anything"], &["Continue", "Time left"]);
+}
+
+#[test]
+fn what_was_not_asked_for_is_named_and_the_payment_stays_open() {
+    let shown =
+        ["25 USDT on Polygon arrived, which was not asked for", "Write to Fern & Clay about it", states::ADDRESS];
+    check(&states::unexpected(), &shown, &[]);
+}
+
+#[test]
+fn a_payment_that_was_taken_back_is_waited_for_and_not_asked_for_again() {
+    let shown = ["Waiting for your payment to return", "do not pay again"];
+    check(&states::reorganised(), &shown, &["Send exactly", states::ADDRESS]);
+}
+
+#[test]
+fn a_network_that_cannot_be_read_is_named_and_nobody_needs_to_pay_twice() {
+    let shown = ["Base cannot be read just now", "Do not pay twice"];
+    check(&states::network_behind(), &shown, &[]);
+    check(&states::network_behind_confirming(), &shown, &["Send exactly"]);
+}
+
+#[test]
+fn paid_late_is_paid_and_says_so() {
+    check(&states::paid_late(), &["Paid", "arrived after the time to pay, and was accepted"], &["Time left"]);
+}
+
+#[test]
+fn a_merchant_that_takes_no_payments_asks_for_none() {
+    let shown = ["No payments just now", "Please do not send anything", "Write to Fern & Clay"];
+    check(&states::suspended(), &shown, &["Continue", "Time left"]);
+}
+
+#[test]
+fn what_only_the_page_knows_is_said_over_what_the_server_said_last() {
+    let text = |snapshot: &Snapshot, situation| text_in(snapshot, Language::English, situation);
+    let quiet = Situation::default();
+    let offline = text(&states::pay(), Situation { link: Link::Down, ..quiet });
+    assert!(offline.contains("No connection. What you see may be out of date."), "{offline}");
+    assert!(offline.contains(states::ADDRESS), "what is on the screen stays: {offline}");
+    let refused = text(&states::pay(), Situation { link: Link::Refused, ..quiet });
+    assert!(refused.contains("This page is no longer valid") && !refused.contains(states::ADDRESS), "{refused}");
+    let quoting = text(&states::choose(), Situation { is_sending: true, ..quiet });
+    assert!(quoting.contains("Getting the current price"), "{quoting}");
 }
 
 #[test]
@@ -215,7 +277,6 @@ fn choosing(snapshot: &Snapshot, hostile: &str) -> Snapshot {
         hostile.clone_into(&mut token.symbol);
         hostile.clone_into(&mut token.network);
         hostile.clone_into(&mut token.network_title);
-        token.unavailable_reason = Some(hostile.to_owned());
     }
     chosen
 }
@@ -223,8 +284,8 @@ fn choosing(snapshot: &Snapshot, hostile: &str) -> Snapshot {
 #[test]
 fn a_state_is_drawn_the_same_every_time_and_without_inline_styles() {
     for (name, state) in states::ALL {
-        let html = frontend::render(&state());
-        assert_eq!(html, frontend::render(&state()), "{name}");
+        let html = render_english(&state());
+        assert_eq!(html, render_english(&state()), "{name}");
         assert!(!html.contains(" style="), "{name}");
     }
 }
@@ -237,7 +298,8 @@ fn arabic_has_its_words_digits_and_forms_and_leaves_alone_what_is_sent() {
         assert!(text.contains(shown), "{shown:?} is missing in {text}");
     }
     let text = text_of(&states::confirming(), Language::Arabic);
-    assert!(text.contains("١ من ٣ تأكيدات"), "{text}");
+    assert!(text.contains("١١ من ١٢ تأكيدًا"), "{text}");
+    assert!(text.contains("نحو ١٥ ثانية أخرى عادةً"), "{text}");
     let title = frontend::title(&states::pay(), Language::Arabic);
     assert_eq!(title, "ادفع \u{200f}٢٠٫٠٠\u{a0}US$ إلى \u{2068}Fern & Clay\u{2069}");
 }
@@ -245,13 +307,15 @@ fn arabic_has_its_words_digits_and_forms_and_leaves_alone_what_is_sent() {
 #[test]
 fn no_english_is_left_in_an_arabic_page() {
     // Names, addresses and what is sent are nobody's to translate.
-    const NAMES: [&str; 14] =
-        ["Fern", "Clay", "Order", "Two", "USDC", "ETH", "DAI", "Base", "Ethereum", "USD", "Coin", "Ether", "Dai", "QR"];
+    const NAMES: [&str; 16] = [
+        "Fern", "Clay", "Order", "Two", "USDC", "USDT", "Polygon", "ETH", "DAI", "Base", "Ethereum", "USD", "Coin",
+        "Ether", "Dai", "QR",
+    ];
     for (name, state) in states::ALL {
         let mut snapshot = state();
         snapshot.invoice.description = None;
         snapshot.invoice.footer = String::new();
-        let text = text_of(&snapshot, Language::Arabic);
+        let text = texts_of(&snapshot, Language::Arabic).join(" ");
         let words = text.split(|character: char| !character.is_ascii_alphabetic());
         let english = words.filter(|word| 2 < word.len() && !NAMES.contains(word));
         let english: Vec<&str> = english.filter(|word| !["help", "fern", "example"].contains(word)).collect();

@@ -40,6 +40,10 @@ pub enum Scheme {
     Light,
     /// Light text on dark ground.
     Dark,
+    /// Light ground, and more contrast than usual.
+    HighContrast,
+    /// The system's own few colours, as in Windows' contrast themes.
+    ForcedColors,
 }
 
 /// The size of the part of a page that is in sight, in CSS pixels.
@@ -53,6 +57,8 @@ pub struct Viewport {
 
 /// A desk.
 pub const WIDE: Viewport = Viewport { width: 1280, height: 900 };
+/// A small phone, and a desk at four times the size of letters.
+pub const SMALL: Viewport = Viewport { width: 320, height: 640 };
 /// A phone held upright.
 pub const NARROW: Viewport = Viewport { width: 390, height: 844 };
 
@@ -409,12 +415,16 @@ impl Browser {
     ///
     /// When the browser does not answer.
     pub async fn prefer(&self, scheme: Scheme) -> Outcome {
-        let value = match scheme {
-            Scheme::Light => "light",
-            Scheme::Dark => "dark",
+        let (value, contrast, forced) = match scheme {
+            Scheme::Light => ("light", "no-preference", "none"),
+            Scheme::Dark => ("dark", "no-preference", "none"),
+            Scheme::HighContrast => ("light", "more", "none"),
+            Scheme::ForcedColors => ("dark", "no-preference", "active"),
         };
         let media = json!({ "features": [
             { "name": "prefers-color-scheme", "value": value },
+            { "name": "prefers-contrast", "value": contrast },
+            { "name": "forced-colors", "value": forced },
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]});
         self.devtools("Emulation.setEmulatedMedia", &media).await.map(drop)

@@ -36,7 +36,7 @@ macro_rules! message {
 }
 
 /// One language's messages. `{0}` is the first argument. Where a message has a form for each kind of number, they
-/// stand in the order of [`super::rules::forms`], with `|` between them, and the last number decides.
+/// stand in the order of `rules::form`, with `|` between them, and the last number decides.
 macro_rules! language {
     ($($name:ident: $text:literal,)*) => {
         pub static MESSAGES: $crate::i18n::catalog::Messages = $crate::i18n::catalog::Messages::new(

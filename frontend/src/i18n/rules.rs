@@ -25,14 +25,13 @@ pub fn form(language: Language, number: u32) -> usize {
 
 /// Writes a number that was spelled `1,234.50` as the language writes it. What is copied or sent is never written so.
 pub fn push_number(language: Language, spelled: &str, text: &mut String) {
-    match language {
-        Language::English => text.push_str(spelled),
-        Language::Arabic => text.extend(spelled.chars().map(|character| match character {
-            '0'..='9' => char::from_u32(u32::from(character) - u32::from('0') + 0x660).unwrap_or(character),
-            '.' => '\u{66b}',
-            ',' => '\u{66c}',
-            other => other,
-        })),
+    for character in spelled.chars() {
+        text.push(match (language, character) {
+            (Language::Arabic, '0'..='9') => char::from_u32(character as u32 + 0x630).unwrap_or(character),
+            (Language::Arabic, '.') => '\u{66b}',
+            (Language::Arabic, ',') => '\u{66c}',
+            (_, other) => other,
+        });
     }
 }
 

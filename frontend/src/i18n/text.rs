@@ -84,16 +84,26 @@ impl Text {
             Argument::Count(count) => Some(*count),
             _ => None,
         });
-        let form = count.map_or(0, |count| rules::form(self.language, count));
+        let mut before = count.map_or(0, |count| rules::form(self.language, count));
         // A message without forms is its own first and only one.
-        let form = message.split('|').nth(form).unwrap_or(message);
-        let mut text = String::with_capacity(form.len() + 32);
-        for (place, part) in form.split('{').enumerate() {
-            let (argument, rest) = if place == 0 { (None, part) } else { argument_of(part) };
-            if let Some(argument) = argument.and_then(|index| arguments.get(index)) {
-                self.push(*argument, &mut text);
+        before = if message.contains('|') { before } else { 0 };
+        let mut text = String::new();
+        // By hand, letter by letter: searching and splitting text weighs several times this.
+        let mut letters = message.chars();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '|' if before == 0 => break,
+                '|' => before -= 1,
+                _ if before != 0 => {}
+                '{' => {
+                    let index = letters.next().map_or(0, |digit| digit as usize).wrapping_sub('0' as usize);
+                    if let Some(argument) = arguments.get(index) {
+                        self.push(*argument, &mut text);
+                    }
+                    letters.next();
+                }
+                letter => text.push(letter),
             }
-            text.push_str(rest);
         }
         text
     }
@@ -114,11 +124,6 @@ impl Text {
             Argument::Count(count) => rules::push_number(self.language, &count.to_string(), text),
         }
     }
-}
-
-/// The number in `0} and the rest`.
-fn argument_of(part: &str) -> (Option<usize>, &str) {
-    part.split_once('}').map_or((None, part), |(index, rest)| (index.parse().ok(), rest))
 }
 
 messages! {
@@ -174,6 +179,8 @@ messages! {
     amiss_hint(merchant: &str);
     rate_lapsed;
     renew;
+    /// A choice is on its way.
+    quoting;
     renewing;
     renewed;
     waiting;
@@ -181,21 +188,42 @@ messages! {
     no_price;
     not_offered;
     found;
-    confirming(confirmations: u32, required: u32);
+    confirming;
+    confirming_status(confirmations: u32, required: u32);
     confirmations(confirmations: u32, required: u32);
+    seconds_left(seconds: u32);
+    minutes_left(minutes: u32);
     confirming_hint;
     time_is_up;
     checking;
-    checking_hint;
+    checking_said;
+    checking_step;
     paid;
+    paid_step;
     paid_to(amount: u64, merchant: &str);
     paid_late;
     overpaid(by: u64, merchant: &str);
     expired;
-    expired_status;
-    over_hint(merchant: &str);
+    expired_said;
+    over_step(merchant: &str);
     canceled;
-    canceled_status;
+    canceled_said(merchant: &str);
+    reorganised;
+    reorganised_said;
+    reorganised_step;
+    network_behind(network: &str);
+    network_behind_step;
+    unexpected_said(amount: &str, symbol: &str, network: &str);
+    unexpected_step(merchant: &str);
+    offline;
+    offline_step;
+    session_invalid;
+    session_invalid_said;
+    session_invalid_step;
+    suspended;
+    suspended_said(merchant: &str);
+    suspended_step(merchant: &str);
+    write_to(merchant: &str);
     payments;
     on(amount: &str, symbol: &str, network: &str);
     transaction;
@@ -213,5 +241,4 @@ messages! {
     leaving(seconds: u32);
     stay;
     check_again;
-    stale;
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use wire::{invoice::InvoiceStatus, snapshot::Snapshot};
 
 use super::url_of;
-use crate::{dom, i18n, session::PaymentSession, stage::Stage};
+use crate::{dom, i18n, session::PaymentSession};
 
 /// Long enough to read that it is paid, and to say that one would rather stay.
 const LEAVES_AFTER_MS: i64 = 10_000;
@@ -16,7 +16,7 @@ pub fn After() -> impl IntoView {
     let session = PaymentSession::current();
     let t = i18n::text();
     view! {
-        <div class="after" hidden=session.show(|session| session.stage() != Stage::Paid)>
+        <div class="after" hidden=session.show(|session| !session.held(is_paid))>
             <a class="button" target="_top" rel="noreferrer" href=session.once(way_back) hidden=session.once(|held| way_back(held).is_none())>
                 {session.once(|held| t.back_to(&held.merchant.name))}
             </a>
@@ -31,6 +31,10 @@ pub fn After() -> impl IntoView {
     }
 }
 
+fn is_paid(snapshot: &Snapshot) -> bool {
+    snapshot.invoice.status == InvoiceStatus::Paid
+}
+
 fn left(session: PaymentSession) -> String {
     let left_ms = session.timed(|_, now_ms| session.leaves_at.get().map_or(0, |at| (at - now_ms).max(0)));
     i18n::text().leaving(u32::try_from((left_ms + 999) / 1000).unwrap_or(0))
@@ -39,8 +43,8 @@ fn left(session: PaymentSession) -> String {
 /// Leaves for the shop's page when it is time: some seconds after this page has seen that it is paid. One that was opened
 /// when it was paid already stays, and so does one inside the shop's page.
 pub fn leave_in_time(session: PaymentSession) {
-    let is_paid = |held: &Snapshot| held.invoice.status == InvoiceStatus::Paid && !session.was_paid;
-    let Some(url) = session.once(|held| way_back(held).filter(|_| is_paid(held))) else { return };
+    let is_seen = |held: &Snapshot| is_paid(held) && !session.was_paid;
+    let Some(url) = session.once(|held| way_back(held).filter(|_| is_seen(held))) else { return };
     let now_ms = untrack(|| session.timed(|_, now_ms| now_ms));
     if !session.is_leaving_decided.get_value() {
         session.is_leaving_decided.set_value(true);

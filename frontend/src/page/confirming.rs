@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::snapshot::Payment;
 
-use super::STAGE_HEADING;
+use super::{STAGE_HEADING, words};
 use crate::{i18n, session::PaymentSession, stage};
 
 #[component]
@@ -13,7 +13,7 @@ pub fn Confirming() -> impl IntoView {
     view! {
         <div class="confirming">
             <h2 id=STAGE_HEADING tabindex="-1">
-                {t.found()}
+                {session.show(heading)}
             </h2>
             <p class="confirming__amount">
                 {session.show(|session| slowest(session, |payment| i18n::text().on(&payment.amount, &payment.symbol, &payment.network_title)))}
@@ -27,9 +27,23 @@ pub fn Confirming() -> impl IntoView {
             <p class="confirming__count">
                 {session.show(|session| slowest(session, confirmations))}
             </p>
+            <p class="hint" hidden=session.show(|session| time_left(session).is_empty())>
+                {session.show(time_left)}
+            </p>
             <p class="hint">{t.confirming_hint()}</p>
         </div>
     }
+}
+
+fn heading(session: PaymentSession) -> String {
+    let t = i18n::text();
+    let deepening = session.held(|held| stage::least_confirmed(&held.payments).is_some_and(|it| 1 < it.confirmations));
+    if deepening { t.confirming().to_owned() } else { t.found().to_owned() }
+}
+
+/// How long it usually takes from here; nothing if nobody can say.
+fn time_left(session: PaymentSession) -> String {
+    slowest(session, |payment| payment.expected_seconds.map(words::about).unwrap_or_default())
 }
 
 /// How deep it is and has to be; never deeper than that.

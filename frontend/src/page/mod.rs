@@ -9,6 +9,7 @@ mod payments;
 mod proof;
 mod status;
 mod summary;
+mod words;
 
 pub use after::leave_in_time;
 use choose::Choose;
@@ -22,24 +23,25 @@ use status::Status;
 pub use summary::{Contact, Summary};
 use wire::snapshot::Snapshot;
 
-use crate::{components::Whole, i18n, net, session::PaymentSession, stage::Screen};
+use crate::{
+    components::Whole,
+    i18n, net,
+    session::PaymentSession,
+    stage::{Screen, Situation},
+};
 
 /// The heading of the present stage, which takes the focus when the payer's own act changed the stage.
 const STAGE_HEADING: &str = "stage";
 
 /// The whole page.
 #[component]
-pub fn Checkout(snapshot: Snapshot) -> impl IntoView {
-    let session = PaymentSession::provide(snapshot);
-    let t = i18n::text();
+pub fn Checkout(snapshot: Snapshot, situation: Situation) -> impl IntoView {
+    let session = PaymentSession::provide(snapshot, situation);
     net::follow(session);
     view! {
         <div class="checkout">
             <Summary />
             <section class="stage" aria-labelledby=STAGE_HEADING>
-                <p class="stale" hidden=session.show(|session| !session.is_stale.get())>
-                    {t.stale()}
-                </p>
                 <Status />
                 {move || Whole(match session.screen() {
                     Screen::Choose => EitherOf5::A(view! { <Choose /> }),

@@ -43,7 +43,7 @@ pub fn Summary() -> impl IntoView {
                     <dd>{session.show(|session| i18n::text().dollars(session.held(|held| held.invoice.remaining)))}</dd>
                 </div>
             </dl>
-            <p class="timer" hidden=session.show(|session| !session.stage().has_time())>
+            <p class="timer" hidden=session.show(|session| !session.state().has_time())>
                 <Mark path=CLOCK />
                 <span id="time-left">{t.time_left()}</span>
                 <span class="timer__clock" role="timer" aria-labelledby="time-left">

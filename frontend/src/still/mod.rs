@@ -17,7 +17,7 @@ pub use trouble::Trouble;
 use wire::{invoice::SessionHeaders, snapshot::Snapshot};
 
 use crate::{
-    Language, i18n,
+    Language, Situation, i18n,
     page::{Contact, Summary},
     session::PaymentSession,
 };
@@ -69,7 +69,7 @@ fn beside_summary<V: IntoView + 'static>(
 ) -> Still {
     let snapshot = snapshot.clone();
     let html = draw(move || {
-        let session = PaymentSession::provide(snapshot);
+        let session = PaymentSession::provide(snapshot, Situation::default());
         let content = content(session);
         view! {
             <div class="checkout checkout--still">

@@ -4,7 +4,7 @@ use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
     payor::TokenType,
-    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Proof, Quote, Snapshot, Token, Unavailable},
+    snapshot::{Fees, Invoice, Merchant, Notice, Payment, PaymentState, Proof, Quote, Snapshot, Token, Unavailable},
 };
 
 pub const NOW: i64 = 1_790_000_000;
@@ -18,21 +18,28 @@ const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 pub type State = fn() -> Snapshot;
 
 /// All of them, by name.
-pub const ALL: [(&str, State); 14] = [
+pub const ALL: [(&str, State); 21] = [
     ("choose", choose),
     ("no_price", no_price),
     ("pay", pay),
     ("pay_native", pay_native),
     ("unproven", unproven),
     ("lapsed", lapsed),
+    ("found", found),
     ("confirming", confirming),
+    ("reorganised", reorganised),
+    ("network_behind", network_behind),
+    ("network_behind_confirming", network_behind_confirming),
+    ("unexpected", unexpected),
     ("underpaid", underpaid),
     ("underpaid_without_quote", underpaid_without_quote),
     ("paid", paid),
     ("overpaid", overpaid),
+    ("paid_late", paid_late),
     ("checking", checking),
     ("expired", expired),
     ("canceled", canceled),
+    ("suspended", suspended),
 ];
 
 /// Nothing chosen yet.
@@ -45,7 +52,12 @@ pub fn choose() -> Snapshot {
             signature: "6f1d2c3b4a5968778695a4b3c2d1e0f96f1d2c3b4a5968778695a4b3c2d1e0f9.1790000000000".to_owned(),
         },
         environment: Environment::Devnet,
-        merchant: Merchant { name: "Fern & Clay".to_owned(), email: "help@fern.example".to_owned(), logo: None },
+        merchant: Merchant {
+            name: "Fern & Clay".to_owned(),
+            email: "help@fern.example".to_owned(),
+            logo: None,
+            is_paused: false,
+        },
         invoice: Invoice {
             id: "0b6f1c9e-3a1d-4f5e-9c67-2f1f6f0f7a11".to_owned(),
             title: "Order 1042".to_owned(),
@@ -76,6 +88,7 @@ pub fn choose() -> Snapshot {
         notice: None,
         payments: Vec::new(),
         return_url: Some("https://fern.example/thanks?order=1042".to_owned()),
+        unread_network: None,
     }
 }
 
@@ -117,10 +130,52 @@ pub fn lapsed() -> Snapshot {
     Snapshot { quote: Some(quote), ..choose() }
 }
 
-/// The payment is in a block.
+/// The payment is in the newest block.
+pub fn found() -> Snapshot {
+    let found = Payment {
+        state: PaymentState::Confirming,
+        confirmations: 1,
+        required_confirmations: 12,
+        expected_seconds: Some(132),
+        ..payment("20")
+    };
+    Snapshot { payments: vec![found], ..pay() }
+}
+
+/// Blocks are piling up on it.
 pub fn confirming() -> Snapshot {
-    let confirming = Payment { state: PaymentState::Confirming, confirmations: 1, ..payment("20") };
-    Snapshot { payments: vec![confirming], ..pay() }
+    let mut snapshot = found();
+    snapshot.payments[0].confirmations = 11;
+    snapshot.payments[0].expected_seconds = Some(12);
+    snapshot
+}
+
+/// Its block is gone.
+pub fn reorganised() -> Snapshot {
+    let orphaned = Payment { state: PaymentState::Orphaned, confirmations: 0, ..payment("20") };
+    Snapshot { payments: vec![orphaned], ..pay() }
+}
+
+/// The network of the quote cannot be read.
+pub fn network_behind() -> Snapshot {
+    Snapshot { unread_network: Some("Base".to_owned()), ..pay() }
+}
+
+/// The same while a payment is confirming.
+pub fn network_behind_confirming() -> Snapshot {
+    Snapshot { unread_network: Some("Base".to_owned()), ..confirming() }
+}
+
+/// Something else arrived.
+pub fn unexpected() -> Snapshot {
+    let odd = Payment {
+        state: PaymentState::Unexpected,
+        symbol: "USDT".to_owned(),
+        network: "polygon".to_owned(),
+        network_title: "Polygon".to_owned(),
+        ..payment("25")
+    };
+    Snapshot { payments: vec![odd], ..pay() }
 }
 
 /// A part arrived, and the rest is asked in the same token.
@@ -159,6 +214,13 @@ pub fn overpaid() -> Snapshot {
     snapshot
 }
 
+/// Paid after the end, which the merchant accepted.
+pub fn paid_late() -> Snapshot {
+    let mut snapshot = paid();
+    snapshot.invoice.late = true;
+    snapshot
+}
+
 /// The time to pay is over, and something may still be on its way.
 pub fn checking() -> Snapshot {
     let mut snapshot = pay();
@@ -183,6 +245,14 @@ pub fn canceled() -> Snapshot {
     snapshot
 }
 
+/// The merchant takes no payments.
+pub fn suspended() -> Snapshot {
+    let mut snapshot = choose();
+    snapshot.merchant.is_paused = true;
+    snapshot.tokens.clear();
+    snapshot
+}
+
 fn token(id: i64, symbol: &str, name: &str, token_type: TokenType, network: &str, title: &str) -> Token {
     Token {
         id,
@@ -192,6 +262,9 @@ fn token(id: i64, symbol: &str, name: &str, token_type: TokenType, network: &str
         network: network.to_owned(),
         network_title: title.to_owned(),
         unavailable: None,
+        typical_seconds: Some(if network == "ethereum" { 36 } else { 6 }),
+        fees: Some(if network == "ethereum" { Fees::High } else { Fees::Low }),
+        is_unsteady: false,
     }
 }
 
@@ -229,5 +302,7 @@ fn payment(amount: &str) -> Payment {
         explorer_url: None,
         confirmations: 3,
         required_confirmations: 3,
+        block_time: NOW - 20,
+        expected_seconds: None,
     }
 }

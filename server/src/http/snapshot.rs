@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{
+    acceptance::AcceptancePolicy,
     invoice::{InvoiceStatus, PaymentStatus},
     transfer::Valuation,
 };
@@ -113,6 +114,7 @@ async fn build(
             name: merchant.name.clone(),
             email: merchant.email.clone(),
             logo: brand.as_ref().and_then(|record| logo_path(merchant.id, record)),
+            is_paused: is_open && tokens.is_empty() && acceptance.policy() == AcceptancePolicy::AcceptNone,
         },
         invoice: shown_invoice(&case),
         tokens: tokens
@@ -125,6 +127,9 @@ async fn build(
                 network: offer.network.name.clone(),
                 network_title: offer.network.title.clone(),
                 unavailable: offer.unavailable,
+                typical_seconds: seconds_until(app, &offer.network.name, paid_after(app, &case, &offer.network.name)),
+                fees: offer.network.fees,
+                is_unsteady: !app.outages.is_read(&offer.network.name),
             })
             .collect(),
         quote: case
@@ -136,8 +141,33 @@ async fn build(
         notice,
         payments: case.payments.iter().rev().map(|payment| shown_payment(app, payment)).collect(),
         return_url: invoice.return_url.clone().filter(|url| invoice.return_url_enabled && url.starts_with("https://")),
+        unread_network: unread_network(app, &case),
     };
     Ok(Shown { snapshot, merchant, brand, case })
+}
+
+/// How many confirmations a payment for this invoice needs there.
+fn paid_after(app: &App, case: &Case, network: &str) -> u32 {
+    app.config.thresholds(network).paid_after(case.invoice.terms.due)
+}
+
+/// How long so many blocks take, and to be seen; `None` if that is not configured.
+fn seconds_until(app: &App, network: &str, blocks: u32) -> Option<u32> {
+    let network = app.config.network(network)?;
+    let blocks_ms = network.block_ms?.saturating_mul(blocks.into());
+    u32::try_from(blocks_ms.saturating_add(network.poll_ms).div_ceil(1000)).ok()
+}
+
+/// The title of a network that something is asked or expected on, and that has not been read for minutes.
+fn unread_network(app: &App, case: &Case) -> Option<String> {
+    if case.invoice.standing.status.is_terminal() {
+        return None;
+    }
+    let expected = case.payments.iter().filter(|payment| payment.status == PaymentStatus::Pending);
+    let expected = expected.map(|payment| payment.record.network.as_str());
+    let asked = case.quotes.last().map(|record| record.network.as_str());
+    let unread = expected.chain(asked).find(|network| !app.outages.is_offered(network))?;
+    app.config.network(unread).map(|network| network.title.clone())
 }
 
 fn shown_invoice(case: &Case) -> wire_snapshot::Invoice {
@@ -206,6 +236,12 @@ fn shown_payment(app: &App, payment: &Payment) -> wire_snapshot::Payment {
         explorer_url: explorer_link(app, &record.network, &record.tx_id),
         confirmations: record.confirmations,
         required_confirmations: payment.required_confirmations,
+        block_time: record.block_time.0,
+        expected_seconds: match payment.required_confirmations.saturating_sub(record.confirmations) {
+            // It is deep enough; what it waits for has no timetable.
+            0 => None,
+            missing => seconds_until(app, &record.network, missing).filter(|_| record.canonical),
+        },
     }
 }
 

@@ -104,6 +104,8 @@ chain_id = 31338
 rpc = ["http://127.0.0.1:9"]
 paid_after = 2
 final_after = 4
+block_ms = 12000
+fees = "high"
 [[networks.tokens]]
 id = 4
 symbol = "USDT"

@@ -24,7 +24,10 @@ async fn a_snapshot_holds_what_the_page_shows() {
     let invoice = server.invoice(json!({ "description": "</script>" })).await;
     let shown = snapshot(&server, &invoice).await;
     assert_eq!(shown["credentials"], json!({ "x-session-token": invoice.token, "x-signature": invoice.signature }));
-    assert_eq!(shown["merchant"], json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example" }));
+    assert_eq!(
+        shown["merchant"],
+        json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example", "is_paused": false })
+    );
     assert_eq!((&shown["invoice"]["status"], &shown["invoice"]["remaining"]), (&json!("unpaid"), &json!(20_000)));
     assert_eq!(shown["tokens"].as_array().unwrap().len(), 3);
     assert_eq!(shown["tokens"][1]["unavailable"], "no_price");
@@ -91,6 +94,51 @@ async fn payments_are_shown_as_they_deepen() {
     assert!(confirming["version"].as_i64() < paid["version"].as_i64());
     assert_eq!((&paid["invoice"]["status"], &paid["payments"][0]["state"]), (&json!("paid"), &json!("credited")));
     assert_eq!((&paid["quote"], &paid["tokens"]), (&Value::Null, &json!([])));
+}
+
+#[tokio::test]
+async fn payers_are_told_how_long_it_takes_and_what_it_costs_where_that_is_configured() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let shown = snapshot(&server, &invoice).await;
+    let told = |token: &Value| (token["typical_seconds"].clone(), token["fees"].clone(), token["is_unsteady"].clone());
+    assert_eq!(told(&shown["tokens"][0]), (Value::Null, Value::Null, json!(false)));
+    // Two blocks of 12 s, and a look at the chain each second.
+    assert_eq!(told(&shown["tokens"][2]), (json!(25), json!("high"), json!(false)));
+
+    server.quote(&invoice).await;
+    server.pay(&invoice, usd(20_000), 1).await;
+    let payment = &snapshot(&server, &invoice).await["payments"][0];
+    assert_eq!(payment["expected_seconds"], Value::Null);
+    assert!(payment["block_time"].is_i64(), "{payment}");
+}
+
+#[tokio::test]
+async fn a_network_that_cannot_be_read_is_named_once_something_is_asked_there() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let _watch = server.app.outages.watch("ethereum");
+    server.app.outages.began("ethereum");
+    let shown = snapshot(&server, &invoice).await;
+    assert_eq!((&shown["tokens"][0]["is_unsteady"], &shown["tokens"][2]["is_unsteady"]), (&json!(true), &json!(false)));
+    assert_eq!(shown["unread_network"], Value::Null);
+
+    server.quote(&invoice).await;
+    server.app.outages.stopped("ethereum");
+    assert_eq!(snapshot(&server, &invoice).await["unread_network"], "Ethereum");
+    server.app.outages.ended("ethereum");
+    assert_eq!(snapshot(&server, &invoice).await["unread_network"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_merchant_that_takes_nothing_is_said_to_be_pausing() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let none = json!({ "networks": [] }).to_string();
+    let key = ("x-api-key", server.key.as_str());
+    let answer = server.call(&Method::PUT, "/api/v1/merchant/networks", key, &none).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(snapshot(&server, &invoice).await["merchant"]["is_paused"], true);
 }
 
 #[tokio::test]
