@@ -16,6 +16,7 @@ mod i18n;
 mod json;
 mod net;
 mod page;
+mod part;
 mod qr;
 mod read;
 mod session;
@@ -23,6 +24,7 @@ mod stage;
 #[cfg(test)]
 #[path = "../tests/states/mod.rs"]
 mod states;
+mod wallets;
 
 pub use i18n::Language;
 use leptos::prelude::*;

@@ -46,7 +46,8 @@ impl PaymentSession {
         let link = RwSignal::new(situation.link);
         let snapshot = RwSignal::new(snapshot);
         let screen = Memo::new(move |_| {
-            let situation = Situation { is_choosing: is_choosing.get(), is_sending: is_sending.get(), link: link.get() };
+            let situation =
+                Situation { is_choosing: is_choosing.get(), is_sending: is_sending.get(), link: link.get() };
             snapshot.with(|snapshot| Screen::of(snapshot, now_ms.get(), situation))
         });
         let session = Self {

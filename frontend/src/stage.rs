@@ -198,7 +198,9 @@ impl Screen {
             | State::Unexpected
             | State::NetworkBehind
             | State::Offline => match &snapshot.quote {
-                Some(quote) if !situation.is_choosing => Self::Pay(format!("{} {}", quote_choice(quote), quote.address)),
+                Some(quote) if !situation.is_choosing => {
+                    Self::Pay(format!("{} {}", quote_choice(quote), quote.address))
+                }
                 _ => Self::Choose,
             },
         }

@@ -11,7 +11,7 @@ use std::{
 
 use e2e::{
     TestFolder,
-    chromium::{Browser, Chromium, SMALL, Scheme, NARROW, Viewport, WIDE},
+    chromium::{Browser, Chromium, NARROW, SMALL, Scheme, Viewport, WIDE},
     gallery::{self, Gallery},
     outcome::{Failure, Outcome},
 };
@@ -92,7 +92,8 @@ fn sheet(pictures: &[RgbaImage], viewport: Viewport) -> RgbaImage {
     const SPACE: u32 = 12;
     let columns = if viewport == WIDE { 4 } else { 8 };
     let rows: Vec<&[RgbaImage]> = pictures.chunks(columns).collect();
-    let heights: Vec<u32> = rows.iter().map(|row| row.iter().map(RgbaImage::height).max().unwrap_or_default()).collect();
+    let heights: Vec<u32> =
+        rows.iter().map(|row| row.iter().map(RgbaImage::height).max().unwrap_or_default()).collect();
     let width = u32::try_from(columns).unwrap_or(1) * (viewport.width + SPACE);
     let height = heights.iter().map(|height| height + SPACE).sum();
     let mut sheet = RgbaImage::from_pixel(width, height, image::Rgba([120, 120, 120, 255]));

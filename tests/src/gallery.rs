@@ -32,8 +32,7 @@ pub struct Scene {
 pub fn scenes() -> Vec<Scene> {
     let quiet = Situation::default();
     let scene = |name, snapshot, situation| Scene { name, snapshot, situation };
-    let mut scenes: Vec<Scene> =
-        states::ALL.into_iter().map(|(name, state)| scene(name, state(), quiet)).collect();
+    let mut scenes: Vec<Scene> = states::ALL.into_iter().map(|(name, state)| scene(name, state(), quiet)).collect();
     scenes.push(scene("quoting", states::choose(), Situation { is_sending: true, ..quiet }));
     scenes.push(scene("offline", states::pay(), Situation { link: Link::Down, ..quiet }));
     scenes.push(scene("session_invalid", states::pay(), Situation { link: Link::Refused, ..quiet }));
@@ -55,7 +54,8 @@ impl Gallery {
     /// When there is none, or the port is refused.
     pub async fn open(dist: &Path) -> Outcome<Self> {
         let path = dist.join("index.html");
-        let template = fs::read_to_string(&path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+        let template =
+            fs::read_to_string(&path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
         let template: &'static str = without_scripts(&template)?.leak();
         let router = Router::new().route("/{language}/{scene}", get(show)).with_state(template);
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -9,13 +9,13 @@ mod status;
 mod summary;
 mod words;
 
-use choose::Choose;
-use confirming::Confirming;
+use choose::choose;
+use confirming::confirming;
 use leptos::{either::EitherOf4, prelude::*};
 use outcome::Outcome;
-use pay::Pay;
+use pay::pay;
 use payments::Payments;
-use status::Status;
+use status::status;
 use summary::{Contact, Summary};
 use wire::snapshot::Snapshot;
 
@@ -38,11 +38,11 @@ pub fn Checkout(snapshot: Snapshot, situation: Situation) -> impl IntoView {
         <div class="checkout">
             <Summary />
             <section class="stage" aria-labelledby=STAGE_HEADING>
-                <Status />
+                {status(session)}
                 {move || Whole(match session.screen() {
-                    Screen::Choose => EitherOf4::A(view! { <Choose /> }),
-                    Screen::Pay(_) => EitherOf4::B(view! { <Pay /> }),
-                    Screen::Confirming => EitherOf4::C(view! { <Confirming /> }),
+                    Screen::Choose => EitherOf4::A(choose(session)),
+                    Screen::Pay(_) => EitherOf4::B(pay(session)),
+                    Screen::Confirming => EitherOf4::C(confirming(session)),
                     Screen::Outcome => EitherOf4::D(view! { <Outcome /> }),
                 })}
                 <Payments />

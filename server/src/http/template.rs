@@ -184,7 +184,8 @@ mod tests {
             Gap::App => "A",
             Gap::Snapshot => "{}",
         });
-        let start = "<html lang=\"ar\"><title>T</title>R<style>a{}</style><main id=\"app\" data-language=\"ar\">A</main>";
+        let start =
+            "<html lang=\"ar\"><title>T</title>R<style>a{}</style><main id=\"app\" data-language=\"ar\">A</main>";
         assert!(html.starts_with(start), "{html}");
         assert!(html.contains("id=\"snapshot\">{}</script>"), "{html}");
         assert!(!html.contains("NONCE"), "{html}");

@@ -24,7 +24,10 @@ async fn a_snapshot_holds_what_the_page_shows() {
     let invoice = server.invoice(json!({ "description": "</script>" })).await;
     let shown = snapshot(&server, &invoice).await;
     assert_eq!(shown["credentials"], json!({ "x-session-token": invoice.token, "x-signature": invoice.signature }));
-    assert_eq!(shown["merchant"], json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example", "is_paused": false }));
+    assert_eq!(
+        shown["merchant"],
+        json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example", "is_paused": false })
+    );
     assert_eq!((&shown["invoice"]["status"], &shown["invoice"]["remaining"]), (&json!("unpaid"), &json!(20_000)));
     assert_eq!(shown["tokens"].as_array().unwrap().len(), 3);
     assert_eq!(shown["tokens"][1]["unavailable"], "no_price");
@@ -110,6 +113,19 @@ async fn a_network_that_cannot_be_read_is_named_once_something_is_asked_there() 
     assert_eq!(snapshot(&server, &invoice).await["unread_network"], "Ethereum");
     server.app.outages.ended("ethereum");
     assert_eq!(snapshot(&server, &invoice).await["unread_network"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_only_choice_is_made_at_once() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let one = json!({ "networks": ["base"] }).to_string();
+    let key = ("x-api-key", server.key.as_str());
+    let answer = server.call(&Method::PUT, "/api/v1/merchant/networks", key, &one).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let shown = snapshot(&server, &invoice).await;
+    assert_eq!((&shown["quote"]["network"], &shown["quote"]["token_id"]), (&json!("base"), &json!(4)));
+    assert_eq!(snapshot(&server, &invoice).await["quote"], shown["quote"], "once");
 }
 
 #[tokio::test]
@@ -284,7 +300,10 @@ async fn a_form_s_language_is_kept_on_the_way_to_the_page() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;
     let answer = choose(&server, &invoice, "ethereum:1&lang=ar", "text/html").await;
-    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, format!("{}&lang=ar", invoice.page()).as_str()));
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, format!("{}&lang=ar", invoice.page()).as_str())
+    );
     let answer = choose(&server, &invoice, &format!("ethereum:{UNPRICED}&lang=ar"), "text/html").await;
     assert!(answer.text.contains("لا يوجد سعر موثوق لهذه العملة الآن"), "{}", answer.text);
 }
