@@ -86,6 +86,30 @@ pub fn select(id: &str) {
     }
 }
 
+/// The attribute that says what a search finds an element by.
+pub const SEARCHED: &str = "data-search";
+
+/// Hides what a search for `query` does not find below an element, and unfolds what it does.
+pub fn filter(selector: &str, query: &str) {
+    if let Some(list) = document().query_selector(selector).ok().flatten() {
+        filter_below(&list, query);
+    }
+}
+
+fn filter_below(parent: &web_sys::Element, query: &str) {
+    let mut next = parent.first_element_child();
+    while let Some(element) = next {
+        if let Some(searched) = element.get_attribute(SEARCHED) {
+            _ = element.toggle_attribute_with_force("hidden", !searched.contains(query));
+            if !query.is_empty() {
+                _ = element.set_attribute("open", "");
+            }
+        }
+        filter_below(&element, query);
+        next = element.next_element_sibling();
+    }
+}
+
 /// Puts text on the clipboard. True only if the browser says so and, where it lets us look without asking the
 /// payer, the text is really there: inside frames some browsers resolve and write nothing.
 pub async fn copy(text: &str) -> bool {

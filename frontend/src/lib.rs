@@ -16,6 +16,7 @@ mod i18n;
 mod json;
 mod net;
 mod page;
+mod part;
 mod proof;
 mod qr;
 mod read;
@@ -26,6 +27,7 @@ mod stage;
 mod states;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod still;
+mod wallets;
 
 pub use i18n::Language;
 use leptos::prelude::*;

@@ -376,6 +376,64 @@ impl Browser {
         self.post("execute/sync", &json!({ "script": body, "args": arguments })).await
     }
 
+    /// Runs a function body that answers by calling its last argument.
+    ///
+    /// # Errors
+    ///
+    /// When it throws or takes too long.
+    pub async fn script_later(&self, body: &str) -> Outcome<Value> {
+        self.post("execute/async", &json!({ "script": body, "args": [] })).await
+    }
+
+    /// Presses a key and lets it go, as WebDriver spells it: `"\u{e004}"` is the tabulator.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn press(&self, key: &str) -> Outcome {
+        let act = |kind: &str| json!({ "type": kind, "value": key });
+        let actions = json!({ "actions": [
+            { "type": "key", "id": "keys", "actions": [act("keyDown"), act("keyUp")] },
+        ]});
+        self.post("actions", &actions).await.map(drop)
+    }
+
+    /// Stops everything on the page, as a phone does with what is not in sight.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn freeze(&self) -> Outcome {
+        self.devtools("Page.setWebLifecycleState", &json!({ "state": "frozen" })).await.map(drop)
+    }
+
+    /// Lets a page go on that was stopped, and shows it again: it comes from behind another one. Leaves frames.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn thaw(&self) -> Outcome {
+        self.devtools("Page.setWebLifecycleState", &json!({ "state": "active" })).await?;
+        let handle = self.request(Method::GET, "window", &Value::Null).await?;
+        let other = self.post("window/new", &json!({ "type": "tab" })).await?;
+        self.post("window", &json!({ "handle": other["handle"] })).await?;
+        self.request(Method::DELETE, "window", &Value::Null).await?;
+        self.post("window", &json!({ "handle": handle })).await.map(drop)
+    }
+
+    /// Takes the network away from pages, or gives it back.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn be_offline(&self, is_offline: bool) -> Outcome {
+        self.devtools("Network.enable", &json!({})).await?;
+        let conditions = json!({
+            "offline": is_offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+        });
+        self.devtools("Network.emulateNetworkConditions", &conditions).await.map(drop)
+    }
+
     /// Runs a script at the beginning of every document that is opened from now on, before any script of its own.
     ///
     /// # Errors

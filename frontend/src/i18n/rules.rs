@@ -46,7 +46,8 @@ pub fn push_dollars(language: Language, spelled: &str, text: &mut String) {
             // The mark keeps the sign behind the number where nothing else says which way the line runs.
             text.push('\u{200f}');
             push_number(language, spelled, text);
-            text.push_str("\u{a0}US$");
+            // And this one keeps the sign's own letters in their order.
+            text.push_str("\u{a0}US$\u{200e}");
         }
     }
 }
@@ -112,7 +113,7 @@ mod tests {
             text
         };
         assert_eq!(dollars(Language::English), "$1,234.50");
-        assert_eq!(dollars(Language::Arabic), "\u{200f}١٬٢٣٤٫٥٠\u{a0}US$");
+        assert_eq!(dollars(Language::Arabic), "\u{200f}١٬٢٣٤٫٥٠\u{a0}US$\u{200e}");
     }
 
     /// Samples of CLDR's own tables.

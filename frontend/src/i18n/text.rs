@@ -142,6 +142,12 @@ messages! {
     pay_the_rest;
     token_and_network;
     no_tokens;
+    networks_of(symbol: &str);
+    search;
+    fees_low;
+    fees_high;
+    /// A network that could not be read just now.
+    unsteady;
     /// Why a token cannot be chosen.
     unpriced_token;
     /// Why no token of a network can be chosen.
@@ -165,8 +171,16 @@ messages! {
     request_qr(amount: &str, symbol: &str, network: &str);
     address_qr;
     open_wallet;
+    your_wallet;
+    /// The payer names no wallet.
+    any_wallet;
+    /// The payer's wallet is none of the list.
+    other_wallet;
     wallet_hint;
+    /// For wallets that read an address and nothing else.
+    plain_hint(network: &str);
     exchange_hint(network: &str);
+    exchange_window(merchant: &str);
     only_this(symbol: &str, network: &str);
     rate(symbol: &str, rate: Price<'_>);
     rate_valid_for;
@@ -191,8 +205,10 @@ messages! {
     confirming;
     confirming_status(confirmations: u32, required: u32);
     confirmations(confirmations: u32, required: u32);
-    seconds_left(seconds: u32);
-    minutes_left(minutes: u32);
+    /// `time` is one of the two below.
+    usually_left(time: &str);
+    takes_seconds(seconds: u32);
+    takes_minutes(minutes: u32);
     confirming_hint;
     time_is_up;
     checking;

@@ -42,7 +42,8 @@ pub fn follow(session: PaymentSession) {
         held.set_value(Some(live.clone()));
 
         let timer = set_interval_with_handle(with(&live, Live::tick), TICK).ok();
-        let returns = ["visibilitychange", "pageshow", "online"].map(|event| {
+        // `offline` too, so that what fails is known at once.
+        let returns = ["visibilitychange", "pageshow", "online", "offline"].map(|event| {
             let wake = with(&live, Live::wake);
             window_event_listener_untyped(event, move |_| wake())
         });

@@ -4,31 +4,37 @@ use leptos::prelude::*;
 use wire::{invoice::InvoiceStatus, snapshot::Snapshot};
 
 use super::url_of;
-use crate::{dom, i18n, session::PaymentSession};
+use crate::{
+    dom, i18n,
+    part::{Part, part},
+    session::PaymentSession,
+};
 
 /// Long enough to read that it is paid, and to say that one would rather stay.
 const LEAVES_AFTER_MS: i64 = 10_000;
 
 /// The receipt and the way back. A page that saw the payment arrive goes back by itself, unless it is inside the shop's page,
 /// which knows better what to show then.
-#[component]
-pub fn After() -> impl IntoView {
-    let session = PaymentSession::current();
+pub fn after(session: PaymentSession) -> Part {
     let t = i18n::text();
-    view! {
-        <div class="after" hidden=session.show(|session| !session.held(is_paid))>
-            <a class="button" target="_top" rel="noreferrer" href=session.once(way_back) hidden=session.once(|held| way_back(held).is_none())>
-                {session.once(|held| t.back_to(&held.merchant.name))}
-            </a>
-            <p class="hint" hidden=session.show(|session| session.leaves_at.get().is_none())>
-                {session.show(left)} " "
-                <button type="button" class="copy" on:click=move |_| session.leaves_at.set(None)>
-                    {t.stay()}
-                </button>
-            </p>
-            <a class="change" href=url_of(session, "/pay/receipt")>{t.receipt()}</a>
-        </div>
-    }
+    let url = session.once(way_back);
+    let shop = part("a", "button")
+        .with("href", url.as_deref().unwrap_or_default())
+        .with("target", "_top")
+        .with("rel", "noreferrer")
+        .flag("hidden", url.is_none())
+        .text(&session.once(|held| t.back_to(&held.merchant.name)));
+    let stay = part("button", "copy").with("type", "button").on("click", move |_| session.leaves_at.set(None));
+    let leaving = part("p", "hint")
+        .flag_following("hidden", move || session.leaves_at.get().is_none())
+        .child(part("span", "").text_following(move || left(session)))
+        .text(" ")
+        .child(stay.text(t.stay()));
+    part("div", "after")
+        .flag_following("hidden", move || !session.held(is_paid))
+        .child(shop)
+        .child(leaving)
+        .child(part("a", "change").with("href", &url_of(session, "/pay/receipt")).text(t.receipt()))
 }
 
 fn is_paid(snapshot: &Snapshot) -> bool {

@@ -12,14 +12,14 @@ mod summary;
 mod words;
 
 pub use after::leave_in_time;
-use choose::Choose;
-use confirming::Confirming;
-use leptos::{either::EitherOf5, prelude::*};
+use choose::choose;
+use confirming::confirming;
+use leptos::{either::EitherOf4, prelude::*};
 use outcome::Outcome;
-use pay::Pay;
+use pay::pay;
 use payments::Payments;
-use proof::Amiss;
-use status::Status;
+use proof::amiss;
+use status::status;
 pub use summary::{Contact, Summary};
 use wire::snapshot::Snapshot;
 
@@ -42,13 +42,13 @@ pub fn Checkout(snapshot: Snapshot, situation: Situation) -> impl IntoView {
         <div class="checkout">
             <Summary />
             <section class="stage" aria-labelledby=STAGE_HEADING>
-                <Status />
+                {status(session)}
                 {move || Whole(match session.screen() {
-                    Screen::Choose => EitherOf5::A(view! { <Choose /> }),
-                    Screen::Pay(_) if session.is_amiss.get() => EitherOf5::B(view! { <Amiss /> }),
-                    Screen::Pay(_) => EitherOf5::C(view! { <Pay /> }),
-                    Screen::Confirming => EitherOf5::D(view! { <Confirming /> }),
-                    Screen::Outcome => EitherOf5::E(view! { <Outcome /> }),
+                    Screen::Choose => EitherOf4::A(choose(session)),
+                    Screen::Pay(_) if session.is_amiss.get() => EitherOf4::B(amiss(session)),
+                    Screen::Pay(_) => EitherOf4::B(pay(session)),
+                    Screen::Confirming => EitherOf4::C(confirming(session)),
+                    Screen::Outcome => EitherOf4::D(view! { <Outcome /> }),
                 })}
                 <Payments />
             </section>

@@ -1,19 +1,21 @@
 //! The one line that says how things stand, and the only one that is read out when it changes.
 
-use leptos::prelude::*;
-
 use super::words;
-use crate::session::PaymentSession;
+use crate::{
+    part::{Part, part},
+    session::PaymentSession,
+};
 
-#[component]
-pub fn Status() -> impl IntoView {
-    let session = PaymentSession::current();
-    view! {
-        <div class=session.show(|session| format!("status status--{}", words::line(session).look))>
-            <p role="status" aria-live="polite">{session.show(|session| words::line(session).status)}</p>
-            <p class="status__step" hidden=session.show(|session| words::line(session).step.is_empty())>
-                {session.show(|session| words::line(session).step)}
-            </p>
-        </div>
-    }
+pub fn status(session: PaymentSession) -> Part {
+    let line = part("p", "")
+        .with("role", "status")
+        .with("aria-live", "polite")
+        .text_following(move || words::line(session).status);
+    let step = part("p", "status__step")
+        .flag_following("hidden", move || words::line(session).step.is_empty())
+        .text_following(move || words::line(session).step);
+    part("div", "")
+        .following("class", move || format!("status status--{}", words::line(session).look))
+        .child(line)
+        .child(step)
 }

@@ -46,10 +46,10 @@ pub fn line(session: PaymentSession) -> Line {
         State::Lapsed => Line::of("waiting", t.renewing()),
         State::Underpaid => Line::of("partial", session.held(part_arrived)),
         State::Unexpected => session.held(unexpected),
-        State::Found | State::Confirming => Line::of("found", session.held(confirming)),
+        // What follows shows it; this says it to those who hear the page.
+        State::Found | State::Confirming => Line::of("quiet", session.held(confirming)),
         State::NetworkBehind => session.held(behind),
         State::Offline => Line::of("warning", t.offline()).with(t.offline_step()),
-        // What follows says it in large letters; this says it to those who hear the page.
         State::Checking => Line::of("quiet", t.checking()),
         State::Reorganised
         | State::Paid
@@ -116,7 +116,7 @@ pub fn asks_to_write(state: State) -> bool {
 pub fn about(seconds: u32) -> String {
     let t = i18n::text();
     // Nobody counts single seconds of a guess.
-    if seconds < 60 { t.seconds_left(seconds.div_ceil(5).max(1) * 5) } else { t.minutes_left(seconds.div_ceil(60)) }
+    if seconds < 60 { t.takes_seconds(seconds.div_ceil(5).max(1) * 5) } else { t.takes_minutes(seconds.div_ceil(60)) }
 }
 
 fn part_arrived(snapshot: &Snapshot) -> String {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{
     acceptance::AcceptancePolicy,
+    id::TokenId,
     invoice::{InvoiceStatus, PaymentStatus},
     transfer::Valuation,
 };
@@ -36,8 +37,8 @@ pub struct Shown {
     pub case: Case,
 }
 
-/// The present snapshot of a session's invoice. A quote that lapsed, or no longer fits, is renewed; where
-/// that fails the snapshot says why.
+/// The present snapshot of a session's invoice. A quote that lapsed, or no longer fits, is renewed, and where there
+/// is one choice only, it is made; where that fails the snapshot says why, or leaves it to the payer.
 ///
 /// # Errors
 ///
@@ -50,7 +51,24 @@ pub async fn present(app: &App, session: &Session) -> Result<Shown, ApiError> {
         Ok(Err(error)) => (case, notice_of(error)?),
         Err(_elapsed) => (case, Some(wire_snapshot::Notice::NoPrice)),
     };
-    build(app, session, case, notice).await
+    let shown = build(app, session, case, notice).await?;
+    // What the merchant asks comes first.
+    if invoicing::asks(&shown.case.invoice, app.clock.now()) {
+        return Ok(shown);
+    }
+    let Some((network, token)) = only_choice(&shown.snapshot) else { return Ok(shown) };
+    let (merchant, invoice) = (session.invoice.merchant, session.invoice.id);
+    match invoicing::choose(app, merchant, invoice, network, token).await {
+        Ok(_) => build(app, session, load(app, session).await?, None).await,
+        Err(_) => Ok(shown),
+    }
+}
+
+/// The choice of a payer who has no other.
+fn only_choice(snapshot: &wire_snapshot::Snapshot) -> Option<(&str, TokenId)> {
+    let [token] = snapshot.tokens.as_slice() else { return None };
+    let is_open = snapshot.quote.is_none() && snapshot.notice.is_none() && snapshot.payments.is_empty();
+    (is_open && token.unavailable.is_none()).then_some((token.network.as_str(), TokenId(token.id)))
 }
 
 /// The snapshot after a choice that got no quote.

@@ -3,6 +3,7 @@
 use domain::{
     id::{InvoiceId, MerchantId},
     invoice::InvoiceStatus,
+    time::UnixSeconds,
 };
 use serde_json::Value;
 use wire::payor::FormResponse;
@@ -90,6 +91,15 @@ pub fn questions(invoice: &InvoiceRecord) -> Vec<Question> {
         }
     };
     entries.map(question).collect()
+}
+
+/// Whether the payer has to see the questions before anything else: they are there, nobody has answered them, and nothing
+/// was chosen yet.
+pub fn asks(invoice: &InvoiceRecord, now: UnixSeconds) -> bool {
+    check_open(invoice, now).is_ok()
+        && invoice.answers.is_none()
+        && invoice.watched_until.is_none()
+        && !questions(invoice).is_empty()
 }
 
 /// Whether something still has to be answered before there is anything to pay with.

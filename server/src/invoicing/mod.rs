@@ -15,7 +15,8 @@ mod verify;
 mod worth;
 
 pub use answers::{
-    AnswerError, EmailError, Fault, MOST_CHARACTERS, Question, answer, check_answers, must_answer, questions, set_email,
+    AnswerError, EmailError, Fault, MOST_CHARACTERS, Question, answer, asks, check_answers, must_answer, questions,
+    set_email,
 };
 pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};

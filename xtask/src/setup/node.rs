@@ -41,6 +41,10 @@ pub const CLIENT: Packages = Packages {
     reason: "the tests compile the TypeScript client and call the server with it",
 };
 
+/// The rules of accessibility.
+pub const ACCESSIBILITY: Packages =
+    Packages { folder: "tests/accessibility", reason: "the tests hold every state of the page against them" };
+
 /// Installs the packages of a folder unless they are what its lock file says.
 pub fn install_packages(workspace: &Workspace, step: &Step, packages: &Packages) -> Result {
     let Packages { folder: name, reason } = packages;

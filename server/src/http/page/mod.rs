@@ -113,7 +113,7 @@ async fn draw_page(State(app): State<App>, reader: Reader, parameters: Parameter
 async fn draw(app: &App, reader: &Reader, parameters: &Parameters) -> Result<Response, ApiError> {
     let session = open(app, parameters).await?;
     let mut shown = snapshot::present(app, &session).await?;
-    if questions::are_open(app, &shown.case.invoice) {
+    if invoicing::asks(&shown.case.invoice, app.clock.now()) {
         return Ok(questions::draw(reader, &shown, &[], None));
     }
     if parameters.get("choose") == Some("1") {

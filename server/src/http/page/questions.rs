@@ -14,17 +14,9 @@ use crate::{
     email,
     http::{error::ApiError, snapshot, snapshot::Shown},
     invoicing::{self, AnswerError, MOST_CHARACTERS},
-    store::InvoiceRecord,
 };
 
 const EMAIL: &str = "email";
-
-/// Whether a payer has to see the questions before anything else: they are there, nobody has answered them, and nothing was
-/// chosen yet.
-pub fn are_open(app: &App, invoice: &InvoiceRecord) -> bool {
-    let is_open = !invoice.standing.status.is_terminal() && app.clock.now() <= invoice.terms.expires_at;
-    is_open && invoice.answers.is_none() && invoice.watched_until.is_none() && !invoicing::questions(invoice).is_empty()
-}
 
 /// The page that asks; with what a form gave and what of it cannot be taken, if it is asked again.
 pub fn draw(reader: &Reader, shown: &Shown, faults: &[(String, invoicing::Fault)], form: Option<&Form>) -> Response {

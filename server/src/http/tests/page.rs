@@ -131,6 +131,19 @@ async fn a_network_that_cannot_be_read_is_named_once_something_is_asked_there() 
 }
 
 #[tokio::test]
+async fn the_only_choice_is_made_at_once() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let one = json!({ "networks": ["base"] }).to_string();
+    let key = ("x-api-key", server.key.as_str());
+    let answer = server.call(&Method::PUT, "/api/v1/merchant/networks", key, &one).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let shown = snapshot(&server, &invoice).await;
+    assert_eq!((&shown["quote"]["network"], &shown["quote"]["token_id"]), (&json!("base"), &json!(4)));
+    assert_eq!(snapshot(&server, &invoice).await["quote"], shown["quote"], "once");
+}
+
+#[tokio::test]
 async fn a_merchant_that_takes_nothing_is_said_to_be_pausing() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;
