@@ -21,7 +21,7 @@ pub fn Summary() -> impl IntoView {
         <header class="summary">
             <p class="summary__merchant">
                 // The name beside it says the same.
-                <img class="logo" src=merchant.logo.clone() alt="" hidden=merchant.logo.is_none() />
+                {merchant.logo.map(|logo| view! { <img class="logo" src=logo alt="" /> })}
                 {merchant.name.clone()}
             </p>
             {is_test.then(|| view! { <p class="badge">{t.test_network()}</p> })}
