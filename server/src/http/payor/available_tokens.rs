@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use wire::{
     Environment,
     payor::{AvailabilityStatus, AvailableToken, TokenType},
+    snapshot::Unavailable,
 };
 
 use crate::{
@@ -72,7 +73,7 @@ pub struct Offer<'a> {
     pub token: &'a TokenConfig,
     /// `None` without a price, and for a price that never changes.
     pub rate_updated_at: Option<UnixSeconds>,
-    pub unavailable_reason: Option<String>,
+    pub unavailable: Option<Unavailable>,
 }
 
 /// What an invoice can be paid in, in the order of the configuration: what the merchant takes, or what the
@@ -91,13 +92,12 @@ pub fn offers<'a>(app: &'a App, case: &Case, acceptance: &Acceptance) -> Vec<(&'
 pub async fn priced<'a>(app: &App, offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
         if !app.outages.is_offered(&network.name) {
-            let unavailable_reason = Some("the network cannot be read".to_owned());
-            return Offer { network, token, rate_updated_at: None, unavailable_reason };
+            return Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unread) };
         }
         let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.price(token.token_id())).await;
         let price = asked.ok().and_then(Result::ok);
-        let unavailable_reason = price.is_none().then(|| "there is no current price".to_owned());
-        Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable_reason }
+        let unavailable = price.is_none().then_some(Unavailable::NoPrice);
+        Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable }
     }))
     .await
 }
@@ -108,7 +108,7 @@ pub fn token_type(token: &TokenConfig) -> TokenType {
 }
 
 fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
-    let Offer { network, token, rate_updated_at, unavailable_reason } = offer;
+    let Offer { network, token, rate_updated_at, unavailable } = offer;
     let is_mainnet = environment == Environment::Mainnet;
     let on_mainnet = |value: bool| is_mainnet.then_some(value);
     AvailableToken {
@@ -122,17 +122,24 @@ fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
         requires_memo: false,
         photo_uri: None,
         is_monitored: true,
-        availability_status: match (environment, &unavailable_reason) {
+        availability_status: match (environment, unavailable) {
             (Environment::Devnet, _) => AvailabilityStatus::Devnet,
             (Environment::Mainnet, None) => AvailabilityStatus::Available,
             (Environment::Mainnet, Some(_)) => AvailabilityStatus::Stale,
         },
         rate_updated_at: rate_updated_at.map(|time| time.0),
-        unavailable_reason,
+        unavailable_reason: unavailable.map(|reason| text_of_reason(reason).to_owned()),
         // What arrives is what the merchant gets, always.
         has_settlement_route: on_mainnet(true),
         supports_stable_settlement: on_mainnet(matches!(token.price, crate::config::PriceSource::Par(_))),
         is_same_token_settlement: on_mainnet(true),
+    }
+}
+
+fn text_of_reason(reason: Unavailable) -> &'static str {
+    match reason {
+        Unavailable::NoPrice => "there is no current price",
+        Unavailable::Unread => "the network cannot be read",
     }
 }
 

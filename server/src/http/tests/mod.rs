@@ -1,11 +1,13 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
 mod authorisation;
+mod brand;
 mod cancel;
 mod codes;
 mod description;
 mod errors;
 mod events;
+mod forms;
 mod invoice_lists;
 mod invoice_totals;
 mod invoices;
@@ -102,6 +104,8 @@ chain_id = 31338
 rpc = ["http://127.0.0.1:9"]
 paid_after = 2
 final_after = 4
+block_ms = 12000
+fees = "high"
 [[networks.tokens]]
 id = 4
 symbol = "USDT"
