@@ -212,6 +212,16 @@ impl Stage {
         Ok(minted.token)
     }
 
+    /// Gives a merchant's pages a colour and a logo.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails.
+    pub fn set_brand(&self, merchant: &Merchant, color: &str, logo: &Path) -> Result<(), StageError> {
+        let (id, logo) = (merchant.id.to_string(), logo.to_string_lossy());
+        self.pepay.run(&["merchant", "set-brand", &id, "--color", color, "--logo", &logo]).map(drop)
+    }
+
     /// Runs `pepay sweep` and returns what it did.
     ///
     /// # Errors

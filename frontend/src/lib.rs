@@ -17,6 +17,7 @@ mod json;
 mod net;
 mod page;
 mod part;
+mod proof;
 mod qr;
 mod read;
 mod session;
@@ -24,6 +25,8 @@ mod stage;
 #[cfg(test)]
 #[path = "../tests/states/mod.rs"]
 mod states;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod still;
 mod wallets;
 
 pub use i18n::Language;

@@ -5,7 +5,7 @@ use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
     payor::{StreamConnection, TokenType},
-    snapshot::{Fees, Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token, Unavailable},
+    snapshot::{Fees, Invoice, Merchant, Notice, Payment, PaymentState, Proof, Quote, Snapshot, Token, Unavailable},
 };
 
 use crate::json::{Amiss, Json};
@@ -27,6 +27,7 @@ pub fn snapshot(json: &Json) -> Result<Snapshot, Amiss> {
         quote: optional(json.field("quote"), quote)?,
         notice: optional(json.field("notice"), notice)?,
         payments: json.list("payments", payment)?,
+        return_url: json.optional_text("return_url")?,
         unread_network: json.optional_text("unread_network")?,
     })
 }
@@ -58,7 +59,12 @@ fn environment(json: &Json) -> Result<Environment, Amiss> {
 }
 
 fn merchant(json: &Json) -> Result<Merchant, Amiss> {
-    Ok(Merchant { name: json.text("name")?, email: json.text("email")?, is_paused: json.bool("is_paused")? })
+    Ok(Merchant {
+        name: json.text("name")?,
+        email: json.text("email")?,
+        logo: json.optional_text("logo")?,
+        is_paused: json.bool("is_paused")?,
+    })
 }
 
 fn invoice(json: &Json) -> Result<Invoice, Amiss> {
@@ -153,7 +159,12 @@ fn quote(json: &Json) -> Result<Quote, Amiss> {
         created_at: json.integer("created_at")?,
         valid_until: json.integer("valid_until")?,
         uri: json.text("uri")?,
+        proof: optional(json.field("proof"), proof)?,
     })
+}
+
+fn proof(json: &Json) -> Result<Proof, Amiss> {
+    Ok(Proof { wallet: json.text("wallet")?, salt: json.text("salt")? })
 }
 
 fn notice(json: &Json) -> Result<Notice, Amiss> {
@@ -250,6 +261,7 @@ mod tests {
             check(&snapshot);
         }
         check(&Snapshot { environment: Environment::Mainnet, ..states::choose() });
+        check(&states::unproven());
     }
 
     #[test]
@@ -263,6 +275,7 @@ mod tests {
             ("/invoice/status", serde_json::json!("settled")),
             ("/quote/address", serde_json::json!(null)),
             ("/quote/decimals", serde_json::json!(256)),
+            ("/quote/proof", serde_json::json!({ "wallet": "0x" })),
             ("/tokens/0", serde_json::json!({})),
             ("/payments", serde_json::json!({})),
         ] {

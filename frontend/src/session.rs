@@ -1,8 +1,10 @@
 //! What this page knows: the newest snapshot, the server's clock, and the little that only this page decides.
 
+use std::rc::Rc;
+
 use leptos::prelude::*;
 use wire::{
-    invoice::SessionHeaders,
+    invoice::{InvoiceStatus, SessionHeaders},
     snapshot::{Notice, Quote, Snapshot},
 };
 
@@ -27,7 +29,20 @@ pub struct PaymentSession {
     pub was_renewed: RwSignal<bool>,
     /// How the page fares with its server.
     pub link: RwSignal<Link>,
+    /// It was paid when the page was opened.
+    pub was_paid: bool,
+    /// An address was not what it should be; stays so.
+    pub is_amiss: RwSignal<bool>,
+    /// All that is to hold did when it was asked last.
+    pub is_checked: RwSignal<bool>,
+    checks: StoredValue<Vec<Check>, LocalStorage>,
+    /// When the page leaves for the shop's, on the server's clock; decided once.
+    pub leaves_at: RwSignal<Option<i64>>,
+    pub is_leaving_decided: StoredValue<bool>,
 }
+
+/// Whether something on the page is right for a quote.
+type Check = Rc<dyn Fn(&Quote) -> bool>;
 
 /// One reading of the server's clock against the page's, which starts anywhere but runs evenly.
 #[derive(Clone, Copy)]
@@ -40,6 +55,7 @@ impl PaymentSession {
     /// Starts from the snapshot the page was drawn from, and makes itself known to the components below.
     pub fn provide(snapshot: Snapshot, situation: Situation) -> Self {
         let notice = RwSignal::new(snapshot.notice);
+        let was_paid = snapshot.invoice.status == InvoiceStatus::Paid;
         let now_ms = RwSignal::new(snapshot.now_ms);
         let is_choosing = RwSignal::new(situation.is_choosing);
         let is_sending = RwSignal::new(situation.is_sending);
@@ -60,6 +76,12 @@ impl PaymentSession {
             is_sending,
             was_renewed: RwSignal::new(false),
             link,
+            was_paid,
+            is_amiss: RwSignal::new(false),
+            is_checked: RwSignal::new(false),
+            checks: StoredValue::new_local(Vec::new()),
+            leaves_at: RwSignal::new(None),
+            is_leaving_decided: StoredValue::new(false),
         };
         provide_context(session);
         session
@@ -100,6 +122,34 @@ impl PaymentSession {
     pub fn tick(self, page_ms: i64) {
         if let Some(anchor) = self.anchor.get_value() {
             self.now_ms.set(anchor.server_ms.saturating_add(page_ms.saturating_sub(anchor.page_ms)));
+        }
+    }
+
+    /// Begins anew with what is to hold as long as a quote is shown.
+    pub fn begin_checks(self, is_right: fn(&Quote) -> bool) {
+        self.checks.set_value(vec![Rc::new(is_right)]);
+    }
+
+    /// Something else that is to hold, until checks begin anew. What is not drawn any more is right.
+    pub fn add_check(self, is_right: impl Fn(&Quote) -> bool + 'static) {
+        self.checks.update_value(|checks| checks.push(Rc::new(is_right)));
+    }
+
+    /// Asks for all that is to hold while a quote is shown. What was right may be changed by whatever else runs in the
+    /// browser, so this is asked again and again; the first time that something is not right stops the page for good.
+    ///
+    /// Between events of the browser only: while one of them is dealt with, the page may lag behind what is known.
+    pub fn check(self) {
+        let checks = self.checks.get_value();
+        let is_right = self.once(|held| {
+            let quote = held.quote.as_ref().filter(|_| !checks.is_empty())?;
+            Some(checks.iter().all(|is_right| is_right(quote)))
+        });
+        if is_right.is_some() && self.is_checked.get_untracked() != (is_right == Some(true)) {
+            self.is_checked.set(is_right == Some(true));
+        }
+        if is_right == Some(false) {
+            self.is_amiss.set(true);
         }
     }
 

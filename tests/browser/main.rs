@@ -4,13 +4,16 @@
 //! that breaks something sets a scene for itself.
 
 mod accessibility;
+mod around;
 mod asleep;
 mod expiry;
 mod first_frame;
 mod pay_invoice;
+mod proof;
 mod reconnect;
 mod socketless_proxy;
 mod sweep;
+mod tampering_proxy;
 mod visit;
 
 use std::{

@@ -185,6 +185,19 @@ impl<'a> CheckoutPage<'a> {
         Ok(payment_request::scan(&picture)?.parse()?)
     }
 
+    /// Waits until the page says that this browser has computed the address too.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub async fn has_computed_the_address(&self) -> Outcome {
+        self.until("the browser to have computed the address", async || {
+            let is_said = self.browser.draws(".proof__check--done").await?;
+            Ok(is_said.then_some(()))
+        })
+        .await
+    }
+
     /// The heading of what the payer is to do or to see.
     ///
     /// # Errors

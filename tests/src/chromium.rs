@@ -255,6 +255,45 @@ impl Browser {
         self.post(&format!("element/{}/click", element.id()), &json!({})).await.map(drop)
     }
 
+    /// Types into a field, in the place of what it holds.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such field.
+    pub async fn type_into(&self, selector: &str, text: &str) -> Outcome {
+        let element = self.get(selector).await?;
+        self.post(&format!("element/{}/clear", element.id()), &json!({})).await?;
+        self.post(&format!("element/{}/value", element.id()), &json!({ "text": text })).await.map(drop)
+    }
+
+    /// Where the browser is.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn address(&self) -> Outcome<String> {
+        let address = self.request(Method::GET, "url", &Value::Null).await?;
+        Ok(address.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Draws as on paper from here on.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn print_on_paper(&self) -> Outcome {
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "media": "print" })).await.map(drop)
+    }
+
+    /// Lets pages do what their content policy forbids, from the next one on.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn ignore_policies(&self) -> Outcome {
+        self.devtools("Page.setBypassCSP", &json!({ "enabled": true })).await.map(drop)
+    }
+
     /// The text of an element as it is drawn, also for those who hear the page; `None` if there is no such element.
     ///
     /// # Errors

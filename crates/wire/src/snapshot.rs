@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub notice: Option<Notice>,
     /// Newest first.
     pub payments: Vec<Payment>,
+    /// Where the payer goes once it is paid; always `https`.
+    pub return_url: Option<String>,
     /// The title of a network that matters now and cannot be read: payments on it are seen late.
     pub unread_network: Option<String>,
 }
@@ -37,6 +39,8 @@ pub struct Snapshot {
 pub struct Merchant {
     pub name: String,
     pub email: String,
+    /// Where its logo is, on the page's own host.
+    pub logo: Option<String>,
     /// It takes no payments at present.
     pub is_paused: bool,
 }
@@ -126,6 +130,17 @@ pub struct Quote {
     pub valid_until: i64,
     /// What a wallet scans.
     pub uri: String,
+    /// What the address is computed from; `None` for an address that is not.
+    pub proof: Option<Proof>,
+}
+
+/// From what anybody can compute a deposit address, as in [`crate::deposit_address`]. Nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The only wallet that money at the address can go to, with checksum.
+    pub wallet: String,
+    /// `0x` and 64 digits.
+    pub salt: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,8 @@ mod ar;
 mod catalog;
 mod en;
 mod rules;
+#[cfg(not(target_arch = "wasm32"))]
+mod still;
 mod text;
 
 use std::cell::Cell;
@@ -102,6 +104,21 @@ mod tests {
     }
 
     #[test]
+    fn every_language_has_every_message_of_pages_without_scripts() {
+        for (name, key) in still::NAMES {
+            let [english, arabic] = Language::ALL.map(|language| still::get(language, *key));
+            let [english_forms, arabic_forms] = [english, arabic].map(|said| said.split('|').collect::<Vec<_>>());
+            let has_forms = 1 < english_forms.len();
+            for (language, forms) in Language::ALL.into_iter().zip([&english_forms, &arabic_forms]) {
+                assert_eq!(forms.len(), if has_forms { rules::forms(language) } else { 1 }, "{name} in {language:?}");
+            }
+            let wanted = english_forms.last().map(|form| arguments(form));
+            assert_eq!(arabic_forms.last().map(|form| arguments(form)), wanted, "{name}");
+            assert_ne!(english, arabic, "{name} is not translated");
+        }
+    }
+
+    #[test]
     fn every_message_is_said_somewhere() {
         fn sources(folder: &Path, text: &mut String) {
             for entry in fs::read_dir(folder).unwrap() {
@@ -115,7 +132,7 @@ mod tests {
         }
         let mut text = String::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
-        for name in NAMES {
+        for name in NAMES.iter().chain(still::NAMES.iter().map(|(name, _)| name)) {
             assert!(text.contains(&format!(".{name}(")), "nothing says {name}");
         }
     }

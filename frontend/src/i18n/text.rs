@@ -14,7 +14,7 @@ pub struct Price<'a>(pub &'a str);
 
 /// What a message is told.
 #[derive(Clone, Copy, Debug)]
-enum Argument<'a> {
+pub(super) enum Argument<'a> {
     /// A name, or an amount of tokens.
     Text(&'a str),
     /// Thousandths of a dollar.
@@ -76,7 +76,10 @@ impl Text {
     }
 
     fn filled(self, key: Key, arguments: &[Argument<'_>]) -> String {
-        let message = self.message(key);
+        self.fill(self.message(key), arguments)
+    }
+
+    pub(super) fn fill(self, message: &str, arguments: &[Argument<'_>]) -> String {
         let count = arguments.iter().rev().find_map(|argument| match argument {
             Argument::Count(count) => Some(*count),
             _ => None,
@@ -181,6 +184,13 @@ messages! {
     only_this(symbol: &str, network: &str);
     rate(symbol: &str, rate: Price<'_>);
     rate_valid_for;
+    proof(wallet: &str);
+    /// After it, once that is so.
+    proof_checked;
+    no_proof;
+    amiss;
+    amiss_reason;
+    amiss_hint(merchant: &str);
     rate_lapsed;
     renew;
     /// A choice is on its way.
@@ -240,5 +250,11 @@ messages! {
     unpriced;
     orphaned;
     questions;
+    i_have_paid;
+    receipt;
+    back_to(merchant: &str);
+    /// Beside it, while the page is about to go there.
+    leaving(seconds: u32);
+    stay;
     check_again;
 }

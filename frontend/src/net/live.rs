@@ -18,7 +18,7 @@ use super::{
     pace::{News, Pace},
     socket::{Heard, Socket},
 };
-use crate::{dom, session::PaymentSession, stage::Link};
+use crate::{dom, page::leave_in_time, session::PaymentSession, stage::Link};
 
 /// Short enough for a countdown that never skips a second.
 const TICK: Duration = Duration::from_millis(500);
@@ -130,10 +130,12 @@ impl Live {
 
     fn tick(self: &Rc<Self>) {
         let page_ms = dom::page_ms();
+        self.session.check();
         self.session.tick(page_ms);
         if dom::is_hidden() {
             return;
         }
+        leave_in_time(self.session);
         for running in [&self.fetching, &self.connecting] {
             let is_lost = running.borrow().as_ref().is_some_and(|running| running.is_lost(page_ms));
             if is_lost {

@@ -1,22 +1,26 @@
 //! What a payer sees, a file per part. The stage decides which of them.
 
+mod after;
 mod choose;
 mod confirming;
 mod outcome;
 mod pay;
 mod payments;
+mod proof;
 mod status;
 mod summary;
 mod words;
 
+pub use after::leave_in_time;
 use choose::choose;
 use confirming::confirming;
-use leptos::{either::EitherOf4, prelude::*};
+use leptos::{either::Either, prelude::*};
 use outcome::Outcome;
 use pay::pay;
 use payments::Payments;
+use proof::amiss;
 use status::status;
-use summary::{Contact, Summary};
+pub use summary::{Contact, Summary};
 use wire::snapshot::Snapshot;
 
 use crate::{
@@ -40,10 +44,11 @@ pub fn Checkout(snapshot: Snapshot, situation: Situation) -> impl IntoView {
             <section class="stage" aria-labelledby=STAGE_HEADING>
                 {status(session)}
                 {move || Whole(match session.screen() {
-                    Screen::Choose => EitherOf4::A(choose(session)),
-                    Screen::Pay(_) => EitherOf4::B(pay(session)),
-                    Screen::Confirming => EitherOf4::C(confirming(session)),
-                    Screen::Outcome => EitherOf4::D(view! { <Outcome /> }),
+                    Screen::Choose => Either::Left(choose(session)),
+                    Screen::Pay(_) if session.is_amiss.get() => Either::Left(amiss(session)),
+                    Screen::Pay(_) => Either::Left(pay(session)),
+                    Screen::Confirming => Either::Left(confirming(session)),
+                    Screen::Outcome => Either::Right(view! { <Outcome /> }),
                 })}
                 <Payments />
             </section>
@@ -53,8 +58,13 @@ pub fn Checkout(snapshot: Snapshot, situation: Situation) -> impl IntoView {
 }
 
 /// The address of this very page, in its language.
-fn page_url(session: PaymentSession) -> String {
+pub fn page_url(session: PaymentSession) -> String {
+    url_of(session, "/pay")
+}
+
+/// The address of another page of this session.
+fn url_of(session: PaymentSession, path: &str) -> String {
     let credentials = session.credentials();
     let language = i18n::text().language().code();
-    format!("/pay?session={}&signature={}&lang={language}", credentials.session_token, credentials.signature)
+    format!("{path}?session={}&signature={}&lang={language}", credentials.session_token, credentials.signature)
 }

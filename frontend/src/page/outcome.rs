@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{STAGE_HEADING, words};
+use super::{STAGE_HEADING, after::After, words};
 use crate::{
     components::{CHECK, CLOCK, CROSS},
     i18n,
@@ -36,6 +36,7 @@ pub fn Outcome() -> impl IntoView {
             >
                 {t.write_to(&merchant.name)}
             </a>
+            <After />
         </div>
     }
 }

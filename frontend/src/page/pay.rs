@@ -4,12 +4,13 @@ use leptos::prelude::*;
 use web_sys::Event;
 use wire::snapshot::{Quote, Snapshot};
 
-use super::{STAGE_HEADING, choose::choice_form, page_url};
+use super::{STAGE_HEADING, choose::choice_form, page_url, proof::proof_of_address};
 use crate::{
     components::{WARNING, address, copy_button, mark, network_mark, qr_code},
     countdown, dom,
     i18n::{self, Price},
     part::{Part, part},
+    proof::{ADDRESS, is_as_shown},
     session::PaymentSession,
     stage,
     wallets::{Reads, WALLETS},
@@ -17,6 +18,7 @@ use crate::{
 
 pub fn pay(session: PaymentSession) -> Part {
     let t = i18n::text();
+    session.begin_checks(is_as_shown);
     let heading = part("h2", "visually-hidden").with("id", STAGE_HEADING).with("tabindex", "-1");
     let choose = move |event: Event| {
         event.prevent_default();
@@ -31,6 +33,7 @@ pub fn pay(session: PaymentSession) -> Part {
     let only_this = session.quote_once(|quote| i18n::text().only_this(&quote.symbol, &quote.network_title));
     let steps = part("div", "pay__steps")
         .child(facts(session))
+        .child(proof_of_address(session))
         .child(part("p", "warning").child(mark(WARNING)).child(part("span", "").text(&only_this)))
         .child(ways(session))
         .child(rate(session));
@@ -66,8 +69,8 @@ fn facts(session: PaymentSession) -> Part {
         .child(mark(session.once(mark_of_network)))
         .text(&session.quote_once(|quote| quote.network_title.clone()));
     let address = part("dd", "fact__value")
-        .child(address("address", &session.quote_once(|quote| quote.address.clone())))
-        .child(copy_button(t.copy_address(), |quote| quote.address.clone(), "address"));
+        .child(address(ADDRESS, &session.quote_once(|quote| quote.address.clone())))
+        .child(copy_button(t.copy_address(), |quote| quote.address.clone(), ADDRESS));
     part("dl", "facts")
         .child(fact(t.send_exactly(), amount))
         .child(fact(t.on_network(), network))
@@ -109,10 +112,16 @@ fn way(session: PaymentSession) -> Part {
         .child(wallet_choice())
         .child(qr_code(
             "qr qr--request",
+            ".qr--request path",
             |quote| quote.uri.clone(),
             |quote| i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title),
         ))
-        .child(qr_code("qr qr--address", |quote| quote.address.clone(), |_| i18n::text().address_qr().to_owned()))
+        .child(qr_code(
+            "qr qr--address",
+            ".qr--address path",
+            |quote| quote.address.clone(),
+            |_| i18n::text().address_qr().to_owned(),
+        ))
         .child(text)
 }
 

@@ -6,7 +6,7 @@ use wire::snapshot::{Notice, Snapshot};
 use crate::{
     i18n,
     session::PaymentSession,
-    stage::{self, State},
+    stage::{self, Screen, State},
 };
 
 /// The line that is read out when it changes.
@@ -31,6 +31,9 @@ impl Line {
 pub fn line(session: PaymentSession) -> Line {
     let t = i18n::text();
     let state = session.state();
+    if session.is_amiss.get() && matches!(session.screen(), Screen::Pay(_)) {
+        return Line::of("warning", t.amiss());
+    }
     match state {
         State::Choose => match session.notice.get() {
             Some(Notice::NoPrice) => Line::of("warning", t.no_price()),

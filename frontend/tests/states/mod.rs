@@ -4,22 +4,26 @@ use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
     payor::TokenType,
-    snapshot::{Fees, Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token, Unavailable},
+    snapshot::{Fees, Invoice, Merchant, Notice, Payment, PaymentState, Proof, Quote, Snapshot, Token, Unavailable},
 };
 
 pub const NOW: i64 = 1_790_000_000;
-pub const ADDRESS: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+pub const ADDRESS: &str = "0x5eE9B98c9f2930cd908610d1fF8073EB7F2Db03A";
+/// The address is computed from it.
+pub const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const SALT: &str = "0xdeb508264f1be2cad8594f9e4d5e8b51235f08d26433a3d5229f756384b97c15";
 const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 
 /// Makes one of them.
 pub type State = fn() -> Snapshot;
 
 /// All of them, by name.
-pub const ALL: [(&str, State); 20] = [
+pub const ALL: [(&str, State); 21] = [
     ("choose", choose),
     ("no_price", no_price),
     ("pay", pay),
     ("pay_native", pay_native),
+    ("unproven", unproven),
     ("lapsed", lapsed),
     ("found", found),
     ("confirming", confirming),
@@ -48,7 +52,12 @@ pub fn choose() -> Snapshot {
             signature: "6f1d2c3b4a5968778695a4b3c2d1e0f96f1d2c3b4a5968778695a4b3c2d1e0f9.1790000000000".to_owned(),
         },
         environment: Environment::Devnet,
-        merchant: Merchant { name: "Fern & Clay".to_owned(), email: "help@fern.example".to_owned(), is_paused: false },
+        merchant: Merchant {
+            name: "Fern & Clay".to_owned(),
+            email: "help@fern.example".to_owned(),
+            logo: None,
+            is_paused: false,
+        },
         invoice: Invoice {
             id: "0b6f1c9e-3a1d-4f5e-9c67-2f1f6f0f7a11".to_owned(),
             title: "Order 1042".to_owned(),
@@ -78,6 +87,7 @@ pub fn choose() -> Snapshot {
         quote: None,
         notice: None,
         payments: Vec::new(),
+        return_url: Some("https://fern.example/thanks?order=1042".to_owned()),
         unread_network: None,
     }
 }
@@ -107,6 +117,11 @@ pub fn pay_native() -> Snapshot {
         ..quote("", "")
     };
     Snapshot { quote: Some(quote), ..choose() }
+}
+
+/// The address is one that the merchant has set up by itself.
+pub fn unproven() -> Snapshot {
+    Snapshot { quote: Some(Quote { proof: None, ..quote("20", "20000000") }), ..choose() }
 }
 
 /// The rate's time is over, the invoice's is not.
@@ -271,6 +286,7 @@ fn quote(amount: &str, amount_base: &str) -> Quote {
         created_at: NOW - 28,
         valid_until: NOW + 272,
         uri: wire::payment_uri::eip681(31_338, Some(USDC), ADDRESS, amount_base),
+        proof: Some(Proof { wallet: WALLET.to_owned(), salt: SALT.to_owned() }),
     }
 }
 

@@ -13,13 +13,14 @@ use wire::{invoice::SessionHeaders, payment_uri, snapshot as wire_snapshot};
 
 use super::{
     error::ApiError,
+    page::logo_path,
     payor::{offers, priced, token_type},
 };
 use crate::{
     app::App,
     invoicing::{self, Case, Payment, QuoteError},
     session::Session,
-    store::{MerchantRecord, QuoteRecord},
+    store::{BrandRecord, MerchantRecord, QuoteRecord},
     view,
 };
 
@@ -30,6 +31,10 @@ const RENEWAL_TAKES_AT_MOST: Duration = Duration::from_secs(2);
 pub struct Shown {
     pub snapshot: wire_snapshot::Snapshot,
     pub merchant: MerchantRecord,
+    /// How the merchant's pages look; `None` for the page's own look.
+    pub brand: Option<BrandRecord>,
+    /// What it was made from.
+    pub case: Case,
 }
 
 /// The present snapshot of a session's invoice. A quote that lapsed, or no longer fits, is renewed, and where there
@@ -46,11 +51,11 @@ pub async fn present(app: &App, session: &Session) -> Result<Shown, ApiError> {
         Ok(Err(error)) => (case, notice_of(error)?),
         Err(_elapsed) => (case, Some(wire_snapshot::Notice::NoPrice)),
     };
-    let shown = build(app, session, &case, notice).await?;
+    let shown = build(app, session, case, notice).await?;
     let Some((network, token)) = only_choice(&shown.snapshot) else { return Ok(shown) };
     let (merchant, invoice) = (session.invoice.merchant, session.invoice.id);
     match invoicing::choose(app, merchant, invoice, network, token).await {
-        Ok(_) => build(app, session, &load(app, session).await?, None).await,
+        Ok(_) => build(app, session, load(app, session).await?, None).await,
         Err(_) => Ok(shown),
     }
 }
@@ -70,7 +75,7 @@ fn only_choice(snapshot: &wire_snapshot::Snapshot) -> Option<(&str, TokenId)> {
 pub async fn after_failed_choice(app: &App, session: &Session, error: QuoteError) -> Result<Shown, ApiError> {
     let notice = notice_of(error)?;
     let case = load(app, session).await?;
-    let mut shown = build(app, session, &case, notice).await?;
+    let mut shown = build(app, session, case, notice).await?;
     // What was chosen is not what is quoted, so the payer chooses again.
     shown.snapshot.quote.take_if(|_| notice.is_some());
     Ok(shown)
@@ -81,7 +86,8 @@ fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiErro
     match error {
         QuoteError::NoPrice(_) => Ok(Some(wire_snapshot::Notice::NoPrice)),
         QuoteError::NotOffered(_) | QuoteError::Locked => Ok(Some(wire_snapshot::Notice::NotOffered)),
-        QuoteError::Ended(_) => Ok(None),
+        // The page that asks the questions says it.
+        QuoteError::Ended(_) | QuoteError::Unanswered => Ok(None),
         QuoteError::TooMany { .. } | QuoteError::NoSuchInvoice | QuoteError::Store(_) => Err(error.into()),
     }
 }
@@ -96,18 +102,19 @@ async fn load(app: &App, session: &Session) -> Result<Case, ApiError> {
 async fn build(
     app: &App,
     session: &Session,
-    case: &Case,
+    case: Case,
     notice: Option<wire_snapshot::Notice>,
 ) -> Result<Shown, ApiError> {
     let invoice = &case.invoice;
     let mut reader = app.store.reader().await?;
     let merchant = reader.tx().merchant(invoice.merchant).await?.ok_or(ApiError::InvoiceNotFound)?;
     let acceptance = reader.tx().acceptance(invoice.merchant).await?;
+    let brand = reader.tx().brand(invoice.merchant).await?;
     // A chain is asked for prices next, and must not keep a connection from others.
     drop(reader);
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
-    let tokens = if is_open { priced(app, offers(app, case, &acceptance)).await } else { Vec::new() };
+    let tokens = if is_open { priced(app, offers(app, &case, &acceptance)).await } else { Vec::new() };
 
     let snapshot = wire_snapshot::Snapshot {
         version: invoice.version,
@@ -120,9 +127,10 @@ async fn build(
         merchant: wire_snapshot::Merchant {
             name: merchant.name.clone(),
             email: merchant.email.clone(),
+            logo: brand.as_ref().and_then(|record| logo_path(merchant.id, record)),
             is_paused: is_open && tokens.is_empty() && acceptance.policy() == AcceptancePolicy::AcceptNone,
         },
-        invoice: shown_invoice(case),
+        invoice: shown_invoice(&case),
         tokens: tokens
             .into_iter()
             .map(|offer| wire_snapshot::Token {
@@ -133,7 +141,7 @@ async fn build(
                 network: offer.network.name.clone(),
                 network_title: offer.network.title.clone(),
                 unavailable: offer.unavailable,
-                typical_seconds: seconds_until(app, &offer.network.name, paid_after(app, case, &offer.network.name)),
+                typical_seconds: seconds_until(app, &offer.network.name, paid_after(app, &case, &offer.network.name)),
                 fees: offer.network.fees,
                 is_unsteady: !app.outages.is_read(&offer.network.name),
             })
@@ -143,12 +151,13 @@ async fn build(
             .last()
             .filter(|record| is_open && now_ms.as_seconds() <= record.quote.valid_until)
             .filter(|record| record.quote.covers == invoice.standing.remaining)
-            .and_then(|record| shown_quote(app, case, record)),
+            .and_then(|record| shown_quote(app, &case, record)),
         notice,
         payments: case.payments.iter().rev().map(|payment| shown_payment(app, payment)).collect(),
-        unread_network: unread_network(app, case),
+        return_url: invoice.return_url.clone().filter(|url| invoice.return_url_enabled && url.starts_with("https://")),
+        unread_network: unread_network(app, &case),
     };
-    Ok(Shown { snapshot, merchant })
+    Ok(Shown { snapshot, merchant, brand, case })
 }
 
 /// How many confirmations a payment for this invoice needs there.
@@ -220,13 +229,16 @@ fn shown_quote(app: &App, case: &Case, record: &QuoteRecord) -> Option<wire_snap
         covers: quote.covers.as_millis(),
         created_at: quote.created_at.0,
         valid_until: quote.valid_until.0,
+        proof: Some(wire_snapshot::Proof {
+            wallet: case.invoice.receiver.to_checksum(None),
+            salt: case.invoice.deposit_salt.to_string(),
+        }),
     })
 }
 
 fn shown_payment(app: &App, payment: &Payment) -> wire_snapshot::Payment {
     let record = &payment.record;
     let network = app.config.network(&record.network);
-    let link = network.and_then(|network| network.explorer_tx.as_deref()).filter(|_| is_transaction(&record.tx_id));
     wire_snapshot::Payment {
         id: record.payment.to_string(),
         state: payment_state(payment),
@@ -235,7 +247,7 @@ fn shown_payment(app: &App, payment: &Payment) -> wire_snapshot::Payment {
         symbol: app.config.token(record.token).map(|(_, token)| token.symbol.clone()).unwrap_or_default(),
         amount: record.amount.to_decimal(record.decimals),
         tx_hash: record.tx_id.clone(),
-        explorer_url: link.map(|link| link.replace("{hash}", &record.tx_id)),
+        explorer_url: explorer_link(app, &record.network, &record.tx_id),
         confirmations: record.confirmations,
         required_confirmations: payment.required_confirmations,
         block_time: record.block_time.0,
@@ -245,6 +257,12 @@ fn shown_payment(app: &App, payment: &Payment) -> wire_snapshot::Payment {
             missing => seconds_until(app, &record.network, missing).filter(|_| record.canonical),
         },
     }
+}
+
+/// Where a transaction can be looked at, if the network has such a place.
+pub fn explorer_link(app: &App, network: &str, transaction: &str) -> Option<String> {
+    let link = app.config.network(network).and_then(|network| network.explorer_tx.as_deref());
+    link.filter(|_| is_transaction(transaction)).map(|link| link.replace("{hash}", transaction))
 }
 
 /// Value that no transaction explains has a made-up id, which no explorer knows.

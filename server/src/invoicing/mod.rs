@@ -3,6 +3,7 @@
 //! HTTP, watchers and timers all call these. Each verb is one transaction that holds the change, the
 //! status that follows from it, and the events that tell of it.
 
+mod answers;
 mod cancel;
 mod case;
 mod create;
@@ -13,6 +14,9 @@ mod settle;
 mod verify;
 mod worth;
 
+pub use answers::{
+    AnswerError, EmailError, Fault, MOST_CHARACTERS, Question, answer, check_answers, must_answer, questions, set_email,
+};
 pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};

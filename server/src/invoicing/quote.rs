@@ -10,7 +10,11 @@ use domain::{
 };
 use tokio::time::timeout;
 
-use super::{Case, case::is_arriving};
+use super::{
+    Case,
+    answers::must_answer,
+    case::{check_open, is_arriving},
+};
 use crate::{
     app::App,
     clock::random_bytes,
@@ -36,6 +40,8 @@ pub enum QuoteError {
     Locked,
     #[error("the invoice takes no more payments")]
     Ended(InvoiceStatus),
+    #[error("the merchant's questions come first")]
+    Unanswered,
     #[error("{MOST_IN_FORCE} quotes of what is due are in force")]
     TooMany { retry_after_seconds: i64 },
     #[error(transparent)]
@@ -76,7 +82,10 @@ pub async fn choose(
                 tx.lock_invoice(merchant, invoice).await?;
                 let case = Case::load(tx, &task.config, merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
                 let now = task.clock.now();
-                check_open(&case, now)?;
+                check_open(&case.invoice, now).map_err(QuoteError::Ended)?;
+                if case.quotes.is_empty() && must_answer(&case.invoice) {
+                    return Err(QuoteError::Unanswered);
+                }
                 if let Some(lock) = case.locking_payment()
                     && (lock.record.token, &lock.record.network) != (token, &network)
                 {
@@ -123,7 +132,7 @@ pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<QuoteRecord>, 
     let Some(last) = case.quotes.last() else { return Ok(None) };
     let now = app.clock.now();
     let is_good = now <= last.quote.valid_until && last.quote.covers == case.invoice.standing.remaining;
-    if is_good || case.payments.iter().any(is_arriving) || check_open(case, now).is_err() {
+    if is_good || case.payments.iter().any(is_arriving) || check_open(&case.invoice, now).is_err() {
         return Ok(None);
     }
     let (network, token) = match case.locking_payment() {
@@ -142,15 +151,6 @@ fn check_room(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {
         Some(first) if MOST_IN_FORCE <= in_force.len() => {
             Err(QuoteError::TooMany { retry_after_seconds: first.0.saturating_sub(now.0).saturating_add(1) })
         }
-        _ => Ok(()),
-    }
-}
-
-fn check_open(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {
-    let status = case.invoice.standing.status;
-    match status {
-        status if status.is_terminal() => Err(QuoteError::Ended(status)),
-        _ if case.invoice.terms.expires_at < now => Err(QuoteError::Ended(InvoiceStatus::Expired)),
         _ => Ok(()),
     }
 }

@@ -6,6 +6,7 @@
 
 mod acceptance;
 mod api_keys;
+mod brands;
 mod chain;
 mod comparisons;
 mod dashboard_tokens;
@@ -54,6 +55,7 @@ use tokio::{
 };
 
 pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use brands::BrandRecord;
 pub use chain::{BlockRef, WatchedDeposit};
 pub use comparisons::{Comparison, Difference, Lane, Recorded, Round};
 pub use dashboard_tokens::DashboardTokenRecord;

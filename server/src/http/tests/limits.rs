@@ -297,7 +297,7 @@ async fn a_page_that_is_asked_for_too_often_says_so_in_words() {
     for refused in [&page, &form] {
         assert_eq!(refused.status, 429);
         assert!(refused.header("content-type").starts_with("text/html"), "{}", refused.text);
-        assert!(refused.text.contains("<h1>That was a bit too fast</h1>"), "{}", refused.text);
+        assert!(refused.text.contains("<h1 id=\"stage\">That was a bit too fast</h1>"), "{}", refused.text);
         assert!(refused.header("content-security-policy").starts_with("default-src 'none'"));
         assert!(!refused.header("x-request-id").is_empty());
         assert!(!refused.text.contains(&invoice.token));
@@ -419,5 +419,5 @@ async fn what_is_too_large_is_refused_before_it_is_read() {
     }
     let page = ask(&format!("/pay?session={long}"), &[]).await;
     assert_eq!(page.status, 414);
-    assert!(page.text.contains("<h1>"), "{}", page.text);
+    assert!(page.text.contains("<h1 id=\"stage\">That was too much at once</h1>"), "{}", page.text);
 }

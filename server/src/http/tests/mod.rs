@@ -1,11 +1,13 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
 mod authorisation;
+mod brand;
 mod cancel;
 mod codes;
 mod description;
 mod errors;
 mod events;
+mod forms;
 mod invoice_lists;
 mod invoice_totals;
 mod invoices;

@@ -59,6 +59,21 @@ async fn a_quote_is_shown_with_a_request_that_wallets_read() {
 }
 
 #[tokio::test]
+async fn a_quote_has_what_proves_its_address_and_never_the_recovery_code() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    server.quote(&invoice).await;
+    let page = server.get(&invoice.page(), &[]).await.text;
+    let quote = &snapshot(&server, &invoice).await["quote"];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (address, wallet) = (text(&quote["address"]), text(&quote["proof"]["wallet"]));
+    assert_eq!(wallet, "0x1111111111111111111111111111111111111111");
+    assert!(wire::deposit_address::is_deposit_address(&address, &wallet, &text(&quote["proof"]["salt"])));
+    assert!(page.contains(&format!("computed from wallet {wallet} and a contract that can only pay")), "{page}");
+    assert!(!page.contains(&hex::encode([9; 32])), "the recovery code is the merchant's alone");
+}
+
+#[tokio::test]
 async fn payments_are_shown_as_they_deepen() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;
