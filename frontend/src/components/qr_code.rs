@@ -10,16 +10,21 @@ use crate::{
     session::PaymentSession,
 };
 
-/// Draws a part of the quote; `label` says to those who cannot see it what it holds.
-pub fn qr_code(class: &'static str, content: fn(&Quote) -> String, label: fn(&Quote) -> String) -> Part {
+/// Draws a part of the quote; `label` says to those who cannot see it what it holds, and `drawn` selects what was drawn, so
+/// that it can be looked at again.
+pub fn qr_code(
+    class: &'static str,
+    drawn: &'static str,
+    content: fn(&Quote) -> String,
+    label: fn(&Quote) -> String,
+) -> Part {
     let session = PaymentSession::current();
     // Two steps, so that a new snapshot with the same quote draws nothing anew.
     let text = Memo::new(move |_| session.quote(content));
     let drawing = Memo::new(move |_| text.with(|text| qr::draw(text)));
     session.add_check(move |quote| {
-        let paths = dom::attributes(&format!(".{} path", class.replace(' ', ".")), "d");
         let is_drawn = |path: &String| drawing.try_with_untracked(|drawing| drawing.path == *path).unwrap_or(true);
-        paths.iter().all(is_drawn) && proof::leads_to(&content(quote), quote)
+        dom::attributes(drawn, "d").iter().all(is_drawn) && proof::leads_to(&content(quote), quote)
     });
     let path = part("path", "").following("d", move || drawing.with(|drawing| drawing.path.clone()));
     part("svg", class)

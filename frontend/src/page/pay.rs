@@ -112,10 +112,16 @@ fn way(session: PaymentSession) -> Part {
         .child(wallet_choice())
         .child(qr_code(
             "qr qr--request",
+            ".qr--request path",
             |quote| quote.uri.clone(),
             |quote| i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title),
         ))
-        .child(qr_code("qr qr--address", |quote| quote.address.clone(), |_| i18n::text().address_qr().to_owned()))
+        .child(qr_code(
+            "qr qr--address",
+            ".qr--address path",
+            |quote| quote.address.clone(),
+            |_| i18n::text().address_qr().to_owned(),
+        ))
         .child(text)
 }
 

@@ -42,7 +42,7 @@ use crate::{
 const PERMISSIONS: &str =
     "camera=(), microphone=(), geolocation=(), payment=(), usb=(), display-capture=(), clipboard-write=(self)";
 /// Above this, compressing costs more than drawing.
-const BROTLI_LEVEL: i32 = 4;
+const BROTLI_LEVEL: i32 = 5;
 /// How often a page without script looks again while something may still happen.
 const REFRESH_SECONDS: u32 = 5;
 
