@@ -19,12 +19,13 @@ use web_sys::{Element, Event, Node};
 
 /// Text that follows something.
 type Following = Box<dyn Fn() -> String + Send>;
+type Listener = Box<dyn Fn(Event) + Send>;
 
 /// An element with all that is in it.
 pub struct Part {
     tag: &'static str,
     attributes: Vec<(&'static str, Value)>,
-    listeners: Vec<(&'static str, Box<dyn Fn(Event) + Send>)>,
+    listeners: Vec<(&'static str, Listener)>,
     content: Vec<Content>,
 }
 
@@ -173,11 +174,11 @@ impl Part {
 
     fn taking_over(self, element: Element) -> Shown {
         let (html, mut kept) = (self.html(), Kept::default());
-        self.take_over(element.clone(), &mut kept);
+        self.take_over(&element, &mut kept);
         Shown { element, html, _kept: kept }
     }
 
-    fn take_over(self, element: Element, kept: &mut Kept) {
+    fn take_over(self, element: &Element, kept: &mut Kept) {
         assert!(element.tag_name().eq_ignore_ascii_case(self.tag), "another hand was here");
         let mut place = element.first_child();
         let mut following = Vec::new();
@@ -192,7 +193,7 @@ impl Part {
                 Content::Part(part) => {
                     let node = found(place);
                     place = node.next_sibling();
-                    part.take_over(found(node.dyn_into().ok()), kept);
+                    part.take_over(&found(node.dyn_into::<Element>().ok()), kept);
                 }
                 Content::PartFollows(part) => {
                     let node = found(place);
@@ -205,7 +206,7 @@ impl Part {
         // Text that follows something is all there is, as one node, or it is empty and not there.
         let is_amiss = place.is_some_and(|node| following.is_empty() || node.node_type() != Node::TEXT_NODE);
         assert!(!is_amiss, "another hand was here");
-        follow(&element, self.attributes, self.listeners, following, kept);
+        follow(element, self.attributes, self.listeners, following, kept);
     }
 }
 
@@ -229,7 +230,7 @@ impl Kept {
 fn follow(
     element: &Element,
     attributes: Vec<(&'static str, Value)>,
-    listeners: Vec<(&'static str, Box<dyn Fn(Event) + Send>)>,
+    listeners: Vec<(&'static str, Listener)>,
     texts: Vec<Following>,
     kept: &mut Kept,
 ) {

@@ -68,6 +68,7 @@ pub async fn list_available_tokens(
 }
 
 /// A token that can be paid with, and why not just now.
+#[derive(Clone, Copy)]
 pub struct Offer<'a> {
     pub network: &'a NetworkConfig,
     pub token: &'a TokenConfig,

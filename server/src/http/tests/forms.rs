@@ -398,7 +398,7 @@ async fn whatever_is_wrong_with_a_link_or_a_form_there_is_a_page_that_says_what_
     // Programs are told as programs are.
     server.get("/nothing/here", &[]).await.is_error(404, "NOT_FOUND", None);
 
-    let arabic = server.get(&format!("/pay?session=x&lang=ar"), &[]).await;
+    let arabic = server.get("/pay?session=x&lang=ar", &[]).await;
     is_still(&arabic, 401);
     assert!(arabic.text.contains("dir=\"rtl\"") && arabic.text.contains("رابط الدفع هذا لا يعمل"), "{}", arabic.text);
 
