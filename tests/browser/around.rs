@@ -320,6 +320,7 @@ fn every_state_that_scripts_draw_keeps_to_trusted_types_and_inline_styles_are_no
         has_no_inline_styles(&browser).await?;
         scene.pay(&page.scan_request().await?).await?;
         page.says("Paid").await?;
+        page.shows("You will be taken there in").await?;
         browser.click(".after button").await?;
         has_no_inline_styles(&browser).await?;
 

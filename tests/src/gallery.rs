@@ -52,6 +52,7 @@ impl Gallery {
     /// # Errors
     ///
     /// When there is none, or the port is refused.
+    #[expect(clippy::disallowed_methods, reason = "there is no app whose shutdown could wait for it")]
     pub async fn open(dist: &Path) -> Outcome<Self> {
         let path = dist.join("index.html");
         let template =

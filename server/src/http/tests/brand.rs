@@ -59,7 +59,7 @@ async fn a_brand_is_files_of_ours_under_a_policy_that_stays_the_same() {
         "{}",
         style.text
     );
-    let logo_path = address(&page.text, "class=\"logo\" src=\"").to_owned();
+    let logo_path = address(&page.text, "<img src=\"").to_owned();
     let logo = server.get(&logo_path, &[]).await;
     assert_eq!((logo.status.as_u16(), logo.header("content-type")), (200, "image/png"));
     assert_eq!(logo.header("x-content-type-options"), "nosniff");

@@ -49,7 +49,7 @@ fn is_still(answer: &Answer, status: u16) {
     assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
     assert!(answer.header("content-type").starts_with("text/html"), "{}", answer.text);
     let policy = answer.header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.starts_with("default-src 'none'; style-src 'self' 'sha256-"), "{policy}");
     assert!(policy.contains("trusted-types 'none'") && !policy.contains("script-src"), "{policy}");
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
     assert!(answer.header("cache-control").contains("no-store"));

@@ -26,7 +26,7 @@ async fn a_snapshot_holds_what_the_page_shows() {
     assert_eq!(shown["credentials"], json!({ "x-session-token": invoice.token, "x-signature": invoice.signature }));
     assert_eq!(
         shown["merchant"],
-        json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example", "is_paused": false })
+        json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example", "is_paused": false, "logo": null })
     );
     assert_eq!((&shown["invoice"]["status"], &shown["invoice"]["remaining"]), (&json!("unpaid"), &json!(20_000)));
     assert_eq!(shown["tokens"].as_array().unwrap().len(), 3);
@@ -219,7 +219,7 @@ async fn a_broken_link_gets_a_page_that_says_so() {
     assert_eq!(answer.status, 401);
     assert!(answer.text.contains("This payment link does not work"), "{}", answer.text);
     let policy = answer.header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.starts_with("default-src 'none'; style-src 'self' 'sha256-"), "{policy}");
     let answer = choose(&server, &broken, "ethereum:1", "application/json").await;
     answer.is_error(401, "SESSION_INVALID", Some("x-session-token"));
 }
