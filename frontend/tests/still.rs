@@ -77,7 +77,7 @@ fn pages(language: Language, text: &str) -> Vec<Still> {
         text.clone_into(place);
     }
     snapshot.invoice.description = Some(text.to_owned());
-    snapshot.invoice.footer = text.to_owned();
+    text.clone_into(&mut snapshot.invoice.footer);
     let mut pages = vec![draw_questions(&snapshot, language, questions(text))];
     for state in [
         SearchState::Looking { look: 2, most: 10 },

@@ -20,7 +20,7 @@ fn a_merchant_s_look_is_checked_before_it_is_set() {
         fs::write(server.path(name), content).unwrap();
         server.path(name).to_string_lossy().into_owned()
     };
-    let (logo, svg, large) = (file("a.png", PNG), file("b.svg", b"<svg onload='x'/>"), file("c.png", &[0; 70_000]));
+    let (logo, svg, large) = (file("a.png", PNG), file("b.svg", b"<svg onload='x'/>"), file("c.png", &vec![0; 70_000]));
     let set: Value =
         server.ask(&["merchant", "set-brand", "1", "--color", "#ffee00", "--radius", "4", "--logo", &logo]);
     assert_eq!(set, json!({ "merchant_id": 1, "color": "#ffee00", "radius": 4, "logo": true }));
