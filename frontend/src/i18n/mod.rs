@@ -1,4 +1,4 @@
-//! What the page says. A message is a line in [`text`], which makes it a method with typed arguments, and one line in
+//! What the page says. A message is a line in [`mod@text`], which makes it a method with typed arguments, and one line in
 //! each language's file; another language is another file. There is no markup in messages, and whatever a payer
 //! copies or sends is not written by them: it keeps its Latin digits.
 
