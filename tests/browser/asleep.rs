@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use demo::stage::Merchant;
 use e2e::{
     checkout_page::CheckoutPage,
-    chromium::{NARROW, Scheme},
+    chromium::{Browser, NARROW, Scheme},
+    outcome::Outcome,
+    payment_request::PaymentRequest,
+    scene::Scene,
 };
 use wire::invoice::InvoiceStatus;
 
@@ -20,18 +24,29 @@ pub fn asleep() -> Duration {
     Duration::from_secs(seconds.unwrap_or_default())
 }
 
+/// A page that asks for a payment on a network and will be known again, and what it asks for.
+async fn asked<'b>(
+    scene: &Scene,
+    browser: &'b Browser,
+    merchant: &Merchant,
+    network: &str,
+) -> Outcome<(CheckoutPage<'b>, PaymentRequest)> {
+    let (network, token) = scene.token(network, "USDC")?;
+    let order = merchant.shop.create_order().await?;
+    let page = CheckoutPage::open(browser, &order.payment_url).await?;
+    page.is_live().await?;
+    page.remember().await?;
+    page.choose(network.name, token.id).await?;
+    let request = page.scan_request().await?;
+    Ok((page, request))
+}
+
 #[test]
 fn a_phone_that_slept_while_the_payment_landed_wakes_to_paid() {
     on_shared_scene(async |scene| {
         let merchant = scene.add_merchant().await?;
         let browser = scene.chromium.open(NARROW, Scheme::Light).await?;
-        let (network, token) = scene.token("base", "USDC")?;
-        let order = merchant.shop.create_order().await?;
-        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
-        page.is_live().await?;
-        page.remember().await?;
-        page.choose(network.name, token.id).await?;
-        let request = page.scan_request().await?;
+        let (page, request) = asked(scene, &browser, &merchant, "base").await?;
 
         browser.freeze().await?;
         scene.pay(&request).await?;
@@ -54,13 +69,7 @@ fn a_phone_that_slept_while_the_payment_landed_wakes_to_paid() {
 fn a_page_without_a_network_says_so_and_catches_up() {
     on_shared_scene(async |scene| {
         let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
-        let (network, token) = scene.token("ethereum", "USDC")?;
-        let order = merchant.shop.create_order().await?;
-        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
-        page.is_live().await?;
-        page.remember().await?;
-        page.choose(network.name, token.id).await?;
-        let request = page.scan_request().await?;
+        let (page, request) = asked(scene, &browser, &merchant, "ethereum").await?;
 
         browser.be_offline(true).await?;
         page.shows("No connection. What you see may be out of date.").await?;

@@ -4,12 +4,14 @@
 //! that breaks something sets a scene for itself.
 
 mod accessibility;
-mod around;
 mod asleep;
+mod brand;
 mod expiry;
 mod first_frame;
+mod hostile_text;
 mod pay_invoice;
 mod proof;
+mod questions_and_receipt;
 mod reconnect;
 mod socketless_proxy;
 mod sweep;
