@@ -73,8 +73,10 @@ pub fn start() {
     i18n::speak(language.unwrap_or_default());
     let json = document().get_element_by_id("snapshot").and_then(|block| block.text_content()).expect("#snapshot");
     let snapshot = json::Json::parse(&json).and_then(|json| read::snapshot(&json)).expect("a snapshot");
-    let app = move || view! { <page::Checkout snapshot situation=Situation::default() /> };
-    if root.get_attribute("data-mode").as_deref() == Some("mount") {
+    let is_amiss = snapshot.quote.as_ref().is_some_and(|quote| !proof::is_as_drawn(quote));
+    let situation = Situation { is_amiss, ..Situation::default() };
+    let app = move || view! { <page::Checkout snapshot situation /> };
+    if is_amiss || root.get_attribute("data-mode").as_deref() == Some("mount") {
         // Emptied node by node: the content policy allows no markup from text.
         root.replace_children_with_node_0();
         mount::mount_to(root.clone(), app).forget();

@@ -4,6 +4,8 @@
 use wire::{deposit_address::is_deposit_address, snapshot::Quote};
 
 use crate::dom;
+#[cfg(target_arch = "wasm32")]
+use crate::qr;
 
 /// Whether the address is what its proof comes to. One without a proof is nobody's to compute.
 pub fn is_as_computed(quote: &Quote) -> bool {
@@ -34,6 +36,16 @@ pub fn is_as_shown(quote: &Quote) -> bool {
     is_as_computed(quote)
         && dom::text_of(ADDRESS).is_none_or(|text| text == quote.address)
         && dom::attributes(".ways a", "href").iter().all(|link| leads_to(link, quote))
+}
+
+/// The same of what the server drew, codes too, before the page takes it over and writes its links and codes anew.
+#[cfg(target_arch = "wasm32")]
+pub fn is_as_drawn(quote: &Quote) -> bool {
+    let is_code_of = |selector, text: &str| {
+        let path = qr::draw(text).path;
+        dom::attributes(selector, "d").iter().all(|drawn| *drawn == path)
+    };
+    is_as_shown(quote) && is_code_of(".qr--request path", &quote.uri) && is_code_of(".qr--address path", &quote.address)
 }
 
 /// The id of the element that shows the address.

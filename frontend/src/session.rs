@@ -62,8 +62,12 @@ impl PaymentSession {
         let link = RwSignal::new(situation.link);
         let snapshot = RwSignal::new(snapshot);
         let screen = Memo::new(move |_| {
-            let situation =
-                Situation { is_choosing: is_choosing.get(), is_sending: is_sending.get(), link: link.get() };
+            let situation = Situation {
+                is_choosing: is_choosing.get(),
+                is_sending: is_sending.get(),
+                link: link.get(),
+                ..situation
+            };
             snapshot.with(|snapshot| Screen::of(snapshot, now_ms.get(), situation))
         });
         let session = Self {
@@ -77,7 +81,7 @@ impl PaymentSession {
             was_renewed: RwSignal::new(false),
             link,
             was_paid,
-            is_amiss: RwSignal::new(false),
+            is_amiss: RwSignal::new(situation.is_amiss),
             is_checked: RwSignal::new(false),
             checks: StoredValue::new_local(Vec::new()),
             leaves_at: RwSignal::new(None),
@@ -163,7 +167,12 @@ impl PaymentSession {
     }
 
     fn situation(self) -> Situation {
-        Situation { is_choosing: self.is_choosing.get(), is_sending: self.is_sending.get(), link: self.link.get() }
+        Situation {
+            is_choosing: self.is_choosing.get(),
+            is_sending: self.is_sending.get(),
+            is_amiss: self.is_amiss.get(),
+            link: self.link.get(),
+        }
     }
 
     /// The choice to be made anew without the payer, if there is one.

@@ -51,6 +51,8 @@ pub struct Situation {
     pub is_choosing: bool,
     /// A choice is on its way.
     pub is_sending: bool,
+    /// What was drawn leads to another address than it should.
+    pub is_amiss: bool,
     pub link: Link,
 }
 
@@ -291,7 +293,7 @@ mod tests {
     use super::*;
     use crate::states::{self, NOW};
 
-    const QUIET: Situation = Situation { is_choosing: false, is_sending: false, link: Link::Up };
+    const QUIET: Situation = Situation { is_choosing: false, is_sending: false, is_amiss: false, link: Link::Up };
     const CHOOSING: Situation = Situation { is_choosing: true, ..QUIET };
     const SENDING: Situation = Situation { is_sending: true, ..QUIET };
     const CUT_OFF: Situation = Situation { link: Link::Down, ..QUIET };
