@@ -1,9 +1,11 @@
-//! Every state of the payer's page as a page of its own, drawn from made-up snapshots into the page as it was built.
+//! Every state of the payer's page, and the pages around it, each as a page of its own, drawn from made-up facts into
+//! the page as it was built.
 //!
 //! Nothing of this is in the server: it has no way to show a snapshot that is not an invoice's.
 
 #[path = "../../frontend/tests/states/mod.rs"]
 mod states;
+mod stills;
 
 use std::{fs, path::Path};
 
@@ -14,7 +16,7 @@ use axum::{
     response::Html,
     routing::get,
 };
-use frontend::{Language, Link, Situation};
+use frontend::{Language, Link, Situation, still::STYLE};
 use tokio::{net::TcpListener, task::JoinHandle};
 use wire::snapshot::Snapshot;
 
@@ -24,19 +26,27 @@ use crate::outcome::{Failure, Outcome};
 pub struct Scene {
     /// Part of its address and of its pictures' names.
     pub name: &'static str,
-    snapshot: Snapshot,
-    situation: Situation,
+    content: Content,
+}
+
+enum Content {
+    /// A state of the page that scripts take over.
+    Live(Box<Snapshot>, Situation),
+    Still(stills::Draw),
 }
 
 /// All states, in the order in which payers meet them.
 pub fn scenes() -> Vec<Scene> {
     let quiet = Situation::default();
-    let scene = |name, snapshot, situation| Scene { name, snapshot, situation };
-    let mut scenes: Vec<Scene> = states::ALL.into_iter().map(|(name, state)| scene(name, state(), quiet)).collect();
-    scenes.push(scene("quoting", states::choose(), Situation { is_sending: true, ..quiet }));
-    scenes.push(scene("offline", states::pay(), Situation { link: Link::Down, ..quiet }));
-    scenes.push(scene("session_invalid", states::pay(), Situation { link: Link::Refused, ..quiet }));
-    scenes
+    let live = |name, snapshot, situation| Scene { name, content: Content::Live(Box::new(snapshot), situation) };
+    let states = states::ALL.into_iter().map(|(name, state)| live(name, state(), quiet));
+    let situations = [
+        live("quoting", states::choose(), Situation { is_sending: true, ..quiet }),
+        live("offline", states::pay(), Situation { link: Link::Down, ..quiet }),
+        live("session_invalid", states::pay(), Situation { link: Link::Refused, ..quiet }),
+    ];
+    let stills = stills::ALL.into_iter().map(|(name, draw)| Scene { name, content: Content::Still(draw) });
+    states.chain(situations).chain(stills).collect()
 }
 
 /// Serves the scenes on loopback until it is dropped.
@@ -87,12 +97,19 @@ async fn show(
     let language = Language::of_tag(&language).ok_or(StatusCode::NOT_FOUND)?;
     let scene = scenes().into_iter().find(|it| it.name == scene).ok_or(StatusCode::NOT_FOUND)?;
     let root = format!("<html lang=\"{}\" dir=\"{}\">", language.code(), language.direction());
-    // As after scripts took it over, so that nothing is left out that they bring.
-    let app = frontend::render_in(&scene.snapshot, language, scene.situation);
+    let (main, head, app) = match scene.content {
+        // As after scripts took it over, so that nothing is left out that they bring.
+        Content::Live(snapshot, situation) => {
+            let app = frontend::render_in(&snapshot, language, situation);
+            ("<main id=\"app\" data-live", String::new(), app)
+        }
+        Content::Still(draw) => ("<main id=\"app\"", format!("<style>{STYLE}</style>"), draw(language).html),
+    };
     let html = template
         .replace("<html lang=\"en\">", &root)
         .replace("<!--title-->", "Gallery")
-        .replace("<main id=\"app\"", "<main id=\"app\" data-live")
+        .replace("<!--head-->", &head)
+        .replace("<main id=\"app\"", main)
         .replace("<!--app-->", &app);
     Ok(Html(html))
 }

@@ -18,8 +18,9 @@ const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 pub type State = fn() -> Snapshot;
 
 /// All of them, by name.
-pub const ALL: [(&str, State); 21] = [
+pub const ALL: [(&str, State); 22] = [
     ("choose", choose),
+    ("choose_many", choose_many),
     ("no_price", no_price),
     ("pay", pay),
     ("pay_native", pay_native),
@@ -90,6 +91,17 @@ pub fn choose() -> Snapshot {
         return_url: Some("https://fern.example/thanks?order=1042".to_owned()),
         unread_network: None,
     }
+}
+
+/// So much to choose from that it is folded up and can be searched.
+pub fn choose_many() -> Snapshot {
+    let mut snapshot = choose();
+    snapshot.tokens.extend([
+        token(6, "USDT", "Tether USD", TokenType::Erc20, "ethereum", "Ethereum"),
+        token(7, "USDT", "Tether USD", TokenType::Erc20, "polygon", "Polygon"),
+        token(8, "POL", "POL", TokenType::Native, "polygon", "Polygon"),
+    ]);
+    snapshot
 }
 
 /// The choice just made has no price.
