@@ -89,7 +89,7 @@ pub fn select(id: &str) {
 /// The attribute that says what a search finds an element by.
 pub const SEARCHED: &str = "data-search";
 
-/// Hides what a search for `query` does not find below an element, and unfolds what it does.
+/// Hides what does not have every word of `query` below an element, and unfolds what does.
 pub fn filter(selector: &str, query: &str) {
     if let Some(list) = document().query_selector(selector).ok().flatten() {
         filter_below(&list, query);
@@ -100,7 +100,8 @@ fn filter_below(parent: &web_sys::Element, query: &str) {
     let mut next = parent.first_element_child();
     while let Some(element) = next {
         if let Some(searched) = element.get_attribute(SEARCHED) {
-            _ = element.toggle_attribute_with_force("hidden", !searched.contains(query));
+            _ = element
+                .toggle_attribute_with_force("hidden", !query.split_whitespace().all(|word| searched.contains(word)));
             if !query.is_empty() {
                 _ = element.set_attribute("open", "");
             }

@@ -6,6 +6,7 @@
 mod accessibility;
 mod asleep;
 mod brand;
+mod choice;
 mod expiry;
 mod first_frame;
 mod hostile_text;
