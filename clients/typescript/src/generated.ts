@@ -40,6 +40,12 @@ export type ApiKeyScope = 'merchant' | 'commerce';
 /** What became of a key. One that has expired stays `active`; `expires_at` says that it is over. */
 export type ApiKeyStatus = 'active' | 'revoked' | 'suspended';
 
+/** Which transaction counts towards an invoice. */
+export interface AttachPaymentRequest {
+  network: string;
+  tx_hash: string;
+}
+
 export type AvailabilityStatus = 'AVAILABLE' | 'STALE' | 'DEVNET';
 
 /** One entry of `GET /api/v1/payments/available-tokens`. */
@@ -926,6 +932,34 @@ export interface Total {
   count: number;
 }
 
+/** A transfer to the merchant's wallet that no open invoice asked for. */
+export interface UnattributedPayment {
+  block_number: number;
+  block_time: number;
+  network: string;
+  /** Always `unattributed_payment`. */
+  object: 'unattributed_payment';
+  payer_wallet_address: string | null;
+  /** Null for the network's own coin. */
+  token_address: string | null;
+  /** Whole tokens, as a plain decimal. */
+  token_amount: string;
+  token_decimals: number;
+  token_id: number;
+  token_symbol: string;
+  tx_hash: string;
+  wallet_address: string;
+}
+
+/** The answer to `GET /api/v1/merchant/unattributed-payments`. */
+export interface UnattributedPayments {
+  /** Newest first. */
+  data: Array<UnattributedPayment>;
+  has_more: boolean;
+  /** Always `list`. */
+  object: 'list';
+}
+
 /** The body of `PATCH /api/v1/webhooks/{id}`; what is left out stays as it is. */
 export interface UpdateWebhookRequest {
   api_version?: WebhookVersion | null | undefined;
@@ -1189,6 +1223,16 @@ export interface Operations {
     };
     body: PaymentAddressRequest;
     answer: PaymentAddress;
+  };
+  /** `POST /api/v1/invoices/{invoice_id}/attach-payment` */
+  attach_payment: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: Record<never, never>;
+    body: AttachPaymentRequest;
+    answer: Invoice;
   };
   /** `POST /api/v1/merchant/tokens/{token_id}/block` */
   block_token: {
@@ -1503,6 +1547,18 @@ export interface Operations {
     };
     body: undefined;
     answer: TokenList;
+  };
+  /** `GET /api/v1/merchant/unattributed-payments` */
+  list_unattributed_payments: {
+    path: Record<never, never>;
+    query: {
+      /** How many payments at most. */
+      limit?: number | undefined;
+      /** How many payments to leave out at the beginning. */
+      offset?: number | undefined;
+    };
+    body: undefined;
+    answer: UnattributedPayments;
   };
   /** `GET /api/v1/merchant/wallets` */
   list_wallets: {
@@ -1841,6 +1897,7 @@ export const operations = {
   activate_mainnet_access: { method: 'POST', path: '/api/v1/user/mainnet-access/activate' },
   add_rpc_endpoint: { method: 'POST', path: '/api/v1/merchant/rpc' },
   allocate_payment_address: { method: 'POST', path: '/api/v1/payments/payment-addresses' },
+  attach_payment: { method: 'POST', path: '/api/v1/invoices/{invoice_id}/attach-payment' },
   block_token: { method: 'POST', path: '/api/v1/merchant/tokens/{token_id}/block' },
   cancel_invoice: { method: 'POST', path: '/api/v1/invoices/{invoice_id}/cancel' },
   cancel_wallet_change: { method: 'DELETE', path: '/api/v1/merchant/wallets/{wallet_id}' },
@@ -1866,6 +1923,7 @@ export const operations = {
   list_rpc_endpoints: { method: 'GET', path: '/api/v1/merchant/rpc' },
   list_sweeps: { method: 'GET', path: '/api/v1/merchant/sweeps' },
   list_tokens: { method: 'GET', path: '/api/v1/merchant/tokens' },
+  list_unattributed_payments: { method: 'GET', path: '/api/v1/merchant/unattributed-payments' },
   list_wallets: { method: 'GET', path: '/api/v1/merchant/wallets' },
   list_wallets__first: { method: 'GET', path: '/api/accounts/wallets' },
   list_webhook_deliveries: { method: 'GET', path: '/api/v1/webhooks/{webhook_id}/deliveries' },

@@ -63,6 +63,15 @@ impl<'a> Settlement<'a> {
         };
         Self { status, sweep }
     }
+
+    /// Where the wallet itself was paid, the payment is the settlement once nothing undoes it.
+    pub fn at_once(transfer: &Transfer) -> SettlementStatus {
+        match () {
+            () if transfer.has_reached(Finality::Final) => SettlementStatus::Settled,
+            () if transfer.is_canonical() => SettlementStatus::Processing,
+            () => SettlementStatus::Pending,
+        }
+    }
 }
 
 /// Whether a transfer is waiting to be swept: final, and taken by no sweep yet.
@@ -331,6 +340,19 @@ mod tests {
         check(&[waiting(None, millis(70))], millis(30), 50, &[], &[(0, LeftBecause::ValueUnknown)]);
         check(&[waiting(millis(9000), None)], millis(30), 50, &[], &[(0, LeftBecause::CostUnknown)]);
         check(&[waiting(millis(9000), millis(70))], None, 50, &[], &[(0, LeftBecause::NotWorthIt)]);
+    }
+
+    #[test]
+    fn a_payment_of_the_wallet_itself_is_settled_once_nothing_undoes_it() {
+        let orphaned = Transfer { standing: ChainStanding::Orphaned, ..transfer(10, Finality::Final) };
+        for (transfer, expected) in [
+            (transfer(10, Finality::Seen), SettlementStatus::Processing),
+            (transfer(10, Finality::Paid), SettlementStatus::Processing),
+            (transfer(10, Finality::Final), SettlementStatus::Settled),
+            (orphaned, SettlementStatus::Pending),
+        ] {
+            assert_eq!(Settlement::at_once(&transfer), expected);
+        }
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub async fn tidy(app: &App, lease: &Lease) -> Result<u64, StoreError> {
     tidying
         .remove(move |tx| Box::pin(async move { tx.prune_idempotency_keys(keys_before, REMOVED_AT_ONCE).await }))
         .await?;
+    tidying.remove(move |tx| Box::pin(async move { tx.prune_unique_amounts(now, REMOVED_AT_ONCE).await })).await?;
     if events != 0 {
         tracing::info!(events, "removed old events");
     }

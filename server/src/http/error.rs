@@ -14,7 +14,7 @@ use wire::{Environment, error::ErrorBody, money::AmountError};
 
 use super::error_codes::{ErrorCode, code};
 use crate::{
-    invoicing::{CancelError, CreateError, QuoteError, VerifyError},
+    invoicing::{AddressError, AttachError, CancelError, CreateError, QuoteError, VerifyError},
     keys::IssueError,
     limits::Policy,
     merchants::{RpcEndpointError, TokenError, WalletError},
@@ -88,6 +88,9 @@ pub enum ApiError {
     },
     InvoiceNotFound,
     VerificationNotFound,
+    TransactionNotFound,
+    TransactionAttached,
+    InvoiceHasOwnAddress,
     EventNotFound,
     WebhookNotFound,
     /// The event was never sent to this endpoint.
@@ -224,6 +227,9 @@ impl ApiError {
             Self::InvalidCursor { .. } => code::INVALID_CURSOR,
             Self::InvoiceNotFound => code::INVOICE_NOT_FOUND,
             Self::VerificationNotFound => code::VERIFICATION_NOT_FOUND,
+            Self::TransactionNotFound => code::TRANSACTION_NOT_FOUND,
+            Self::TransactionAttached => code::TRANSACTION_ATTACHED,
+            Self::InvoiceHasOwnAddress => code::INVOICE_HAS_OWN_ADDRESS,
             Self::EventNotFound => code::EVENT_NOT_FOUND,
             Self::WebhookNotFound => code::WEBHOOK_NOT_FOUND,
             Self::DeliveryNotFound => code::DELIVERY_NOT_FOUND,
@@ -322,6 +328,13 @@ impl ApiError {
             Self::InvalidCursor { field } => return format!("{field} must be the id of something in this list"),
             Self::InvoiceNotFound => "there is no such invoice",
             Self::VerificationNotFound => "nobody has asked to have a payment of this invoice looked for",
+            Self::TransactionNotFound => {
+                "this transaction brought nothing to the invoice's wallet that belongs to no invoice; it may not be read yet"
+            }
+            Self::TransactionAttached => "this transaction counts towards another invoice already",
+            Self::InvoiceHasOwnAddress => {
+                "payments of this invoice come to an address of its own, so that none has to be assigned"
+            }
             Self::EventNotFound => "there is no such event",
             Self::WebhookNotFound => "there is no such webhook endpoint",
             Self::DeliveryNotFound => "this event was never sent to this webhook endpoint",
@@ -415,6 +428,7 @@ impl ApiError {
             Self::StreamTokenInvalid | Self::StreamTokenExpired | Self::WsTokenInvalid | Self::WsTokenExpired => {
                 Some("token")
             }
+            Self::TransactionNotFound | Self::TransactionAttached => Some("tx_hash"),
             Self::OriginForbidden => Some("Origin"),
             Self::NetworkLocked | Self::NetworkUnreachable => Some("network"),
             Self::RpcEndpointExists | Self::RpcEndpointUnfit(_) => Some("rpc_url"),
@@ -433,6 +447,7 @@ impl ApiError {
             | Self::RightRequired { .. }
             | Self::InvoiceNotFound
             | Self::VerificationNotFound
+            | Self::InvoiceHasOwnAddress
             | Self::EventNotFound
             | Self::TokenNotFound
             | Self::MerchantNotFound
@@ -508,6 +523,11 @@ impl From<CreateError> for ApiError {
             CreateError::ReceiverIsDepositAddress => {
                 invalid("receiver_override_address", format!("receiver_override_address: {error}"))
             }
+            CreateError::ReceiverIsFixed => {
+                invalid("receiver_override_enable", format!("receiver_override_enable: {error}"))
+            }
+            CreateError::Address(AddressError::Store(error)) => error.into(),
+            CreateError::Address(_) => Self::internal(error),
             CreateError::Store(error) => error.into(),
         }
     }
@@ -593,6 +613,18 @@ impl From<AmountError> for ApiError {
     }
 }
 
+impl From<AttachError> for ApiError {
+    fn from(error: AttachError) -> Self {
+        match error {
+            AttachError::NoSuchInvoice => Self::InvoiceNotFound,
+            AttachError::HasOwnAddress => Self::InvoiceHasOwnAddress,
+            AttachError::NoSuchTransaction => Self::TransactionNotFound,
+            AttachError::AttachedElsewhere => Self::TransactionAttached,
+            AttachError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<VerifyError> for ApiError {
     fn from(error: VerifyError) -> Self {
         match error {
@@ -610,7 +642,10 @@ impl From<QuoteError> for ApiError {
     fn from(error: QuoteError) -> Self {
         match error {
             QuoteError::NoSuchInvoice => Self::InvoiceNotFound,
-            QuoteError::NotOffered(_) => Self::TokenNotAvailable { field: "tokenId" },
+            QuoteError::NotOffered(_) | QuoteError::NoAmountLeft | QuoteError::Address(AddressError::Unknown(_)) => {
+                Self::TokenNotAvailable { field: "tokenId" }
+            }
+            QuoteError::Address(error) => Self::internal(error),
             QuoteError::Locked => Self::NetworkLocked,
             QuoteError::Ended(status) => Self::ended(status),
             QuoteError::TooMany { retry_after_seconds } => Self::RateLimited { retry_after_seconds },

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    invoicing::{self, Case, Payment, QuoteError},
+    invoicing::{self, AddressError, Case, Payment, QuoteError},
     session::Session,
     store::{MerchantRecord, QuoteRecord},
     view,
@@ -65,9 +65,14 @@ pub async fn after_failed_choice(app: &App, session: &Session, error: QuoteError
 fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiError> {
     match error {
         QuoteError::NoPrice(_) => Ok(Some(wire_snapshot::Notice::NoPrice)),
-        QuoteError::NotOffered(_) | QuoteError::Locked => Ok(Some(wire_snapshot::Notice::NotOffered)),
+        QuoteError::NotOffered(_)
+        | QuoteError::Locked
+        | QuoteError::NoAmountLeft
+        | QuoteError::Address(AddressError::Unknown(_)) => Ok(Some(wire_snapshot::Notice::NotOffered)),
         QuoteError::Ended(_) => Ok(None),
-        QuoteError::TooMany { .. } | QuoteError::NoSuchInvoice | QuoteError::Store(_) => Err(error.into()),
+        QuoteError::TooMany { .. } | QuoteError::NoSuchInvoice | QuoteError::Address(_) | QuoteError::Store(_) => {
+            Err(error.into())
+        }
     }
 }
 
@@ -92,7 +97,8 @@ async fn build(
     drop(reader);
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
-    let tokens = if is_open { priced(app, offers(app, case, &acceptance)).await } else { Vec::new() };
+    let tokens =
+        if is_open { priced(app, invoice.address_mode, offers(app, case, &acceptance)).await } else { Vec::new() };
 
     let snapshot = wire_snapshot::Snapshot {
         version: invoice.version,

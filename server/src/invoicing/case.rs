@@ -126,8 +126,9 @@ impl Facts {
             .map(|((record, required_confirmations), transfer)| {
                 let status = invoice.terms.payment_status(transfer, &self.plain_quotes, invoice.standing.status);
                 let settlement = Settlement::of(transfer, &self.sweeps);
+                let settles_at_once = invoice.address_mode.settles_at_once();
                 let is_credited = matches!(status, PaymentStatus::Confirmed | PaymentStatus::Underpaid);
-                let is_held = status == PaymentStatus::ManualRetry && settlement.sweep.is_none();
+                let is_held = status == PaymentStatus::ManualRetry && settlement.sweep.is_none() && !settles_at_once;
                 Payment {
                     worth: match transfer.valuation.rate() {
                         Some(rate) if is_credited || status == PaymentStatus::Pending => {
@@ -135,8 +136,15 @@ impl Facts {
                         }
                         _ => UsdMillis::ZERO,
                     },
-                    settlement: if is_held { SettlementStatus::Manual } else { settlement.status },
-                    settlement_tx: settlement.sweep.map(|sweep| sweep.transaction.clone()),
+                    settlement: match settlement.status {
+                        _ if settles_at_once => Settlement::at_once(transfer),
+                        _ if is_held => SettlementStatus::Manual,
+                        status => status,
+                    },
+                    settlement_tx: match settlement.sweep {
+                        _ if settles_at_once => transfer.is_canonical().then(|| record.tx_id.clone()),
+                        sweep => sweep.map(|sweep| sweep.transaction.clone()),
+                    },
                     late: invoice.terms.is_late(transfer),
                     status,
                     record,

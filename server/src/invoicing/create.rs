@@ -2,6 +2,7 @@
 
 use alloy_primitives::Address;
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceTerms, LatePolicy, Tolerance},
@@ -10,6 +11,7 @@ use domain::{
 };
 use wire::deposit_address;
 
+use super::addresses::{AddressError, take_address};
 use crate::{
     app::App,
     clock::random_bytes,
@@ -57,6 +59,11 @@ pub enum CreateError {
     /// The money would be taken for a payment of another invoice.
     #[error("the receiver is an address that payers pay to")]
     ReceiverIsDepositAddress,
+    /// Addresses below an extended public key belong to whoever has the private one.
+    #[error("the merchant's addresses derive from an extended public key, so the money cannot go elsewhere")]
+    ReceiverIsFixed,
+    #[error(transparent)]
+    Address(#[from] AddressError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -74,7 +81,7 @@ pub struct Created {
 /// # Errors
 ///
 /// [`CreateError::KeyReused`] if the key came with another request, [`CreateError::ReceiverIsDepositAddress`] if the
-/// money would go where payers pay to.
+/// money would go where payers pay to, [`CreateError::ReceiverIsFixed`] if it cannot go anywhere else.
 pub async fn create(
     app: &App,
     merchant: MerchantId,
@@ -113,6 +120,16 @@ pub async fn create(
                 let wallet = merchants::in_force(&wallets, now.as_seconds());
                 let wallet = wallet.ok_or(CreateError::NoSuchMerchant(merchant.id))?.address;
                 let receiver: Address = request.receiver.unwrap_or(wallet);
+                let address_mode = tx.address_mode(merchant.id).await?.unwrap_or_default();
+                let (address_index, receiver, deposit_address) = match address_mode {
+                    AddressMode::Forwarder => (None, receiver, deposit_address::deposit_address(receiver, salt)),
+                    AddressMode::Direct => (None, receiver, receiver),
+                    AddressMode::Xpub if request.receiver.is_some() => return Err(CreateError::ReceiverIsFixed),
+                    AddressMode::Xpub => {
+                        let (index, address) = take_address(tx, merchant.id, app.config.environment).await?;
+                        (Some(index), address, address)
+                    }
+                };
                 let new = NewInvoice {
                     merchant: merchant.id,
                     id,
@@ -135,9 +152,11 @@ pub async fn create(
                     questions: request.questions,
                     return_url: request.return_url.or(merchant.return_url),
                     return_url_enabled: request.return_url_enabled,
+                    address_mode,
                     receiver,
                     deposit_salt: salt,
-                    deposit_address: deposit_address::deposit_address(receiver, salt),
+                    deposit_address,
+                    address_index,
                     created: now,
                 };
                 tx.insert_invoice(&new).await?;

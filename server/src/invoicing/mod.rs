@@ -3,6 +3,8 @@
 //! HTTP, watchers and timers all call these. Each verb is one transaction that holds the change, the
 //! status that follows from it, and the events that tell of it.
 
+mod addresses;
+mod attach;
 mod cancel;
 mod case;
 mod create;
@@ -13,11 +15,13 @@ mod settle;
 mod verify;
 mod worth;
 
+pub use addresses::AddressError;
+pub use attach::{AttachError, attach};
 pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
 pub use expire::{end_due_invoices, run as run_expiry};
-pub use quote::{QuoteError, choose, keep_quoted};
+pub use quote::{QuoteError, choose, is_payable, keep_quoted};
 pub use record_scan::{Compared, RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan};
 pub use settle::{
     DueAmount, DueDeposit, PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep, sweep_calls, sweepCall,

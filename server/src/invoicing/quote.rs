@@ -3,20 +3,28 @@
 use std::time::Duration;
 
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, QuoteId, TokenId},
     invoice::InvoiceStatus,
     quote::Quote,
     time::UnixSeconds,
+    unique_amount::Marks,
 };
 use tokio::time::timeout;
 
-use super::{Case, case::is_arriving};
+use super::{
+    Case,
+    addresses::{AddressError, ensure_fresh},
+    case::is_arriving,
+};
 use crate::{
+    alarm,
     app::App,
     clock::random_bytes,
+    config::{NetworkConfig, TokenConfig},
     events::Change,
     rates::NoPrice,
-    store::{QuoteRecord, StoreError},
+    store::{QuoteRecord, StoreError, Tx, UniqueAmount},
 };
 
 /// A quote this young is given again: the same click twice is one quote.
@@ -25,6 +33,9 @@ const SAME_CLICK_SECONDS: i64 = 10;
 const MOST_IN_FORCE: usize = 20;
 /// Longer than a good answer takes. A chain that hangs must not make the payer's page hang.
 const PRICE_TAKES_AT_MOST: Duration = Duration::from_secs(4);
+/// Amounts that are tried before there is said to be none left. With nine of ten taken, all of these are one time in a
+/// thousand million.
+const MOST_TRIED: u32 = 200;
 
 #[derive(Debug, thiserror::Error)]
 pub enum QuoteError {
@@ -38,10 +49,29 @@ pub enum QuoteError {
     Ended(InvoiceStatus),
     #[error("{MOST_IN_FORCE} quotes of what is due are in force")]
     TooMany { retry_after_seconds: i64 },
+    #[error("all amounts that could tell this invoice from others are in use")]
+    NoAmountLeft,
+    #[error(transparent)]
+    Address(AddressError),
     #[error(transparent)]
     NoPrice(#[from] NoPrice),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<AddressError> for QuoteError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Store(error) => Self::Store(error),
+            error => Self::Address(error),
+        }
+    }
+}
+
+/// Whether a token can be asked for in a mode. Where a wallet is paid directly only logs tell what came, and coin that
+/// moves leaves none on most networks.
+pub fn is_payable(mode: AddressMode, network: &NetworkConfig, token: &TokenConfig) -> bool {
+    mode != AddressMode::Direct || token.address.is_some() || network.native_logs
 }
 
 /// Quotes what is still due in a token of a network, and has its address watched on every network.
@@ -63,8 +93,14 @@ pub async fn choose(
     if !token_config.accepted || !app.outages.is_offered(network) {
         return Err(QuoteError::NotOffered(token));
     }
-    // Asked before the transaction, which must not wait for a chain; whether it is missed is told there.
-    let asked = timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)).await;
+    let known = app.store.reader().await?.tx().invoice(merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
+    if !is_payable(known.address_mode, network_config, token_config) {
+        return Err(QuoteError::NotOffered(token));
+    }
+    // Asked before the transaction, which must not wait for a chain; whether a price is missed is told there.
+    let (asked, address) =
+        tokio::join!(timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)), ensure_fresh(app, &known, network));
+    let address = address?;
     let rate = asked.unwrap_or_else(|_| Err(NoPrice::Unreachable("no answer in time".to_owned())));
     let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
 
@@ -77,6 +113,9 @@ pub async fn choose(
                 let case = Case::load(tx, &task.config, merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
                 let now = task.clock.now();
                 check_open(&case, now)?;
+                if case.invoice.deposit_address != address {
+                    return Err(StoreError::NotCommitted.into());
+                }
                 if let Some(lock) = case.locking_payment()
                     && (lock.record.token, &lock.record.network) != (token, &network)
                 {
@@ -95,7 +134,11 @@ pub async fn choose(
                 }
                 check_room(&case, now)?;
                 let id = QuoteId::from_random(random_bytes());
-                let quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
+                let mut quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
+                if case.invoice.address_mode == AddressMode::Direct {
+                    let kept = task.config.invoices.unique_amount_days.saturating_mul(86_400);
+                    make_unique(tx, &case, &mut quote, now, kept).await?;
+                }
                 let record = QuoteRecord { network, quote };
                 tx.insert_quote(merchant, invoice, &record).await?;
                 let until = task.config.invoices.end_of_watch(case.invoice.terms.expires_at);
@@ -131,6 +174,47 @@ pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<QuoteRecord>, 
         None => (last.network.as_str(), last.quote.token),
     };
     choose(app, case.invoice.merchant, case.invoice.id, network, token).await.map(Some)
+}
+
+/// Marks a quote's amount so that nobody else is told to pay the same to this wallet.
+async fn make_unique(
+    tx: &mut Tx<'_>,
+    case: &Case,
+    quote: &mut Quote,
+    now: UnixSeconds,
+    kept_seconds: i64,
+) -> Result<(), QuoteError> {
+    let invoice = &case.invoice;
+    let marks = Marks::of(quote.decimals, quote.rate).ok_or(QuoteError::NotOffered(quote.token))?;
+    let unique = |amount| UniqueAmount {
+        merchant: invoice.merchant,
+        invoice: invoice.id,
+        wallet: invoice.deposit_address,
+        token: quote.token,
+        amount,
+        reserved_until: invoice.terms.expires_at.plus(kept_seconds),
+    };
+    // A page that asks again and again uses up one amount, as long as the price stays.
+    let own = tx.amounts_of_invoice(invoice.merchant, invoice.id, quote.token).await?;
+    if let Some(own) = own.into_iter().find(|own| marks.has_marked(quote.amount, *own)) {
+        quote.amount = own;
+        return Ok(());
+    }
+    let first = u32::from_be_bytes(random_bytes());
+    for nth in 0..marks.count().min(MOST_TRIED) {
+        let amount = marks.mark(quote.amount, first.wrapping_add(nth));
+        if tx.reserve_amount(&unique(amount), now).await? {
+            quote.amount = amount;
+            return Ok(());
+        }
+    }
+    tracing::error!(
+        alarm = alarm::UNIQUE_AMOUNTS_USED_UP,
+        merchant.id = %invoice.merchant,
+        token.id = %quote.token,
+        "ALARM: a token cannot be offered, since all amounts that tell invoices apart are in use"
+    );
+    Err(QuoteError::NoAmountLeft)
 }
 
 /// Quotes of what is due now; what was due before a part was paid does not count any more.

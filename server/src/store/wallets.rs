@@ -177,13 +177,13 @@ impl Tx<'_> {
         rows.iter().map(read_wallet).collect()
     }
 
-    /// Whether an address is one that we gave to a payer.
+    /// Whether an address is one that we gave to a payer, and no merchant's wallet.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn is_deposit_address(&mut self, address: Address) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT 1 FROM invoices WHERE deposit_address = $1 LIMIT 1")
+        let row = sqlx::query("SELECT 1 FROM invoices WHERE deposit_address = $1 AND address_mode <> 'direct' LIMIT 1")
             .bind(address.to_checksum(None))
             .fetch_optional(&mut *self.connection)
             .await?;

@@ -18,10 +18,11 @@ mod witness;
 
 use std::collections::{HashMap, HashSet};
 
-use alloy_primitives::{Address, U256, address};
+use alloy_primitives::{Address, B256, U256, address};
 use domain::{
+    address_mode::AddressMode,
     finality::{Marks, Tag},
-    id::{InvoiceId, TokenId},
+    id::{InvoiceId, MerchantId, TokenId},
     money::{Rate, TokenAmount, UsdMillis},
 };
 use wire::deposit_address::FACTORY;
@@ -34,7 +35,7 @@ pub(crate) use self::{
 };
 use self::{
     logs::{EVENTS, Event, Log, Scope},
-    native::{Account, Arrival, Shortfalls},
+    native::{Account, Arrival, Departure, Shortfalls},
     node::{Header, LogFilter},
     reconcile::Reconciler,
     tags::{HostTags, Tags, Word, Words},
@@ -48,7 +49,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     failpoint,
     invoicing::{RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan},
-    store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
+    store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnattributedRecord, UnvouchedFact, WatchedDeposit},
 };
 
 /// Whose logs tell of native coin that moves, on networks that have them (EIP-7708).
@@ -177,8 +178,10 @@ impl Reach {
         }
     }
 
-    fn filter<'a>(&self, contracts: &'a [Address], deposits: &'a [Address]) -> LogFilter<'a> {
-        LogFilter { contracts, events: &EVENTS, groups: deposits.chunks(self.group).collect() }
+    /// `senders` are those of the addresses whose own transfers are wanted too.
+    fn filter<'a>(&self, contracts: &'a [Address], addresses: &'a [Address], senders: &'a [Address]) -> LogFilter<'a> {
+        let in_groups = |addresses: &'a [Address]| addresses.chunks(self.group).collect();
+        LogFilter { contracts, events: &EVENTS, groups: in_groups(addresses), senders: in_groups(senders) }
     }
 
     fn grow(&mut self, network: &NetworkConfig) {
@@ -199,6 +202,14 @@ impl Reach {
             error => Err(error),
         }
     }
+}
+
+/// What became of the native coin of deposit addresses.
+#[derive(Debug, Default)]
+struct Native {
+    arrivals: Vec<Arrival>,
+    /// What left by transactions of the addresses themselves.
+    departures: Vec<Departure>,
 }
 
 #[derive(Clone, Debug)]
@@ -401,22 +412,26 @@ impl Watcher {
         // outage or a jump.
         let now = self.app.clock.now();
         let since = blocks.first().map_or(now, |block| block.time.min(now));
-        let watched = self.app.store.reader().await?.tx().watched_deposits(since).await?;
+        let mut reader = self.app.store.reader().await?;
+        let watched = reader.tx().watched_deposits(since).await?;
         let watched: HashMap<Address, WatchedDeposit> =
             watched.into_iter().map(|deposit| (deposit.address, deposit)).collect();
+        let wallets = reader.tx().watched_wallets(since).await?;
+        drop(reader);
 
-        let logs = self.read_logs(&blocks, &watched).await?;
+        let logs = self.read_logs(&blocks, &watched, &wallets).await?;
         let skipped = match &forked_at {
             Some(_) => self.skipped_for_ended(base.as_ref(), None, &blocks).await?,
             None => self.skipped_for_ended(base.as_ref(), self.ended_checked.as_ref(), &blocks).await?,
         };
         let native = match self.native_token().filter(|_| !self.network.native_logs).cloned() {
             Some(token) => self.read_native(&token, base, &blocks, skipped.as_deref(), &watched, &logs).await?,
-            None => Vec::new(),
+            None => Native::default(),
         };
         let mut scan = Scan {
             network: self.network.name.clone(),
             sweeps: self.seen_sweeps(&blocks, &watched, &logs),
+            at_wallets: self.seen_at_wallets(&blocks, &wallets, &logs).await,
             failures: self.seen_failures(&blocks, &watched, &logs),
             is_alone: self.node.hosts().len() < WITNESSES,
             compared: None,
@@ -427,7 +442,8 @@ impl Watcher {
             marks: Marks::default(),
             vouched: Vec::new(),
         };
-        scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native).await;
+        scan.sweeps.extend(self.seen_departures(&blocks, &watched, &native.departures));
+        scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native.arrivals).await;
         scan.blocks = blocks;
         if scan.forked_at.is_some() {
             // What was replaced has to be recorded before anybody is asked about what is left.
@@ -496,18 +512,21 @@ impl Watcher {
         &mut self,
         blocks: &[BlockRef],
         watched: &HashMap<Address, WatchedDeposit>,
+        wallets: &HashMap<Address, Vec<MerchantId>>,
     ) -> Result<Vec<Log>, StepError> {
-        if watched.is_empty() {
+        if watched.is_empty() && wallets.is_empty() {
             return Ok(Vec::new());
         }
-        let deposits: Vec<Address> = watched.keys().copied().collect();
+        let addresses: Vec<Address> = watched.keys().chain(wallets.keys()).copied().collect();
+        let senders: Vec<Address> =
+            watched.values().filter(|deposit| deposit.has_key()).map(|deposit| deposit.address).collect();
         let tokens = self.logging_contracts();
         let contracts: Vec<Address> = tokens.iter().copied().chain([FACTORY]).collect();
         let mut raw = Vec::new();
         let mut start = 0;
         while start < blocks.len() {
             let window = &blocks[start..blocks.len().min(start.saturating_add(self.reach.range))];
-            let filter = self.reach.filter(&contracts, &deposits);
+            let filter = self.reach.filter(&contracts, &addresses, &senders);
             let result = match window {
                 [first, .., last] if NEAR_THE_TIP < window.len() => {
                     self.node.logs_by_range(first.number, last, &filter).await
@@ -523,8 +542,9 @@ impl Watcher {
                 Err(error) => self.reach.shrink(window.len(), error)?,
             }
         }
-        let is_watched = |address| watched.contains_key(&address);
-        let scope = Scope { blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_watched };
+        let is_watched = |address| watched.contains_key(&address) || wallets.contains_key(&address);
+        let has_key = |address| watched.get(&address).is_some_and(WatchedDeposit::has_key);
+        let scope = Scope { blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_watched, has_key: &has_key };
         scope.check(raw).map_err(|what| self.node.untrue(what))
     }
 
@@ -536,17 +556,26 @@ impl Watcher {
         skipped: Option<&[BlockRef]>,
         watched: &HashMap<Address, WatchedDeposit>,
         logs: &[Log],
-    ) -> Result<Vec<Arrival>, StepError> {
+    ) -> Result<Native, StepError> {
         let holdings = match self.holdings.take() {
             Some(holdings) if holdings.at == base => holdings,
-            _ => self.load_holdings(token.token_id(), base).await?,
+            _ => self.load_holdings(token.token_id(), base.clone()).await?,
+        };
+        let held = |deposit: &WatchedDeposit| holdings.native.get(&deposit.invoice).copied().unwrap_or_default();
+        // Without coin nothing is sent.
+        let spending = watched.values().filter(|deposit| deposit.has_key() && !held(deposit).is_zero());
+        let spending: Vec<Address> = spending.map(|deposit| deposit.address).collect();
+        let departures = match &base {
+            Some(base) => native::departures(&self.node, base, blocks, &spending).await?,
+            None => Vec::new(),
         };
         let mut accounts: Vec<Account> = watched
             .values()
             .map(|deposit| Account {
                 deposit: deposit.address,
-                held: holdings.native.get(&deposit.invoice).copied().unwrap_or_default(),
+                held: held(deposit),
                 swept: Vec::new(),
+                has_key: deposit.has_key(),
             })
             .collect();
         let mut sweeps: HashMap<Address, Vec<(usize, U256)>> = HashMap::new();
@@ -554,6 +583,9 @@ impl Watcher {
             if log.event == (Event::Left { asset: Address::ZERO }) {
                 sweeps.entry(log.deposit).or_default().push((log.block, log.amount));
             }
+        }
+        for left in &departures {
+            sweeps.entry(left.deposit).or_default().push((left.block, left.amount));
         }
         for account in &mut accounts {
             account.swept = sweeps.remove(&account.deposit).unwrap_or_default();
@@ -574,7 +606,7 @@ impl Watcher {
             arrivals.extend(native::arrivals(&mut self.node, blocks, &known, &mut self.shortfalls).await?);
         }
         self.found_since.extend(arrivals.iter().map(|arrival| arrival.deposit));
-        Ok(arrivals)
+        Ok(Native { arrivals, departures })
     }
 
     async fn load_holdings(&self, token: TokenId, at: Option<BlockRef>) -> Result<Holdings, StepError> {
@@ -613,6 +645,7 @@ impl Watcher {
             forked_at: None,
             blocks: Vec::new(),
             transfers: Vec::new(),
+            at_wallets: Vec::new(),
             sweeps: Vec::new(),
             failures: Vec::new(),
             marks,
@@ -701,6 +734,11 @@ impl Watcher {
         for fact in &due {
             let Some(token) = self.token(fact.token) else { continue };
             let of = match (fact.key.kind, token.address) {
+                (FactKind::Sweep, Some(token)) if fact.mode == AddressMode::Xpub => Evidence::Spent { token },
+                (FactKind::Sweep, None) if fact.mode == AddressMode::Xpub && !self.network.native_logs => {
+                    Evidence::SpentCoin
+                }
+                (FactKind::Sweep, None) if fact.mode == AddressMode::Xpub => Evidence::Spent { token: NATIVE_LOGS },
                 (FactKind::Sweep, asset) => Evidence::Left { asset: asset.unwrap_or(Address::ZERO) },
                 (FactKind::Transfer, Some(token)) => Evidence::Arrived { token },
                 (FactKind::Transfer, None) if position::is_log(fact.key.log_index) => {
@@ -841,6 +879,67 @@ impl Watcher {
             })
         });
         sweeps.collect()
+    }
+
+    fn seen_departures(
+        &self,
+        blocks: &[BlockRef],
+        watched: &HashMap<Address, WatchedDeposit>,
+        departures: &[Departure],
+    ) -> Vec<SeenSweep> {
+        let sweeps = departures.iter().filter_map(|left| {
+            let deposit = watched.get(&left.deposit)?;
+            Some(SeenSweep {
+                merchant: deposit.merchant,
+                invoice: deposit.invoice,
+                block: blocks.get(left.block)?.clone(),
+                tx_id: left.transaction.to_string(),
+                log_index: left.position,
+                token: self.native_token()?.token_id(),
+                amount: TokenAmount::from_base_units(left.amount),
+            })
+        });
+        sweeps.collect()
+    }
+
+    /// What came to merchants' wallets, once for each merchant whose it is.
+    async fn seen_at_wallets(
+        &self,
+        blocks: &[BlockRef],
+        wallets: &HashMap<Address, Vec<MerchantId>>,
+        logs: &[Log],
+    ) -> Vec<UnattributedRecord> {
+        let mut ordinals: HashMap<(B256, Address, Address), u32> = HashMap::new();
+        let mut seen = Vec::new();
+        for log in logs {
+            let Event::Arrived { token: contract, payer } = log.event else { continue };
+            let (Some(merchants), Some(token), Some(block)) =
+                (wallets.get(&log.deposit), self.token_at(contract), blocks.get(log.block))
+            else {
+                continue;
+            };
+            let ordinal = ordinals.entry((log.transaction, contract, log.deposit)).or_default();
+            let price_at_block = self.price_at(token, block).await;
+            seen.extend(merchants.iter().map(|merchant| UnattributedRecord {
+                merchant: *merchant,
+                network: self.network.name.clone(),
+                block_hash: block.hash.clone(),
+                tx_id: log.transaction.to_string(),
+                log_index: position::of_log(log.transaction_index, log.index),
+                ordinal: *ordinal,
+                wallet: log.deposit,
+                token: token.token_id(),
+                decimals: token.checked_decimals(),
+                amount: TokenAmount::from_base_units(log.amount),
+                payer: Some(payer.to_string()),
+                block_number: block.number,
+                block_time: block.time,
+                price_at_block,
+                accepted: token.accepted,
+            }));
+            *ordinal += 1;
+        }
+        seen
     }
 
     fn seen_failures(

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 
 use super::{
     StepError,
@@ -32,8 +32,21 @@ pub struct Account {
     pub deposit: Address,
     /// What it held before the first block, as far as we know.
     pub held: U256,
-    /// What the factory took out of it: block index and amount, in the chain's order.
+    /// What left it: block index and amount, in the chain's order.
     pub swept: Vec<(usize, U256)>,
+    /// Whether somebody has its key, and may take out what he likes.
+    pub has_key: bool,
+}
+
+/// Native coin that whoever has the key of an address took out of it, with what that cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    pub deposit: Address,
+    pub amount: U256,
+    /// Its block, as an index into the blocks read.
+    pub block: usize,
+    pub transaction: B256,
+    pub position: i64,
 }
 
 /// What one address received in one block.
@@ -107,7 +120,7 @@ pub async fn arrivals(
     let mut rises: HashMap<usize, Vec<Rise>> = HashMap::new();
     for (account, balance) in accounts.iter().zip(balances) {
         let missing = account.held.saturating_sub(balance.saturating_add(account.swept_until(last)));
-        if shortfalls.is_news(account.deposit, missing) {
+        if !account.has_key && shortfalls.is_news(account.deposit, missing) {
             tracing::error!(
                 alarm = alarm::DEPOSIT_SHORT,
                 payment.address = %account.deposit,
@@ -130,6 +143,55 @@ pub async fn arrivals(
         arrivals.extend(explain(node, &blocks[block], &rises).await?);
     }
     Ok(arrivals)
+}
+
+/// Finds what addresses sent in `blocks` by their keys' own transactions: those that sent more by the last block than by
+/// `base`, the one before the first.
+pub async fn departures(
+    node: &Node,
+    base: &BlockRef,
+    blocks: &[BlockRef],
+    addresses: &[Address],
+) -> Result<Vec<Departure>, StepError> {
+    let Some(newest) = blocks.last().filter(|_| !addresses.is_empty()) else { return Ok(Vec::new()) };
+    let after = node.nonces_at(addresses, newest).await?.ok_or(StepError::Moved)?;
+    // One that never sent anything, as nearly all, needs no second question.
+    let active: Vec<(Address, u64)> = addresses.iter().copied().zip(after).filter(|(_, sent)| *sent != 0).collect();
+    let senders: Vec<Address> = active.iter().map(|(address, _)| *address).collect();
+    if senders.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Where the state of that block is gone, the blocks themselves tell.
+    let before = node.nonces_at(&senders, base).await?;
+    let is_active = |(place, (_, after)): &(usize, &(Address, u64))| {
+        before.as_ref().is_none_or(|before| before.get(*place).is_none_or(|before| before < after))
+    };
+    let senders: Vec<Address> = active.iter().enumerate().filter(is_active).map(|(_, (address, _))| *address).collect();
+    if senders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut departures = Vec::new();
+    for (index, block) in blocks.iter().enumerate() {
+        for transaction in node.transactions(block).await? {
+            if !senders.contains(&transaction.from) {
+                continue;
+            }
+            let receipt = node.receipt(transaction.hash).await?.ok_or(StepError::Moved)?;
+            let sent = if receipt.succeeded() && transaction.to != Some(transaction.from) {
+                transaction.value
+            } else {
+                U256::ZERO
+            };
+            departures.push(Departure {
+                deposit: transaction.from,
+                amount: sent.saturating_add(receipt.cost()),
+                block: index,
+                transaction: transaction.hash,
+                position: position::of_native(transaction.index.to(), 0),
+            });
+        }
+    }
+    Ok(departures)
 }
 
 /// Halves the stretch until each rise has its block.
@@ -344,7 +406,6 @@ fn inner_values(trace: &Trace, found: &mut Vec<(Address, Address, U256)>) {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::B256;
     use domain::time::UnixSeconds;
 
     use super::*;
@@ -420,7 +481,8 @@ mod tests {
 
     #[test]
     fn a_rise_knows_what_was_held_before_its_block() {
-        let account = Account { deposit: DEPOSIT, held: units(10), swept: vec![(1, units(10)), (3, units(4))] };
+        let account =
+            Account { deposit: DEPOSIT, held: units(10), swept: vec![(1, units(10)), (3, units(4))], has_key: false };
         assert_eq!(account.arrived_until(0, units(10)), units(0));
         assert_eq!(account.arrived_until(2, units(4)), units(4));
         assert_eq!(account.arrived_until(3, units(0)), units(4));

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use alloy_primitives::{Address, B256, U64, U256};
-use domain::time::UnixMillis;
+use domain::{address_mode::AddressMode, time::UnixMillis};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::deposit_address::FACTORY;
@@ -70,11 +70,15 @@ impl Watcher {
         self.searches.due = Some(UnixMillis(now.0.saturating_add(LOOK_EVERY_MS)));
         let due = self.app.store.reader().await?.tx().due_verifications(&self.network.name, now, AT_ONCE).await?;
         for (record, deposit) in due {
+            // What comes to a merchant's wallet may be anybody's: only its amount, or the merchant, says whose it is.
+            let is_shared = deposit.mode == AddressMode::Direct;
             let missing = match record.transaction {
-                Some(transaction) => self.look_at_transaction(transaction, deposit).await?,
-                None => Missing::Yet(Failure::PaymentNotFound),
+                Some(transaction) if !is_shared => self.look_at_transaction(transaction, deposit).await?,
+                _ => Missing::Yet(Failure::PaymentNotFound),
             };
-            self.look_at_address(deposit).await?;
+            if !is_shared {
+                self.look_at_address(deposit).await?;
+            }
             let VerificationRecord { merchant, invoice, id, .. } = record;
             conclude_look(&self.app, &self.lease, (merchant, invoice, id), missing).await?;
         }
@@ -152,7 +156,8 @@ impl Watcher {
         let blocks = [block.clone()];
         let checked = {
             let is_it = |address| address == deposit.address;
-            Scope { blocks: &blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_it }.check(raw)
+            Scope { blocks: &blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_it, has_key: &|_| false }
+                .check(raw)
         };
         let mut logs = checked.map_err(StepError::Untrue)?;
         logs.retain(|log| log.transaction == transaction);
@@ -199,6 +204,7 @@ impl Watcher {
             forked_at: None,
             blocks: Vec::new(),
             transfers,
+            at_wallets: Vec::new(),
             sweeps: Vec::new(),
             failures: Vec::new(),
             marks: self.judged_by,

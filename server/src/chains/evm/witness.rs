@@ -45,6 +45,10 @@ pub(super) enum Evidence {
     Arrived { token: Address },
     /// The log of a sweep out of it; the zero address is the native coin.
     Left { asset: Address },
+    /// The log of a token's transfer that the address itself sent.
+    Spent { token: Address },
+    /// A transaction of the address itself; what it cost is not asked for.
+    SpentCoin,
     /// A transaction whose own value it is.
     Sent,
     /// That the address holds all of the native coin that had come by the end of the block, less what had left.
@@ -84,6 +88,7 @@ struct Receipt {
 #[serde(rename_all = "camelCase")]
 struct Transaction {
     block_hash: String,
+    from: Address,
     to: Option<Address>,
     value: U256,
     #[serde(rename = "transactionIndex")]
@@ -114,6 +119,12 @@ impl Log {
     fn is_arrival(&self, token: Address, deposit: Address) -> bool {
         matches!(self.topics.as_slice(), [event, _, to] if *event == Transfer::SIGNATURE_HASH
             && *to == deposit.into_word())
+            && self.address == token
+    }
+
+    fn is_spending(&self, token: Address, deposit: Address) -> bool {
+        matches!(self.topics.as_slice(), [event, from, _] if *event == Transfer::SIGNATURE_HASH
+            && *from == deposit.into_word())
             && self.address == token
     }
 
@@ -150,10 +161,13 @@ impl Claim<'_> {
         let UnvouchedFact { key, deposit, block, .. } = self.fact;
         let mut calls = vec![header_call(*block)];
         match &self.of {
-            Evidence::Arrived { .. } | Evidence::Left { .. } => calls.push(receipt_call(&key.tx_id)),
+            Evidence::Arrived { .. } | Evidence::Left { .. } | Evidence::Spent { .. } => {
+                calls.push(receipt_call(&key.tx_id));
+            }
+            Evidence::SpentCoin => calls.push(transaction_call(&key.tx_id)),
             Evidence::Sent => {
                 calls.push(receipt_call(&key.tx_id));
-                calls.push(Call::new("eth_getTransactionByHash", json!([key.tx_id])));
+                calls.push(transaction_call(&key.tx_id));
             }
             Evidence::Held { doubtful, .. } => {
                 let topics = json!([
@@ -201,6 +215,18 @@ impl Claim<'_> {
             (Evidence::Left { asset }, [receipt]) => {
                 let is_it = |log: &Log| log.is_sweep(*asset, self.fact.deposit);
                 Ok(has_log(receipt_of(receipt, key)?.as_ref(), key, amount, is_it))
+            }
+            (Evidence::Spent { token }, [receipt]) => {
+                let is_it = |log: &Log| log.is_spending(*token, self.fact.deposit);
+                Ok(has_log(receipt_of(receipt, key)?.as_ref(), key, amount, is_it))
+            }
+            (Evidence::SpentCoin, [transaction]) => {
+                let is_it = |transaction: Transaction| {
+                    transaction.block_hash.eq_ignore_ascii_case(&key.block_hash)
+                        && transaction.from == self.fact.deposit
+                        && position::of_native(transaction.index.to(), 0) == key.log_index
+                };
+                Ok(read(transaction)?.is_some_and(is_it))
             }
             (Evidence::Sent, [receipt, transaction]) => {
                 let is_done = receipt_of(receipt, key)?.is_some();
@@ -250,6 +276,10 @@ impl Claim<'_> {
 
 fn receipt_call(tx_id: &str) -> Call {
     Call::new("eth_getTransactionReceipt", json!([tx_id]))
+}
+
+fn transaction_call(tx_id: &str) -> Call {
+    Call::new("eth_getTransactionByHash", json!([tx_id]))
 }
 
 /// An answer as what it should be; `None` if there is no such thing.

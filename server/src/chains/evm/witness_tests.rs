@@ -1,4 +1,5 @@
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, TokenId},
     money::TokenAmount,
 };
@@ -16,6 +17,7 @@ const OTHER_BLOCK: &str = "0xb6";
 
 fn fact(kind: FactKind, tx_id: &str, log_index: i64, units: u64) -> UnvouchedFact {
     UnvouchedFact {
+        mode: AddressMode::Forwarder,
         key: FactKey {
             kind,
             merchant: MerchantId(1),
@@ -132,7 +134,7 @@ fn a_sweep_is_shown_by_the_very_log() {
 #[test]
 fn a_transaction_s_own_value_is_shown_by_it_and_its_receipt() {
     let sent = fact(FactKind::Transfer, "0xaa", position::of_native(2, 0), 20);
-    let transaction = |to: Address, units: u64, index: u64| json!({ "blockHash": BLOCK, "to": to, "value": format!("{units:#x}"), "transactionIndex": format!("{index:#x}") });
+    let transaction = |to: Address, units: u64, index: u64| json!({ "blockHash": BLOCK, "from": Address::ZERO, "to": to, "value": format!("{units:#x}"), "transactionIndex": format!("{index:#x}") });
     let failed = json!({ "status": "0x0", "blockHash": BLOCK, "logs": [] });
     for (receipt, transaction, expected) in [
         (Ok(receipt(&[])), Ok(transaction(DEPOSIT, 20, 2)), Verdict::Shows),

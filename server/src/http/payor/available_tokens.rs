@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use domain::{acceptance::Acceptance, time::UnixSeconds};
+use domain::{acceptance::Acceptance, address_mode::AddressMode, time::UnixSeconds};
 use futures_util::future::join_all;
 use utoipa::IntoParams;
 use wire::{
@@ -18,7 +18,7 @@ use crate::{
         error::{ApiError, invalid},
         extract::{Parameters, Payor, SessionInvoice},
     },
-    invoicing::Case,
+    invoicing::{Case, is_payable},
 };
 
 /// A chain that does not answer must not hold up the page for the other tokens.
@@ -62,7 +62,8 @@ pub async fn list_available_tokens(
     let acceptance = app.store.reader().await?.tx().acceptance(case.invoice.merchant).await?;
     let offers =
         offers(&app, &case, &acceptance).into_iter().filter(|offer| network.is_none_or(|name| name == offer.0.name));
-    let tokens = priced(&app, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
+    let mode = case.invoice.address_mode;
+    let tokens = priced(&app, mode, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
     Ok(Json(tokens.filter(|token| !is_available_only || is_available(token)).collect()))
 }
 
@@ -86,10 +87,18 @@ pub fn offers<'a>(app: &'a App, case: &Case, acceptance: &Acceptance) -> Vec<(&'
     app.config.tokens().filter(|(network, token)| token.accepted && is_offered(network, token)).collect()
 }
 
-/// Asks for the price of each; a token without one cannot be chosen now, nor any of a network that is not
+/// Asks for the price of each, for an invoice of a mode; a token without one cannot be chosen now, nor any of a network that is not
 /// read.
-pub async fn priced<'a>(app: &App, offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>) -> Vec<Offer<'a>> {
+pub async fn priced<'a>(
+    app: &App,
+    mode: AddressMode,
+    offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>,
+) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
+        if !is_payable(mode, network, token) {
+            let unavailable_reason = Some("it could not be seen arriving at this merchant's wallet".to_owned());
+            return Offer { network, token, rate_updated_at: None, unavailable_reason };
+        }
         if !app.outages.is_offered(&network.name) {
             let unavailable_reason = Some("the network cannot be read".to_owned());
             return Offer { network, token, rate_updated_at: None, unavailable_reason };

@@ -8,6 +8,7 @@ mod stream_token;
 mod verification;
 
 pub use available_tokens::{offers, priced, token_type};
+pub use verification::read_hash;
 
 use std::time::Duration;
 

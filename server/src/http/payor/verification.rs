@@ -73,7 +73,7 @@ pub async fn retrieve_verification(
     Ok(Json(answer(&record, &payor.case(&app).await?)))
 }
 
-fn read_hash(text: &str) -> Result<B256, ApiError> {
+pub fn read_hash(text: &str) -> Result<B256, ApiError> {
     let is_whole = text.len() == 66 && text.starts_with("0x");
     let hash = text.parse().ok().filter(|_| is_whole);
     hash.ok_or_else(|| invalid("tx_hash", "tx_hash must be 0x and 64 hexadecimal digits"))

@@ -1,0 +1,88 @@
+//! What came to a merchant's wallet and belongs to an invoice because the merchant says so.
+
+use domain::id::{InvoiceId, MerchantId};
+
+use super::{case::refold, record_scan::SeenTransfer};
+use crate::{
+    app::App,
+    events::Change,
+    store::{StoreError, UnattributedRecord},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    #[error("no such invoice")]
+    NoSuchInvoice,
+    #[error("payments of this invoice come to an address of its own, so that none has to be assigned")]
+    HasOwnAddress,
+    #[error("this transaction brought nothing to the invoice's wallet that belongs to no invoice")]
+    NoSuchTransaction,
+    #[error("this transaction belongs to another invoice")]
+    AttachedElsewhere,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Counts what a transaction brought to a merchant's wallet towards an invoice. Said again, it changes nothing.
+///
+/// Only the merchant may say so: everybody can see transactions of others.
+///
+/// # Errors
+///
+/// [`AttachError::AttachedElsewhere`] if it counts towards another invoice: each transaction counts once.
+pub async fn attach(
+    app: &App,
+    merchant: MerchantId,
+    id: InvoiceId,
+    network: String,
+    tx_id: String,
+) -> Result<(), AttachError> {
+    let task = app.clone();
+    app.store
+        .write(move |tx| {
+            Box::pin(async move {
+                // As a scan does: it may bring the same transaction in another block.
+                tx.lock_network(&network).await?;
+                tx.lock_invoice(merchant, id).await?;
+                let invoice = tx.invoice(merchant, id).await?.ok_or(AttachError::NoSuchInvoice)?;
+                if !invoice.address_mode.settles_at_once() {
+                    return Err(AttachError::HasOwnAddress);
+                }
+                match tx.attachment(&network, &tx_id).await? {
+                    Some(known) if known == (merchant, id) => return Ok(()),
+                    Some(_) => return Err(AttachError::AttachedElsewhere),
+                    None => {}
+                }
+                let mut came = tx.unattributed_of(merchant, &network, &tx_id).await?;
+                came.retain(|came| came.wallet == invoice.deposit_address);
+                if came.is_empty() {
+                    return Err(AttachError::NoSuchTransaction);
+                }
+                let now = task.clock.now_ms();
+                if !tx.attach_transaction(merchant, &network, &tx_id, id, now.as_seconds()).await? {
+                    return Err(AttachError::AttachedElsewhere);
+                }
+                let records = tx.quotes(merchant, id).await?;
+                let quotes: Vec<_> = records.into_iter().map(|record| record.quote).collect();
+                let acceptance = tx.acceptance(merchant).await?;
+                let head = tx.cursor(&network).await?.map(|cursor| cursor.number);
+                for came in &came {
+                    let confirmations = confirmations(came, head);
+                    let record =
+                        SeenTransfer::to_invoice(came, id).to_record(&network, &quotes, &acceptance, confirmations);
+                    tx.record_transfer(&record, now.as_seconds()).await?;
+                }
+                refold(tx, &task, now, merchant, id).await?;
+                Ok(())
+            })
+        })
+        .await?;
+    app.hub.announce(merchant, Some(id), Change::Snapshot);
+    Ok(())
+}
+
+/// Until the next scan judges it: only how deep it is.
+fn confirmations(came: &UnattributedRecord, head: Option<u64>) -> u32 {
+    let depth = head.and_then(|head| head.checked_sub(came.block_number)).map_or(0, |depth| depth.saturating_add(1));
+    u32::try_from(depth).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,209 @@
+//! What came to merchants' own wallets and belongs to no invoice, or did not until a merchant said so.
+
+use alloy_primitives::Address;
+use domain::{
+    id::{InvoiceId, MerchantId, TokenId},
+    money::{Decimals, Rate, TokenAmount},
+    time::UnixSeconds,
+};
+use sqlx::any::AnyRow;
+
+use super::{
+    StoreError, Tx,
+    invoices::read_key,
+    row::Columns,
+    transfers::{block_number, read_decimals},
+};
+
+/// A transfer to a merchant's wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnattributedRecord {
+    pub merchant: MerchantId,
+    pub network: String,
+    pub block_hash: String,
+    pub tx_id: String,
+    pub log_index: i64,
+    /// Which one it is among this transaction's transfers of this token to this wallet, from 0.
+    pub ordinal: u32,
+    pub wallet: Address,
+    pub token: TokenId,
+    pub decimals: Decimals,
+    pub amount: TokenAmount,
+    pub payer: Option<String>,
+    pub block_number: u64,
+    pub block_time: UnixSeconds,
+    /// The price at that block; `None` if none could be trusted.
+    pub price_at_block: Option<Rate>,
+    /// Whether this server takes the token at all.
+    pub accepted: bool,
+}
+
+impl Tx<'_> {
+    /// Records a transfer that belongs to no invoice; one that was orphaned and is seen again is on the chain again.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn record_unattributed(&mut self, seen: &UnattributedRecord) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO unattributed (merchant_id, network, block_hash, tx_id, log_index, ordinal, wallet, token_id,
+                decimals, amount, payer, block_number, block_time, rate, accepted, canonical)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1)
+             ON CONFLICT (merchant_id, network, block_hash, tx_id, log_index) DO UPDATE SET canonical = 1",
+        )
+        .bind(seen.merchant.0)
+        .bind(&seen.network)
+        .bind(&seen.block_hash)
+        .bind(&seen.tx_id)
+        .bind(seen.log_index)
+        .bind(i64::from(seen.ordinal))
+        .bind(seen.wallet.to_checksum(None))
+        .bind(seen.token.0)
+        .bind(i64::from(seen.decimals.get()))
+        .bind(seen.amount.base_units().to_string())
+        .bind(&seen.payer)
+        .bind(block_number(seen.block_number))
+        .bind(seen.block_time.0)
+        .bind(seen.price_at_block.map(|rate| rate.usd_e8().to_string()))
+        .bind(i64::from(seen.accepted))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes what came above `block` off the chain.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn orphan_unattributed_above(&mut self, network: &str, block: u64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE unattributed SET canonical = 0 WHERE network = $1 AND block_number > $2 AND canonical = 1")
+            .bind(network)
+            .bind(block_number(block))
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// What a merchant has not said anything about, newest first, and whether there is more.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn unattributed(
+        &mut self,
+        merchant: MerchantId,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<UnattributedRecord>, bool), StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM unattributed WHERE merchant_id = $1 AND canonical = 1 AND NOT EXISTS (
+                SELECT 1 FROM attachments WHERE attachments.network = unattributed.network
+                    AND attachments.tx_id = unattributed.tx_id)
+             ORDER BY block_time DESC, network, log_index DESC, tx_id LIMIT $2 + 1 OFFSET $3 + 0",
+        )
+        .bind(merchant.0)
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let mut found: Vec<_> = rows.iter().map(read_unattributed).collect::<Result<_, _>>()?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let has_more = limit < found.len();
+        found.truncate(limit);
+        Ok((found, has_more))
+    }
+
+    /// What a transaction brought to a merchant's wallet.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn unattributed_of(
+        &mut self,
+        merchant: MerchantId,
+        network: &str,
+        tx_id: &str,
+    ) -> Result<Vec<UnattributedRecord>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM unattributed WHERE merchant_id = $1 AND network = $2 AND tx_id = $3 AND canonical = 1
+             ORDER BY log_index",
+        )
+        .bind(merchant.0)
+        .bind(network)
+        .bind(tx_id)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(read_unattributed).collect()
+    }
+
+    /// The invoice that a merchant said a transaction belongs to.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn attachment(
+        &mut self,
+        network: &str,
+        tx_id: &str,
+    ) -> Result<Option<(MerchantId, InvoiceId)>, StoreError> {
+        let row = sqlx::query("SELECT merchant_id, invoice_id FROM attachments WHERE network = $1 AND tx_id = $2")
+            .bind(network)
+            .bind(tx_id)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| read_key(&row, "attachments")).transpose()
+    }
+
+    /// Says that a transaction belongs to an invoice; `false` if it belongs to one already.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn attach_transaction(
+        &mut self,
+        merchant: MerchantId,
+        network: &str,
+        tx_id: &str,
+        invoice: InvoiceId,
+        now: UnixSeconds,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO attachments (merchant_id, network, tx_id, invoice_id, attached_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(merchant.0)
+        .bind(network)
+        .bind(tx_id)
+        .bind(invoice.to_string())
+        .bind(now.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+fn read_unattributed(row: &AnyRow) -> Result<UnattributedRecord, StoreError> {
+    let columns = Columns::of(row, "unattributed");
+    let price_at_block = match columns.optional_parsed::<u128>("rate")? {
+        Some(rate) => Some(Rate::from_usd_e8(rate).ok_or_else(|| columns.corrupt("rate", "0"))?),
+        None => None,
+    };
+    Ok(UnattributedRecord {
+        merchant: MerchantId(columns.integer("merchant_id")?),
+        network: columns.text("network")?,
+        block_hash: columns.text("block_hash")?,
+        tx_id: columns.text("tx_id")?,
+        log_index: columns.integer("log_index")?,
+        ordinal: columns.number("ordinal")?,
+        wallet: columns.parsed("wallet")?,
+        token: TokenId(columns.integer("token_id")?),
+        decimals: read_decimals(&columns)?,
+        amount: TokenAmount::from_base_units(columns.parsed("amount")?),
+        payer: columns.optional_text("payer")?,
+        block_number: columns.number("block_number")?,
+        block_time: UnixSeconds(columns.integer("block_time")?),
+        price_at_block,
+        accepted: columns.flag("accepted")?,
+    })
+}
