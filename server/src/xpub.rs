@@ -5,7 +5,7 @@
 use std::{fmt, str::FromStr};
 
 use alloy_primitives::{Address, keccak256};
-use bip32::{ChildNumber, Prefix, XPub};
+use bip32::{ChildNumber, ExtendedKeyAttrs, Prefix, XPub};
 use wire::Environment;
 
 use crate::wallet::is_public_account;
@@ -13,6 +13,7 @@ use crate::wallet::is_public_account;
 /// A key whose children are addresses, as wallets number them.
 #[derive(Clone)]
 pub struct AddressKey {
+    /// One text for all keys with the same addresses.
     text: String,
     /// The chain of addresses for receiving.
     receiving: XPub,
@@ -51,12 +52,13 @@ impl AddressKey {
     /// If it is none, is a private one, or one whose children no wallet would look for.
     pub fn parse(text: &str, environment: Environment) -> Result<Self, XpubError> {
         let text = text.trim();
-        let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| text.starts_with(prefix));
-        if starts(&["xprv", "tprv", "yprv", "zprv", "uprv", "vprv"]) {
-            return Err(XpubError::Private);
-        }
-        if starts(&["ypub", "zpub", "upub", "vpub", "Ypub", "Zpub"]) {
-            return Err(XpubError::Bitcoin);
+        // Of every script there is a prefix, and the parser below takes all of them for the same.
+        match (text.get(..1), text.get(1..4)) {
+            (_, Some("prv")) => return Err(XpubError::Private),
+            (Some("x"), Some("pub")) => {}
+            (Some("t"), Some("pub")) if environment == Environment::Devnet => {}
+            (_, Some("pub")) => return Err(XpubError::Bitcoin),
+            _ => return Err(XpubError::NoKey),
         }
         let key = XPub::from_str(text).map_err(|_| XpubError::NoKey)?;
         let receiving = match key.attrs().depth {
@@ -64,7 +66,15 @@ impl AddressKey {
             depth if depth == Self::ACCOUNT_DEPTH + 1 => key.clone(),
             depth => return Err(XpubError::Depth(depth)),
         };
-        let key = Self { text: key.to_string(Prefix::XPUB), receiving };
+        // Which key is its parent, and which child it is, does not matter for its addresses; exports differ in that.
+        let attributes = ExtendedKeyAttrs {
+            depth: Self::ACCOUNT_DEPTH + 1,
+            parent_fingerprint: [0; 4],
+            child_number: ChildNumber::default(),
+            chain_code: receiving.attrs().chain_code,
+        };
+        let receiving = XPub::new(*receiving.public_key(), attributes);
+        let key = Self { text: receiving.to_string(Prefix::XPUB), receiving };
         let is_public = (0..10).filter_map(|index| key.address(index)).any(is_public_account);
         if environment == Environment::Mainnet && is_public { Err(XpubError::PublicPhrase) } else { Ok(key) }
     }
@@ -77,7 +87,12 @@ impl AddressKey {
         Some(Address::from_slice(hash.get(12..)?))
     }
 
-    /// As wallets show it.
+    /// The first addresses, to be compared with what a wallet shows.
+    pub fn first_addresses(&self) -> Vec<Address> {
+        (0..3).filter_map(|index| self.address(index)).collect()
+    }
+
+    /// The chain of its receiving addresses: the same for each key that has these addresses.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -119,9 +134,39 @@ mod tests {
             assert_eq!(addresses, crate::wallet::PUBLIC_ACCOUNTS);
         }
         let account = parse(&format!(" {ACCOUNT}\n")).unwrap();
-        assert_eq!(account.as_str(), ACCOUNT);
         assert!(account.address(AddressKey::LAST).is_some());
         assert_eq!(account.address(AddressKey::LAST + 1), None, "its private key would be needed");
+    }
+
+    #[test]
+    fn keys_with_the_same_addresses_are_one_key() {
+        let account = parse(ACCOUNT).unwrap();
+        let receiving = XPub::from_str(RECEIVING).unwrap();
+        let elsewhere = ExtendedKeyAttrs { parent_fingerprint: [7; 4], ..receiving.attrs().clone() };
+        let elsewhere = XPub::new(*receiving.public_key(), elsewhere).to_string(Prefix::XPUB);
+        assert_ne!(elsewhere, RECEIVING);
+        for same in [RECEIVING, &elsewhere, account.as_str(), &receiving.to_string(Prefix::TPUB)] {
+            assert_eq!(parse(same).unwrap().as_str(), account.as_str());
+        }
+        let second = child(&XPub::from_str(ACCOUNT).unwrap(), 1).unwrap().to_string(Prefix::XPUB);
+        assert_ne!(parse(&second).unwrap().as_str(), account.as_str());
+    }
+
+    #[test]
+    fn no_prefix_hides_what_kind_of_key_it_is() {
+        for prefix in ["Yprv", "Zprv", "Uprv", "Vprv", "tprv", "yprv", "zprv", "uprv", "vprv", "aprv"] {
+            assert_eq!(parse(&format!("{prefix}{}", &PRIVATE[4..])).err(), Some(XpubError::Private), "{prefix}");
+        }
+        let of_bitcoin = XPub::from_str(ACCOUNT).unwrap();
+        for prefix in [Prefix::YPUB, Prefix::ZPUB] {
+            assert_eq!(parse(&of_bitcoin.to_string(prefix)).err(), Some(XpubError::Bitcoin));
+        }
+        for prefix in ["Upub", "Vpub", "Ypub", "Zpub", "upub", "vpub"] {
+            assert_eq!(parse(&format!("{prefix}{}", &ACCOUNT[4..])).err(), Some(XpubError::Bitcoin), "{prefix}");
+        }
+        let of_devnet = of_bitcoin.to_string(Prefix::TPUB);
+        assert!(parse(&of_devnet).is_ok());
+        assert_eq!(AddressKey::parse(&of_devnet, Environment::Mainnet).err(), Some(XpubError::Bitcoin));
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl AddressMode {
         }
     }
 
+    /// Whether somebody has the key of each invoice's address, and may take out what he likes.
+    pub fn has_key(self) -> bool {
+        self == Self::Xpub
+    }
+
     /// Whether what arrives is the merchant's at once, so that its payment is its settlement.
     pub fn settles_at_once(self) -> bool {
         self == Self::Direct
@@ -77,6 +82,11 @@ mod tests {
     #[test]
     fn only_what_arrives_at_the_wallet_is_settled_at_once() {
         assert_eq!(AddressMode::ALL.map(AddressMode::settles_at_once), [false, false, true]);
+    }
+
+    #[test]
+    fn only_addresses_below_an_extended_public_key_have_keys_of_their_own() {
+        assert_eq!(AddressMode::ALL.map(AddressMode::has_key), [false, true, false]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     transfer::Transfer,
 };
 
-/// Value that left a deposit address for the merchant's wallet, as the factory reported it.
+/// Value that left a deposit address: to the merchant's wallet, or, where somebody has the key, wherever he sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
     pub network: String,
@@ -41,8 +41,8 @@ pub struct Settlement<'a> {
 }
 
 impl<'a> Settlement<'a> {
-    /// A sweep takes everything an address holds of one token, so the first one after a transfer is the
-    /// one that took it.
+    /// A sweep of the factory takes everything an address holds of one token, so the first one after a transfer is the one
+    /// that took it. Whoever has the key may leave some; the first time that he takes any he has shown that he can.
     pub fn of(transfer: &Transfer, sweeps: &'a [Sweep]) -> Self {
         if !transfer.is_canonical() {
             return Self { status: SettlementStatus::Pending, sweep: None };

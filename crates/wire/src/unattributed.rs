@@ -19,6 +19,8 @@ pub struct UnattributedPayments {
 pub struct UnattributedPayment {
     /// Always `unattributed_payment`.
     pub object: String,
+    /// Tells it from others of its transaction; as a payment of an invoice it has another.
+    pub payment_id: String,
     pub network: String,
     pub tx_hash: String,
     pub wallet_address: String,
@@ -40,4 +42,7 @@ pub struct UnattributedPayment {
 pub struct AttachPaymentRequest {
     pub network: String,
     pub tx_hash: String,
+    /// Which one, if the transaction brought several: the `payment_id` of the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<String>,
 }

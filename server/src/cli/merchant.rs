@@ -59,6 +59,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(..=i64::from(AddressKey::LAST)))]
         next_index: Option<u32>,
     },
+    /// Show what kind of address payers of new invoices are given
+    Addresses { merchant_id: i64 },
     /// Set where webhooks go, with a new secret, which is shown only now
     SetWebhook { merchant_id: i64, url: String },
     /// Replace the list of origins that may embed the payer's page
@@ -98,6 +100,7 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, C
         Command::SetAddresses { merchant_id, mode, xpub, next_index } => {
             set_addresses(session, MerchantId(merchant_id), mode, xpub.as_deref(), next_index).await
         }
+        Command::Addresses { merchant_id } => addresses(session, MerchantId(merchant_id)).await,
         Command::SetWebhook { merchant_id, url } => set_webhook(session, MerchantId(merchant_id), &url).await,
         Command::SetOrigins { merchant_id, origins } => set_origins(session, MerchantId(merchant_id), &origins).await,
         Command::SetSingleSource { merchant_id, dollars } => {
@@ -169,7 +172,19 @@ async fn set_addresses(
             InputError::new("--xpub", error.to_string()).into()
         }
     })?;
-    let chosen = chosen.filter(|_| mode == AddressMode::Xpub);
+    Ok(show_addresses(session, merchant, mode, chosen))
+}
+
+async fn addresses(session: &Session, merchant: MerchantId) -> Result<Answer, CliError> {
+    let mut reader = session.store.reader().await?;
+    let mut tx = reader.tx();
+    let mode = tx.address_mode(merchant).await?.ok_or(CliError::NoSuchMerchant(merchant))?;
+    let chosen = tx.chosen_xpub(merchant).await?;
+    Ok(show_addresses(session, merchant, mode, chosen))
+}
+
+fn show_addresses(session: &Session, merchant: MerchantId, mode: AddressMode, chosen: Option<(String, u32)>) -> Answer {
+    let chosen = chosen.filter(|_| mode.has_key());
     let mut text = match mode {
         AddressMode::Forwarder => {
             format!("each new invoice of merchant {merchant} has a contract address that can only pay its wallet\n")
@@ -178,11 +193,12 @@ async fn set_addresses(
         AddressMode::Direct => format!(
             "new invoices of merchant {merchant} are paid to its wallet itself, each with an amount of its own\n\
              Whoever sends another amount, as exchanges do that keep a fee, is not recognised: see\n\
-             GET /api/v1/merchant/unattributed-payments. The coins of networks are not offered.\n"
+             GET /api/v1/merchant/unattributed-payments. Coins of networks are offered only where logs tell of\n\
+             them (native_logs).\n"
         ),
     };
-    let first = chosen.as_ref().and_then(|(xpub, _)| AddressKey::parse(xpub, environment).ok());
-    let first = first.map(|key| merchants::first_addresses(&key)).unwrap_or_default();
+    let first = chosen.as_ref().and_then(|(xpub, _)| AddressKey::parse(xpub, session.config.environment).ok());
+    let first = first.map(|key| key.first_addresses()).unwrap_or_default();
     if let Some((_, next)) = &chosen {
         text.push_str("Compare its first addresses with those that your wallet shows, before you take money:\n");
         for (index, address) in first.iter().enumerate() {
@@ -192,7 +208,7 @@ async fn set_addresses(
         let _infallible = writeln!(text, "The next invoice has address {next}.");
     }
     let first: Vec<_> = first.iter().map(|address| address.to_checksum(None)).collect();
-    Ok(Answer {
+    Answer {
         text,
         json: json!({
             "merchant_id": merchant.0,
@@ -200,7 +216,7 @@ async fn set_addresses(
             "first_addresses": first,
             "next_index": chosen.map(|(_, next)| next),
         }),
-    })
+    }
 }
 
 async fn set_webhook(session: &Session, merchant: MerchantId, url: &str) -> Result<Answer, CliError> {

@@ -172,7 +172,8 @@ impl Default for LogConfig {
 pub struct InvoicesConfig {
     /// How long a quoted token amount holds.
     pub quote_seconds: i64,
-    /// Days after its end for which an amount that tells an invoice from others is not given to another.
+    /// Days after its end for which an amount that tells an invoice from others is not given to another; at most
+    /// `watch_ended_days`.
     pub unique_amount_days: i64,
     /// How long the address of an ended invoice is still watched for late money; one that holds some is
     /// watched until that is swept.

@@ -19,7 +19,7 @@ use crate::{
     limits::Policy,
     merchants::{RpcEndpointError, TokenError, WalletError},
     session::SessionError,
-    store::StoreError,
+    store::{StoreError, UnattributedRecord},
     webhooks::EndpointError,
 };
 
@@ -90,6 +90,8 @@ pub enum ApiError {
     VerificationNotFound,
     TransactionNotFound,
     TransactionAttached,
+    /// The transaction brought these.
+    TransactionAmbiguous(String),
     InvoiceHasOwnAddress,
     EventNotFound,
     WebhookNotFound,
@@ -229,6 +231,7 @@ impl ApiError {
             Self::VerificationNotFound => code::VERIFICATION_NOT_FOUND,
             Self::TransactionNotFound => code::TRANSACTION_NOT_FOUND,
             Self::TransactionAttached => code::TRANSACTION_ATTACHED,
+            Self::TransactionAmbiguous(_) => code::TRANSACTION_AMBIGUOUS,
             Self::InvoiceHasOwnAddress => code::INVOICE_HAS_OWN_ADDRESS,
             Self::EventNotFound => code::EVENT_NOT_FOUND,
             Self::WebhookNotFound => code::WEBHOOK_NOT_FOUND,
@@ -331,7 +334,10 @@ impl ApiError {
             Self::TransactionNotFound => {
                 "this transaction brought nothing to the invoice's wallet that belongs to no invoice; it may not be read yet"
             }
-            Self::TransactionAttached => "this transaction counts towards another invoice already",
+            Self::TransactionAttached => "this payment counts towards another invoice already",
+            Self::TransactionAmbiguous(payments) => {
+                return format!("payment_id must say which of the transaction's payments is meant: {payments}");
+            }
             Self::InvoiceHasOwnAddress => {
                 "payments of this invoice come to an address of its own, so that none has to be assigned"
             }
@@ -429,6 +435,7 @@ impl ApiError {
                 Some("token")
             }
             Self::TransactionNotFound | Self::TransactionAttached => Some("tx_hash"),
+            Self::TransactionAmbiguous(_) => Some("payment_id"),
             Self::OriginForbidden => Some("Origin"),
             Self::NetworkLocked | Self::NetworkUnreachable => Some("network"),
             Self::RpcEndpointExists | Self::RpcEndpointUnfit(_) => Some("rpc_url"),
@@ -520,7 +527,7 @@ impl From<CreateError> for ApiError {
         match error {
             CreateError::KeyReused => Self::IdempotencyConflict,
             CreateError::NoSuchMerchant(_) => Self::internal(error),
-            CreateError::ReceiverIsDepositAddress => {
+            CreateError::ReceiverIsDepositAddress | CreateError::ReceiverIsAnothers => {
                 invalid("receiver_override_address", format!("receiver_override_address: {error}"))
             }
             CreateError::ReceiverIsFixed => {
@@ -620,6 +627,12 @@ impl From<AttachError> for ApiError {
             AttachError::HasOwnAddress => Self::InvoiceHasOwnAddress,
             AttachError::NoSuchTransaction => Self::TransactionNotFound,
             AttachError::AttachedElsewhere => Self::TransactionAttached,
+            AttachError::Ambiguous(payments) => {
+                let name = |came: &UnattributedRecord| {
+                    format!("{} ({} of token {})", came.payment(), came.amount.to_decimal(came.decimals), came.token)
+                };
+                Self::TransactionAmbiguous(payments.iter().map(name).collect::<Vec<_>>().join(", "))
+            }
             AttachError::Store(error) => error.into(),
         }
     }
@@ -642,9 +655,9 @@ impl From<QuoteError> for ApiError {
     fn from(error: QuoteError) -> Self {
         match error {
             QuoteError::NoSuchInvoice => Self::InvoiceNotFound,
-            QuoteError::NotOffered(_) | QuoteError::NoAmountLeft | QuoteError::Address(AddressError::Unknown(_)) => {
-                Self::TokenNotAvailable { field: "tokenId" }
-            }
+            QuoteError::NotOffered(_) | QuoteError::NoAmountLeft => Self::TokenNotAvailable { field: "tokenId" },
+            // Each try met somebody else's.
+            QuoteError::AddressMoved => StoreError::NotCommitted.into(),
             QuoteError::Address(error) => Self::internal(error),
             QuoteError::Locked => Self::NetworkLocked,
             QuoteError::Ended(status) => Self::ended(status),

@@ -77,7 +77,8 @@ codes! {
     WEBHOOK_DISABLED = CONFLICT, "The webhook endpoint is not active.";
     INVOICE_HAS_PAYMENTS = CONFLICT, "Money for the invoice has arrived or is arriving, so it cannot be called off.";
     INVOICE_HAS_OWN_ADDRESS = CONFLICT, "Payments of the invoice come to an address of its own, so none has to be assigned.";
-    TRANSACTION_ATTACHED = CONFLICT, "The transaction counts towards another invoice already.";
+    TRANSACTION_ATTACHED = CONFLICT, "The payment counts towards another invoice already.";
+    TRANSACTION_AMBIGUOUS = CONFLICT, "The transaction brought several payments, which are named; `payment_id` says which is meant.";
     WALLET_CHANGE_PENDING = CONFLICT, "Another change of wallets is scheduled; cancel it first.";
     WALLET_CHANGE_TOO_LATE = CONFLICT, "The wallet is or was in force; only a scheduled change can be canceled.";
     ENVIRONMENT_FIXED = CONFLICT, "This server is a mainnet server, by its configuration.";

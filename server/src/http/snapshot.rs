@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
-    invoicing::{self, AddressError, Case, Payment, QuoteError},
+    invoicing::{self, Case, Payment, QuoteError},
     session::Session,
     store::{MerchantRecord, QuoteRecord},
     view,
@@ -64,11 +64,12 @@ pub async fn after_failed_choice(app: &App, session: &Session, error: QuoteError
 /// What to tell the payer; an invoice that ended tells it by itself.
 fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiError> {
     match error {
-        QuoteError::NoPrice(_) => Ok(Some(wire_snapshot::Notice::NoPrice)),
-        QuoteError::NotOffered(_)
-        | QuoteError::Locked
-        | QuoteError::NoAmountLeft
-        | QuoteError::Address(AddressError::Unknown(_)) => Ok(Some(wire_snapshot::Notice::NotOffered)),
+        QuoteError::NoPrice(_) | QuoteError::AddressMoved => Ok(Some(wire_snapshot::Notice::NoPrice)),
+        // Another token, or the same in a moment, is what a payer can try then, too.
+        QuoteError::Address(error) if error.is_passing() => Ok(Some(wire_snapshot::Notice::NoPrice)),
+        QuoteError::NotOffered(_) | QuoteError::Locked | QuoteError::NoAmountLeft => {
+            Ok(Some(wire_snapshot::Notice::NotOffered))
+        }
         QuoteError::Ended(_) => Ok(None),
         QuoteError::TooMany { .. } | QuoteError::NoSuchInvoice | QuoteError::Address(_) | QuoteError::Store(_) => {
             Err(error.into())
@@ -97,8 +98,7 @@ async fn build(
     drop(reader);
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
-    let tokens =
-        if is_open { priced(app, invoice.address_mode, offers(app, case, &acceptance)).await } else { Vec::new() };
+    let tokens = if is_open { priced(app, invoice, offers(app, case, &acceptance)).await } else { Vec::new() };
 
     let snapshot = wire_snapshot::Snapshot {
         version: invoice.version,

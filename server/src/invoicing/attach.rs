@@ -1,6 +1,6 @@
 //! What came to a merchant's wallet and belongs to an invoice because the merchant says so.
 
-use domain::id::{InvoiceId, MerchantId};
+use domain::id::{InvoiceId, MerchantId, PaymentId};
 
 use super::{case::refold, record_scan::SeenTransfer};
 use crate::{
@@ -17,25 +17,30 @@ pub enum AttachError {
     HasOwnAddress,
     #[error("this transaction brought nothing to the invoice's wallet that belongs to no invoice")]
     NoSuchTransaction,
-    #[error("this transaction belongs to another invoice")]
+    #[error("the transaction brought several payments that belong to no invoice")]
+    Ambiguous(Vec<UnattributedRecord>),
+    #[error("this payment belongs to another invoice")]
     AttachedElsewhere,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Counts what a transaction brought to a merchant's wallet towards an invoice. Said again, it changes nothing.
+/// Counts what a transaction brought to a merchant's wallet towards an invoice. Said again, it changes nothing. If it brought
+/// several payments, `payment` says which is meant.
 ///
 /// Only the merchant may say so: everybody can see transactions of others.
 ///
 /// # Errors
 ///
-/// [`AttachError::AttachedElsewhere`] if it counts towards another invoice: each transaction counts once.
+/// [`AttachError::AttachedElsewhere`] if it counts towards another invoice: each payment counts once.
+/// [`AttachError::Ambiguous`] if nothing says which one is meant.
 pub async fn attach(
     app: &App,
     merchant: MerchantId,
     id: InvoiceId,
     network: String,
     tx_id: String,
+    payment: Option<PaymentId>,
 ) -> Result<(), AttachError> {
     let task = app.clone();
     app.store
@@ -48,30 +53,30 @@ pub async fn attach(
                 if !invoice.address_mode.settles_at_once() {
                     return Err(AttachError::HasOwnAddress);
                 }
-                match tx.attachment(&network, &tx_id).await? {
-                    Some(known) if known == (merchant, id) => return Ok(()),
+                let mut came = tx.unattributed_of(merchant, &network, &tx_id).await?;
+                came.retain(|came| {
+                    came.wallet == invoice.deposit_address && payment.is_none_or(|payment| payment == came.payment())
+                });
+                let came = match <[_; 1]>::try_from(came) {
+                    Ok([came]) => came,
+                    Err(none) if none.is_empty() => return Err(AttachError::NoSuchTransaction),
+                    Err(several) => return Err(AttachError::Ambiguous(several)),
+                };
+                let now = task.clock.now_ms();
+                match tx.attachment(merchant, came.payment()).await? {
+                    Some(known) if known == id => return Ok(()),
                     Some(_) => return Err(AttachError::AttachedElsewhere),
                     None => {}
                 }
-                let mut came = tx.unattributed_of(merchant, &network, &tx_id).await?;
-                came.retain(|came| came.wallet == invoice.deposit_address);
-                if came.is_empty() {
-                    return Err(AttachError::NoSuchTransaction);
-                }
-                let now = task.clock.now_ms();
-                if !tx.attach_transaction(merchant, &network, &tx_id, id, now.as_seconds()).await? {
-                    return Err(AttachError::AttachedElsewhere);
-                }
+                tx.attach(merchant, came.payment(), id, now.as_seconds()).await?;
                 let records = tx.quotes(merchant, id).await?;
                 let quotes: Vec<_> = records.into_iter().map(|record| record.quote).collect();
                 let acceptance = tx.acceptance(merchant).await?;
                 let head = tx.cursor(&network).await?.map(|cursor| cursor.number);
-                for came in &came {
-                    let confirmations = confirmations(came, head);
-                    let record =
-                        SeenTransfer::to_invoice(came, id).to_record(&network, &quotes, &acceptance, confirmations);
-                    tx.record_transfer(&record, now.as_seconds()).await?;
-                }
+                let confirmations = confirmations(&came, head);
+                let record =
+                    SeenTransfer::to_invoice(&came, id).to_record(&network, &quotes, &acceptance, confirmations);
+                tx.record_transfer(&record, now.as_seconds()).await?;
                 refold(tx, &task, now, merchant, id).await?;
                 Ok(())
             })

@@ -263,7 +263,7 @@ async fn keep(
 }
 
 /// Keeps an address watched for as long as it holds money, however late that is swept: only a sweep that
-/// is seen settles it.
+/// is seen settles it. Not one that somebody has the key of: he may leave money there for good.
 async fn watch_what_holds_money(
     tx: &mut Tx<'_>,
     config: &Config,
@@ -273,6 +273,9 @@ async fn watch_what_holds_money(
     const UNTIL_SWEPT: UnixSeconds = UnixSeconds(i64::MAX);
 
     let invoice = &case.invoice;
+    if invoice.address_mode.has_key() {
+        return Ok(());
+    }
     let is_held = |payment: &Payment| payment.record.canonical && payment.settlement != SettlementStatus::Settled;
     let until = match invoice.watched_until {
         until if case.payments.iter().any(is_held) => (until != Some(UNTIL_SWEPT)).then_some(UNTIL_SWEPT),

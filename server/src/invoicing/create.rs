@@ -59,6 +59,9 @@ pub enum CreateError {
     /// The money would be taken for a payment of another invoice.
     #[error("the receiver is an address that payers pay to")]
     ReceiverIsDepositAddress,
+    /// Whoever asks could claim what that merchant's payers pay.
+    #[error("the receiver is another merchant's")]
+    ReceiverIsAnothers,
     /// Addresses below an extended public key belong to whoever has the private one.
     #[error("the merchant's addresses derive from an extended public key, so the money cannot go elsewhere")]
     ReceiverIsFixed,
@@ -81,7 +84,8 @@ pub struct Created {
 /// # Errors
 ///
 /// [`CreateError::KeyReused`] if the key came with another request, [`CreateError::ReceiverIsDepositAddress`] if the
-/// money would go where payers pay to, [`CreateError::ReceiverIsFixed`] if it cannot go anywhere else.
+/// money would go where payers pay to, [`CreateError::ReceiverIsAnothers`] if payers would pay another merchant, and
+/// [`CreateError::ReceiverIsFixed`] if the money cannot go anywhere else.
 pub async fn create(
     app: &App,
     merchant: MerchantId,
@@ -123,6 +127,11 @@ pub async fn create(
                 let address_mode = tx.address_mode(merchant.id).await?.unwrap_or_default();
                 let (address_index, receiver, deposit_address) = match address_mode {
                     AddressMode::Forwarder => (None, receiver, deposit_address::deposit_address(receiver, salt)),
+                    AddressMode::Direct
+                        if request.receiver.is_some() && tx.is_another_s(merchant.id, receiver).await? =>
+                    {
+                        return Err(CreateError::ReceiverIsAnothers);
+                    }
                     AddressMode::Direct => (None, receiver, receiver),
                     AddressMode::Xpub if request.receiver.is_some() => return Err(CreateError::ReceiverIsFixed),
                     AddressMode::Xpub => {

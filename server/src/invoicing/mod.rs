@@ -15,13 +15,13 @@ mod settle;
 mod verify;
 mod worth;
 
-pub use addresses::AddressError;
+pub use addresses::{AddressError, Lookout};
 pub use attach::{AttachError, attach};
 pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
 pub use expire::{end_due_invoices, run as run_expiry};
-pub use quote::{QuoteError, choose, is_payable, keep_quoted};
+pub use quote::{Chosen, QuoteError, choose, is_markable, is_payable, keep_quoted};
 pub use record_scan::{Compared, RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan};
 pub use settle::{
     DueAmount, DueDeposit, PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep, sweep_calls, sweepCall,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use alloy_primitives::Address;
 use domain::{
     address_mode::AddressMode,
     id::{InvoiceId, MerchantId, QuoteId, TokenId},
     invoice::InvoiceStatus,
+    money::{Rate, UsdMillis},
     quote::Quote,
     time::UnixSeconds,
     unique_amount::Marks,
@@ -24,7 +26,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     events::Change,
     rates::NoPrice,
-    store::{QuoteRecord, StoreError, Tx, UniqueAmount},
+    store::{InvoiceRecord, QuoteRecord, StoreError, Tx, UniqueAmount},
 };
 
 /// A quote this young is given again: the same click twice is one quote.
@@ -33,9 +35,13 @@ const SAME_CLICK_SECONDS: i64 = 10;
 const MOST_IN_FORCE: usize = 20;
 /// Longer than a good answer takes. A chain that hangs must not make the payer's page hang.
 const PRICE_TAKES_AT_MOST: Duration = Duration::from_secs(4);
-/// Amounts that are tried before there is said to be none left. With nine of ten taken, all of these are one time in a
-/// thousand million.
+/// Amounts that are tried before there is said to be none left, each by itself at random: with nine of ten taken, all of
+/// these are one time in a thousand million.
 const MOST_TRIED: u32 = 200;
+/// With so few amounts, each is tried in turn.
+const FEW: u32 = 200;
+/// An address may be replaced while it is looked at. It is looked at again then, so often.
+const MOST_LOOKS: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum QuoteError {
@@ -51,6 +57,8 @@ pub enum QuoteError {
     TooMany { retry_after_seconds: i64 },
     #[error("all amounts that could tell this invoice from others are in use")]
     NoAmountLeft,
+    #[error("the invoice's address was replaced while it was looked at")]
+    AddressMoved,
     #[error(transparent)]
     Address(AddressError),
     #[error(transparent)]
@@ -68,13 +76,25 @@ impl From<AddressError> for QuoteError {
     }
 }
 
+/// What a payer is told to send, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    pub record: QuoteRecord,
+    pub address: Address,
+}
+
 /// Whether a token can be asked for in a mode. Where a wallet is paid directly only logs tell what came, and coin that
 /// moves leaves none on most networks.
 pub fn is_payable(mode: AddressMode, network: &NetworkConfig, token: &TokenConfig) -> bool {
-    mode != AddressMode::Direct || token.address.is_some() || network.native_logs
+    !mode.settles_at_once() || token.address.is_some() || network.native_logs
 }
 
-/// Quotes what is still due in a token of a network, and has its address watched on every network.
+/// Whether invoices over what is due can be told apart in a mode, by amounts of a token at a rate.
+pub fn is_markable(mode: AddressMode, due: UsdMillis, token: &TokenConfig, rate: Rate) -> bool {
+    !mode.settles_at_once() || Marks::of(due, token.checked_decimals(), rate).is_some()
+}
+
+/// Quotes what is still due in a token of a network, and has the address to pay it to watched on every network.
 ///
 /// # Errors
 ///
@@ -85,7 +105,23 @@ pub async fn choose(
     invoice: InvoiceId,
     network: &str,
     token: TokenId,
-) -> Result<QuoteRecord, QuoteError> {
+) -> Result<Chosen, QuoteError> {
+    for _ in 1..MOST_LOOKS {
+        match choose_once(app, merchant, invoice, network, token).await {
+            Err(QuoteError::AddressMoved) => {}
+            chosen => return chosen,
+        }
+    }
+    choose_once(app, merchant, invoice, network, token).await
+}
+
+async fn choose_once(
+    app: &App,
+    merchant: MerchantId,
+    invoice: InvoiceId,
+    network: &str,
+    token: TokenId,
+) -> Result<Chosen, QuoteError> {
     let Some((network_config, token_config)) = app.config.token(token).filter(|(config, _)| config.name == network)
     else {
         return Err(QuoteError::NotOffered(token));
@@ -97,24 +133,27 @@ pub async fn choose(
     if !is_payable(known.address_mode, network_config, token_config) {
         return Err(QuoteError::NotOffered(token));
     }
+    // Before any chain is asked: whoever has the link of an old invoice must not make us ask.
+    check_open(&known, app.clock.now())?;
     // Asked before the transaction, which must not wait for a chain; whether a price is missed is told there.
     let (asked, address) =
-        tokio::join!(timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)), ensure_fresh(app, &known, network));
-    let address = address?;
+        tokio::join!(timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)), ensure_fresh(app, &known));
+    let fresh = address?;
     let rate = asked.unwrap_or_else(|_| Err(NoPrice::Unreachable("no answer in time".to_owned())));
     let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
 
     let task = app.clone();
-    let (quoted, is_new) = app
+    let (chosen, is_new) = app
         .store
         .write(move |tx| {
             Box::pin(async move {
                 tx.lock_invoice(merchant, invoice).await?;
                 let case = Case::load(tx, &task.config, merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
                 let now = task.clock.now();
-                check_open(&case, now)?;
-                if case.invoice.deposit_address != address {
-                    return Err(StoreError::NotCommitted.into());
+                check_open(&case.invoice, now)?;
+                let address = case.invoice.deposit_address;
+                if address != fresh {
+                    return Err(QuoteError::AddressMoved);
                 }
                 if let Some(lock) = case.locking_payment()
                     && (lock.record.token, &lock.record.network) != (token, &network)
@@ -129,13 +168,13 @@ pub async fn choose(
                 if let Some(last) = case.quotes.last() {
                     let is_same_click = now <= last.quote.created_at.plus(SAME_CLICK_SECONDS);
                     if is_same_click && last.quote.token == token && last.quote.covers == due {
-                        return Ok((last.clone(), false));
+                        return Ok((Chosen { record: last.clone(), address }, false));
                     }
                 }
                 check_room(&case, now)?;
                 let id = QuoteId::from_random(random_bytes());
                 let mut quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
-                if case.invoice.address_mode == AddressMode::Direct {
+                if case.invoice.address_mode.settles_at_once() {
                     let kept = task.config.invoices.unique_amount_days.saturating_mul(86_400);
                     make_unique(tx, &case, &mut quote, now, kept).await?;
                 }
@@ -143,14 +182,14 @@ pub async fn choose(
                 tx.insert_quote(merchant, invoice, &record).await?;
                 let until = task.config.invoices.end_of_watch(case.invoice.terms.expires_at);
                 tx.watch_invoice(merchant, invoice, until).await?;
-                Ok((record, true))
+                Ok((Chosen { record, address }, true))
             })
         })
         .await?;
     if is_new {
         app.hub.announce(merchant, Some(invoice), Change::Quote);
     }
-    Ok(quoted)
+    Ok(chosen)
 }
 
 /// Quotes again what the payer chose before, if that quote lapsed or no longer covers what is due;
@@ -162,11 +201,11 @@ pub async fn choose(
 /// # Errors
 ///
 /// As [`choose`].
-pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<QuoteRecord>, QuoteError> {
+pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<Chosen>, QuoteError> {
     let Some(last) = case.quotes.last() else { return Ok(None) };
     let now = app.clock.now();
     let is_good = now <= last.quote.valid_until && last.quote.covers == case.invoice.standing.remaining;
-    if is_good || case.payments.iter().any(is_arriving) || check_open(case, now).is_err() {
+    if is_good || case.payments.iter().any(is_arriving) || check_open(&case.invoice, now).is_err() {
         return Ok(None);
     }
     let (network, token) = match case.locking_payment() {
@@ -185,7 +224,7 @@ async fn make_unique(
     kept_seconds: i64,
 ) -> Result<(), QuoteError> {
     let invoice = &case.invoice;
-    let marks = Marks::of(quote.decimals, quote.rate).ok_or(QuoteError::NotOffered(quote.token))?;
+    let marks = Marks::of(quote.covers, quote.decimals, quote.rate).ok_or(QuoteError::NotOffered(quote.token))?;
     let unique = |amount| UniqueAmount {
         merchant: invoice.merchant,
         invoice: invoice.id,
@@ -195,14 +234,15 @@ async fn make_unique(
         reserved_until: invoice.terms.expires_at.plus(kept_seconds),
     };
     // A page that asks again and again uses up one amount, as long as the price stays.
-    let own = tx.amounts_of_invoice(invoice.merchant, invoice.id, quote.token).await?;
-    if let Some(own) = own.into_iter().find(|own| marks.has_marked(quote.amount, *own)) {
+    let own = tx.amount_of_invoice(invoice.merchant, invoice.id, quote.token, marks.range()).await?;
+    if let Some(own) = own.filter(|own| marks.contains(*own)) {
         quote.amount = own;
         return Ok(());
     }
-    let first = u32::from_be_bytes(random_bytes());
-    for nth in 0..marks.count().min(MOST_TRIED) {
-        let amount = marks.mark(quote.amount, first.wrapping_add(nth));
+    let first = u32::from_be_bytes(random_bytes()) % marks.count();
+    for tried in 0..marks.count().min(MOST_TRIED) {
+        let nth = if marks.count() <= FEW { first.saturating_add(tried) } else { u32::from_be_bytes(random_bytes()) };
+        let amount = marks.amount(nth);
         if tx.reserve_amount(&unique(amount), now).await? {
             quote.amount = amount;
             return Ok(());
@@ -230,11 +270,11 @@ fn check_room(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {
     }
 }
 
-fn check_open(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {
-    let status = case.invoice.standing.status;
+fn check_open(invoice: &InvoiceRecord, now: UnixSeconds) -> Result<(), QuoteError> {
+    let status = invoice.standing.status;
     match status {
         status if status.is_terminal() => Err(QuoteError::Ended(status)),
-        _ if case.invoice.terms.expires_at < now => Err(QuoteError::Ended(InvoiceStatus::Expired)),
+        _ if invoice.terms.expires_at < now => Err(QuoteError::Ended(InvoiceStatus::Expired)),
         _ => Ok(()),
     }
 }

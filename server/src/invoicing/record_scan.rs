@@ -6,6 +6,7 @@ use domain::{
     acceptance::Acceptance,
     finality::{Depth, Finality, Marks},
     id::{InvoiceId, MerchantId, PaymentId, TokenId},
+    invoice::DUST_BELOW,
     money::{Decimals, Rate, TokenAmount},
     quote::Quote,
     transfer::Valuation,
@@ -86,7 +87,7 @@ pub struct SeenTransfer {
     pub price_at_block: Option<Rate>,
 }
 
-/// Value that the factory forwarded from a deposit address to its merchant.
+/// Value that left a deposit address: the factory forwarded it, or whoever has the address's key took it out.
 #[derive(Clone, Debug)]
 pub struct SeenSweep {
     pub merchant: MerchantId,
@@ -150,9 +151,13 @@ impl SeenTransfer {
 /// Tells to which invoices belongs what came to wallets, and records the rest.
 async fn attribute(tx: &mut Tx<'_>, scan: &mut Scan) -> Result<(), StoreError> {
     for came in std::mem::take(&mut scan.at_wallets) {
-        let attached = tx.attachment(&scan.network, &came.tx_id).await?;
+        // First of all: a sweep may happen to be of an amount that somebody was asked for.
+        if is_our_sweep(tx, &came).await? {
+            continue;
+        }
+        let attached = tx.attachment(came.merchant, came.payment()).await?;
         let owner = match attached {
-            Some(owner) => Some(owner),
+            Some(invoice) => Some((came.merchant, invoice)),
             None => tx.invoice_of_amount(came.wallet, came.token, came.amount, came.block_time).await?,
         };
         match owner {
@@ -161,7 +166,7 @@ async fn attribute(tx: &mut Tx<'_>, scan: &mut Scan) -> Result<(), StoreError> {
             }
             // It is another merchant's with the same wallet.
             Some(_) => {}
-            None if is_our_sweep(tx, &came).await? => {}
+            None if is_dust(&came) => {}
             None => tx.record_unattributed(&came).await?,
         }
     }
@@ -171,9 +176,14 @@ async fn attribute(tx: &mut Tx<'_>, scan: &mut Scan) -> Result<(), StoreError> {
 /// Whether it came from a deposit address, whose payment was counted when it arrived there.
 async fn is_our_sweep(tx: &mut Tx<'_>, came: &UnattributedRecord) -> Result<bool, StoreError> {
     match came.payer.as_ref().and_then(|payer| payer.parse().ok()) {
-        Some(payer) => tx.is_deposit_address(payer).await,
+        Some(payer) => tx.is_deposit_of(came.merchant, payer).await,
         None => Ok(false),
     }
+}
+
+/// Whether it is worth so little that it is nobody's payment. Everybody can send such to any wallet, and some do.
+fn is_dust(came: &UnattributedRecord) -> bool {
+    came.price_at_block.is_some_and(|rate| rate.worth(came.amount, came.decimals) < DUST_BELOW)
 }
 
 /// Stores a scan and everything that follows from it, or nothing.

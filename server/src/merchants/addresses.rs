@@ -1,6 +1,5 @@
 //! What kind of address a merchant's payers are given.
 
-use alloy_primitives::Address;
 use domain::{address_mode::AddressMode, id::MerchantId};
 
 use crate::{
@@ -58,9 +57,4 @@ pub async fn set_addresses(
             })
         })
         .await
-}
-
-/// The first addresses of a key, to be compared with what a wallet shows.
-pub fn first_addresses(key: &AddressKey) -> Vec<Address> {
-    (0..3).filter_map(|index| key.address(index)).collect()
 }

@@ -2,13 +2,14 @@
 
 use alloy_primitives::{Address, U256};
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, TokenId},
     money::{Decimals, Rate, TokenAmount},
     time::UnixSeconds,
 };
 
 use super::{
-    InvoiceRecord, Store, UnattributedRecord, UniqueAmount,
+    InvoiceRecord, NewInvoice, Store, UnattributedRecord, UniqueAmount,
     contract::{insert, new_invoice, new_merchant, plain},
 };
 
@@ -36,6 +37,15 @@ impl Store {
     async fn came(&self, seen: &UnattributedRecord) {
         let seen = seen.clone();
         self.does(move |tx| Box::pin(async move { tx.record_unattributed(&seen).await })).await;
+    }
+
+    async fn attaches(&self, seen: &UnattributedRecord, invoice: InvoiceId) -> bool {
+        let (merchant, payment) = (seen.merchant, seen.payment());
+        self.does(move |tx| Box::pin(async move { tx.attach(merchant, payment, invoice, UnixSeconds(9)).await })).await
+    }
+
+    async fn attachment(&self, merchant: MerchantId, seen: &UnattributedRecord) -> Option<InvoiceId> {
+        self.reader().await.unwrap().tx().attachment(merchant, seen.payment()).await.unwrap()
     }
 
     async fn unattributed(&self, merchant: MerchantId, limit: i64, offset: i64) -> (Vec<UnattributedRecord>, bool) {
@@ -116,8 +126,15 @@ async fn an_amount_is_one_invoice_s_at_a_time(store: Store) {
         assert!(!store.reserves(other, 7, until, now).await, "one wallet may be that of several merchants");
     }
     assert!(store.reserves(&second, 8, until, now).await);
-    let amounts = store.reader().await.unwrap().tx().amounts_of_invoice(first.merchant, first.id, TokenId(1)).await;
-    assert_eq!(amounts.unwrap(), [units(7)]);
+    assert!(store.reserves(&first, 10, until, now).await);
+    for (range, expected) in
+        [((7, 9), Some(7)), ((8, 9), None), ((8, 100), Some(10)), ((10, 10), Some(10)), ((11, 99), None)]
+    {
+        let mut reader = store.reader().await.unwrap();
+        let range = (units(range.0), units(range.1));
+        let own = reader.tx().amount_of_invoice(first.merchant, first.id, TokenId(1), range).await.unwrap();
+        assert_eq!(own, expected.map(units), "{range:?}");
+    }
 
     let of_first = Some((first.merchant, first.id));
     for (wallet, amount, at, expected) in [
@@ -139,7 +156,7 @@ async fn an_amount_is_one_invoice_s_at_a_time(store: Store) {
     let prune = async |before: UnixSeconds| {
         store.does(move |tx| Box::pin(async move { tx.prune_unique_amounts(before, 100).await })).await
     };
-    assert_eq!((prune(until.plus(1)).await, prune(until.plus(1)).await), (1, 0));
+    assert_eq!((prune(until.plus(1)).await, prune(until.plus(1)).await), (2, 0));
     assert_eq!(store.owner(WALLET, 8, now).await, None);
 }
 
@@ -162,19 +179,64 @@ async fn what_belongs_to_nobody_is_listed_until_it_is_attached_or_orphaned(store
     store.came(&third).await;
     assert_eq!(store.unattributed(merchant, 9, 0).await.0.len(), 3);
 
-    let attach = async |tx_id: &'static str| {
-        store
-            .does(move |tx| {
-                Box::pin(async move { tx.attach_transaction(merchant, "base", tx_id, id, UnixSeconds(9)).await })
-            })
-            .await
-    };
-    assert_eq!((attach("0x2").await, attach("0x2").await), (true, false));
+    assert!(store.attaches(&second, id).await && !store.attaches(&second, id).await);
     assert_eq!(store.unattributed(merchant, 9, 0).await.0, [third, first]);
+    assert_eq!(store.attachment(merchant, &second).await, Some(id));
+    let of_transaction = store.reader().await.unwrap().tx().unattributed_of(merchant, "base", "0x2").await;
+    assert_eq!(of_transaction.unwrap(), [second]);
+
+    let prune = async |before: i64| {
+        store.does(move |tx| Box::pin(async move { tx.prune_unattributed(UnixSeconds(before), 100).await })).await
+    };
+    assert_eq!((prune(2).await, prune(2).await), (1, 0));
+    assert_eq!(store.unattributed(merchant, 9, 0).await.0.len(), 1);
+}
+
+async fn each_payment_of_a_transaction_and_each_merchant_s_is_attached_by_itself(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let stranger = insert(&store, plain(new_merchant(&store).await, 2)).await;
+    let first = seen(invoice.merchant, 1);
+    let second = UnattributedRecord { ordinal: 2, log_index: 4, ..first.clone() };
+    let theirs = UnattributedRecord { merchant: stranger.merchant, ..first.clone() };
+    for record in [&first, &second, &theirs] {
+        store.came(record).await;
+    }
+    assert!(store.attaches(&theirs, stranger.id).await);
+    assert_eq!(store.attachment(invoice.merchant, &first).await, None, "another merchant's word is not mine");
+    assert_eq!(store.unattributed(invoice.merchant, 9, 0).await.0.len(), 2);
+    assert!(store.attaches(&second, invoice.id).await);
+    assert_eq!(store.unattributed(invoice.merchant, 9, 0).await.0, [first.clone()]);
+    assert!(store.attaches(&first, invoice.id).await);
+    // In another block it is the same payment.
+    let moved = UnattributedRecord { block_hash: "0xb9".to_owned(), log_index: 7, block_number: 9, ..first };
+    assert_eq!(store.attachment(invoice.merchant, &moved).await, Some(invoice.id));
+}
+
+async fn it_is_known_whose_an_address_is(store: Store) {
+    let (forwarder, key, direct) = (Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3));
+    let (own, other) = (new_merchant(&store).await, new_merchant(&store).await);
+    for (number, address_mode, deposit_address) in
+        [(1, AddressMode::Forwarder, forwarder), (2, AddressMode::Xpub, key), (3, AddressMode::Direct, direct)]
+    {
+        insert(&store, NewInvoice { address_mode, deposit_address, ..plain(own, number) }).await;
+    }
+    // Both have the same wallet, as their first one.
+    let first_wallet = Address::repeat_byte(0xab);
     let mut reader = store.reader().await.unwrap();
-    assert_eq!(reader.tx().attachment("base", "0x2").await.unwrap(), Some((merchant, id)));
-    assert_eq!(reader.tx().attachment("ethereum", "0x2").await.unwrap(), None);
-    assert_eq!(reader.tx().unattributed_of(merchant, "base", "0x2").await.unwrap(), [second]);
+    let mut tx = reader.tx();
+    for (address, is_in_use, is_own_deposit, is_other_s_deposit, is_another_s) in [
+        (forwarder, true, true, true, true),
+        (key, true, true, false, true),
+        (direct, true, false, false, true),
+        (first_wallet, true, false, false, true),
+        (Address::repeat_byte(4), false, false, false, false),
+    ] {
+        assert_eq!(tx.is_in_use(address).await.unwrap(), is_in_use, "{address}");
+        assert_eq!(tx.is_deposit_of(own, address).await.unwrap(), is_own_deposit, "{address}");
+        assert_eq!(tx.is_deposit_of(other, address).await.unwrap(), is_other_s_deposit, "{address}");
+        assert_eq!(tx.is_another_s(other, address).await.unwrap(), is_another_s, "{address}");
+    }
+    assert!(!tx.is_another_s(own, direct).await.unwrap());
 }
 
 macro_rules! promises {
@@ -183,6 +245,8 @@ macro_rules! promises {
             the_numbers_of_a_key_only_rise,
             an_address_changes_until_somebody_was_told_of_it,
             an_amount_is_one_invoice_s_at_a_time,
+            each_payment_of_a_transaction_and_each_merchant_s_is_attached_by_itself,
+            it_is_known_whose_an_address_is,
             what_belongs_to_nobody_is_listed_until_it_is_attached_or_orphaned,
         );
     };

@@ -5,6 +5,7 @@ use domain::{
     address_mode::AddressMode,
     id::{InvoiceId, MerchantId, TokenId},
     money::TokenAmount,
+    quote::CLOCK_SKEW_SECONDS,
     time::UnixSeconds,
 };
 
@@ -20,9 +21,6 @@ pub struct UniqueAmount {
     pub amount: TokenAmount,
     pub reserved_until: UnixSeconds,
 }
-
-/// How far the clock of a chain may lie behind ours: a block's time is when its making began.
-const CLOCK_SKEW_MS: i64 = 60_000;
 
 impl Tx<'_> {
     /// How new invoices of a merchant are paid; `None` if there is no such merchant.
@@ -172,28 +170,34 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// The amounts of a token that are reserved for an invoice at a wallet.
+    /// The least amount of a token that is reserved for an invoice, of those between two.
     ///
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn amounts_of_invoice(
+    pub async fn amount_of_invoice(
         &mut self,
         merchant: MerchantId,
         invoice: InvoiceId,
         token: TokenId,
-    ) -> Result<Vec<TokenAmount>, StoreError> {
-        let rows = sqlx::query(
+        (least, most): (TokenAmount, TokenAmount),
+    ) -> Result<Option<TokenAmount>, StoreError> {
+        // Of numbers as text, the longer one is the greater.
+        let row = sqlx::query(
             "SELECT amount FROM unique_amounts
-             WHERE merchant_id = $1 AND invoice_id = $2 AND token_id = $3 ORDER BY amount",
+             WHERE merchant_id = $1 AND invoice_id = $2 AND token_id = $3
+                AND (LENGTH(amount), amount) >= (LENGTH($4), $4) AND (LENGTH(amount), amount) <= (LENGTH($5), $5)
+             ORDER BY LENGTH(amount), amount LIMIT 1",
         )
         .bind(merchant.0)
         .bind(invoice.to_string())
         .bind(token.0)
-        .fetch_all(&mut *self.connection)
+        .bind(least.base_units().to_string())
+        .bind(most.base_units().to_string())
+        .fetch_optional(&mut *self.connection)
         .await?;
-        let amount = |row| Columns::of(row, "unique_amounts").parsed("amount").map(TokenAmount::from_base_units);
-        rows.iter().map(amount).collect()
+        row.map(|row| Columns::of(&row, "unique_amounts").parsed("amount").map(TokenAmount::from_base_units))
+            .transpose()
     }
 
     /// The invoice that an amount in a block of that time pays.
@@ -219,7 +223,7 @@ impl Tx<'_> {
         .bind(token.0)
         .bind(amount.base_units().to_string())
         .bind(block_time.0)
-        .bind(block_time.0.saturating_mul(1_000).saturating_add(CLOCK_SKEW_MS))
+        .bind(block_time.plus(CLOCK_SKEW_SECONDS).as_millis().0)
         .fetch_optional(&mut *self.connection)
         .await?;
         row.map(|row| read_key(&row, "unique_amounts")).transpose()

@@ -34,7 +34,7 @@ pub struct WatchedDeposit {
 impl WatchedDeposit {
     /// Whether somebody has its key, and may take out what he likes.
     pub fn has_key(&self) -> bool {
-        self.mode == AddressMode::Xpub
+        self.mode.has_key()
     }
 }
 
@@ -192,6 +192,22 @@ impl Tx<'_> {
             merchants.push(MerchantId(columns.integer("merchant_id")?));
         }
         Ok(wallets)
+    }
+
+    /// The merchants that a wallet was paid directly for.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn merchants_of_wallet(&mut self, wallet: Address) -> Result<Vec<MerchantId>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT merchant_id FROM invoices WHERE deposit_address = $1 AND address_mode = 'direct'
+             ORDER BY merchant_id",
+        )
+        .bind(wallet.to_checksum(None))
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(|row| Columns::of(row, "invoices").integer("merchant_id").map(MerchantId)).collect()
     }
 }
 

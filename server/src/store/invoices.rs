@@ -38,10 +38,11 @@ pub struct InvoiceRecord {
     pub return_url_enabled: bool,
     /// Fixed at creation.
     pub address_mode: AddressMode,
-    /// The wallet the deposit address forwards to, or else the deposit address; fixed at creation.
+    /// The wallet the deposit address forwards to, fixed at creation; else the deposit address.
     pub receiver: Address,
     /// What a forwarder's address is made of.
     pub deposit_salt: B256,
+    /// Fixed once somebody was told of it; an address of a key may be replaced before.
     pub deposit_address: Address,
     /// The number of the address below the merchant's extended public key.
     pub address_index: Option<u32>,

@@ -69,7 +69,7 @@ impl TransferRecord {
     }
 }
 
-/// Value that left an invoice's address for the merchant's wallet.
+/// Value that left an invoice's address: to the merchant's wallet, or, where somebody has the key, wherever he sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepRecord {
     pub merchant: MerchantId,

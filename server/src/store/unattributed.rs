@@ -2,7 +2,7 @@
 
 use alloy_primitives::Address;
 use domain::{
-    id::{InvoiceId, MerchantId, TokenId},
+    id::{InvoiceId, MerchantId, PaymentId, TokenId},
     money::{Decimals, Rate, TokenAmount},
     time::UnixSeconds,
 };
@@ -10,7 +10,6 @@ use sqlx::any::AnyRow;
 
 use super::{
     StoreError, Tx,
-    invoices::read_key,
     row::Columns,
     transfers::{block_number, read_decimals},
 };
@@ -38,6 +37,14 @@ pub struct UnattributedRecord {
     pub accepted: bool,
 }
 
+impl UnattributedRecord {
+    /// The same in whatever block its transaction comes to be. As a payment of an invoice it has another id.
+    pub fn payment(&self) -> PaymentId {
+        let wallet = self.wallet.to_checksum(None);
+        PaymentId::of_transfer(&self.network, &self.tx_id, &wallet, &self.token.to_string(), self.ordinal)
+    }
+}
+
 impl Tx<'_> {
     /// Records a transfer that belongs to no invoice; one that was orphaned and is seen again is on the chain again.
     ///
@@ -47,8 +54,8 @@ impl Tx<'_> {
     pub async fn record_unattributed(&mut self, seen: &UnattributedRecord) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO unattributed (merchant_id, network, block_hash, tx_id, log_index, ordinal, wallet, token_id,
-                decimals, amount, payer, block_number, block_time, rate, accepted, canonical)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1)
+                decimals, amount, payer, block_number, block_time, rate, accepted, payment_id, canonical)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1)
              ON CONFLICT (merchant_id, network, block_hash, tx_id, log_index) DO UPDATE SET canonical = 1",
         )
         .bind(seen.merchant.0)
@@ -66,6 +73,7 @@ impl Tx<'_> {
         .bind(seen.block_time.0)
         .bind(seen.price_at_block.map(|rate| rate.usd_e8().to_string()))
         .bind(i64::from(seen.accepted))
+        .bind(seen.payment().to_string())
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -98,9 +106,9 @@ impl Tx<'_> {
     ) -> Result<(Vec<UnattributedRecord>, bool), StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM unattributed WHERE merchant_id = $1 AND canonical = 1 AND NOT EXISTS (
-                SELECT 1 FROM attachments WHERE attachments.network = unattributed.network
-                    AND attachments.tx_id = unattributed.tx_id)
-             ORDER BY block_time DESC, network, log_index DESC, tx_id LIMIT $2 + 1 OFFSET $3 + 0",
+                SELECT 1 FROM attachments WHERE attachments.merchant_id = unattributed.merchant_id
+                    AND attachments.payment_id = unattributed.payment_id)
+             ORDER BY block_time DESC, payment_id DESC LIMIT $2 + 1 OFFSET $3 + 0",
         )
         .bind(merchant.0)
         .bind(limit)
@@ -137,49 +145,65 @@ impl Tx<'_> {
         rows.iter().map(read_unattributed).collect()
     }
 
-    /// The invoice that a merchant said a transaction belongs to.
+    /// The invoice that a merchant said a payment of its wallet belongs to.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn attachment(
         &mut self,
-        network: &str,
-        tx_id: &str,
-    ) -> Result<Option<(MerchantId, InvoiceId)>, StoreError> {
-        let row = sqlx::query("SELECT merchant_id, invoice_id FROM attachments WHERE network = $1 AND tx_id = $2")
-            .bind(network)
-            .bind(tx_id)
+        merchant: MerchantId,
+        payment: PaymentId,
+    ) -> Result<Option<InvoiceId>, StoreError> {
+        let row = sqlx::query("SELECT invoice_id FROM attachments WHERE merchant_id = $1 AND payment_id = $2")
+            .bind(merchant.0)
+            .bind(payment.to_string())
             .fetch_optional(&mut *self.connection)
             .await?;
-        row.map(|row| read_key(&row, "attachments")).transpose()
+        row.map(|row| Columns::of(&row, "attachments").parsed("invoice_id")).transpose()
     }
 
-    /// Says that a transaction belongs to an invoice; `false` if it belongs to one already.
+    /// Says that a payment of a merchant's wallet belongs to an invoice; `false` if it belongs to one already.
     ///
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn attach_transaction(
+    pub async fn attach(
         &mut self,
         merchant: MerchantId,
-        network: &str,
-        tx_id: &str,
+        payment: PaymentId,
         invoice: InvoiceId,
         now: UnixSeconds,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "INSERT INTO attachments (merchant_id, network, tx_id, invoice_id, attached_at) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO attachments (merchant_id, payment_id, invoice_id, attached_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT DO NOTHING",
         )
         .bind(merchant.0)
-        .bind(network)
-        .bind(tx_id)
+        .bind(payment.to_string())
         .bind(invoice.to_string())
         .bind(now.0)
         .execute(&mut *self.connection)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Removes at most `limit` transfers of blocks before `before`; says how many.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn prune_unattributed(&mut self, before: UnixSeconds, limit: i64) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "DELETE FROM unattributed WHERE (merchant_id, network, block_hash, tx_id, log_index) IN (
+                SELECT merchant_id, network, block_hash, tx_id, log_index FROM unattributed
+                WHERE block_time < $1 ORDER BY block_time LIMIT $2 + 0)",
+        )
+        .bind(before.0)
+        .bind(limit)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected())
     }
 }
 

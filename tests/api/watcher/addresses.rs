@@ -53,13 +53,19 @@ impl Shop {
         self.sign(order, transaction).await
     }
 
+    /// As a database does that was restored from a backup: of the addresses that were given it knows nothing.
+    async fn forget_addresses(&self) {
+        self.meddle("UPDATE xpubs SET next_index = 0").await;
+        self.meddle("UPDATE invoices SET deposit_address = '0xdeaDDeADDEaDdeaDdEAddEADDEAdDeadDEADDEaD'").await;
+    }
+
     async fn unattributed(&self) -> Vec<UnattributedRecord> {
         self.app.store.reader().await.unwrap().tx().unattributed(self.merchant, 100, 0).await.unwrap().0
     }
 
     async fn attach(&self, order: Order, transaction: B256) -> Result<(), AttachError> {
         let (network, hash) = (NETWORK.to_owned(), transaction.to_string());
-        invoicing::attach(&self.app, self.merchant, order.id, network, hash).await
+        invoicing::attach(&self.app, self.merchant, order.id, network, hash, None).await
     }
 
     async fn pay_amount(&self, order: Order, amount: U256) -> B256 {
@@ -194,7 +200,7 @@ async fn an_address_is_not_given_again_after_the_database_was_restored() {
     shop.pay(given[1], 20_000).await;
     shop.pay(given[0], 20_000).await;
     shop.spend_token(given[0], WALLET).await;
-    shop.meddle("UPDATE xpubs SET next_index = 0").await;
+    shop.forget_addresses().await;
 
     let order = shop.order(20_000, USDC).await;
     // The last one that was used, and as many as might have been handed out without being paid.
@@ -205,6 +211,149 @@ async fn an_address_is_not_given_again_after_the_database_was_restored() {
     shop.pay(order, 20_000).await;
     shop.confirm().await;
     check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+}
+
+#[tokio::test]
+async fn an_unpaid_address_before_one_that_was_paid_is_not_given_again_either() {
+    let shop = Shop::open_with_addresses(AddressMode::Xpub).await;
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        given.push(shop.order(20_000, USDC).await);
+    }
+    shop.pay(given[2], 20_000).await;
+    shop.forget_addresses().await;
+    assert_eq!(shop.order(20_000, USDC).await.deposit, address_of(2 + 1 + 50));
+}
+
+#[tokio::test]
+async fn the_address_that_replaces_a_used_one_is_looked_at_too() {
+    let shop = Shop::open_with_addresses(AddressMode::Xpub).await;
+    let order = shop.create(20_000).await;
+    for used in [0, 10, 52, 110] {
+        shop.pay(Order { deposit: address_of(used), ..order }, 1_000).await;
+    }
+    shop.quote(order, USDC).await;
+    assert_eq!(shop.case(order).await.invoice.deposit_address, address_of(110 + 1 + 50));
+}
+
+#[tokio::test]
+async fn an_address_of_an_earlier_key_is_replaced_by_the_next_one_of_the_present() {
+    let shop = Shop::open_with_addresses(AddressMode::Xpub).await;
+    let order = shop.create(20_000).await;
+    assert_eq!(order.deposit, address_of(0));
+    let other = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP";
+    let key = AddressKey::parse(other, wire::Environment::Devnet).unwrap();
+    shop.set_addresses(AddressMode::Xpub, Some(other)).await;
+    shop.pay(order, 1_000).await;
+    shop.quote(order, USDC).await;
+    let address = shop.case(order).await.invoice.deposit_address;
+    let index = (0..200).find(|index| key.address(*index) == Some(address));
+    // The first ten are the chain's own accounts, which hold coin.
+    assert!(index.is_some_and(|index| 10 <= index), "{index:?}");
+}
+
+/// What is watched is what the payer is told.
+#[tokio::test]
+async fn a_payer_is_told_the_address_that_replaced_a_used_one() {
+    let shop = Shop::open_with_addresses(AddressMode::Xpub).await;
+    let order = shop.create(20_000).await;
+    shop.pay(order, 1_000).await;
+    let invoice = shop.case(order).await.invoice;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/v1/payments/payment-addresses", listener.local_addr().unwrap());
+    let router = pepay::http::router(shop.app.clone());
+    let server = shop.app.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let session = pepay::session::credentials(&shop.app, &invoice);
+    let request = demo::http_client().unwrap().post(url).json(&json!({ "tokenId": USDC.0, "network": NETWORK }));
+    let request = request.header("x-session-token", session.session_token).header("x-signature", session.signature);
+    let answer: Value = serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap();
+    server.abort();
+    let address = shop.case(order).await.invoice.deposit_address;
+    assert_ne!(address, order.deposit);
+    assert_eq!(answer["temp_address"], address.to_checksum(None), "{answer}");
+}
+
+/// Everybody can keep the link of an old invoice.
+#[tokio::test]
+async fn no_chain_is_asked_about_the_address_of_an_invoice_that_ended() {
+    let shop = Shop::open_with_addresses(AddressMode::Xpub).await;
+    let relay = Relay::start(shop.chain.rpc_url(), true).await;
+    let shop = shop.restart_behind(&[&relay.url]).await;
+    let order = shop.create(20_000).await;
+    shop.clock.advance_seconds(3_600);
+    relay.requests();
+    let chosen = invoicing::choose(&shop.app, shop.merchant, order.id, NETWORK, USDC).await;
+    assert!(matches!(chosen, Err(QuoteError::Ended(InvoiceStatus::Expired))), "{chosen:?}");
+    assert!(relay.asked().is_empty());
+}
+
+#[tokio::test]
+async fn coin_that_comes_and_leaves_within_one_stretch_is_counted() {
+    let mut shop = Shop::open_with_addresses(AddressMode::Xpub).await;
+    let order = shop.order(20_000, ETH).await;
+    shop.catch_up().await;
+    shop.pay_native(order, milliether(5)).await;
+    shop.spend(order, milliether(4)).await;
+    shop.catch_up().await;
+    shop.pay_native(order, milliether(5)).await;
+    shop.confirm().await;
+    let case = shop.case(order).await;
+    check(&case, InvoiceStatus::Paid, 20_000);
+    let amounts: Vec<_> = case.payments.iter().map(|payment| payment.record.amount.base_units()).collect();
+    assert_eq!(amounts, [milliether(5), milliether(5)]);
+    shop.check_conservation(order).await;
+}
+
+/// Later payments would seem to be what is missing.
+#[tokio::test]
+async fn coin_that_no_transaction_took_out_of_an_open_invoice_s_address_is_a_difference() {
+    let mut shop = Shop::open_with_addresses(AddressMode::Xpub).await;
+    let order = shop.order(20_000, ETH).await;
+    shop.catch_up().await;
+    shop.pay_native(order, milliether(5)).await;
+    shop.catch_up().await;
+    shop.chain.rpc("anvil_setBalance", json!([order.deposit, "0x1"])).await.unwrap();
+    shop.chain.mine(1).await.unwrap();
+    shop.clock.advance_seconds(31);
+    shop.catch_up().await;
+    assert_eq!(shop.differences().await, 1);
+}
+
+#[tokio::test]
+async fn an_ended_address_of_a_key_is_asked_once_a_minute_until_its_grace_time_is_over() {
+    let mut shop = Shop::open_with_addresses(AddressMode::Xpub).await;
+    let order = shop.order(20_000, ETH).await;
+    shop.catch_up().await;
+    shop.pay_native(order, milliether(10)).await;
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+    assert!(
+        shop.case(order).await.invoice.watched_until.unwrap().0 < i64::MAX,
+        "money of its own may stay there for good"
+    );
+
+    let pass = async |shop: &mut Shop, seconds: u64| {
+        shop.chain.increase_time(seconds).await.unwrap();
+        shop.clock.advance_seconds(i64::try_from(seconds).unwrap());
+        shop.chain.mine(1).await.unwrap();
+        shop.catch_up().await;
+    };
+    pass(&mut shop, 3_600).await;
+    let spent = shop.spend(order, milliether(6)).await;
+    shop.pay_native(order, milliether(2)).await;
+    shop.catch_up().await;
+    assert_eq!(shop.case(order).await.payments.len(), 1, "it is not time yet");
+    pass(&mut shop, 61).await;
+    let case = shop.case(order).await;
+    assert_eq!(case.payments[0].settlement_tx.as_deref(), Some(spent.to_string().as_str()));
+    assert_eq!(case.payments[1].record.amount.base_units(), milliether(2));
+    shop.check_conservation(order).await;
+    // A watcher that does not know when they were asked for reads the last minute once more.
+    let mut shop = shop.restart().await;
+    pass(&mut shop, 1).await;
+    pass(&mut shop, 61).await;
+    assert_eq!(shop.case(order).await.payments.len(), 2);
+    shop.check_conservation(order).await;
 }
 
 #[tokio::test]
@@ -353,6 +502,56 @@ async fn what_a_sweep_brings_to_a_wallet_that_is_paid_directly_too_is_no_payment
     check(&shop.case(direct).await, InvoiceStatus::Unpaid, 0);
 }
 
+/// Its amount says nothing: it was counted when it came to its own address.
+#[tokio::test]
+async fn a_sweep_of_the_very_amount_that_somebody_was_asked_for_is_no_payment() {
+    let mut shop = Shop::open().await;
+    let swept = shop.order(20_000, USDC).await;
+    shop.set_addresses(AddressMode::Direct, None).await;
+    let direct = shop.order(20_000, USDC).await;
+    let amount = shop.quote(direct, USDC).await;
+    shop.catch_up().await;
+    shop.pay_amount(swept, amount).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let [planned] = plan_sweeps(&shop.app, None, None).await.unwrap().try_into().unwrap();
+    invoicing::send_sweep(&shop.app, &planned).await.unwrap();
+    shop.chain.mine(PAID_AFTER).await.unwrap();
+    shop.catch_up().await;
+    assert_eq!(shop.case(swept).await.invoice.standing.status, InvoiceStatus::Paid);
+    check(&shop.case(direct).await, InvoiceStatus::Unpaid, 0);
+}
+
+#[tokio::test]
+async fn a_payment_of_the_wallet_that_an_endpoint_left_out_is_found_by_its_transaction() {
+    let shop = Shop::open_with_addresses(AddressMode::Direct).await;
+    let relay = Relay::start(shop.chain.rpc_url(), true).await;
+    let mut shop = shop.restart_behind(&[&relay.url]).await;
+    let (asked, other) = (shop.order(20_000, USDC).await, shop.order(20_000, USDC).await);
+    let amount = shop.quote(asked, USDC).await;
+    shop.catch_up().await;
+    relay.twist(|call, answer| {
+        if call["method"] == "eth_getLogs" {
+            answer["result"] = json!([]);
+        }
+    });
+    let paid = shop.pay_amount(asked, amount).await;
+    let unasked = shop.pay_amount(other, units(19_000_000)).await;
+    shop.confirm().await;
+    check(&shop.case(asked).await, InvoiceStatus::Unpaid, 0);
+    for (order, transaction) in [(asked, paid), (other, unasked)] {
+        let invoice = shop.case(order).await.invoice;
+        invoicing::verify(&shop.app, &invoice, None, Some(transaction)).await.unwrap();
+    }
+    shop.clock.advance_seconds(61);
+    shop.catch_up().await;
+    shop.confirm().await;
+    assert_eq!(shop.case(asked).await.invoice.standing.status, InvoiceStatus::Paid);
+    check(&shop.case(other).await, InvoiceStatus::Unpaid, 0);
+    let unattributed = shop.unattributed().await;
+    assert_eq!(unattributed.iter().map(|came| came.tx_id.clone()).collect::<Vec<_>>(), [unasked.to_string()]);
+}
+
 #[tokio::test]
 async fn coin_is_not_asked_for_where_nothing_would_tell_that_it_came() {
     let shop = Shop::open_with_addresses(AddressMode::Direct).await;
@@ -363,9 +562,9 @@ async fn coin_is_not_asked_for_where_nothing_would_tell_that_it_came() {
 
 #[tokio::test]
 async fn a_token_is_not_offered_when_all_amounts_are_taken() {
-    // A whole token is worth 999.99 dollars, so that ten of its smallest units are worth just less than a cent.
+    // A whole token is worth 800 dollars, so that a cent holds twelve of its smallest units, one of which is round.
     let shop = Shop::open().await;
-    let feed = shop.chain.deploy_feed(99_999_999_999).await.unwrap();
+    let feed = shop.chain.deploy_feed(800 * 100_000_000).await.unwrap();
     let shop = shop
         .restart_with(|network| {
             let token = network.tokens.iter_mut().find(|token| token.token_id() == USDC).unwrap();
@@ -374,7 +573,7 @@ async fn a_token_is_not_offered_when_all_amounts_are_taken() {
         .await;
     shop.set_addresses(AddressMode::Direct, None).await;
     let mut orders = Vec::new();
-    for _ in 0..10 {
+    for _ in 0..11 {
         orders.push(shop.order(20_000, USDC).await);
     }
     let order = shop.create(20_000).await;

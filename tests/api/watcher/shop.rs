@@ -242,7 +242,7 @@ impl Shop {
     /// What the payer is asked to send.
     pub async fn quote(&self, order: Order, token: TokenId) -> U256 {
         let quoted = invoicing::choose(&self.app, self.merchant, order.id, "ethereum", token).await.unwrap();
-        quoted.quote.amount.base_units()
+        quoted.record.quote.amount.base_units()
     }
 
     pub fn payer(&self) -> Address {

@@ -1,8 +1,9 @@
 //! Native coin, which leaves no logs. A balance that rose says that something arrived; the block it rose
 //! in says what, if its transactions or their inner calls explain it, and else only that it did.
 //!
-//! Everything that leaves a deposit address leaves through the factory and a `Swept` event, so what
-//! arrived up to a block is its balance and what was swept by then, less what was held before.
+//! Everything that leaves a forwarder leaves through the factory and a `Swept` event, and what leaves an address that
+//! somebody has the key of, by transactions of the address. So what arrived up to a block is its balance and what had left
+//! by then, less what was held before.
 
 use std::collections::HashMap;
 
@@ -34,8 +35,6 @@ pub struct Account {
     pub held: U256,
     /// What left it: block index and amount, in the chain's order.
     pub swept: Vec<(usize, U256)>,
-    /// Whether somebody has its key, and may take out what he likes.
-    pub has_key: bool,
 }
 
 /// Native coin that whoever has the key of an address took out of it, with what that cost.
@@ -43,8 +42,7 @@ pub struct Account {
 pub struct Departure {
     pub deposit: Address,
     pub amount: U256,
-    /// Its block, as an index into the blocks read.
-    pub block: usize,
+    pub block: BlockRef,
     pub transaction: B256,
     pub position: i64,
 }
@@ -120,12 +118,12 @@ pub async fn arrivals(
     let mut rises: HashMap<usize, Vec<Rise>> = HashMap::new();
     for (account, balance) in accounts.iter().zip(balances) {
         let missing = account.held.saturating_sub(balance.saturating_add(account.swept_until(last)));
-        if !account.has_key && shortfalls.is_news(account.deposit, missing) {
+        if shortfalls.is_news(account.deposit, missing) {
             tracing::error!(
                 alarm = alarm::DEPOSIT_SHORT,
                 payment.address = %account.deposit,
                 payment.missing = %missing,
-                "ALARM: a deposit address holds less than arrived and was not swept"
+                "ALARM: a deposit address holds less than arrived and is known to have left"
             );
         }
         let arrived = account.arrived_until(last, balance);
@@ -146,10 +144,10 @@ pub async fn arrivals(
 }
 
 /// Finds what addresses sent in `blocks` by their keys' own transactions: those that sent more by the last block than by
-/// `base`, the one before the first.
+/// `base`, the one before the first, where that is known.
 pub async fn departures(
     node: &Node,
-    base: &BlockRef,
+    base: Option<&BlockRef>,
     blocks: &[BlockRef],
     addresses: &[Address],
 ) -> Result<Vec<Departure>, StepError> {
@@ -162,7 +160,10 @@ pub async fn departures(
         return Ok(Vec::new());
     }
     // Where the state of that block is gone, the blocks themselves tell.
-    let before = node.nonces_at(&senders, base).await?;
+    let before = match base {
+        Some(base) => node.nonces_at(&senders, base).await?,
+        None => None,
+    };
     let is_active = |(place, (_, after)): &(usize, &(Address, u64))| {
         before.as_ref().is_none_or(|before| before.get(*place).is_none_or(|before| before < after))
     };
@@ -171,21 +172,28 @@ pub async fn departures(
         return Ok(Vec::new());
     }
     let mut departures = Vec::new();
-    for (index, block) in blocks.iter().enumerate() {
+    for block in blocks {
         for transaction in node.transactions(block).await? {
             if !senders.contains(&transaction.from) {
                 continue;
             }
             let receipt = node.receipt(transaction.hash).await?.ok_or(StepError::Moved)?;
+            if receipt.block_hash.to_string() != block.hash {
+                return Err(StepError::Moved);
+            }
             let sent = if receipt.succeeded() && transaction.to != Some(transaction.from) {
                 transaction.value
             } else {
                 U256::ZERO
             };
+            let amount = sent.saturating_add(receipt.cost());
+            if amount.is_zero() {
+                continue;
+            }
             departures.push(Departure {
                 deposit: transaction.from,
-                amount: sent.saturating_add(receipt.cost()),
-                block: index,
+                amount,
+                block: block.clone(),
                 transaction: transaction.hash,
                 position: position::of_native(transaction.index.to(), 0),
             });
@@ -372,7 +380,7 @@ async fn inner_payments(
                 continue;
             }
             nth += 1;
-            // Only a sweep takes coin out of a deposit address.
+            // What takes coin out of the address in another's transaction is a sweep.
             let is_left = last_sweep.get(&to).is_some_and(|sweep| *sweep < call);
             let position = if is_left { position::of_native_after_sweep } else { position::of_native };
             arrivals.push(Arrival {
@@ -481,8 +489,7 @@ mod tests {
 
     #[test]
     fn a_rise_knows_what_was_held_before_its_block() {
-        let account =
-            Account { deposit: DEPOSIT, held: units(10), swept: vec![(1, units(10)), (3, units(4))], has_key: false };
+        let account = Account { deposit: DEPOSIT, held: units(10), swept: vec![(1, units(10)), (3, units(4))] };
         assert_eq!(account.arrived_until(0, units(10)), units(0));
         assert_eq!(account.arrived_until(2, units(4)), units(4));
         assert_eq!(account.arrived_until(3, units(0)), units(4));

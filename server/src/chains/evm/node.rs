@@ -110,6 +110,7 @@ pub struct Fees {
 pub struct Receipt {
     pub status: U64,
     pub block_number: U64,
+    pub block_hash: B256,
     gas_used: U256,
     effective_gas_price: U256,
     /// What a network on top of another asks for writing there.

@@ -17,7 +17,7 @@ use domain::{
 use wire::deposit_address::FACTORY;
 
 use super::{
-    Reach, Reading, StepError, Watcher,
+    PricesAtBlocks, Reach, Reading, StepError, Watcher,
     logs::{Event, Log, RawLog, Scope},
     native::{self, Account, Arrival, Shortfalls},
     node::Node,
@@ -250,15 +250,15 @@ impl Watcher {
             return Ok(());
         }
         self.reconciler.is_unanswered = false;
-        let keyed: HashSet<InvoiceId> =
-            subjects.deposits.iter().filter(|deposit| deposit.has_key()).map(|deposit| deposit.invoice).collect();
+        let left_alone = subjects.deposits.iter().filter(|deposit| deposit.has_key() && deposit.ended_at.is_some());
+        let left_alone: HashSet<InvoiceId> = left_alone.map(|deposit| deposit.invoice).collect();
         differences.retain(|key, difference| {
             // Another host may have explained it.
             difference.recorded = TokenAmount::from_base_units(subjects.recorded(key.0, key.1));
             // Money that one host does not know of while another says what is recorded is that host's trouble; money that
-            // is not there any more where somebody has the key is his.
+            // is not there any more where somebody has the key, and nobody looks for what he takes out, is his.
             let is_more = difference.recorded < difference.found;
-            let is_told = is_more || !(agreed.contains(key) || keyed.contains(&key.0));
+            let is_told = is_more || !(agreed.contains(key) || left_alone.contains(&key.0));
             difference.recorded != difference.found && is_told
         });
         let compared = self.against_known(&subjects, comparison, differences, known_differences);
@@ -360,7 +360,7 @@ impl Watcher {
                     arrivals.extend(found);
                 }
             }
-            let mut came = self.seen_transfers(&blocks, &deposits, &logs, arrivals).await;
+            let mut came = self.seen_transfers(&blocks, &deposits, &logs, arrivals, &mut PricesAtBlocks::new()).await;
             came.retain(|transfer| facts.lacks(&transfer.block, &transfer.tx_id, transfer.log_index));
             Ok::<_, StepError>(Found { transfers: came, sweeps: left })
         };
@@ -390,8 +390,7 @@ impl Watcher {
         deposits: &HashMap<Address, WatchedDeposit>,
     ) -> Result<(Vec<BlockRef>, Vec<Log>), StepError> {
         let addresses: Vec<Address> = deposits.keys().copied().collect();
-        let senders: Vec<Address> =
-            deposits.values().filter(|deposit| deposit.has_key()).map(|deposit| deposit.address).collect();
+        let senders = super::keyed(deposits);
         let tokens = self.logging_contracts();
         let contracts: Vec<Address> = tokens.iter().copied().chain([FACTORY]).collect();
         let mut reach = Reach::of(&self.network);
@@ -457,7 +456,6 @@ impl Watcher {
                 deposit: saying.deposit.address,
                 held: facts.held_at(saying.deposit.invoice, saying.token, since),
                 swept: swept.collect(),
-                has_key: saying.deposit.has_key(),
             };
             let accounts = std::slice::from_ref(&account);
             let mut arrivals = native::arrivals(node, &remembered, accounts, &mut Shortfalls::default()).await?;

@@ -66,7 +66,9 @@ pub async fn list_unattributed_payments(
     Ok(Json(UnattributedPayments { object: "list".to_owned(), data, has_more }))
 }
 
-/// Counts what a transaction brought to the merchant's wallet towards an invoice. Each transaction counts once.
+/// Counts what a transaction brought to the merchant's wallet towards an invoice. Each payment counts once.
+///
+/// If a transaction brought several payments that belong to no invoice, `payment_id` says which is meant.
 #[utoipa::path(
     post,
     path = "/api/v1/invoices/{invoice_id}/attach-payment",
@@ -76,7 +78,7 @@ pub async fn list_unattributed_payments(
     responses((status = 200, body = Invoice)),
     security(("merchant_key" = ["wallets"]), ("dashboard" = [])),
     extensions(("x-error-codes" = json!(codes![INVOICE_NOT_FOUND, UNKNOWN_NETWORK, TRANSACTION_NOT_FOUND,
-        TRANSACTION_ATTACHED, INVOICE_HAS_OWN_ADDRESS])))
+        TRANSACTION_ATTACHED, TRANSACTION_AMBIGUOUS, INVOICE_HAS_OWN_ADDRESS])))
 )]
 pub async fn attach_payment(
     State(app): State<App>,
@@ -88,7 +90,9 @@ pub async fn attach_payment(
     if app.config.network(&request.network).is_none() {
         return Err(ApiError::UnknownNetwork { field: "network".to_owned() });
     }
-    invoicing::attach(&app, merchant.id, id, request.network, hash).await?;
+    let payment = request.payment_id.as_deref().map(str::parse).transpose();
+    let payment = payment.map_err(|_| invalid("payment_id", "payment_id must be a UUID"))?;
+    invoicing::attach(&app, merchant.id, id, request.network, hash, payment).await?;
     let mut reader = app.store.reader().await?;
     let case = Case::load(&mut reader.tx(), &app.config, merchant.id, id).await?.ok_or(ApiError::InvoiceNotFound)?;
     Ok(Json(view::invoice(&case.invoice, &case.payments)))
@@ -98,6 +102,7 @@ fn show(app: &App, payment: &UnattributedRecord) -> UnattributedPayment {
     let token = app.config.token(payment.token).map(|(_, token)| token);
     UnattributedPayment {
         object: "unattributed_payment".to_owned(),
+        payment_id: payment.payment().to_string(),
         network: payment.network.clone(),
         tx_hash: payment.tx_id.clone(),
         wallet_address: payment.wallet.to_checksum(None),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use domain::{acceptance::Acceptance, address_mode::AddressMode, time::UnixSeconds};
+use domain::{acceptance::Acceptance, time::UnixSeconds};
 use futures_util::future::join_all;
 use utoipa::IntoParams;
 use wire::{
@@ -18,7 +18,8 @@ use crate::{
         error::{ApiError, invalid},
         extract::{Parameters, Payor, SessionInvoice},
     },
-    invoicing::{Case, is_payable},
+    invoicing::{Case, is_markable, is_payable},
+    store::InvoiceRecord,
 };
 
 /// A chain that does not answer must not hold up the page for the other tokens.
@@ -62,8 +63,7 @@ pub async fn list_available_tokens(
     let acceptance = app.store.reader().await?.tx().acceptance(case.invoice.merchant).await?;
     let offers =
         offers(&app, &case, &acceptance).into_iter().filter(|offer| network.is_none_or(|name| name == offer.0.name));
-    let mode = case.invoice.address_mode;
-    let tokens = priced(&app, mode, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
+    let tokens = priced(&app, &case.invoice, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
     Ok(Json(tokens.filter(|token| !is_available_only || is_available(token)).collect()))
 }
 
@@ -87,15 +87,15 @@ pub fn offers<'a>(app: &'a App, case: &Case, acceptance: &Acceptance) -> Vec<(&'
     app.config.tokens().filter(|(network, token)| token.accepted && is_offered(network, token)).collect()
 }
 
-/// Asks for the price of each, for an invoice of a mode; a token without one cannot be chosen now, nor any of a network that is not
-/// read.
+/// Asks for the price of each, for an invoice; a token without one cannot be chosen now, nor one that could not be told to be
+/// its payer's, nor any of a network that is not read.
 pub async fn priced<'a>(
     app: &App,
-    mode: AddressMode,
+    invoice: &InvoiceRecord,
     offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>,
 ) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
-        if !is_payable(mode, network, token) {
+        if !is_payable(invoice.address_mode, network, token) {
             let unavailable_reason = Some("it could not be seen arriving at this merchant's wallet".to_owned());
             return Offer { network, token, rate_updated_at: None, unavailable_reason };
         }
@@ -105,7 +105,15 @@ pub async fn priced<'a>(
         }
         let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.price(token.token_id())).await;
         let price = asked.ok().and_then(Result::ok);
-        let unavailable_reason = price.is_none().then(|| "there is no current price".to_owned());
+        let due = invoice.standing.remaining;
+        let unavailable_reason = match &price {
+            None => Some("there is no current price"),
+            Some(price) if !is_markable(invoice.address_mode, due, token, price.rate) => {
+                Some("its smallest unit is worth too much to tell payments of this merchant's wallet apart")
+            }
+            Some(_) => None,
+        };
+        let unavailable_reason = unavailable_reason.map(str::to_owned);
         Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable_reason }
     }))
     .await

@@ -315,6 +315,13 @@ async fn provoke(server: &Server, code: ErrorCode) -> Answer {
             assert_eq!(server.attach(&first, "ethereum", &transaction).await.status, 200);
             server.attach(&second, "ethereum", &transaction).await
         }
+        "TRANSACTION_AMBIGUOUS" => {
+            server.set_addresses(AddressMode::Direct).await;
+            let invoice = server.invoice(json!({})).await;
+            let transaction = server.comes_to_the_wallet(1, 20).await;
+            server.comes_to_the_wallet_too(1, 30).await;
+            server.attach(&invoice, "ethereum", &transaction).await
+        }
         "INVOICE_HAS_OWN_ADDRESS" => {
             let invoice = server.invoice(json!({})).await;
             server.attach(&invoice, "ethereum", &format!("0x{}", "ab".repeat(32))).await

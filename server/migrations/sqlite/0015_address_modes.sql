@@ -4,9 +4,14 @@ ALTER TABLE invoices ADD COLUMN address_mode TEXT NOT NULL DEFAULT 'forwarder';
 -- The number of its address below the extended public key; NULL in other modes.
 ALTER TABLE invoices ADD COLUMN address_index BIGINT;
 
+-- An address that payers are given must be no merchant's wallet.
+CREATE INDEX merchants_by_wallet ON merchants (evm_wallet);
+CREATE INDEX wallet_changes_by_address ON wallet_changes (address);
+
 -- Extended public keys. Numbers are counted for each key and never given twice, whoever uses it.
 CREATE TABLE xpubs (
     merchant_id BIGINT NOT NULL REFERENCES merchants (merchant_id),
+    -- The chain of receiving addresses: one text for all keys with the same addresses.
     xpub TEXT NOT NULL,
     next_index BIGINT NOT NULL,
     -- The one with the highest is used.
@@ -38,6 +43,8 @@ CREATE TABLE unattributed (
     block_hash TEXT NOT NULL,
     tx_id TEXT NOT NULL,
     log_index BIGINT NOT NULL,
+    -- The same in whatever block the transaction comes to be.
+    payment_id TEXT NOT NULL,
     ordinal BIGINT NOT NULL,
     wallet TEXT NOT NULL,
     token_id BIGINT NOT NULL,
@@ -53,16 +60,15 @@ CREATE TABLE unattributed (
     PRIMARY KEY (merchant_id, network, block_hash, tx_id, log_index)
 );
 CREATE INDEX unattributed_by_block ON unattributed (network, block_number);
-CREATE INDEX unattributed_by_time ON unattributed (merchant_id, block_time);
+CREATE INDEX unattributed_in_order ON unattributed (merchant_id, block_time, payment_id);
+CREATE INDEX unattributed_by_time ON unattributed (block_time);
 
--- Transactions that a merchant said belong to an invoice. Each counts once.
+-- Payments of a wallet that its merchant said belong to an invoice. Each counts once.
 CREATE TABLE attachments (
     merchant_id BIGINT NOT NULL,
-    network TEXT NOT NULL,
-    tx_id TEXT NOT NULL,
+    payment_id TEXT NOT NULL,
     invoice_id TEXT NOT NULL,
     attached_at BIGINT NOT NULL,
-    PRIMARY KEY (merchant_id, network, tx_id),
+    PRIMARY KEY (merchant_id, payment_id),
     FOREIGN KEY (merchant_id, invoice_id) REFERENCES invoices (merchant_id, invoice_id)
 );
-CREATE UNIQUE INDEX attachments_by_transaction ON attachments (network, tx_id);
