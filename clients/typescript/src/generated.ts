@@ -43,6 +43,8 @@ export type ApiKeyStatus = 'active' | 'revoked' | 'suspended';
 /** Which transaction counts towards an invoice. */
 export interface AttachPaymentRequest {
   network: string;
+  /** Which one, if the transaction brought several: the `payment_id` of the list. */
+  payment_id?: string | null | undefined;
   tx_hash: string;
 }
 
@@ -940,6 +942,8 @@ export interface UnattributedPayment {
   /** Always `unattributed_payment`. */
   object: 'unattributed_payment';
   payer_wallet_address: string | null;
+  /** Tells it from others of its transaction; as a payment of an invoice it has another. */
+  payment_id: string;
   /** Null for the network's own coin. */
   token_address: string | null;
   /** Whole tokens, as a plain decimal. */
@@ -1552,10 +1556,12 @@ export interface Operations {
   list_unattributed_payments: {
     path: Record<never, never>;
     query: {
-      /** How many payments at most. */
+      /** How many items at most. */
       limit?: number | undefined;
-      /** How many payments to leave out at the beginning. */
-      offset?: number | undefined;
+      /** The id of an item; the page begins with the next older one. */
+      starting_after?: string | undefined;
+      /** The id of an item; the page ends with the next newer one. Not together with `starting_after`. */
+      ending_before?: string | undefined;
     };
     body: undefined;
     answer: UnattributedPayments;

@@ -61,6 +61,8 @@ CREATE TABLE unattributed (
 );
 CREATE INDEX unattributed_by_block ON unattributed (network, block_number);
 CREATE INDEX unattributed_in_order ON unattributed (merchant_id, block_time, payment_id);
+CREATE INDEX unattributed_by_payment ON unattributed (merchant_id, payment_id);
+CREATE INDEX unattributed_by_transaction ON unattributed (merchant_id, network, tx_id);
 CREATE INDEX unattributed_by_time ON unattributed (block_time);
 
 -- Payments of a wallet that its merchant said belong to an invoice. Each counts once.

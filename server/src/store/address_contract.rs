@@ -9,7 +9,7 @@ use domain::{
 };
 
 use super::{
-    InvoiceRecord, NewInvoice, Store, UnattributedRecord, UniqueAmount,
+    InvoiceRecord, NewInvoice, Store, UnattributedPart, UnattributedPlace, UnattributedRecord, UniqueAmount,
     contract::{insert, new_invoice, new_merchant, plain},
 };
 
@@ -48,8 +48,22 @@ impl Store {
         self.reader().await.unwrap().tx().attachment(merchant, seen.payment()).await.unwrap()
     }
 
-    async fn unattributed(&self, merchant: MerchantId, limit: i64, offset: i64) -> (Vec<UnattributedRecord>, bool) {
-        self.reader().await.unwrap().tx().unattributed(merchant, limit, offset).await.unwrap()
+    async fn unattributed(&self, merchant: MerchantId) -> Vec<UnattributedRecord> {
+        self.unattributed_part(merchant, UnattributedPart::Newest, 9).await.0
+    }
+
+    async fn unattributed_part(
+        &self,
+        merchant: MerchantId,
+        part: UnattributedPart,
+        limit: usize,
+    ) -> (Vec<UnattributedRecord>, bool) {
+        self.reader().await.unwrap().tx().unattributed(merchant, part, limit).await.unwrap()
+    }
+
+    async fn place(&self, seen: &UnattributedRecord) -> UnattributedPlace {
+        let mut reader = self.reader().await.unwrap();
+        reader.tx().unattributed_place(seen.merchant, seen.payment()).await.unwrap().unwrap()
     }
 }
 
@@ -169,18 +183,28 @@ async fn what_belongs_to_nobody_is_listed_until_it_is_attached_or_orphaned(store
         store.came(record).await;
     }
     let [first, second, third] = records;
-    assert_eq!(store.unattributed(merchant, 2, 0).await, (vec![third.clone(), second.clone()], true));
-    assert_eq!(store.unattributed(merchant, 2, 2).await, (vec![first.clone()], false));
-    assert_eq!(store.unattributed(MerchantId(merchant.0 + 1), 10, 0).await, (vec![], false));
+    let places = [store.place(&first).await, store.place(&second).await, store.place(&third).await];
+    for (part, limit, expected, has_more) in [
+        (UnattributedPart::Newest, 2, vec![&third, &second], true),
+        (UnattributedPart::Newest, 3, vec![&third, &second, &first], false),
+        (UnattributedPart::OlderThan(places[1]), 2, vec![&first], false),
+        (UnattributedPart::OlderThan(places[2]), 1, vec![&second], true),
+        (UnattributedPart::NewerThan(places[0]), 2, vec![&third, &second], false),
+        (UnattributedPart::NewerThan(places[0]), 1, vec![&second], true),
+    ] {
+        let expected: Vec<_> = expected.into_iter().cloned().collect();
+        assert_eq!(store.unattributed_part(merchant, part, limit).await, (expected, has_more), "{part:?}");
+    }
+    assert_eq!(store.unattributed(MerchantId(merchant.0 + 1)).await, []);
 
     store.does(|tx| Box::pin(async move { tx.orphan_unattributed_above("base", 2).await })).await;
     store.does(|tx| Box::pin(async move { tx.orphan_unattributed_above("ethereum", 0).await })).await;
-    assert_eq!(store.unattributed(merchant, 9, 0).await.0, [second.clone(), first.clone()]);
+    assert_eq!(store.unattributed(merchant).await, [second.clone(), first.clone()]);
     store.came(&third).await;
-    assert_eq!(store.unattributed(merchant, 9, 0).await.0.len(), 3);
+    assert_eq!(store.unattributed(merchant).await.len(), 3);
 
     assert!(store.attaches(&second, id).await && !store.attaches(&second, id).await);
-    assert_eq!(store.unattributed(merchant, 9, 0).await.0, [third, first]);
+    assert_eq!(store.unattributed(merchant).await, [third, first]);
     assert_eq!(store.attachment(merchant, &second).await, Some(id));
     let of_transaction = store.reader().await.unwrap().tx().unattributed_of(merchant, "base", "0x2").await;
     assert_eq!(of_transaction.unwrap(), [second]);
@@ -189,7 +213,7 @@ async fn what_belongs_to_nobody_is_listed_until_it_is_attached_or_orphaned(store
         store.does(move |tx| Box::pin(async move { tx.prune_unattributed(UnixSeconds(before), 100).await })).await
     };
     assert_eq!((prune(2).await, prune(2).await), (1, 0));
-    assert_eq!(store.unattributed(merchant, 9, 0).await.0.len(), 1);
+    assert_eq!(store.unattributed(merchant).await.len(), 1);
 }
 
 async fn each_payment_of_a_transaction_and_each_merchant_s_is_attached_by_itself(store: Store) {
@@ -203,9 +227,9 @@ async fn each_payment_of_a_transaction_and_each_merchant_s_is_attached_by_itself
     }
     assert!(store.attaches(&theirs, stranger.id).await);
     assert_eq!(store.attachment(invoice.merchant, &first).await, None, "another merchant's word is not mine");
-    assert_eq!(store.unattributed(invoice.merchant, 9, 0).await.0.len(), 2);
+    assert_eq!(store.unattributed(invoice.merchant).await.len(), 2);
     assert!(store.attaches(&second, invoice.id).await);
-    assert_eq!(store.unattributed(invoice.merchant, 9, 0).await.0, [first.clone()]);
+    assert_eq!(store.unattributed(invoice.merchant).await, [first.clone()]);
     assert!(store.attaches(&first, invoice.id).await);
     // In another block it is the same payment.
     let moved = UnattributedRecord { block_hash: "0xb9".to_owned(), log_index: 7, block_number: 9, ..first };

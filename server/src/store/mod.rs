@@ -81,7 +81,7 @@ pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSessio
 pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use sweep_transactions::{SweepFailureRecord, SweepState, SweepTransaction};
 pub use transfers::{SweepRecord, TransferRecord};
-pub use unattributed::UnattributedRecord;
+pub use unattributed::{UnattributedPart, UnattributedPlace, UnattributedRecord};
 pub use verifications::{Failure, VerificationRecord};
 pub use wallets::WalletRecord;
 

@@ -37,6 +37,38 @@ pub struct UnattributedRecord {
     pub accepted: bool,
 }
 
+/// Where a payment stands in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnattributedPlace {
+    block_time: UnixSeconds,
+    payment: PaymentId,
+}
+
+/// Which part of the list is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnattributedPart {
+    Newest,
+    OlderThan(UnattributedPlace),
+    NewerThan(UnattributedPlace),
+}
+
+macro_rules! unattributed_sql {
+    ($part:literal, $order:literal) => {
+        concat!(
+            "SELECT * FROM unattributed WHERE merchant_id = $1 AND canonical = 1 ",
+            $part,
+            " AND NOT EXISTS (
+                SELECT 1 FROM attachments WHERE attachments.merchant_id = unattributed.merchant_id
+                    AND attachments.payment_id = unattributed.payment_id)
+             ORDER BY block_time ",
+            $order,
+            ", payment_id ",
+            $order,
+            " LIMIT $2 + 1"
+        )
+    };
+}
+
 impl UnattributedRecord {
     /// The same in whatever block its transaction comes to be. As a payment of an invoice it has another id.
     pub fn payment(&self) -> PaymentId {
@@ -93,7 +125,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What a merchant has not said anything about, newest first, and whether there is more.
+    /// What a merchant has not said anything about, newest first, and whether there is more in the direction that was asked
+    /// for.
     ///
     /// # Errors
     ///
@@ -101,25 +134,53 @@ impl Tx<'_> {
     pub async fn unattributed(
         &mut self,
         merchant: MerchantId,
-        limit: i64,
-        offset: i64,
+        part: UnattributedPart,
+        limit: usize,
     ) -> Result<(Vec<UnattributedRecord>, bool), StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM unattributed WHERE merchant_id = $1 AND canonical = 1 AND NOT EXISTS (
-                SELECT 1 FROM attachments WHERE attachments.merchant_id = unattributed.merchant_id
-                    AND attachments.payment_id = unattributed.payment_id)
-             ORDER BY block_time DESC, payment_id DESC LIMIT $2 + 1 OFFSET $3 + 0",
-        )
-        .bind(merchant.0)
-        .bind(limit)
-        .bind(offset)
-        .fetch_all(&mut *self.connection)
-        .await?;
+        let (place, sql) = match part {
+            UnattributedPart::Newest => (None, unattributed_sql!("", "DESC")),
+            UnattributedPart::OlderThan(place) => {
+                (Some(place), unattributed_sql!("AND (block_time, payment_id) < ($3, $4)", "DESC"))
+            }
+            UnattributedPart::NewerThan(place) => {
+                (Some(place), unattributed_sql!("AND (block_time, payment_id) > ($3, $4)", "ASC"))
+            }
+        };
+        let mut query = sqlx::query(sql).bind(merchant.0).bind(i64::try_from(limit).unwrap_or(i64::MAX - 1));
+        if let Some(place) = place {
+            query = query.bind(place.block_time.0).bind(place.payment.to_string());
+        }
+        let rows = query.fetch_all(&mut *self.connection).await?;
         let mut found: Vec<_> = rows.iter().map(read_unattributed).collect::<Result<_, _>>()?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = limit < found.len();
         found.truncate(limit);
+        if matches!(part, UnattributedPart::NewerThan(_)) {
+            found.reverse();
+        }
         Ok((found, has_more))
+    }
+
+    /// The place of a payment in a merchant's list, also once it was attached; `None` if it is not the merchant's.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn unattributed_place(
+        &mut self,
+        merchant: MerchantId,
+        payment: PaymentId,
+    ) -> Result<Option<UnattributedPlace>, StoreError> {
+        let row = sqlx::query(
+            "SELECT block_time FROM unattributed WHERE merchant_id = $1 AND payment_id = $2
+             ORDER BY canonical DESC LIMIT 1",
+        )
+        .bind(merchant.0)
+        .bind(payment.to_string())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let block_time = UnixSeconds(Columns::of(&row, "unattributed").integer("block_time")?);
+        Ok(Some(UnattributedPlace { block_time, payment }))
     }
 
     /// What a transaction brought to a merchant's wallet.

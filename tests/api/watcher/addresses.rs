@@ -8,7 +8,7 @@ use domain::{
 };
 use pepay::{
     invoicing::{self, AddressError, AttachError, QuoteError, plan_sweeps},
-    store::UnattributedRecord,
+    store::{UnattributedPart, UnattributedRecord},
     xpub::AddressKey,
 };
 use serde_json::{Value, json};
@@ -60,7 +60,16 @@ impl Shop {
     }
 
     async fn unattributed(&self) -> Vec<UnattributedRecord> {
-        self.app.store.reader().await.unwrap().tx().unattributed(self.merchant, 100, 0).await.unwrap().0
+        self.app
+            .store
+            .reader()
+            .await
+            .unwrap()
+            .tx()
+            .unattributed(self.merchant, UnattributedPart::Newest, 100)
+            .await
+            .unwrap()
+            .0
     }
 
     async fn attach(&self, order: Order, transaction: B256) -> Result<(), AttachError> {

@@ -227,7 +227,7 @@ pub(super) fn flag(parameters: &Parameters, name: &'static str) -> Result<Option
     text.parse().map(Some).map_err(|_| invalid(name, format!("{name} must be true or false")))
 }
 
-pub(super) fn number(parameters: &Parameters, name: &'static str) -> Result<Option<u64>, ApiError> {
+fn number(parameters: &Parameters, name: &'static str) -> Result<Option<u64>, ApiError> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
     // As wide as the description says its integers are.
     let number = text.parse::<i64>().ok().and_then(|number| u64::try_from(number).ok());

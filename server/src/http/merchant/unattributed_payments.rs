@@ -1,13 +1,13 @@
 //! `GET /api/v1/merchant/unattributed-payments` and `POST /api/v1/invoices/{invoice_id}/attach-payment`
 
 use axum::{Json, extract::State};
-use utoipa::IntoParams;
+use domain::id::MerchantId;
 use wire::{
     invoice::Invoice,
     unattributed::{AttachPaymentRequest, UnattributedPayment, UnattributedPayments},
 };
 
-use super::tokens::number;
+use super::filters::{self, AFTER, BEFORE, PageParameters, PageStart};
 use crate::{
     app::App,
     http::{
@@ -20,24 +20,9 @@ use crate::{
         payor::read_hash,
     },
     invoicing::{self, Case},
-    store::UnattributedRecord,
+    store::{Tx, UnattributedPart, UnattributedPlace, UnattributedRecord},
     view,
 };
-
-const DEFAULT_LIMIT: u64 = 50;
-const MOST_ITEMS: u64 = 200;
-
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what is read by name")]
-pub struct PageParameters {
-    /// How many payments at most.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u64>,
-    /// How many payments to leave out at the beginning.
-    #[param(minimum = 0, default = 0)]
-    offset: Option<u64>,
-}
 
 /// What came to the merchant's wallet and belongs to no invoice.
 ///
@@ -48,20 +33,23 @@ pub struct PageParameters {
     tag = "Wallets",
     params(PageParameters),
     responses((status = 200, body = UnattributedPayments)),
-    security(("merchant_key" = ["invoices:read"]), ("dashboard" = []))
+    security(("merchant_key" = ["invoices:read"]), ("dashboard" = [])),
+    extensions(("x-error-codes" = json!(codes![INVALID_CURSOR])))
 )]
 pub async fn list_unattributed_payments(
     State(app): State<App>,
     merchant: Merchant<ReadInvoices>,
     parameters: Parameters,
 ) -> Result<Json<UnattributedPayments>, ApiError> {
-    let limit = number(&parameters, "limit")?.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MOST_ITEMS).contains(&limit) {
-        return Err(invalid("limit", format!("limit must lie between 1 and {MOST_ITEMS}")));
-    }
-    let offset = number(&parameters, "offset")?.unwrap_or(0);
-    let (limit, offset) = (signed(limit), signed(offset));
-    let (found, has_more) = app.store.reader().await?.tx().unattributed(merchant.id, limit, offset).await?;
+    let limit = filters::limit(&parameters)?;
+    let mut reader = app.store.reader().await?;
+    let mut tx = reader.tx();
+    let part = match filters::page_start(&parameters)? {
+        PageStart::Newest => UnattributedPart::Newest,
+        PageStart::After(id) => UnattributedPart::OlderThan(place(&mut tx, merchant.id, AFTER, id).await?),
+        PageStart::Before(id) => UnattributedPart::NewerThan(place(&mut tx, merchant.id, BEFORE, id).await?),
+    };
+    let (found, has_more) = tx.unattributed(merchant.id, part, limit).await?;
     let data = found.iter().map(|payment| show(&app, payment)).collect();
     Ok(Json(UnattributedPayments { object: "list".to_owned(), data, has_more }))
 }
@@ -117,6 +105,13 @@ fn show(app: &App, payment: &UnattributedRecord) -> UnattributedPayment {
     }
 }
 
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX - 1)
+/// The place of a payment; one that is not the merchant's is like one that is not there.
+async fn place(
+    tx: &mut Tx<'_>,
+    merchant: MerchantId,
+    field: &'static str,
+    id: &str,
+) -> Result<UnattributedPlace, ApiError> {
+    let id = id.parse().map_err(|_| ApiError::InvalidCursor { field })?;
+    tx.unattributed_place(merchant, id).await?.ok_or(ApiError::InvalidCursor { field })
 }

@@ -15,7 +15,7 @@ use super::{Answer, Created, Server, add_merchant, new_key};
 use crate::{
     invoicing::{Scan, record_scan},
     merchants,
-    store::{BlockRef, NewMerchant, UnattributedRecord},
+    store::{BlockRef, NewMerchant, UnattributedPart, UnattributedRecord},
     xpub::AddressKey,
 };
 
@@ -39,6 +39,15 @@ impl Server {
     /// A second payment of the same transaction.
     pub(super) async fn comes_to_the_wallet_too(&self, block: u64, dollars: u64) -> String {
         self.records(self.came(block, 1, dollars * 1_000_000)).await
+    }
+
+    /// A payment of a merchant's wallet, by its id.
+    pub(super) async fn payment_of(&self, merchant: MerchantId) -> String {
+        let block = 1_000 + merchant.0.unsigned_abs();
+        let came = UnattributedRecord { merchant, ..self.came(block, 0, 1_000_000) };
+        let payment = came.payment().to_string();
+        self.records(came).await;
+        payment
     }
 
     fn came(&self, block: u64, ordinal: u32, units: u64) -> UnattributedRecord {
@@ -171,15 +180,16 @@ async fn what_came_to_the_wallet_is_its_merchant_s_and_comes_page_by_page() {
     }
     let page = async |query: &str| {
         let listed = server.merchant_get(&format!("{LIST}{query}")).await.json();
-        let hashes = listed["data"].as_array().unwrap().iter().map(|came| came["tx_hash"].clone()).collect::<Vec<_>>();
-        (hashes.len(), listed["has_more"].clone())
+        let hashes: Vec<_> = listed["data"].as_array().unwrap().iter().map(|came| came["tx_hash"].clone()).collect();
+        (hashes, listed["has_more"].clone())
     };
-    assert_eq!(page("").await, (3, json!(false)));
-    assert_eq!(page("?limit=2").await, (2, json!(true)));
-    assert_eq!(page("?limit=2&offset=2").await, (1, json!(false)));
-    for (query, field) in [("?limit=0", "limit"), ("?limit=201", "limit"), ("?offset=-1", "offset")] {
-        server.merchant_get(&format!("{LIST}{query}")).await.is_error(400, "VALIDATION_ERROR", Some(field));
-    }
+    let all = page("").await;
+    assert_eq!((all.0.len(), &all.1), (3, &json!(false)));
+    let second = server.merchant_get(&format!("{LIST}?limit=2")).await.json();
+    let second = second["data"][1]["payment_id"].as_str().unwrap().to_owned();
+    assert_eq!(page("?limit=2").await, (all.0[..2].to_vec(), json!(true)));
+    assert_eq!(page(&format!("?limit=2&starting_after={second}")).await, (all.0[2..].to_vec(), json!(false)));
+    assert_eq!(page(&format!("?limit=2&ending_before={second}")).await, (all.0[..1].to_vec(), json!(false)));
     let (_, stranger) = add_merchant(&server.app).await;
     let listed = server.get(LIST, &[("x-api-key", &stranger)]).await.json();
     assert_eq!(listed["data"], json!([]));
@@ -295,7 +305,7 @@ async fn what_a_merchant_attaches_is_not_hidden_from_another_with_the_same_walle
     assert_eq!(server.attach(&invoice, "ethereum", &came.tx_id).await.status, 200);
     assert_eq!(server.counted(&invoice).await, [19_000_000]);
     let mut reader = server.app.store.reader().await.unwrap();
-    let listed = reader.tx().unattributed(stranger, 9, 0).await.unwrap().0;
+    let listed = reader.tx().unattributed(stranger, UnattributedPart::Newest, 9).await.unwrap().0;
     assert_eq!(listed.len(), 1, "it is for them to say, too");
 }
 
