@@ -212,6 +212,16 @@ impl Stage {
         Ok(minted.token)
     }
 
+    /// Gives a merchant's pages a colour and a logo.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails.
+    pub fn set_brand(&self, merchant: &Merchant, color: &str, logo: &Path) -> Result<(), StageError> {
+        let (id, logo) = (merchant.id.to_string(), logo.to_string_lossy());
+        self.pepay.run(&["merchant", "set-brand", &id, "--color", color, "--logo", &logo]).map(drop)
+    }
+
     /// Runs `pepay sweep` and returns what it did.
     ///
     /// # Errors
@@ -392,6 +402,8 @@ title = "{}"
 chain_id = {}
 rpc = ["{}"]
 poll_ms = 500
+block_ms = 1000
+fees = "{}"
 paid_after = {PAID_AFTER}
 final_after = {FINAL_AFTER}
 start_block = 0
@@ -401,6 +413,7 @@ sweep_account = "{}"
             network.title,
             network.chain.chain_id(),
             network.chain.rpc_url(),
+            if network.name == "ethereum" { "high" } else { "low" },
             sweeper(&network.chain),
         );
         for token in &network.tokens {

@@ -1,16 +1,22 @@
 //! How remaining time is written.
 
-/// The time until `until` (epoch seconds) at server time `now_ms`, as a clock: `4:05`, `1:00:00`, `2 d 03:00:00`.
+use crate::i18n;
+
+/// The time until `until` (epoch seconds) at server time `now_ms`, as a clock: `4:05`, `1:00:00`, `2 days 03:00:00`.
 ///
 /// Rounded up, so that it reads 0:00 only when the time has come.
 pub fn clock(until: i64, now_ms: i64) -> String {
     let left_ms = until.saturating_mul(1000).saturating_sub(now_ms).max(0);
     let seconds = left_ms.saturating_add(999) / 1000;
     let (days, hours, minutes, seconds) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let t = i18n::text();
     match (days, hours) {
-        (0, 0) => format!("{minutes}:{seconds:02}"),
-        (0, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
-        _ => format!("{days} d {hours:02}:{minutes:02}:{seconds:02}"),
+        (0, 0) => t.digits(&format!("{minutes}:{seconds:02}")),
+        (0, _) => t.digits(&format!("{hours}:{minutes:02}:{seconds:02}")),
+        _ => {
+            let clock = t.digits(&format!("{hours:02}:{minutes:02}:{seconds:02}"));
+            t.days_and_clock(&clock, days.try_into().unwrap_or(u32::MAX))
+        }
     }
 }
 
@@ -30,7 +36,7 @@ mod tests {
         check(299_000, "4:59");
         check(59_000, "0:59");
         check(3_600_000, "1:00:00");
-        check(90_000_000, "1 d 01:00:00");
+        check(90_000_000, "1 day 01:00:00");
     }
 
     #[test]

@@ -51,9 +51,31 @@ pub fn asks_to_choose() -> bool {
     window().location().search().is_ok_and(|query| query.contains("&choose=1"))
 }
 
+/// Whether the page stands by itself, not inside another.
+pub fn is_top() -> bool {
+    window().top().ok().flatten().is_some_and(|top| js_sys::Object::is(&top, &window()))
+}
+
+/// Leaves for another page.
+pub fn go_to(url: &str) {
+    _ = window().location().assign(url);
+}
+
 /// Whether fingers, rather than keys, do the copying.
 pub fn is_touch() -> bool {
     window().match_media("(pointer: coarse)").ok().flatten().is_some_and(|query| query.matches())
+}
+
+/// The text of the element of that id, as the page has it now.
+pub fn text_of(id: &str) -> Option<String> {
+    document().get_element_by_id(id).and_then(|element| element.text_content())
+}
+
+/// That attribute of every element the selector matches, as the page has them now.
+pub fn attributes(selector: &str, name: &str) -> Vec<String> {
+    let Ok(found) = document().query_selector_all(selector) else { return Vec::new() };
+    let element = |index| found.item(index).map(JsCast::unchecked_into::<web_sys::Element>);
+    (0..found.length()).filter_map(|index| element(index)?.get_attribute(name)).collect()
 }
 
 /// Selects the text of the element.
@@ -61,6 +83,30 @@ pub fn select(id: &str) {
     let selection = window().get_selection().ok().flatten();
     if let (Some(selection), Some(element)) = (selection, document().get_element_by_id(id)) {
         _ = selection.select_all_children(&element);
+    }
+}
+
+/// The attribute that says what a search finds an element by.
+pub const SEARCHED: &str = "data-search";
+
+/// Hides what a search for `query` does not find below an element, and unfolds what it does.
+pub fn filter(selector: &str, query: &str) {
+    if let Some(list) = document().query_selector(selector).ok().flatten() {
+        filter_below(&list, query);
+    }
+}
+
+fn filter_below(parent: &web_sys::Element, query: &str) {
+    let mut next = parent.first_element_child();
+    while let Some(element) = next {
+        if let Some(searched) = element.get_attribute(SEARCHED) {
+            _ = element.toggle_attribute_with_force("hidden", !searched.contains(query));
+            if !query.is_empty() {
+                _ = element.set_attribute("open", "");
+            }
+        }
+        filter_below(&element, query);
+        next = element.next_element_sibling();
     }
 }
 

@@ -16,6 +16,8 @@ mod i18n;
 mod json;
 mod net;
 mod page;
+mod part;
+mod proof;
 mod qr;
 mod read;
 mod session;
@@ -23,22 +25,35 @@ mod stage;
 #[cfg(test)]
 #[path = "../tests/states/mod.rs"]
 mod states;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod still;
+mod wallets;
 
+pub use i18n::Language;
 use leptos::prelude::*;
+pub use stage::{Link, Situation};
 use wire::snapshot::Snapshot;
 
 /// The page as HTML, to be put into `#app` unchanged: hydration counts on every node.
 #[cfg(not(target_arch = "wasm32"))]
-pub fn render(snapshot: &Snapshot) -> String {
+pub fn render(snapshot: &Snapshot, language: Language) -> String {
+    render_in(snapshot, language, Situation::default())
+}
+
+/// The same in a situation that the server never meets, for pictures of it.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn render_in(snapshot: &Snapshot, language: Language, situation: Situation) -> String {
+    i18n::speak(language);
     let owner = Owner::new_root(None);
-    let html = owner.with(|| view! { <page::Checkout snapshot=snapshot.clone() /> }.to_html());
+    let html = owner.with(|| view! { <page::Checkout snapshot=snapshot.clone() situation /> }.to_html());
     owner.cleanup();
     html
 }
 
 /// The document's title as plain text, not escaped.
-pub fn title(snapshot: &Snapshot) -> String {
-    i18n::text().document_title(&snapshot.merchant.name, snapshot.invoice.amount)
+pub fn title(snapshot: &Snapshot, language: Language) -> String {
+    i18n::speak(language);
+    i18n::text().document_title(snapshot.invoice.amount, &snapshot.merchant.name)
 }
 
 /// Takes over the page the server drew. With `data-mode="mount"` on `#app`, which a failed first try sets,
@@ -53,10 +68,15 @@ pub fn start() {
     use wasm_bindgen::JsCast;
 
     let root: web_sys::HtmlElement = document().get_element_by_id("app").expect("#app").unchecked_into();
+    // What the server drew in; the document's own language is for translators to change.
+    let language = root.get_attribute("data-language").and_then(|code| Language::of_tag(&code));
+    i18n::speak(language.unwrap_or_default());
     let json = document().get_element_by_id("snapshot").and_then(|block| block.text_content()).expect("#snapshot");
     let snapshot = json::Json::parse(&json).and_then(|json| read::snapshot(&json)).expect("a snapshot");
-    let app = move || view! { <page::Checkout snapshot /> };
-    if root.get_attribute("data-mode").as_deref() == Some("mount") {
+    let is_amiss = snapshot.quote.as_ref().is_some_and(|quote| !proof::is_as_drawn(quote));
+    let situation = Situation { is_amiss, ..Situation::default() };
+    let app = move || view! { <page::Checkout snapshot situation /> };
+    if is_amiss || root.get_attribute("data-mode").as_deref() == Some("mount") {
         // Emptied node by node: the content policy allows no markup from text.
         root.replace_children_with_node_0();
         mount::mount_to(root.clone(), app).forget();

@@ -5,7 +5,7 @@ use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
     payor::{StreamConnection, TokenType},
-    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token},
+    snapshot::{Fees, Invoice, Merchant, Notice, Payment, PaymentState, Proof, Quote, Snapshot, Token, Unavailable},
 };
 
 use crate::json::{Amiss, Json};
@@ -27,6 +27,8 @@ pub fn snapshot(json: &Json) -> Result<Snapshot, Amiss> {
         quote: optional(json.field("quote"), quote)?,
         notice: optional(json.field("notice"), notice)?,
         payments: json.list("payments", payment)?,
+        return_url: json.optional_text("return_url")?,
+        unread_network: json.optional_text("unread_network")?,
     })
 }
 
@@ -57,7 +59,12 @@ fn environment(json: &Json) -> Result<Environment, Amiss> {
 }
 
 fn merchant(json: &Json) -> Result<Merchant, Amiss> {
-    Ok(Merchant { name: json.text("name")?, email: json.text("email")? })
+    Ok(Merchant {
+        name: json.text("name")?,
+        email: json.text("email")?,
+        logo: json.optional_text("logo")?,
+        is_paused: json.bool("is_paused")?,
+    })
 }
 
 fn invoice(json: &Json) -> Result<Invoice, Amiss> {
@@ -106,8 +113,34 @@ fn token(json: &Json) -> Result<Token, Amiss> {
         token_type: token_type(json.field("token_type"))?,
         network: json.text("network")?,
         network_title: json.text("network_title")?,
-        unavailable_reason: json.optional_text("unavailable_reason")?,
+        unavailable: optional(json.field("unavailable"), unavailable)?,
+        typical_seconds: seconds(json, "typical_seconds")?,
+        fees: optional(json.field("fees"), fees)?,
+        is_unsteady: json.bool("is_unsteady")?,
     })
+}
+
+fn unavailable(json: &Json) -> Result<Unavailable, Amiss> {
+    Ok(match json.as_str()? {
+        "no_price" => Unavailable::NoPrice,
+        "unread" => Unavailable::Unread,
+        "unseen" => Unavailable::Unseen,
+        "coarse" => Unavailable::Coarse,
+        _ => return Err(Amiss),
+    })
+}
+
+fn fees(json: &Json) -> Result<Fees, Amiss> {
+    Ok(match json.as_str()? {
+        "low" => Fees::Low,
+        "high" => Fees::High,
+        _ => return Err(Amiss),
+    })
+}
+
+/// A time that may be unknown.
+fn seconds(json: &Json, name: &str) -> Result<Option<u32>, Amiss> {
+    json.optional_integer(name)?.map(u32::try_from).transpose().map_err(|_| Amiss)
 }
 
 fn quote(json: &Json) -> Result<Quote, Amiss> {
@@ -128,7 +161,12 @@ fn quote(json: &Json) -> Result<Quote, Amiss> {
         created_at: json.integer("created_at")?,
         valid_until: json.integer("valid_until")?,
         uri: json.text("uri")?,
+        proof: optional(json.field("proof"), proof)?,
     })
+}
+
+fn proof(json: &Json) -> Result<Proof, Amiss> {
+    Ok(Proof { wallet: json.text("wallet")?, salt: json.text("salt")? })
 }
 
 fn notice(json: &Json) -> Result<Notice, Amiss> {
@@ -151,6 +189,8 @@ fn payment(json: &Json) -> Result<Payment, Amiss> {
         explorer_url: json.optional_text("explorer_url")?,
         confirmations: json.integer("confirmations")?,
         required_confirmations: json.integer("required_confirmations")?,
+        block_time: json.integer("block_time")?,
+        expected_seconds: seconds(json, "expected_seconds")?,
     })
 }
 
@@ -212,7 +252,24 @@ mod tests {
             snapshot.payments[0].state = state;
             check(&snapshot);
         }
+        for unavailable in [
+            None,
+            Some(Unavailable::NoPrice),
+            Some(Unavailable::Unread),
+            Some(Unavailable::Unseen),
+            Some(Unavailable::Coarse),
+        ] {
+            let mut snapshot = states::choose();
+            snapshot.tokens[0].unavailable = unavailable;
+            check(&snapshot);
+        }
+        for fees in [None, Some(Fees::Low), Some(Fees::High)] {
+            let mut snapshot = states::choose();
+            snapshot.tokens[0].fees = fees;
+            check(&snapshot);
+        }
         check(&Snapshot { environment: Environment::Mainnet, ..states::choose() });
+        check(&states::unproven());
     }
 
     #[test]
@@ -226,6 +283,7 @@ mod tests {
             ("/invoice/status", serde_json::json!("settled")),
             ("/quote/address", serde_json::json!(null)),
             ("/quote/decimals", serde_json::json!(256)),
+            ("/quote/proof", serde_json::json!({ "wallet": "0x" })),
             ("/tokens/0", serde_json::json!({})),
             ("/payments", serde_json::json!({})),
         ] {

@@ -1,12 +1,14 @@
 //! What this page knows: the newest snapshot, the server's clock, and the little that only this page decides.
 
+use std::rc::Rc;
+
 use leptos::prelude::*;
 use wire::{
-    invoice::SessionHeaders,
+    invoice::{InvoiceStatus, SessionHeaders},
     snapshot::{Notice, Quote, Snapshot},
 };
 
-use crate::stage::{self, Screen, Stage};
+use crate::stage::{self, Link, Screen, Situation, State};
 
 /// The state of one page, shared through the context.
 #[derive(Clone, Copy)]
@@ -25,9 +27,22 @@ pub struct PaymentSession {
     pub is_sending: RwSignal<bool>,
     /// The page asked for a new rate by itself.
     pub was_renewed: RwSignal<bool>,
-    /// Fetches fail, so what is shown may be out of date.
-    pub is_stale: RwSignal<bool>,
+    /// How the page fares with its server.
+    pub link: RwSignal<Link>,
+    /// It was paid when the page was opened.
+    pub was_paid: bool,
+    /// An address was not what it should be; stays so.
+    pub is_amiss: RwSignal<bool>,
+    /// All that is to hold did when it was asked last.
+    pub is_checked: RwSignal<bool>,
+    checks: StoredValue<Vec<Check>, LocalStorage>,
+    /// When the page leaves for the shop's, on the server's clock; decided once.
+    pub leaves_at: RwSignal<Option<i64>>,
+    pub is_leaving_decided: StoredValue<bool>,
 }
+
+/// Whether something on the page is right for a quote.
+type Check = Rc<dyn Fn(&Quote) -> bool>;
 
 /// One reading of the server's clock against the page's, which starts anywhere but runs evenly.
 #[derive(Clone, Copy)]
@@ -38,13 +53,23 @@ struct Anchor {
 
 impl PaymentSession {
     /// Starts from the snapshot the page was drawn from, and makes itself known to the components below.
-    pub fn provide(snapshot: Snapshot) -> Self {
+    pub fn provide(snapshot: Snapshot, situation: Situation) -> Self {
         let notice = RwSignal::new(snapshot.notice);
+        let was_paid = snapshot.invoice.status == InvoiceStatus::Paid;
         let now_ms = RwSignal::new(snapshot.now_ms);
-        let is_choosing = RwSignal::new(false);
+        let is_choosing = RwSignal::new(situation.is_choosing);
+        let is_sending = RwSignal::new(situation.is_sending);
+        let link = RwSignal::new(situation.link);
         let snapshot = RwSignal::new(snapshot);
-        let screen =
-            Memo::new(move |_| snapshot.with(|snapshot| Screen::of(snapshot, now_ms.get(), is_choosing.get())));
+        let screen = Memo::new(move |_| {
+            let situation = Situation {
+                is_choosing: is_choosing.get(),
+                is_sending: is_sending.get(),
+                link: link.get(),
+                ..situation
+            };
+            snapshot.with(|snapshot| Screen::of(snapshot, now_ms.get(), situation))
+        });
         let session = Self {
             snapshot,
             screen,
@@ -52,9 +77,15 @@ impl PaymentSession {
             anchor: StoredValue::new(None),
             notice,
             is_choosing,
-            is_sending: RwSignal::new(false),
+            is_sending,
             was_renewed: RwSignal::new(false),
-            is_stale: RwSignal::new(false),
+            link,
+            was_paid,
+            is_amiss: RwSignal::new(situation.is_amiss),
+            is_checked: RwSignal::new(false),
+            checks: StoredValue::new_local(Vec::new()),
+            leaves_at: RwSignal::new(None),
+            is_leaving_decided: StoredValue::new(false),
         };
         provide_context(session);
         session
@@ -98,20 +129,56 @@ impl PaymentSession {
         }
     }
 
+    /// Begins anew with what is to hold as long as a quote is shown.
+    pub fn begin_checks(self, is_right: fn(&Quote) -> bool) {
+        self.checks.set_value(vec![Rc::new(is_right)]);
+    }
+
+    /// Something else that is to hold, until checks begin anew. What is not drawn any more is right.
+    pub fn add_check(self, is_right: impl Fn(&Quote) -> bool + 'static) {
+        self.checks.update_value(|checks| checks.push(Rc::new(is_right)));
+    }
+
+    /// Asks for all that is to hold while a quote is shown. What was right may be changed by whatever else runs in the
+    /// browser, so this is asked again and again; the first time that something is not right stops the page for good.
+    ///
+    /// Between events of the browser only: while one of them is dealt with, the page may lag behind what is known.
+    pub fn check(self) {
+        let checks = self.checks.get_value();
+        let is_right = self.once(|held| {
+            let quote = held.quote.as_ref().filter(|_| !checks.is_empty())?;
+            Some(checks.iter().all(|is_right| is_right(quote)))
+        });
+        if is_right.is_some() && self.is_checked.get_untracked() != (is_right == Some(true)) {
+            self.is_checked.set(is_right == Some(true));
+        }
+        if is_right == Some(false) {
+            self.is_amiss.set(true);
+        }
+    }
+
     pub fn screen(self) -> Screen {
         self.screen.get()
     }
 
-    pub fn stage(self) -> Stage {
-        let (now_ms, is_choosing) = (self.now_ms.get(), self.is_choosing.get());
-        self.snapshot.with(|snapshot| Stage::of(snapshot, now_ms, is_choosing))
+    pub fn state(self) -> State {
+        let (now_ms, situation) = (self.now_ms.get(), self.situation());
+        self.snapshot.with(|snapshot| State::of(snapshot, now_ms, situation))
+    }
+
+    fn situation(self) -> Situation {
+        Situation {
+            is_choosing: self.is_choosing.get(),
+            is_sending: self.is_sending.get(),
+            is_amiss: self.is_amiss.get(),
+            link: self.link.get(),
+        }
     }
 
     /// The choice to be made anew without the payer, if there is one.
     pub fn renewal(self) -> Option<String> {
-        let now_ms = self.now_ms.get_untracked();
-        let is_choosing = self.is_choosing.get_untracked();
-        self.snapshot.with_untracked(|snapshot| stage::renewal(snapshot, now_ms, is_choosing))
+        let (now_ms, situation) = (self.now_ms.get_untracked(), untrack(|| self.situation()));
+        self.snapshot.with_untracked(|snapshot| stage::renewal(snapshot, now_ms, situation))
     }
 
     pub fn credentials(self) -> SessionHeaders {
@@ -158,7 +225,7 @@ mod tests {
 
     fn with_session(start: Snapshot, act: impl FnOnce(PaymentSession)) {
         let owner = Owner::new_root(None);
-        owner.with(|| act(PaymentSession::provide(start)));
+        owner.with(|| act(PaymentSession::provide(start, Situation::default())));
         owner.cleanup();
     }
 
@@ -167,7 +234,7 @@ mod tests {
         with_session(states::choose(), |session| {
             session.receive(Snapshot { version: 3, ..states::paid() }, 0);
             session.receive(Snapshot { version: 2, ..states::pay() }, 0);
-            assert_eq!(untrack(|| session.stage()), Stage::Paid);
+            assert_eq!(untrack(|| session.state()), State::Paid);
         });
     }
 

@@ -2,32 +2,52 @@
 
 mod states;
 
+use frontend::{Language, Link, Situation};
 use wire::snapshot::Snapshot;
 
 /// The text a payer reads, without markup and without what is hidden.
-fn text_of(snapshot: &Snapshot) -> String {
-    let html = frontend::render(snapshot);
-    let mut text = String::new();
+fn text_of(snapshot: &Snapshot, language: Language) -> String {
+    text_in(snapshot, language, Situation::default())
+}
+
+/// The same in pieces.
+fn texts_of(snapshot: &Snapshot, language: Language) -> Vec<String> {
+    texts_in(snapshot, language, Situation::default())
+}
+
+fn text_in(snapshot: &Snapshot, language: Language, situation: Situation) -> String {
+    texts_in(snapshot, language, situation).concat()
+}
+
+fn texts_in(snapshot: &Snapshot, language: Language, situation: Situation) -> Vec<String> {
+    let html = frontend::render_in(snapshot, language, situation);
+    let mut texts = Vec::new();
     let mut hidden_until = None;
     for part in html.split('<') {
         // Comments and tags end at the next bracket; between them is text.
         let (tag, between) = part.split_once('>').unwrap_or(("", part));
-        if hidden_until.is_none() && tag.split(' ').any(|attribute| attribute == "hidden") {
+        let is_hidden = tag.split(' ').any(|attribute| attribute == "hidden") && !tag.starts_with("input");
+        if hidden_until.is_none() && is_hidden {
             hidden_until = tag.split(' ').next().map(|name| format!("/{name}"));
         }
         if hidden_until.as_deref() == Some(tag) {
             hidden_until = None;
         }
         if hidden_until.is_none() {
-            text.push_str(between);
+            let text = between.replace("&lt;", "<").replace("&gt;", ">");
+            texts.push(text.replace("&quot;", "\"").replace("&amp;", "&"));
         }
     }
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+    texts
+}
+
+fn render_english(snapshot: &Snapshot) -> String {
+    frontend::render(snapshot, Language::English)
 }
 
 #[track_caller]
 fn check(snapshot: &Snapshot, shown: &[&str], hidden: &[&str]) {
-    let text = text_of(snapshot);
+    let text = text_of(snapshot, Language::English);
     for words in shown {
         assert!(text.contains(words), "{words:?} is missing in {text}");
     }
@@ -44,10 +64,20 @@ fn choosing_offers_every_token_and_says_why_one_cannot_be_had() {
     let snapshot = states::choose();
     check(
         &snapshot,
-        &["Order 1042", "29:00", "USD Coin", "Ether", "Base", "No price just now", "Continue"],
-        &["0x7099"],
+        &[
+            "Order 1042",
+            "29:00",
+            "USD Coin",
+            "Ether",
+            "Base",
+            "No reliable price just now",
+            "Fees can be high · about 40 seconds",
+            "Low fees",
+            "Continue",
+        ],
+        &["0x5eE9"],
     );
-    let html = frontend::render(&snapshot);
+    let html = render_english(&snapshot);
     assert_eq!(html.matches("type=\"radio\"").count(), 5);
     assert_eq!(html.matches("value=\"base:2\"").count(), 1);
     assert_eq!(html.matches(" disabled").count(), 1);
@@ -78,10 +108,23 @@ fn paying_shows_amount_network_address_rate_and_both_codes() {
         "Change token or network",
     ];
     check(&snapshot, &shown, &["Paid so far"]);
-    let html = frontend::render(&snapshot);
-    assert_eq!(html.matches("class=\"qr\"").count(), 2);
+    let html = render_english(&snapshot);
+    assert_eq!(html.matches("class=\"qr ").count(), 2);
     let uri = snapshot.quote.unwrap().uri.replace('&', "&amp;");
     assert!(html.contains(&format!("href=\"{uri}\"")), "{html}");
+}
+
+#[test]
+fn an_address_comes_with_what_it_was_computed_from() {
+    let words = format!(
+        "This address was computed from wallet {} and a contract that can only pay that wallet; no key exists.",
+        states::WALLET
+    );
+    check(&states::pay(), &[&words], &["cannot compute"]);
+    check(&states::unproven(), &["Your browser cannot compute where its money goes."], &["was computed", "no key"]);
+    let mut foreign = states::pay();
+    foreign.quote.as_mut().unwrap().address = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned();
+    check(&foreign, &[], &["was computed", "no key"]);
 }
 
 #[test]
@@ -91,7 +134,7 @@ fn a_native_coin_is_shown_with_every_digit() {
 
 #[test]
 fn a_lapsed_quote_can_be_renewed_without_a_script() {
-    let html = frontend::render(&states::lapsed());
+    let html = render_english(&states::lapsed());
     assert!(html.contains("pay--lapsed"), "{html}");
     assert!(html.contains("<input type=\"hidden\" name=\"token\" value=\"base:2\""), "{html}");
     check(&states::lapsed(), &["This rate has lapsed", "Please wait before you send anything"], &["Waiting for your"]);
@@ -99,8 +142,12 @@ fn a_lapsed_quote_can_be_renewed_without_a_script() {
 
 #[test]
 fn a_payment_in_a_block_is_confirming_and_asks_for_nothing_more() {
-    let shown = ["Payment found. Confirming: 1 of 3.", "20 USDC on Base", "1 of 3 confirmations", "0x8f3c1b2a"];
-    check(&states::confirming(), &shown, &["Send exactly", states::ADDRESS]);
+    let hidden = ["Send exactly", states::ADDRESS];
+    let shown =
+        ["Payment found. Confirming: 1 of 12.", "20 USDC on Base", "Usually about 3 minutes left", "0x8f3c1b2a"];
+    check(&states::found(), &shown, &hidden);
+    let shown = ["Confirming your payment", "11 of 12 confirmations", "Usually about 15 seconds left"];
+    check(&states::confirming(), &shown, &hidden);
 }
 
 #[test]
@@ -121,7 +168,7 @@ fn a_part_paid_asks_for_the_rest_in_the_same_token() {
 fn the_rest_without_an_amount_is_one_click_away() {
     let snapshot = states::underpaid_without_quote();
     check(&snapshot, &["Pay the rest", "$12.50 of $20.00 has arrived", "Continue"], &["Ether"]);
-    assert!(frontend::render(&snapshot).contains(" checked"), "the only choice is made");
+    assert!(render_english(&snapshot).contains(" checked"), "the only choice is made");
 }
 
 #[test]
@@ -133,7 +180,7 @@ fn paid_says_so_and_names_the_transaction() {
 #[test]
 fn too_much_is_said_with_whom_to_ask() {
     check(&states::overpaid(), &["You sent $20.00 more than was due. Ask Fern & Clay", "View transaction"], &[]);
-    assert!(frontend::render(&states::overpaid()).contains("href=\"https://explorer.example/tx/0x8f3c"));
+    assert!(render_english(&states::overpaid()).contains("href=\"https://explorer.example/tx/0x8f3c"));
 }
 
 #[test]
@@ -148,7 +195,7 @@ fn after_the_end_nothing_is_asked_while_payments_are_looked_for() {
 
 #[test]
 fn expired_shows_what_came_and_why_it_does_not_count() {
-    let shown = ["Expired", "contact Fern & Clay", "Arrived late", "Not a token", "waiting for a price", "Taken back"];
+    let shown = ["Expired", "write to Fern & Clay", "Arrived late", "Not a token", "waiting for a price", "Taken back"];
     check(&states::expired(), &shown, &["Send exactly", "Time left", "Continue"]);
 }
 
@@ -158,9 +205,53 @@ fn canceled_asks_for_nothing() {
 }
 
 #[test]
+fn what_was_not_asked_for_is_named_and_the_payment_stays_open() {
+    let shown =
+        ["25 USDT on Polygon arrived, which was not asked for", "Write to Fern & Clay about it", states::ADDRESS];
+    check(&states::unexpected(), &shown, &[]);
+}
+
+#[test]
+fn a_payment_that_was_taken_back_is_waited_for_and_not_asked_for_again() {
+    let shown = ["Waiting for your payment to return", "do not pay again"];
+    check(&states::reorganised(), &shown, &["Send exactly", states::ADDRESS]);
+}
+
+#[test]
+fn a_network_that_cannot_be_read_is_named_and_nobody_needs_to_pay_twice() {
+    let shown = ["Base cannot be read just now", "Do not pay twice"];
+    check(&states::network_behind(), &shown, &[]);
+    check(&states::network_behind_confirming(), &shown, &["Send exactly"]);
+}
+
+#[test]
+fn paid_late_is_paid_and_says_so() {
+    check(&states::paid_late(), &["Paid", "arrived after the time to pay, and was accepted"], &["Time left"]);
+}
+
+#[test]
+fn a_merchant_that_takes_no_payments_asks_for_none() {
+    let shown = ["No payments just now", "Please do not send anything", "Write to Fern & Clay"];
+    check(&states::suspended(), &shown, &["Continue", "Time left"]);
+}
+
+#[test]
+fn what_only_the_page_knows_is_said_over_what_the_server_said_last() {
+    let text = |snapshot: &Snapshot, situation| text_in(snapshot, Language::English, situation);
+    let quiet = Situation::default();
+    let offline = text(&states::pay(), Situation { link: Link::Down, ..quiet });
+    assert!(offline.contains("No connection. What you see may be out of date."), "{offline}");
+    assert!(offline.contains(states::ADDRESS), "what is on the screen stays: {offline}");
+    let refused = text(&states::pay(), Situation { link: Link::Refused, ..quiet });
+    assert!(refused.contains("This page is no longer valid") && !refused.contains(states::ADDRESS), "{refused}");
+    let quoting = text(&states::choose(), Situation { is_sending: true, ..quiet });
+    assert!(quoting.contains("Getting the current price"), "{quoting}");
+}
+
+#[test]
 fn real_networks_carry_no_test_badge() {
     let snapshot = Snapshot { environment: wire::Environment::Mainnet, ..states::choose() };
-    assert!(!text_of(&snapshot).contains("Test network"));
+    assert!(!text_of(&snapshot, Language::English).contains("Test network"));
 }
 
 #[test]
@@ -176,7 +267,7 @@ fn hostile_text_stays_text() {
     snapshot.payments[0].tx_hash = HOSTILE.to_owned();
     snapshot.payments[0].explorer_url = Some(format!("https://x.example/{HOSTILE}"));
     for snapshot in [Snapshot { tokens: Vec::new(), ..snapshot.clone() }, choosing(&snapshot, HOSTILE)] {
-        let html = frontend::render(&snapshot);
+        let html = render_english(&snapshot);
         for markup in ["<script", "</script", "<img", "<!-- "] {
             assert!(!html.contains(markup), "{markup} got through: {html}");
         }
@@ -187,7 +278,7 @@ fn hostile_text_stays_text() {
         assert!(html.contains("&lt;img src=x"), "{html}");
         assert!(!html.contains(" style="), "the content policy forbids inline styles");
     }
-    assert_eq!(frontend::title(&snapshot), format!("Pay $20.00 to {HOSTILE}"));
+    assert_eq!(frontend::title(&snapshot, Language::English), format!("Pay $20.00 to {HOSTILE}"));
 }
 
 fn choosing(snapshot: &Snapshot, hostile: &str) -> Snapshot {
@@ -197,7 +288,6 @@ fn choosing(snapshot: &Snapshot, hostile: &str) -> Snapshot {
         hostile.clone_into(&mut token.symbol);
         hostile.clone_into(&mut token.network);
         hostile.clone_into(&mut token.network_title);
-        token.unavailable_reason = Some(hostile.to_owned());
     }
     chosen
 }
@@ -205,8 +295,57 @@ fn choosing(snapshot: &Snapshot, hostile: &str) -> Snapshot {
 #[test]
 fn a_state_is_drawn_the_same_every_time_and_without_inline_styles() {
     for (name, state) in states::ALL {
-        let html = frontend::render(&state());
-        assert_eq!(html, frontend::render(&state()), "{name}");
+        let html = render_english(&state());
+        assert_eq!(html, render_english(&state()), "{name}");
         assert!(!html.contains(" style="), "{name}");
+    }
+}
+
+#[test]
+fn arabic_has_its_words_digits_and_forms_and_leaves_alone_what_is_sent() {
+    let text = text_of(&states::pay(), Language::Arabic);
+    for shown in ["أرسل هذا المبلغ بالضبط", "٢٠٫٠٠\u{a0}US$", "٤:٣٢", "20 USDC", states::ADDRESS, "help@fern.example"]
+    {
+        assert!(text.contains(shown), "{shown:?} is missing in {text}");
+    }
+    let text = text_of(&states::confirming(), Language::Arabic);
+    assert!(text.contains("١١ من ١٢ تأكيدًا"), "{text}");
+    assert!(text.contains("المتبقي عادةً: \u{2068}نحو ١٥ ثانية\u{2069}"), "{text}");
+    let title = frontend::title(&states::pay(), Language::Arabic);
+    assert_eq!(title, "ادفع \u{200f}٢٠٫٠٠\u{a0}US$\u{200e} إلى \u{2068}Fern & Clay\u{2069}");
+}
+
+#[test]
+fn no_english_is_left_in_an_arabic_page() {
+    // Names, addresses and what is sent are nobody's to translate.
+    const NAMES: [&str; 16] = [
+        "Fern", "Clay", "Order", "Two", "USDC", "USDT", "Polygon", "ETH", "DAI", "Base", "Ethereum", "USD", "Coin",
+        "Ether", "Dai", "QR",
+    ];
+    for (name, state) in states::ALL {
+        let mut snapshot = state();
+        snapshot.invoice.description = None;
+        snapshot.invoice.footer = String::new();
+        let text = texts_of(&snapshot, Language::Arabic).join(" ");
+        let words = text.split(|character: char| !character.is_ascii_alphabetic());
+        let english = words.filter(|word| 2 < word.len() && !NAMES.contains(word));
+        let english: Vec<&str> = english.filter(|word| !["help", "fern", "example"].contains(word)).collect();
+        // Digits of addresses come in pieces of letters too.
+        let is_hexadecimal = |word: &&str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let wallets =
+            ["App", "imToken", "MetaMask", "MyEtherWallet", "Rainbow", "Trezor", "Suite", "Trust", "Wallet", "Uniswap"];
+        let english = english.into_iter().filter(|word| !is_hexadecimal(word) && !wallets.contains(word));
+        let english: Vec<_> = english.collect();
+        assert!(english.is_empty(), "{name}: {english:?} in {text}");
+    }
+}
+
+#[test]
+fn forms_and_links_keep_the_language() {
+    for language in Language::ALL {
+        let code = language.code();
+        let html = frontend::render(&states::choose(), language);
+        assert!(html.contains(&format!("name=\"lang\" value=\"{code}\"")), "{html}");
+        assert!(html.contains(&format!("&amp;lang={code}\"")), "{html}");
     }
 }

@@ -2,12 +2,14 @@
 
 mod alarm;
 pub mod app;
+mod brand;
 pub mod chains;
 pub mod cli;
 pub mod clock;
 pub mod config;
 mod connections;
 pub mod credentials;
+mod email;
 pub mod events;
 pub mod failpoint;
 pub mod http;

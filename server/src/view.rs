@@ -148,6 +148,8 @@ pub fn invoice_paid_by(invoice: &InvoiceRecord, payer: Option<FirstPayer>) -> wi
         invoice_title: Some(invoice.title.clone()),
         invoice_footer: Some(invoice.footer.clone()),
         customer_id: invoice.customer_id.clone(),
+        customer_email: invoice.customer_email.clone(),
+        responses: invoice.answers.as_deref().map(|answers| serde_json::from_str(answers).unwrap_or_default()),
         payer_wallet_address: payer_address,
         payer_wallet_network: payer_network,
         commerce_order_id: None,

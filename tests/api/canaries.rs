@@ -306,7 +306,7 @@ impl Shop {
             "amount_usd": 20,
             "description": canaries.plant("description", Reader::Both),
             "customer_id": canaries.plant("customer id", Reader::Merchant),
-            "customer_email": format!("{}@shop.example", canaries.plant("customer e-mail", Reader::Nobody)),
+            "customer_email": format!("{}@shop.example", canaries.plant("customer e-mail", Reader::Merchant)),
             "metadata": { "order": canaries.plant("metadata", Reader::Merchant) },
             "invoice_title": canaries.plant("title", Reader::Both),
             "invoice_footer": canaries.plant("footer", Reader::Both),
@@ -439,7 +439,8 @@ async fn no_canary_reaches_the_log_or_those_it_is_not_meant_for() {
     // What is meant for somebody is found there, so that finding nothing means something.
     assert!(log.contains(" TRACE ") && log.contains(" DEBUG ") && log.contains(REQUEST_ID));
     let found = canaries.found_in(&events, |_| false);
-    let for_merchants = ["customer id", "description", "footer", "idempotency key", "metadata", "title"];
+    let for_merchants =
+        ["customer e-mail", "customer id", "description", "footer", "idempotency key", "metadata", "title"];
     assert_eq!(found, BTreeSet::from(for_merchants), "in events");
     assert_eq!(canaries.found_in(&receiver.received()[0], |_| false), found, "in webhooks");
     assert!(heard.contains("connected"), "{heard}");

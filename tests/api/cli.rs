@@ -10,6 +10,34 @@ use wire::Environment;
 
 const CONFIG: &str = "environment = \"devnet\"\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n";
 
+/// A picture of eight pixels a side, as far as it says so itself.
+const PNG: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x08\0\0\0\x08\x08\x06\0\0\0\0\0\0\0\0\0\0\0IEND\xaeB\x60\x82";
+
+#[test]
+fn a_merchant_s_look_is_checked_before_it_is_set() {
+    let server = ServerProcess::prepare(CONFIG);
+    server.run_good(&["merchant", "create", "--name", "Shop", "--email", "a@b.example", "--wallet", WALLET]);
+    let file = |name: &str, content: &[u8]| {
+        fs::write(server.path(name), content).unwrap();
+        server.path(name).to_string_lossy().into_owned()
+    };
+    let (logo, svg, large) = (file("a.png", PNG), file("b.svg", b"<svg onload='x'/>"), file("c.png", &vec![0; 70_000]));
+    let set: Value =
+        server.ask(&["merchant", "set-brand", "1", "--color", "#ffee00", "--radius", "4", "--logo", &logo]);
+    assert_eq!(set, json!({ "merchant_id": 1, "color": "#ffee00", "radius": 4, "logo": true }));
+    let set_brand = |arguments: &[&'static str]| [&["merchant", "set-brand", "1"], arguments].concat();
+    check_refused(&server, &set_brand(&["--color", "red"]), "--color");
+    check_refused(&server, &set_brand(&["--color", "#000000;}body{display:none"]), "--color");
+    check_refused(&server, &set_brand(&["--radius", "25"]), "25");
+    check_refused(&server, &["merchant", "set-brand", "1", "--logo", &svg], "PNG or JPEG");
+    check_refused(&server, &["merchant", "set-brand", "1", "--logo", &large], "64 KiB");
+    check_refused(&server, &set_brand(&["--logo", "/nowhere/logo.png"]), "--logo");
+    check_refused(&server, &["merchant", "set-brand", "9"], "there is no merchant 9");
+    let cleared: Value = server.ask(&["merchant", "set-brand", "1"]);
+    assert_eq!(cleared, json!({ "merchant_id": 1, "color": null, "radius": null, "logo": false }));
+}
+
 fn check_refused(server: &ServerProcess, arguments: &[&str], message: &str) {
     let output = server.run(arguments);
     assert!(!output.status.success(), "{arguments:?}: {output:?}");

@@ -3,12 +3,19 @@
 //! Tests share one scene, for as long as one of them runs, and each has a merchant and a browser of its own. A test
 //! that breaks something sets a scene for itself.
 
+mod accessibility;
+mod asleep;
+mod brand;
 mod expiry;
 mod first_frame;
+mod hostile_text;
 mod pay_invoice;
+mod proof;
+mod questions_and_receipt;
 mod reconnect;
 mod socketless_proxy;
 mod sweep;
+mod tampering_proxy;
 mod visit;
 
 use std::{
@@ -52,7 +59,8 @@ impl Shared {
 #[track_caller]
 fn on_shared_scene(test: impl AsyncFnOnce(&Scene) -> Outcome) {
     let shared = Shared::get();
-    let result = shared.runtime.block_on(async { tokio::time::timeout(DEADLINE, test(&shared.scene)).await });
+    let result =
+        shared.runtime.block_on(async { tokio::time::timeout(DEADLINE + asleep::asleep(), test(&shared.scene)).await });
     judge(result.ok(), &shared.scene);
 }
 

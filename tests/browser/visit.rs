@@ -15,7 +15,12 @@ use e2e::{
     payment_request::PaymentRequest,
     scene::Scene,
 };
-use wire::invoice::InvoiceStatus;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use wire::invoice::{CreatedInvoice, InvoiceStatus};
+
+/// Where nobody answers; that the browser goes there is what counts.
+pub const SHOP: &str = "https://127.0.0.1:44399/thanks?order=7&x=%3Cb%3E";
 
 /// How often to ask for what has no push.
 const ASK_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
@@ -123,4 +128,12 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> Outcome<bool>) ->
         tokio::time::sleep(ASK_EVERY).await;
     }
     Ok(())
+}
+
+/// An invoice over 24.90 dollars with these members.
+pub async fn create_invoice(merchant: &Merchant, members: Value) -> Outcome<CreatedInvoice> {
+    let api = ApiClient::new(&merchant.api.url, &merchant.api.key);
+    let mut request = json!({ "amount_usd": 24.9 });
+    request.as_object_mut().expect("an object").append(&mut members.as_object().cloned().unwrap_or_default());
+    Ok(api.try_create_invoice(Uuid::new_v4(), &request).await?.good())
 }

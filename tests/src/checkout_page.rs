@@ -16,7 +16,9 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The code that is in sight when the page asks for a payment.
-const REQUEST_CODE: &str = ".way--wallet .qr";
+const REQUEST_CODE: &str = ".qr--request";
+/// The code that is in sight instead when the payer's wallet reads nothing else, or the payer pays from an exchange.
+const ADDRESS_CODE: &str = ".qr--address";
 
 /// The page, open in a browser, by itself or inside a shop's frame.
 pub struct CheckoutPage<'a> {
@@ -179,8 +181,21 @@ impl<'a> CheckoutPage<'a> {
     /// When no address can be read from a picture of it.
     pub async fn scan_address(&self) -> Outcome<Address> {
         self.browser.click("label[for=from-exchange]").await?;
-        let picture = self.browser.picture_of(".way--exchange .qr").await?;
+        let picture = self.browser.picture_of(ADDRESS_CODE).await?;
         Ok(payment_request::scan(&picture)?.parse()?)
+    }
+
+    /// Waits until the page says that this browser has computed the address too.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub async fn has_computed_the_address(&self) -> Outcome {
+        self.until("the browser to have computed the address", async || {
+            let is_said = self.browser.draws(".proof__check--done").await?;
+            Ok(is_said.then_some(()))
+        })
+        .await
     }
 
     /// The heading of what the payer is to do or to see.

@@ -40,6 +40,10 @@ pub enum Scheme {
     Light,
     /// Light text on dark ground.
     Dark,
+    /// Light ground, and more contrast than usual.
+    HighContrast,
+    /// The system's own few colours, as in Windows' contrast themes.
+    ForcedColors,
 }
 
 /// The size of the part of a page that is in sight, in CSS pixels.
@@ -53,6 +57,8 @@ pub struct Viewport {
 
 /// A desk.
 pub const WIDE: Viewport = Viewport { width: 1280, height: 900 };
+/// A small phone, and a desk at four times the size of letters.
+pub const SMALL: Viewport = Viewport { width: 320, height: 640 };
 /// A phone held upright.
 pub const NARROW: Viewport = Viewport { width: 390, height: 844 };
 
@@ -249,6 +255,45 @@ impl Browser {
         self.post(&format!("element/{}/click", element.id()), &json!({})).await.map(drop)
     }
 
+    /// Types into a field, in the place of what it holds.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such field.
+    pub async fn type_into(&self, selector: &str, text: &str) -> Outcome {
+        let element = self.get(selector).await?;
+        self.post(&format!("element/{}/clear", element.id()), &json!({})).await?;
+        self.post(&format!("element/{}/value", element.id()), &json!({ "text": text })).await.map(drop)
+    }
+
+    /// Where the browser is.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn address(&self) -> Outcome<String> {
+        let address = self.request(Method::GET, "url", &Value::Null).await?;
+        Ok(address.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Draws as on paper from here on.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn print_on_paper(&self) -> Outcome {
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "media": "print" })).await.map(drop)
+    }
+
+    /// Lets pages do what their content policy forbids, from the next one on.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn ignore_policies(&self) -> Outcome {
+        self.devtools("Page.setBypassCSP", &json!({ "enabled": true })).await.map(drop)
+    }
+
     /// The text of an element as it is drawn, also for those who hear the page; `None` if there is no such element.
     ///
     /// # Errors
@@ -331,6 +376,64 @@ impl Browser {
         self.post("execute/sync", &json!({ "script": body, "args": arguments })).await
     }
 
+    /// Runs a function body that answers by calling its last argument.
+    ///
+    /// # Errors
+    ///
+    /// When it throws or takes too long.
+    pub async fn script_later(&self, body: &str) -> Outcome<Value> {
+        self.post("execute/async", &json!({ "script": body, "args": [] })).await
+    }
+
+    /// Presses a key and lets it go, as WebDriver spells it: `"\u{e004}"` is the tabulator.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn press(&self, key: &str) -> Outcome {
+        let act = |kind: &str| json!({ "type": kind, "value": key });
+        let actions = json!({ "actions": [
+            { "type": "key", "id": "keys", "actions": [act("keyDown"), act("keyUp")] },
+        ]});
+        self.post("actions", &actions).await.map(drop)
+    }
+
+    /// Stops everything on the page, as a phone does with what is not in sight.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn freeze(&self) -> Outcome {
+        self.devtools("Page.setWebLifecycleState", &json!({ "state": "frozen" })).await.map(drop)
+    }
+
+    /// Lets a page go on that was stopped, and shows it again: it comes from behind another one. Leaves frames.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn thaw(&self) -> Outcome {
+        self.devtools("Page.setWebLifecycleState", &json!({ "state": "active" })).await?;
+        let handle = self.request(Method::GET, "window", &Value::Null).await?;
+        let other = self.post("window/new", &json!({ "type": "tab" })).await?;
+        self.post("window", &json!({ "handle": other["handle"] })).await?;
+        self.request(Method::DELETE, "window", &Value::Null).await?;
+        self.post("window", &json!({ "handle": handle })).await.map(drop)
+    }
+
+    /// Takes the network away from pages, or gives it back.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn be_offline(&self, is_offline: bool) -> Outcome {
+        self.devtools("Network.enable", &json!({})).await?;
+        let conditions = json!({
+            "offline": is_offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+        });
+        self.devtools("Network.emulateNetworkConditions", &conditions).await.map(drop)
+    }
+
     /// Runs a script at the beginning of every document that is opened from now on, before any script of its own.
     ///
     /// # Errors
@@ -370,12 +473,16 @@ impl Browser {
     ///
     /// When the browser does not answer.
     pub async fn prefer(&self, scheme: Scheme) -> Outcome {
-        let value = match scheme {
-            Scheme::Light => "light",
-            Scheme::Dark => "dark",
+        let (value, contrast, forced) = match scheme {
+            Scheme::Light => ("light", "no-preference", "none"),
+            Scheme::Dark => ("dark", "no-preference", "none"),
+            Scheme::HighContrast => ("light", "more", "none"),
+            Scheme::ForcedColors => ("dark", "no-preference", "active"),
         };
         let media = json!({ "features": [
             { "name": "prefers-color-scheme", "value": value },
+            { "name": "prefers-contrast", "value": contrast },
+            { "name": "forced-colors", "value": forced },
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]});
         self.devtools("Emulation.setEmulatedMedia", &media).await.map(drop)

@@ -9,6 +9,7 @@ mod api_client;
 pub mod checkout_page;
 pub mod chromium;
 mod folder;
+pub mod gallery;
 mod invoice_event;
 pub mod outcome;
 pub mod payment_request;

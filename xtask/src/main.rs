@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod dependencies;
 mod fingerprint;
+mod gallery;
 mod gas;
 mod lock;
 mod measurements;
@@ -45,13 +46,15 @@ Usage: cargo xtask COMMAND
   soak [NAME…]   The counted tests with their full counts: events, kills, histories, sockets, pauses. Both fill docs/measurements.md.
   mutants        Changes crates/domain, or only the files of it that are named, in one place at a time, and fails if its tests
                  let a change pass that crates/domain/mutants.md does not explain.
+  gallery [KIND…]  Takes pictures of every state of the payer's page in each theme, width and language, into target/gallery;
+                 en, ar, light, dark, contrast, forced, 320, 390 or 1280 leave the others out.
   screenshots    Takes pictures of the product in every state, into docs/screenshots.
   help           Prints this.
 
 Environment:
   PEPAY_TOOLS_DIR       where Trunk and wasm-bindgen are kept (default: the user's cache folder, under pepay/tools)
   RUSTUP_AUTO_INSTALL   0 means that rustup is never asked to download anything
-  CHROMEDRIVER, CHROMIUM  the browser for `test`, `bench` and `screenshots` (default: found on PATH)
+  CHROMEDRIVER, CHROMIUM  the browser for `test`, `bench`, `gallery` and `screenshots` (default: found on PATH)
   POSTGRES_BIN          the folder with PostgreSQL's programs for `test` (default: Debian's newest, or on PATH)
 ";
 
@@ -83,6 +86,7 @@ fn run(arguments: &[&str]) -> Result {
         ["bench", names @ ..] if names.iter().all(|name| bench::is_known(name)) => bench::run(&workspace, names),
         ["soak", names @ ..] if names.iter().all(|name| soak::is_known(name)) => soak::run(&workspace, names),
         ["mutants", files @ ..] => mutants::run(&workspace, files),
+        ["gallery", kinds @ ..] => gallery::run(&workspace, kinds),
         ["screenshots"] => screenshots::run(&workspace),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -92,6 +92,11 @@ const newScriptName = named('.js', script);
 // The page tells the script which WASM to load, so names stand in the page alone.
 let html = readFileSync(join(built, 'index.html'), 'utf8');
 html = replaced(replaced(html, wasmName, newWasmName), scriptName, newScriptName);
+// The first frame has no byte to spare for how a style sheet is laid out. Ours break lines after braces, semicolons and commas.
+html = html.replace(/(<style[^>]*>)([^]*?)(<\/style>)/g, (_, open, css, close) => {
+  const packed = css.replace(/\/\*[^]*?\*\//g, '').replace(/\n\s*/g, '').replace(/ \{/g, '{').replace(/: /g, ':').replace(/;\}/g, '}');
+  return open + packed + close;
+});
 
 const files = new Map();
 for (const [name, content] of [[newWasmName, wasm], [newScriptName, Buffer.from(script)]]) {

@@ -189,6 +189,18 @@ export interface CreatedInvoice {
   status: InvoiceStatus;
 }
 
+/** The answer to `GET /api/v1/payments/customer-email`. */
+export interface CustomerEmail {
+  /** Where the receipt should go; the payer's, or the merchant's `customer_email` until there is one. */
+  email: string | null;
+  has_email: boolean;
+}
+
+/** The body of `POST /api/v1/payments/customer-email`. */
+export interface CustomerEmailRequest {
+  email: string;
+}
+
 /** Where a delivery stands. */
 export type DeliveryState = 'pending' | 'delivered' | 'exhausted';
 
@@ -286,6 +298,19 @@ export interface FailedDeposit {
   tx_hash: string;
 }
 
+/** What the payer answered to one question. */
+export interface FormResponse {
+  question_id: string;
+  /** Text, also for a number. */
+  response: string;
+}
+
+/** The answer to it. */
+export interface FormSubmitted {
+  /** Always `true`. */
+  success: true;
+}
+
 /** The canonical invoice. Amounts are thousandths of a dollar, times are epoch seconds. */
 export interface Invoice {
   /** What is due, in thousandths of a dollar. */
@@ -306,6 +331,8 @@ export interface Invoice {
   created_at: number;
   /** Always `usd`. */
   currency: 'usd';
+  /** Where the receipt should go, if you or the payer said so. */
+  customer_email?: string | undefined;
   customer_id: string | null;
   description: string | null;
   environment: Environment;
@@ -334,6 +361,8 @@ export interface Invoice {
   payer_wallet_network: string | null;
   /** With `expand=payments`, newest first. */
   payments?: Array<InvoicePayment> | undefined;
+  /** What the payer answered to your questions, once that is done. */
+  responses?: Array<FormResponse> | undefined;
   status: InvoiceStatus;
 }
 
@@ -393,6 +422,13 @@ export interface InvoicePayment {
   tx_hash: string;
   /** A token this merchant does not accept. */
   unexpected: boolean;
+}
+
+/** The answer to `GET /api/v1/payments/invoice-questions`. */
+export interface InvoiceQuestions {
+  has_questions: boolean;
+  /** Only if there are any. */
+  questions?: QuestionList | undefined;
 }
 
 export type InvoiceStatus = 'unpaid' | 'underpaid' | 'paid' | 'expired' | 'canceled';
@@ -606,6 +642,10 @@ export interface Question {
   validation?: QuestionValidation | undefined;
 }
 
+export interface QuestionList {
+  questions: Array<Question>;
+}
+
 export interface QuestionValidation {
   /** Whether it must be answered before a token is chosen. */
   required: boolean;
@@ -813,6 +853,15 @@ export interface StatusTotals {
   unpaid: Total;
 }
 
+/** The answer to it. */
+export interface StoredCustomerEmail {
+  /** The address as it was kept: without space around it, the host in small letters. */
+  email: string;
+  message: string;
+  /** Always `true`. */
+  success: true;
+}
+
 /** Where a payer's page follows its invoice. */
 export interface StreamConnection {
   /** Always `/ws/payment`. */
@@ -822,6 +871,11 @@ export interface StreamConnection {
   /** Opens the stream, as the query's `token`. */
   token: string;
   ws_url: string;
+}
+
+/** The body of `POST /api/v1/payments/submit-form`. */
+export interface SubmitFormRequest {
+  responses: Array<FormResponse>;
 }
 
 /** One transaction that empties deposit addresses. */
@@ -1650,6 +1704,16 @@ export interface Operations {
     body: UpdateWebhookRequest;
     answer: WebhookEndpoint;
   };
+  /** `GET /api/v1/payments/customer-email` */
+  retrieve_customer_email: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+    };
+    body: undefined;
+    answer: CustomerEmail;
+  };
   /** `GET /api/v1/events/{event_id}` */
   retrieve_event: {
     path: {
@@ -1674,6 +1738,16 @@ export interface Operations {
     };
     body: undefined;
     answer: Invoice;
+  };
+  /** `GET /api/v1/payments/invoice-questions` */
+  retrieve_invoice_questions: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+    };
+    body: undefined;
+    answer: InvoiceQuestions;
   };
   /** `GET /api/v1/invoices/{invoice_id}/status` */
   retrieve_invoice_status: {
@@ -1866,6 +1940,26 @@ export interface Operations {
     body: SetWebhookRequest;
     answer: WebhookEndpoint;
   };
+  /** `POST /api/v1/payments/customer-email` */
+  store_customer_email: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+    };
+    body: CustomerEmailRequest;
+    answer: StoredCustomerEmail;
+  };
+  /** `POST /api/v1/payments/submit-form` */
+  submit_form_responses: {
+    path: Record<never, never>;
+    query: {
+      /** The invoice you think the session is for; the request is refused if it is for another. */
+      invoice_id?: string | undefined;
+    };
+    body: SubmitFormRequest;
+    answer: FormSubmitted;
+  };
   /** `POST /api/v1/webhooks/{webhook_id}/test` */
   test_webhook: {
     path: {
@@ -1938,8 +2032,10 @@ export const operations = {
   redeliver_webhooks: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/deliveries/redeliver' },
   remove_rpc_endpoint: { method: 'DELETE', path: '/api/v1/merchant/rpc/{endpoint_id}' },
   replace_webhook: { method: 'PUT', path: '/api/v1/webhooks/{webhook_id}' },
+  retrieve_customer_email: { method: 'GET', path: '/api/v1/payments/customer-email' },
   retrieve_event: { method: 'GET', path: '/api/v1/events/{event_id}' },
   retrieve_invoice: { method: 'GET', path: '/api/v1/invoices/{invoice_id}' },
+  retrieve_invoice_questions: { method: 'GET', path: '/api/v1/payments/invoice-questions' },
   retrieve_invoice_status: { method: 'GET', path: '/api/v1/invoices/{invoice_id}/status' },
   retrieve_invoice_totals: { method: 'GET', path: '/api/v1/invoices/totals' },
   retrieve_mainnet_access: { method: 'GET', path: '/api/v1/user/mainnet-access/status' },
@@ -1958,6 +2054,8 @@ export const operations = {
   select_networks: { method: 'PUT', path: '/api/v1/merchant/networks' },
   set_return_url: { method: 'PUT', path: '/api/v1/merchant/payment-return-url' },
   set_webhook: { method: 'POST', path: '/api/v1/merchant/webhook' },
+  store_customer_email: { method: 'POST', path: '/api/v1/payments/customer-email' },
+  submit_form_responses: { method: 'POST', path: '/api/v1/payments/submit-form' },
   test_webhook: { method: 'POST', path: '/api/v1/webhooks/{webhook_id}/test' },
   update_webhook: { method: 'PATCH', path: '/api/v1/webhooks/{webhook_id}' },
   verify_invoice: { method: 'POST', path: '/api/v1/invoice/{invoice_id}/verify' },

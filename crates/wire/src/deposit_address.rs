@@ -8,6 +8,8 @@
 
 use alloy_primitives::{Address, B256, Keccak256, address, hex, keccak256};
 
+use crate::keccak;
+
 /// The factory, on every network: its creation code deployed through the deterministic deployer
 /// `0x4e59b44847b379578588920cA78FbF26c0B4956C` with salt 0.
 pub const FACTORY: Address = address!("0xB6057A1C8b59A47845aDdDc67aBc606A297B58da");
@@ -20,6 +22,35 @@ pub const LOGIC: Address = address!("0x3E8B354D14268D12a1E947740EA25Fe9292A57c9"
 /// Equal to `addressOf(merchant, salt)` of the factory, deployed or not.
 pub fn deposit_address(merchant: Address, salt: B256) -> Address {
     FACTORY.create2(salt, keccak256(creation_code(merchant)))
+}
+
+/// Whether `address` is the one whose money can only go to `merchant`, for this `salt`. All three are text, as pages get
+/// them: `0x` and hexadecimal digits of either case.
+pub fn is_deposit_address(address: &str, merchant: &str, salt: &str) -> bool {
+    let (mut given, mut wallet, mut salt_bytes) = ([0; 20], [0; 20], [0; 32]);
+    let are_read = read_hex(address, &mut given) && read_hex(merchant, &mut wallet) && read_hex(salt, &mut salt_bytes);
+    // EIP-1014, with the small hash function.
+    let mut text = [0xff; 85];
+    text[1..21].copy_from_slice(FACTORY.as_slice());
+    text[21..53].copy_from_slice(&salt_bytes);
+    text[53..].copy_from_slice(&keccak::keccak256(&creation_code(wallet.into())));
+    are_read && keccak::keccak256(&text)[12..] == given
+}
+
+/// Reads `0x` and exactly as many digits as `into` has room for. Written out, as this is part of what a phone downloads.
+fn read_hex(text: &str, into: &mut [u8]) -> bool {
+    let Some(digits) = text.strip_prefix("0x").map(str::as_bytes).filter(|digits| digits.len() == 2 * into.len())
+    else {
+        return false;
+    };
+    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    into.iter_mut().zip(digits.chunks_exact(2)).all(|(byte, pair)| match (value(pair[0]), value(pair[1])) {
+        (Some(high), Some(low)) => {
+            *byte = high << 4 | low;
+            true
+        }
+        _ => false,
+    })
 }
 
 /// The salt of the store's `sequence`-th invoice: keccak256 of `"pay/1"`, the recovery code and the
@@ -99,6 +130,34 @@ mod tests {
 
         assert_ne!(address, deposit_address(Address::repeat_byte(0x12), B256::ZERO));
         assert_ne!(address, deposit_address(merchant, B256::with_last_byte(1)));
+    }
+
+    #[test]
+    fn only_the_address_of_that_wallet_and_salt_is_proven() {
+        const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        const SALT: &str = "0xdeb508264f1be2cad8594f9e4d5e8b51235f08d26433a3d5229f756384b97c15";
+        // Computed by another implementation of Keccak and CREATE2.
+        const ADDRESS: &str = "0x5eE9B98c9f2930cd908610d1fF8073EB7F2Db03A";
+
+        assert!(is_deposit_address(ADDRESS, WALLET, SALT));
+        let computed = deposit_address(WALLET.parse().unwrap(), SALT.parse().unwrap());
+        assert_eq!(computed.to_checksum(None), ADDRESS);
+        assert!(is_deposit_address(&ADDRESS.to_lowercase(), &WALLET.to_lowercase(), SALT));
+        for (address, wallet, salt) in [
+            (WALLET, WALLET, SALT),
+            (ADDRESS, ADDRESS, SALT),
+            (ADDRESS, WALLET, SALT.replace('d', "e").as_str()),
+            (ADDRESS.replace('5', "6").as_str(), WALLET, SALT),
+            (&ADDRESS[2..], WALLET, SALT),
+            (&ADDRESS[..41], WALLET, SALT),
+            (format!("{ADDRESS}0").as_str(), WALLET, SALT),
+            (ADDRESS, WALLET.replace('a', "g").as_str(), SALT),
+            (ADDRESS, WALLET, "0x"),
+            ("", "", ""),
+            ("0xé", "0xé", "0xé"),
+        ] {
+            assert!(!is_deposit_address(address, wallet, salt), "{address} {wallet} {salt}");
+        }
     }
 
     /// Pinned, because a merchant's recovery depends on them for ever.

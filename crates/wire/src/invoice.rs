@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{Environment, money::Dollars};
+use crate::{Environment, money::Dollars, payor::FormResponse};
 
 /// The body of `POST /api/v1/invoices`.
 #[derive(Clone, Debug, Deserialize)]
@@ -214,6 +214,14 @@ pub struct Invoice {
     pub invoice_title: Option<String>,
     pub invoice_footer: Option<String>,
     pub customer_id: Option<String>,
+    /// Where the receipt should go, if you or the payer said so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(nullable = false))]
+    pub customer_email: Option<String>,
+    /// What the payer answered to your questions, once that is done.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(nullable = false))]
+    pub responses: Option<Vec<FormResponse>>,
     /// Who made the payment that decided network and token.
     pub payer_wallet_address: Option<String>,
     pub payer_wallet_network: Option<String>,

@@ -9,6 +9,7 @@ pub mod deposit_address;
 pub mod error;
 pub mod event;
 pub mod invoice;
+mod keccak;
 pub mod money;
 pub mod payment_uri;
 pub mod payor;

@@ -175,6 +175,109 @@ impl fmt::Debug for StreamConnection {
     }
 }
 
+/// The body of `POST /api/v1/payments/customer-email`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct CustomerEmailRequest {
+    #[cfg_attr(not(target_arch = "wasm32"), schema(format = "email", max_length = 254))]
+    pub email: String,
+}
+
+impl fmt::Debug for CustomerEmailRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomerEmailRequest(…)")
+    }
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct StoredCustomerEmail {
+    /// Always `true`.
+    pub success: bool,
+    /// The address as it was kept: without space around it, the host in small letters.
+    pub email: String,
+    pub message: String,
+}
+
+/// The answer to `GET /api/v1/payments/customer-email`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct CustomerEmail {
+    /// Where the receipt should go; the payer's, or the merchant's `customer_email` until there is one.
+    pub email: Option<String>,
+    pub has_email: bool,
+}
+
+/// The answer to `GET /api/v1/payments/invoice-questions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct InvoiceQuestions {
+    pub has_questions: bool,
+    /// Only if there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(not(target_arch = "wasm32"), schema(nullable = false))]
+    pub questions: Option<QuestionList>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct QuestionList {
+    #[cfg_attr(not(target_arch = "wasm32"), schema(max_items = 5))]
+    pub questions: Vec<Question>,
+}
+
+/// What the merchant asks the payer before there is anything to pay with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct Question {
+    pub id: String,
+    pub question: String,
+    /// `email` and `number` are checked to be that; everything else is any text.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub validation: QuestionValidation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct QuestionValidation {
+    /// Whether it must be answered before a token can be chosen.
+    pub required: bool,
+}
+
+/// The body of `POST /api/v1/payments/submit-form`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct SubmitFormRequest {
+    #[cfg_attr(not(target_arch = "wasm32"), schema(min_items = 1, max_items = 5))]
+    pub responses: Vec<FormResponse>,
+}
+
+/// What the payer answered to one question.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct FormResponse {
+    pub question_id: String,
+    /// Text, also for a number.
+    #[cfg_attr(not(target_arch = "wasm32"), schema(max_length = 255))]
+    pub response: String,
+}
+
+impl fmt::Debug for FormResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FormResponse").field("question_id", &self.question_id).finish_non_exhaustive()
+    }
+}
+
+/// The answer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]
+pub struct FormSubmitted {
+    /// Always `true`.
+    pub success: bool,
+}
+
 /// The answer to `GET /api/v1/payments/payment-status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(utoipa::ToSchema))]

@@ -29,12 +29,20 @@ pub struct Snapshot {
     pub notice: Option<Notice>,
     /// Newest first.
     pub payments: Vec<Payment>,
+    /// Where the payer goes once it is paid; always `https`.
+    pub return_url: Option<String>,
+    /// The title of a network that matters now and cannot be read: payments on it are seen late.
+    pub unread_network: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merchant {
     pub name: String,
     pub email: String,
+    /// Where its logo is, on the page's own host.
+    pub logo: Option<String>,
+    /// It takes no payments at present.
+    pub is_paused: bool,
 }
 
 /// Amounts are thousandths of a dollar, times are epoch seconds.
@@ -69,7 +77,36 @@ pub struct Token {
     /// The network's name for people.
     pub network_title: String,
     /// Why it cannot be chosen now.
-    pub unavailable_reason: Option<String>,
+    pub unavailable: Option<Unavailable>,
+    /// From the block of a payment until it counts; `None` if nobody can say.
+    pub typical_seconds: Option<u32>,
+    /// What sending costs the payer on this network, as far as that can be said of a network.
+    pub fees: Option<Fees>,
+    /// The network could not be read just now, which most often passes.
+    pub is_unsteady: bool,
+}
+
+/// What it costs to send something on a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fees {
+    /// Cents, and often less than one.
+    Low,
+    /// Up to dollars when many people send.
+    High,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unavailable {
+    /// There is no trustworthy price just now.
+    NoPrice,
+    /// Its network cannot be read just now.
+    Unread,
+    /// It could not be seen arriving at the wallet that is paid.
+    Unseen,
+    /// Its smallest unit is worth too much to tell payments to one wallet apart by their amounts.
+    Coarse,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +134,17 @@ pub struct Quote {
     pub valid_until: i64,
     /// What a wallet scans.
     pub uri: String,
+    /// What the address is computed from; `None` for an address that is not.
+    pub proof: Option<Proof>,
+}
+
+/// From what anybody can compute a deposit address, as in [`crate::deposit_address`]. Nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The only wallet that money at the address can go to, with checksum.
+    pub wallet: String,
+    /// `0x` and 64 digits.
+    pub salt: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,4 +187,8 @@ pub struct Payment {
     pub explorer_url: Option<String>,
     pub confirmations: u32,
     pub required_confirmations: u32,
+    /// When its block was made, epoch seconds.
+    pub block_time: i64,
+    /// How long it usually takes from now until it counts; `None` if nobody can say.
+    pub expected_seconds: Option<u32>,
 }

@@ -1,16 +1,11 @@
 //! A long address, in groups for the eye and as one text for the clipboard.
 
-use leptos::prelude::*;
+use crate::part::{Part, part};
 
 /// An address under the given id.
-pub fn address(id: &'static str, address: &str) -> impl IntoView + use<> {
-    let groups = groups(address).into_iter();
-    let groups = groups.map(|group| view! { <span class="address__group">{group}</span> }).collect_view();
-    view! {
-        <span class="address" id=id translate="no">
-            {groups}
-        </span>
-    }
+pub fn address(id: &str, address: &str) -> Part {
+    let groups = groups(address).into_iter().map(|group| part("span", "address__group").text(&group));
+    part("span", "address").with("id", id).with("translate", "no").with("dir", "ltr").children(groups.collect())
 }
 
 /// Groups of four characters, with a leading `0x` beside the first: space between them is drawn, never text.

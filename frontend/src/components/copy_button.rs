@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
+use web_sys::Event;
 use wire::snapshot::Quote;
 
-use crate::{dom, i18n, session::PaymentSession};
+use crate::{
+    dom, i18n,
+    part::{Part, part},
+    session::PaymentSession,
+};
 
 /// How long the outcome stays on the button.
 const OUTCOME: Duration = Duration::from_secs(4);
@@ -22,12 +27,11 @@ enum Outcome {
 }
 
 /// Copies a part of the quote; `target` is the id of the element that shows the same text.
-#[component]
-pub fn CopyButton(label: &'static str, content: fn(&Quote) -> String, target: &'static str) -> impl IntoView {
+pub fn copy_button(label: &'static str, content: fn(&Quote) -> String, target: &'static str) -> Part {
     let session = PaymentSession::current();
     let t = i18n::text();
     let outcome = RwSignal::new(Outcome::None);
-    let copy = move |_| {
+    let copy = move |_: Event| {
         let content = session.quote_once(content);
         spawn_local(async move {
             let result = if dom::copy(&content).await {
@@ -50,9 +54,5 @@ pub fn CopyButton(label: &'static str, content: fn(&Quote) -> String, target: &'
         Outcome::Selected { is_touch: false } => t.press_copy().to_owned(),
         Outcome::Selected { is_touch: true } => t.hold_to_copy().to_owned(),
     };
-    view! {
-        <button type="button" class=class on:click=copy>
-            {text}
-        </button>
-    }
+    part("button", "").with("type", "button").following("class", class).on("click", copy).text_following(text)
 }

@@ -3,14 +3,36 @@
 use leptos::prelude::*;
 use wire::payor::TokenType;
 
-pub const BLOCKS: &str = path_of(include_str!("../../../assets/marks/blocks.svg"));
-pub const CHECK: &str = path_of(include_str!("../../../assets/marks/check.svg"));
-pub const CLOCK: &str = path_of(include_str!("../../../assets/marks/clock.svg"));
-pub const CROSS: &str = path_of(include_str!("../../../assets/marks/cross.svg"));
-pub const WARNING: &str = path_of(include_str!("../../../assets/marks/warning.svg"));
-const COIN: &str = path_of(include_str!("../../../assets/marks/coin.svg"));
-const DIAMOND: &str = path_of(include_str!("../../../assets/marks/diamond.svg"));
-const DOLLAR: &str = path_of(include_str!("../../../assets/marks/dollar.svg"));
+use crate::part::{Part, part};
+
+/// The path of a file of `assets/marks`.
+macro_rules! marks {
+    ($($name:ident: $file:literal,)*) => {
+        $(pub const $name: &str = path_of(include_str!(concat!("../../../assets/marks/", $file, ".svg")));)*
+
+        #[cfg(test)]
+        const ALL: &[&str] = &[$($name),*];
+    };
+}
+
+marks! {
+    ARBITRUM: "arbitrum",
+    AVALANCHE: "avalanche",
+    BASE: "base",
+    BLOCKS: "blocks",
+    BSC: "bsc",
+    CHECK: "check",
+    CLOCK: "clock",
+    COIN: "coin",
+    CROSS: "cross",
+    DAI: "dai",
+    DIAMOND: "diamond",
+    DOLLAR: "dollar",
+    OPTIMISM: "optimism",
+    POLYGON: "polygon",
+    TETHER: "tether",
+    WARNING: "warning",
+}
 
 /// A mark beside text that says the same, so hidden from screen readers.
 #[component]
@@ -22,12 +44,35 @@ pub fn Mark(path: &'static str) -> impl IntoView {
     }
 }
 
-/// The neutral mark of a token.
-pub fn token_mark(token_type: TokenType, symbol: &str) -> &'static str {
-    match token_type {
-        TokenType::Native => DIAMOND,
-        TokenType::Erc20 if symbol.contains("USD") || symbol == "DAI" => DOLLAR,
-        TokenType::Erc20 => COIN,
+/// The same as data.
+pub fn mark(path: &str) -> Part {
+    let drawing = part("path", "").with("d", path);
+    part("svg", "mark").with("viewBox", "0 0 24 24").with("aria-hidden", "true").child(drawing)
+}
+
+/// The mark of a token: of a network's own coin that of the network.
+pub fn token_mark(token_type: TokenType, symbol: &str, network: &str) -> &'static str {
+    match (token_type, symbol) {
+        (TokenType::Native, "ETH") => DIAMOND,
+        (TokenType::Native, _) => network_mark(network),
+        (TokenType::Erc20, "DAI") => DAI,
+        (TokenType::Erc20, symbol) if symbol.starts_with("USDT") || symbol.starts_with("USD₮") => TETHER,
+        (TokenType::Erc20, symbol) if symbol.contains("USD") => DOLLAR,
+        (TokenType::Erc20, _) => COIN,
+    }
+}
+
+/// The mark of a network by its name; one that nobody drew gets blocks.
+pub fn network_mark(network: &str) -> &'static str {
+    match network {
+        "ethereum" => DIAMOND,
+        "base" => BASE,
+        "bsc" => BSC,
+        "polygon" => POLYGON,
+        "arbitrum" => ARBITRUM,
+        "optimism" => OPTIMISM,
+        "avalanche" => AVALANCHE,
+        _ => BLOCKS,
     }
 }
 
@@ -52,7 +97,7 @@ mod tests {
 
     #[test]
     fn marks_hold_path_data_and_nothing_else() {
-        for path in [BLOCKS, CHECK, CLOCK, CROSS, WARNING, COIN, DIAMOND, DOLLAR] {
+        for path in ALL {
             assert!(path.starts_with('M') && path.ends_with('Z'), "{path}");
             assert!(!path.contains(['"', '<', '>']), "{path}");
         }

@@ -7,7 +7,7 @@ mod qr_code;
 mod whole;
 
 pub use address::address;
-pub use copy_button::CopyButton;
-pub use mark::{BLOCKS, CHECK, CLOCK, CROSS, Mark, WARNING, token_mark};
-pub use qr_code::QrCode;
+pub use copy_button::copy_button;
+pub use mark::{CHECK, CLOCK, CROSS, Mark, WARNING, mark, network_mark, token_mark};
+pub use qr_code::qr_code;
 pub use whole::Whole;

@@ -1,4 +1,4 @@
-//! The page's three requests. A failure is `None`: what to do about it is the caller's to know.
+//! The page's three requests. What to do about a failure is the caller's to know.
 
 use js_sys::{Object, Reflect, encode_uri_component};
 use leptos::prelude::window;
@@ -9,14 +9,24 @@ use wire::{invoice::SessionHeaders, payor::StreamConnection, snapshot::Snapshot}
 
 use crate::{json::Json, read};
 
-pub async fn snapshot(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<Snapshot> {
-    read::snapshot(&answer("/pay/snapshot", &with_credentials(credentials, abort)).await?).ok()
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nothing came, or nothing that makes sense.
+    Lost,
+    /// The session is not, or no longer, good.
+    Refused,
+}
+
+pub async fn snapshot(credentials: &SessionHeaders, abort: &AbortSignal) -> Result<Snapshot, Failure> {
+    let json = answer("/pay/snapshot", &with_credentials(credentials, abort)).await?;
+    read::snapshot(&json).map_err(|_| Failure::Lost)
 }
 
 /// Where to follow the payment: each call gives a fresh credential.
 pub async fn stream(credentials: &SessionHeaders, abort: &AbortSignal) -> Option<StreamConnection> {
     let request = with_credentials(credentials, abort);
-    read::stream_connection(&answer("/api/v1/payments/stream-token", &request).await?).ok()
+    read::stream_connection(&answer("/api/v1/payments/stream-token", &request).await.ok()?).ok()
 }
 
 /// Asks for a quote, as the form does: `choice` is `network:token_id`.
@@ -26,7 +36,7 @@ pub async fn choose(credentials: &SessionHeaders, choice: &str) -> Option<Snapsh
     let request = with_headers(&[("content-type", "application/x-www-form-urlencoded")]);
     request.set_method("POST");
     request.set_body(&format!("session={session}&signature={signature}&token={choice}").into());
-    read::snapshot(&answer("/pay/choose", &request).await?).ok()
+    read::snapshot(&answer("/pay/choose", &request).await.ok()?).ok()
 }
 
 fn with_credentials(credentials: &SessionHeaders, abort: &AbortSignal) -> RequestInit {
@@ -47,12 +57,16 @@ fn with_headers(headers: &[(&str, &str)]) -> RequestInit {
     request
 }
 
-async fn answer(path: &str, request: &RequestInit) -> Option<Json> {
-    let response = JsFuture::from(window().fetch_with_str_and_init(path, request)).await.ok()?;
+async fn answer(path: &str, request: &RequestInit) -> Result<Json, Failure> {
+    let response = JsFuture::from(window().fetch_with_str_and_init(path, request)).await.map_err(lost)?;
     let response: Response = response.unchecked_into();
     if !response.ok() {
-        return None;
+        return Err(if response.status() == 401 { Failure::Refused } else { Failure::Lost });
     }
-    let text = JsFuture::from(response.text().ok()?).await.ok()?;
-    Json::parse(&text.as_string()?).ok()
+    let text = JsFuture::from(response.text().map_err(lost)?).await.map_err(lost)?;
+    Json::parse(&text.as_string().unwrap_or_default()).map_err(|_| Failure::Lost)
+}
+
+fn lost(_: JsValue) -> Failure {
+    Failure::Lost
 }

@@ -13,11 +13,12 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
 use super::{
-    backoff, frame, http,
+    backoff, frame,
+    http::{self, Failure},
     pace::{News, Pace},
     socket::{Heard, Socket},
 };
-use crate::{dom, session::PaymentSession, stage::Stage};
+use crate::{dom, page::leave_in_time, session::PaymentSession, stage::Link};
 
 /// Short enough for a countdown that never skips a second.
 const TICK: Duration = Duration::from_millis(500);
@@ -29,7 +30,7 @@ const PATIENCE_MS: i64 = 10_000;
 /// Between two tries to renew a lapsed quote.
 const RENEWAL_MS: i64 = 10_000;
 /// One failed fetch is nothing to worry a payer with.
-const FAILURES_UNTIL_STALE: u32 = 2;
+const FAILURES_UNTIL_DOWN: u32 = 2;
 
 /// Follows the payment from now until the page's owner is cleaned up. Does nothing on the server.
 pub fn follow(session: PaymentSession) {
@@ -41,7 +42,8 @@ pub fn follow(session: PaymentSession) {
         held.set_value(Some(live.clone()));
 
         let timer = set_interval_with_handle(with(&live, Live::tick), TICK).ok();
-        let returns = ["visibilitychange", "pageshow", "online"].map(|event| {
+        // `offline` too, so that what fails is known at once.
+        let returns = ["visibilitychange", "pageshow", "online", "offline"].map(|event| {
             let wake = with(&live, Live::wake);
             window_event_listener_untyped(event, move |_| wake())
         });
@@ -128,17 +130,19 @@ impl Live {
 
     fn tick(self: &Rc<Self>) {
         let page_ms = dom::page_ms();
+        self.session.check();
         self.session.tick(page_ms);
         if dom::is_hidden() {
             return;
         }
+        leave_in_time(self.session);
         for running in [&self.fetching, &self.connecting] {
             let is_lost = running.borrow().as_ref().is_some_and(|running| running.is_lost(page_ms));
             if is_lost {
                 drop(running.take());
             }
         }
-        let is_urgent = !self.is_connected.get() && !untrack(|| self.session.stage()).is_final();
+        let is_urgent = !self.is_connected.get() && !untrack(|| self.session.state()).is_final();
         let poll_ms = if is_urgent { FAST_POLL_MS } else { SLOW_POLL_MS };
         let is_due = poll_ms <= page_ms - self.fetched_at_ms.get();
         if let Some(news) = self.unfetched.get().or(is_due.then_some(News::Changed)) {
@@ -181,17 +185,21 @@ impl Live {
             if !signal.aborted() {
                 drop(live.fetching.take());
             }
-            let failures = if arrived.is_some() { 0 } else { live.failed_fetches.get() + 1 };
+            let failures = if arrived.is_ok() { 0 } else { live.failed_fetches.get() + 1 };
             live.failed_fetches.set(failures);
-            let is_stale = FAILURES_UNTIL_STALE <= failures;
-            if live.session.is_stale.get_untracked() != is_stale {
-                live.session.is_stale.set(is_stale);
-            }
+            live.set_link(match arrived {
+                Err(Failure::Refused) => Link::Refused,
+                Err(Failure::Lost) if FAILURES_UNTIL_DOWN <= failures => Link::Down,
+                Err(Failure::Lost) => live.session.link.get_untracked(),
+                Ok(_) => Link::Up,
+            });
             match arrived {
-                Some(arrived) => live.session.receive(arrived, dom::page_ms()),
+                Ok(arrived) => live.session.receive(arrived, dom::page_ms()),
                 // While the socket is up, the next poll is long away.
-                None if live.is_connected.get() => live.unfetched.set(live.unfetched.get().max(Some(News::Changed))),
-                None => {}
+                Err(Failure::Lost) if live.is_connected.get() => {
+                    live.unfetched.set(live.unfetched.get().max(Some(News::Changed)));
+                }
+                Err(_) => {}
             }
             if let Some(news) = live.unfetched.get() {
                 live.refresh(news);
@@ -255,6 +263,12 @@ impl Live {
         self.connect_at_ms.set(dom::page_ms() + i64::from(wait_ms));
     }
 
+    fn set_link(&self, link: Link) {
+        if self.session.link.get_untracked() != link {
+            self.session.link.set(link);
+        }
+    }
+
     /// Asks for a new quote when the old one lapsed or a rest is due.
     fn renew(self: &Rc<Self>, page_ms: i64) {
         let is_busy = self.session.is_sending.get_untracked() || page_ms < self.renew_at_ms.get();
@@ -262,7 +276,7 @@ impl Live {
         let Some(choice) = choice else { return };
         self.renew_at_ms.set(page_ms + RENEWAL_MS);
         let session = self.session;
-        let had_quote = untrack(|| session.stage()) == Stage::Pay;
+        let had_quote = session.once(|held| held.quote.is_some());
         session.is_sending.set(true);
         spawn_local(async move {
             let arrived = http::choose(&session.credentials(), &choice).await;

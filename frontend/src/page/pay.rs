@@ -1,145 +1,169 @@
 //! What to send where: amount, network, address, and the two ways to get them into a wallet.
 
-use leptos::{ev::MouseEvent, prelude::*};
+use leptos::prelude::*;
+use web_sys::Event;
 use wire::snapshot::{Quote, Snapshot};
 
-use super::{STAGE_HEADING, choose::choice_form, page_url};
+use super::{STAGE_HEADING, choose::choice_form, page_url, proof::proof_of_address};
 use crate::{
-    components::{BLOCKS, CopyButton, Mark, QrCode, WARNING, address},
-    countdown, dom, i18n,
+    components::{WARNING, address, copy_button, mark, network_mark, qr_code},
+    countdown, dom,
+    i18n::{self, Price},
+    part::{Part, part},
+    proof::{ADDRESS, is_as_shown},
     session::PaymentSession,
     stage,
+    wallets::{Reads, WALLETS},
 };
 
-#[component]
-pub fn Pay() -> impl IntoView {
-    let session = PaymentSession::current();
+pub fn pay(session: PaymentSession) -> Part {
     let t = i18n::text();
-    let choose = move |event: MouseEvent| {
+    session.begin_checks(is_as_shown);
+    let heading = part("h2", "visually-hidden").with("id", STAGE_HEADING).with("tabindex", "-1");
+    let choose = move |event: Event| {
         event.prevent_default();
         session.is_choosing.set(true);
         dom::focus_later(STAGE_HEADING);
     };
-    view! {
-        <div class=session.show(class_of_pay)>
-            <h2 class="visually-hidden" id=STAGE_HEADING tabindex="-1">
-                {session.quote_once(|quote| i18n::text().pay_on(&quote.symbol, &quote.network_title))}
-            </h2>
-            <Renew />
-            <div class="pay__steps">
-                <dl class="facts">
-                    <div class="fact">
-                        <dt>{t.send_exactly()}</dt>
-                        <dd class="fact__value">
-                            <span class=session.show(|session| session.quote(class_of_amount)) translate="no">
-                                <span id="amount">{session.show(|session| session.quote(|quote| quote.amount.clone()))}</span>
-                                " "
-                                <span class="amount__symbol">{session.quote_once(|quote| quote.symbol.clone())}</span>
-                            </span>
-                            <CopyButton label=t.copy_amount() content=|quote| quote.amount.clone() target="amount" />
-                        </dd>
-                    </div>
-                    <div class="fact">
-                        <dt>{t.on_network()}</dt>
-                        <dd class="on-network" translate="no">
-                            <Mark path=BLOCKS />
-                            {session.quote_once(|quote| quote.network_title.clone())}
-                        </dd>
-                    </div>
-                    <div class="fact">
-                        <dt>{t.to_address()}</dt>
-                        <dd class="fact__value">
-                            {address("address", &session.quote_once(|quote| quote.address.clone()))}
-                            <CopyButton label=t.copy_address() content=|quote| quote.address.clone() target="address" />
-                        </dd>
-                    </div>
-                </dl>
-                <p class="warning">
-                    <Mark path=WARNING />
-                    <span>{session.quote_once(|quote| i18n::text().only_this(&quote.symbol, &quote.network_title))}</span>
-                </p>
-                <Ways />
-                <Rate />
-            </div>
-            <a
-                class="change"
-                href=format!("{}&choose=1", page_url(session))
-                hidden=session.show(|session| !session.held(has_choice))
-                on:click=choose
-            >
-                {t.change_token()}
-            </a>
-        </div>
-    }
+    let change = part("a", "change")
+        .with("href", &format!("{}&choose=1", page_url(session)))
+        .flag_following("hidden", move || !session.held(has_choice))
+        .on("click", choose)
+        .text(t.change_token());
+    let only_this = session.quote_once(|quote| i18n::text().only_this(&quote.symbol, &quote.network_title));
+    let steps = part("div", "pay__steps")
+        .child(facts(session))
+        .child(proof_of_address(session))
+        .child(part("p", "warning").child(mark(WARNING)).child(part("span", "").text(&only_this)))
+        .child(ways(session))
+        .child(rate(session));
+    part("div", "")
+        .following("class", move || class_of_pay(session))
+        .child(heading.text(&session.quote_once(|quote| i18n::text().pay_on(&quote.symbol, &quote.network_title))))
+        .child(renew(session))
+        .child(steps)
+        .child(change)
 }
 
-/// Two ways, and one code in sight at a time: a camera must never find the other one.
-#[component]
-fn Ways() -> impl IntoView {
-    let session = PaymentSession::current();
+/// What a payer has to copy, in large letters.
+fn facts(session: PaymentSession) -> Part {
     let t = i18n::text();
-    view! {
-        <fieldset class="ways">
-            <legend class="visually-hidden">{t.how_do_you_pay()}</legend>
-            <input class="ways__switch" type="radio" name="way" id="from-wallet" checked=true autocomplete="off" />
-            <label class="ways__label" for="from-wallet">{t.wallet_way()}</label>
-            <input class="ways__switch" type="radio" name="way" id="from-exchange" checked=false autocomplete="off" />
-            <label class="ways__label" for="from-exchange">{t.exchange_way()}</label>
-            <div class="way way--wallet">
-                <QrCode
-                    content=|quote| quote.uri.clone()
-                    label=|quote| i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title)
-                />
-                <div class="way__text">
-                    <a class="button" href=session.show(|session| session.quote(|quote| quote.uri.clone())) target="_top" rel="noreferrer">
-                        {t.open_wallet()}
-                    </a>
-                    <p class="hint">{t.wallet_hint()}</p>
-                </div>
-            </div>
-            <div class="way way--exchange">
-                <QrCode content=|quote| quote.address.clone() label=|_| i18n::text().address_qr().to_owned() />
-                <div class="way__text">
-                    <p class="hint">{session.quote_once(|quote| i18n::text().exchange_hint(&quote.network_title))}</p>
-                </div>
-            </div>
-        </fieldset>
-    }
+    let fact = |name: &str, value: Part| part("div", "fact").child(part("dt", "").text(name)).child(value);
+    let number =
+        part("span", "").with("id", "amount").text_following(move || session.quote(|quote| quote.amount.clone()));
+    let symbol = part("span", "amount__symbol").text(&session.quote_once(|quote| quote.symbol.clone()));
+    let amount = part("span", "")
+        .following("class", move || session.quote(class_of_amount))
+        .with("translate", "no")
+        .with("dir", "ltr")
+        .child(number)
+        .text(" ")
+        .child(symbol);
+    let amount = part("dd", "fact__value").child(amount).child(copy_button(
+        t.copy_amount(),
+        |quote| quote.amount.clone(),
+        "amount",
+    ));
+    let network = part("dd", "on-network")
+        .with("translate", "no")
+        .child(mark(session.once(mark_of_network)))
+        .text(&session.quote_once(|quote| quote.network_title.clone()));
+    let address = part("dd", "fact__value")
+        .child(address(ADDRESS, &session.quote_once(|quote| quote.address.clone())))
+        .child(copy_button(t.copy_address(), |quote| quote.address.clone(), ADDRESS));
+    part("dl", "facts")
+        .child(fact(t.send_exactly(), amount))
+        .child(fact(t.on_network(), network))
+        .child(fact(t.to_address(), address))
+}
+
+/// Two ways, and one code in sight at a time: a camera must never find the other one. Which one follows from what is
+/// picked, by styles alone.
+fn ways(session: PaymentSession) -> Part {
+    let t = i18n::text();
+    let switch = |id: &'static str, is_first| {
+        let switch = part("input", "ways__switch").with("type", "radio").with("name", "way").with("id", id);
+        switch.flag("checked", is_first).with("autocomplete", "off")
+    };
+    let label = |id: &'static str, text: &str| part("label", "ways__label").with("for", id).text(text);
+    part("fieldset", "ways")
+        .child(part("legend", "visually-hidden").text(t.how_do_you_pay()))
+        .child(switch("from-wallet", true))
+        .child(label("from-wallet", t.wallet_way()))
+        .child(switch("from-exchange", false))
+        .child(label("from-exchange", t.exchange_way()))
+        .child(way(session))
+}
+
+fn way(session: PaymentSession) -> Part {
+    let t = i18n::text();
+    let network = session.quote_once(|quote| quote.network_title.clone());
+    let merchant = session.once(|held| held.merchant.name.clone());
+    let hint = |class: &'static str, text: &str| part("p", class).text(text);
+    let uri = move || session.quote(|quote| quote.uri.clone());
+    let open = part("a", "button way__open").following("href", uri).with("target", "_top").with("rel", "noreferrer");
+    let text = part("div", "way__text")
+        .child(open.text(t.open_wallet()))
+        .child(hint("hint way__request", t.wallet_hint()))
+        .child(hint("hint way__plain", &t.plain_hint(&network)))
+        .child(hint("hint way__exchange", &t.exchange_hint(&network)))
+        .child(hint("hint way__exchange", &t.exchange_window(&merchant)));
+    part("div", "way")
+        .child(wallet_choice())
+        .child(qr_code(
+            "qr qr--request",
+            ".qr--request path",
+            |quote| quote.uri.clone(),
+            |quote| i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title),
+        ))
+        .child(qr_code(
+            "qr qr--address",
+            ".qr--address path",
+            |quote| quote.address.clone(),
+            |_| i18n::text().address_qr().to_owned(),
+        ))
+        .child(text)
+}
+
+/// Which wallet, so that the code in sight is one it reads.
+fn wallet_choice() -> Part {
+    let t = i18n::text();
+    let option = |name: &str, reads: Reads| part("option", reads.class()).text(name);
+    let named = WALLETS.iter().map(|wallet| option(wallet.name, wallet.reads)).collect();
+    let choice = part("select", "wallet__choice")
+        .with("autocomplete", "off")
+        .child(option(t.any_wallet(), Reads::Request))
+        .children(named)
+        .child(option(t.other_wallet(), Reads::Address));
+    part("label", "wallet").child(part("span", "").text(t.your_wallet())).child(choice)
 }
 
 /// What the amount was computed with, and for how long it holds.
-#[component]
-fn Rate() -> impl IntoView {
-    let session = PaymentSession::current();
+fn rate(session: PaymentSession) -> Part {
     let t = i18n::text();
-    view! {
-        <p class="rate">
-            <span>{session.show(|session| session.quote(|quote| i18n::text().rate(&quote.symbol, &quote.rate)))}</span>
-            <span>
-                <span id="rate-valid">{t.rate_valid_for()}</span>
-                " "
-                <span class="rate__clock" role="timer" aria-labelledby="rate-valid">
-                    {session.show(|session| session.timed(rate_clock))}
-                </span>
-            </span>
-        </p>
-    }
+    let said = move || session.quote(|quote| i18n::text().rate(&quote.symbol, Price(&quote.rate)));
+    let clock = part("span", "rate__clock")
+        .with("role", "timer")
+        .with("aria-labelledby", "rate-valid")
+        .text_following(move || session.timed(rate_clock));
+    let valid = part("span", "").child(part("span", "").with("id", "rate-valid").text(t.rate_valid_for()));
+    part("p", "rate").child(part("span", "").text_following(said)).child(valid.text(" ").child(clock))
 }
 
 /// Asks for the amount at the current rate. In sight only after the quote lapsed, when a page with scripts asks by
 /// itself.
-#[component]
-fn Renew() -> impl IntoView {
-    let session = PaymentSession::current();
+fn renew(session: PaymentSession) -> Part {
     let t = i18n::text();
-    let fields = view! {
-        <p>{t.rate_lapsed()}</p>
-        <input type="hidden" name="token" value=session.quote_once(stage::quote_choice) />
-        <button class="button" disabled=session.show(|session| session.is_sending.get())>
-            {t.renew()}
-        </button>
-    };
-    choice_form(session, "renew", fields)
+    let token = part("input", "").with("type", "hidden").with("name", "token");
+    let button = part("button", "button").flag_following("disabled", move || session.is_sending.get());
+    choice_form(session, "renew")
+        .child(part("p", "").text(t.rate_lapsed()))
+        .child(token.with("value", &session.quote_once(stage::quote_choice)))
+        .child(button.text(t.renew()))
+}
+
+fn mark_of_network(snapshot: &Snapshot) -> &'static str {
+    snapshot.quote.as_ref().map_or("", |quote| network_mark(&quote.network))
 }
 
 /// Whether there is a way back to the choice: no payment has locked it.

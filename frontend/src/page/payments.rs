@@ -1,53 +1,47 @@
 //! Every transfer that arrived, also the ones that do not count.
 
-use leptos::{either::Either, prelude::*};
+use leptos::prelude::*;
 use wire::snapshot::{Payment, PaymentState, Snapshot};
 
-use crate::{i18n, session::PaymentSession};
+use super::confirming::confirmations;
+use crate::{
+    i18n,
+    part::{Part, part},
+    session::PaymentSession,
+};
 
 #[component]
 pub fn Payments() -> impl IntoView {
     PaymentSession::current().show(|session| session.held(payments))
 }
 
-fn payments(snapshot: &Snapshot) -> Option<impl IntoView + use<>> {
-    let t = i18n::text();
-    (!snapshot.payments.is_empty()).then(|| {
-        view! {
-            <div class="payments">
-                <h3>{t.payments()}</h3>
-                <ul>{snapshot.payments.iter().map(payment).collect_view()}</ul>
-            </div>
-        }
-    })
+fn payments(snapshot: &Snapshot) -> Part {
+    let list = part("ul", "").children(snapshot.payments.iter().map(payment).collect());
+    let heading = part("h3", "").text(i18n::text().payments());
+    part("div", "payments").flag("hidden", snapshot.payments.is_empty()).child(heading).child(list)
 }
 
-fn payment(payment: &Payment) -> impl IntoView + use<> {
+fn payment(payment: &Payment) -> Part {
     let t = i18n::text();
-    let (variant, state) = match payment.state {
-        PaymentState::Confirming => ("open", t.confirmations(payment.confirmations, payment.required_confirmations)),
-        PaymentState::Credited => ("done", t.credited().to_owned()),
-        PaymentState::Late => ("odd", t.late().to_owned()),
-        PaymentState::Unexpected => ("odd", t.unexpected().to_owned()),
-        PaymentState::Unpriced => ("open", t.unpriced().to_owned()),
-        PaymentState::Orphaned => ("odd", t.orphaned().to_owned()),
+    let (class, state) = match payment.state {
+        PaymentState::Confirming => ("payment__state", confirmations(payment)),
+        PaymentState::Credited => ("payment__state payment__state--done", t.credited().to_owned()),
+        PaymentState::Late => ("payment__state payment__state--odd", t.late().to_owned()),
+        PaymentState::Unexpected => ("payment__state payment__state--odd", t.unexpected().to_owned()),
+        PaymentState::Unpriced => ("payment__state", t.unpriced().to_owned()),
+        PaymentState::Orphaned => ("payment__state payment__state--odd", t.orphaned().to_owned()),
     };
-    let link = match payment.explorer_url.clone() {
-        Some(url) => Either::Left(view! {
-            <a href=url target="_blank" rel="noopener noreferrer">{t.view_transaction()}</a>
-        }),
-        None => Either::Right(()),
-    };
-    view! {
-        <li class="payment">
-            <span class="payment__amount">{t.on(&payment.amount, &payment.symbol, &payment.network_title)}</span>
-            <span class=format!("payment__state payment__state--{variant}")>{state}</span>
-            <span class="payment__transaction">
-                <span>{t.transaction()}</span>
-                " "
-                <code translate="no">{payment.tx_hash.clone()}</code>
-            </span>
-            {link}
-        </li>
-    }
+    let amount = t.on(&payment.amount, &payment.symbol, &payment.network_title);
+    let hash = part("code", "").with("translate", "no").with("dir", "ltr").text(&payment.tx_hash);
+    let label = part("span", "").text(t.transaction());
+    let transaction = part("span", "payment__transaction").child(label).text(" ").child(hash);
+    let link = payment.explorer_url.as_deref().map(|url| {
+        let link = part("a", "").with("href", url).with("target", "_blank").with("rel", "noopener noreferrer");
+        link.text(t.view_transaction())
+    });
+    part("li", "payment")
+        .child(part("span", "payment__amount").text(&amount))
+        .child(part("span", class).text(&state))
+        .child(transaction)
+        .children(link.into_iter().collect())
 }

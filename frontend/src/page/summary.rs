@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::snapshot::Snapshot;
 
-use super::page_url;
+use super::{page_url, url_of};
 use crate::{
     components::{CLOCK, Mark},
     countdown, i18n,
@@ -19,7 +19,11 @@ pub fn Summary() -> impl IntoView {
     let has_own_title = !invoice.title.is_empty() && invoice.title != merchant.name;
     view! {
         <header class="summary">
-            <p class="summary__merchant">{merchant.name.clone()}</p>
+            <p class="summary__merchant">
+                // The name beside it says the same.
+                {merchant.logo.map(|logo| view! { <img class="logo" src=logo alt="" /> })}
+                {merchant.name.clone()}
+            </p>
             {is_test.then(|| view! { <p class="badge">{t.test_network()}</p> })}
             <h1 class="summary__title">
                 {if has_own_title { invoice.title } else { t.payment_to(&merchant.name) }}
@@ -39,7 +43,7 @@ pub fn Summary() -> impl IntoView {
                     <dd>{session.show(|session| i18n::text().dollars(session.held(|held| held.invoice.remaining)))}</dd>
                 </div>
             </dl>
-            <p class="timer" hidden=session.show(|session| !session.stage().has_time())>
+            <p class="timer" hidden=session.show(|session| !session.state().has_time())>
                 <Mark path=CLOCK />
                 <span id="time-left">{t.time_left()}</span>
                 <span class="timer__clock" role="timer" aria-labelledby="time-left">
@@ -65,6 +69,9 @@ pub fn Contact() -> impl IntoView {
     view! {
         <footer class="contact">
             <a class="check-again" href=page_url(session)>{t.check_again()}</a>
+            <p class="contact__help">
+                <a href=url_of(session, "/pay/help")>{t.i_have_paid()}</a>
+            </p>
             <p>
                 {t.questions()} " "
                 <a href=format!("mailto:{}", merchant.email) target="_top">{merchant.email.clone()}</a>

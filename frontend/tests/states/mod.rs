@@ -4,31 +4,42 @@ use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
     payor::TokenType,
-    snapshot::{Invoice, Merchant, Notice, Payment, PaymentState, Quote, Snapshot, Token},
+    snapshot::{Fees, Invoice, Merchant, Notice, Payment, PaymentState, Proof, Quote, Snapshot, Token, Unavailable},
 };
 
 pub const NOW: i64 = 1_790_000_000;
-pub const ADDRESS: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+pub const ADDRESS: &str = "0x5eE9B98c9f2930cd908610d1fF8073EB7F2Db03A";
+/// The address is computed from it.
+pub const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const SALT: &str = "0xdeb508264f1be2cad8594f9e4d5e8b51235f08d26433a3d5229f756384b97c15";
 const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 
 /// Makes one of them.
 pub type State = fn() -> Snapshot;
 
 /// All of them, by name.
-pub const ALL: [(&str, State); 13] = [
+pub const ALL: [(&str, State); 21] = [
     ("choose", choose),
     ("no_price", no_price),
     ("pay", pay),
     ("pay_native", pay_native),
+    ("unproven", unproven),
     ("lapsed", lapsed),
+    ("found", found),
     ("confirming", confirming),
+    ("reorganised", reorganised),
+    ("network_behind", network_behind),
+    ("network_behind_confirming", network_behind_confirming),
+    ("unexpected", unexpected),
     ("underpaid", underpaid),
     ("underpaid_without_quote", underpaid_without_quote),
     ("paid", paid),
     ("overpaid", overpaid),
+    ("paid_late", paid_late),
     ("checking", checking),
     ("expired", expired),
     ("canceled", canceled),
+    ("suspended", suspended),
 ];
 
 /// Nothing chosen yet.
@@ -41,7 +52,12 @@ pub fn choose() -> Snapshot {
             signature: "6f1d2c3b4a5968778695a4b3c2d1e0f96f1d2c3b4a5968778695a4b3c2d1e0f9.1790000000000".to_owned(),
         },
         environment: Environment::Devnet,
-        merchant: Merchant { name: "Fern & Clay".to_owned(), email: "help@fern.example".to_owned() },
+        merchant: Merchant {
+            name: "Fern & Clay".to_owned(),
+            email: "help@fern.example".to_owned(),
+            logo: None,
+            is_paused: false,
+        },
         invoice: Invoice {
             id: "0b6f1c9e-3a1d-4f5e-9c67-2f1f6f0f7a11".to_owned(),
             title: "Order 1042".to_owned(),
@@ -63,7 +79,7 @@ pub fn choose() -> Snapshot {
             token(2, "USDC", "USD Coin", TokenType::Erc20, "base", "Base"),
             token(3, "DAI", "Dai", TokenType::Erc20, "base", "Base"),
             Token {
-                unavailable_reason: Some("No price just now".to_owned()),
+                unavailable: Some(Unavailable::NoPrice),
                 ..token(4, "ETH", "Ether", TokenType::Native, "ethereum", "Ethereum")
             },
             token(5, "ETH", "Ether", TokenType::Native, "base", "Base"),
@@ -71,6 +87,8 @@ pub fn choose() -> Snapshot {
         quote: None,
         notice: None,
         payments: Vec::new(),
+        return_url: Some("https://fern.example/thanks?order=1042".to_owned()),
+        unread_network: None,
     }
 }
 
@@ -101,16 +119,63 @@ pub fn pay_native() -> Snapshot {
     Snapshot { quote: Some(quote), ..choose() }
 }
 
+/// The address is one that the merchant has set up by itself.
+pub fn unproven() -> Snapshot {
+    Snapshot { quote: Some(Quote { proof: None, ..quote("20", "20000000") }), ..choose() }
+}
+
 /// The rate's time is over, the invoice's is not.
 pub fn lapsed() -> Snapshot {
     let quote = Quote { valid_until: NOW - 1, ..quote("20", "20000000") };
     Snapshot { quote: Some(quote), ..choose() }
 }
 
-/// The payment is in a block.
+/// The payment is in the newest block.
+pub fn found() -> Snapshot {
+    let found = Payment {
+        state: PaymentState::Confirming,
+        confirmations: 1,
+        required_confirmations: 12,
+        expected_seconds: Some(132),
+        ..payment("20")
+    };
+    Snapshot { payments: vec![found], ..pay() }
+}
+
+/// Blocks are piling up on it.
 pub fn confirming() -> Snapshot {
-    let confirming = Payment { state: PaymentState::Confirming, confirmations: 1, ..payment("20") };
-    Snapshot { payments: vec![confirming], ..pay() }
+    let mut snapshot = found();
+    snapshot.payments[0].confirmations = 11;
+    snapshot.payments[0].expected_seconds = Some(12);
+    snapshot
+}
+
+/// Its block is gone.
+pub fn reorganised() -> Snapshot {
+    let orphaned = Payment { state: PaymentState::Orphaned, confirmations: 0, ..payment("20") };
+    Snapshot { payments: vec![orphaned], ..pay() }
+}
+
+/// The network of the quote cannot be read.
+pub fn network_behind() -> Snapshot {
+    Snapshot { unread_network: Some("Base".to_owned()), ..pay() }
+}
+
+/// The same while a payment is confirming.
+pub fn network_behind_confirming() -> Snapshot {
+    Snapshot { unread_network: Some("Base".to_owned()), ..confirming() }
+}
+
+/// Something else arrived.
+pub fn unexpected() -> Snapshot {
+    let odd = Payment {
+        state: PaymentState::Unexpected,
+        symbol: "USDT".to_owned(),
+        network: "polygon".to_owned(),
+        network_title: "Polygon".to_owned(),
+        ..payment("25")
+    };
+    Snapshot { payments: vec![odd], ..pay() }
 }
 
 /// A part arrived, and the rest is asked in the same token.
@@ -149,6 +214,13 @@ pub fn overpaid() -> Snapshot {
     snapshot
 }
 
+/// Paid after the end, which the merchant accepted.
+pub fn paid_late() -> Snapshot {
+    let mut snapshot = paid();
+    snapshot.invoice.late = true;
+    snapshot
+}
+
 /// The time to pay is over, and something may still be on its way.
 pub fn checking() -> Snapshot {
     let mut snapshot = pay();
@@ -173,6 +245,14 @@ pub fn canceled() -> Snapshot {
     snapshot
 }
 
+/// The merchant takes no payments.
+pub fn suspended() -> Snapshot {
+    let mut snapshot = choose();
+    snapshot.merchant.is_paused = true;
+    snapshot.tokens.clear();
+    snapshot
+}
+
 fn token(id: i64, symbol: &str, name: &str, token_type: TokenType, network: &str, title: &str) -> Token {
     Token {
         id,
@@ -181,7 +261,10 @@ fn token(id: i64, symbol: &str, name: &str, token_type: TokenType, network: &str
         token_type,
         network: network.to_owned(),
         network_title: title.to_owned(),
-        unavailable_reason: None,
+        unavailable: None,
+        typical_seconds: Some(if network == "ethereum" { 36 } else { 6 }),
+        fees: Some(if network == "ethereum" { Fees::High } else { Fees::Low }),
+        is_unsteady: false,
     }
 }
 
@@ -203,6 +286,7 @@ fn quote(amount: &str, amount_base: &str) -> Quote {
         created_at: NOW - 28,
         valid_until: NOW + 272,
         uri: wire::payment_uri::eip681(31_338, Some(USDC), ADDRESS, amount_base),
+        proof: Some(Proof { wallet: WALLET.to_owned(), salt: SALT.to_owned() }),
     }
 }
 
@@ -218,5 +302,7 @@ fn payment(amount: &str) -> Payment {
         explorer_url: None,
         confirmations: 3,
         required_confirmations: 3,
+        block_time: NOW - 20,
+        expected_seconds: None,
     }
 }

@@ -108,6 +108,13 @@ impl Outages {
         self.is_offered_at(network, Instant::now())
     }
 
+    /// Whether a network could be read when that was last tried, as far as is known.
+    pub fn is_read(&self, network: &str) -> bool {
+        let networks = self.lock();
+        let is_watched = networks.watched.contains(network);
+        !networks.here.contains_key(network) && (is_watched || !networks.elsewhere.contains_key(network))
+    }
+
     fn is_offered_at(&self, network: &str, now: Instant) -> bool {
         let networks = self.lock();
         let elsewhere = networks.elsewhere.get(network).filter(|_| !networks.watched.contains(network));

@@ -1,6 +1,11 @@
 //! `pepay merchant`.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use clap::Subcommand;
 use domain::{
@@ -15,6 +20,7 @@ use super::{
     input::{self, InputError},
 };
 use crate::{
+    brand::{self, Brand, Color, Logo, MOST_LOGO_BYTES, MOST_RADIUS},
     clock::random_bytes,
     config::load_secrets,
     keys,
@@ -70,6 +76,19 @@ pub(super) enum Command {
         #[arg(value_name = "ORIGIN")]
         origins: Vec<String>,
     },
+    /// Set how the payer's page looks; what is not given is the page's own
+    SetBrand {
+        merchant_id: i64,
+        /// Of buttons and links, #rrggbb; shades that can be read are made from it
+        #[arg(long)]
+        color: Option<String>,
+        /// Of corners, in pixels
+        #[arg(long, value_parser = clap::value_parser!(u8).range(0..=i64::from(MOST_RADIUS)))]
+        radius: Option<u8>,
+        /// A PNG or JPEG picture of at most 64 KiB and 1024 pixels a side
+        #[arg(long, value_name = "FILE")]
+        logo: Option<PathBuf>,
+    },
     /// Set up to how many dollars an invoice may be paid on the word of one endpoint alone
     SetSingleSource {
         merchant_id: i64,
@@ -103,6 +122,9 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, C
         Command::Addresses { merchant_id } => addresses(session, MerchantId(merchant_id)).await,
         Command::SetWebhook { merchant_id, url } => set_webhook(session, MerchantId(merchant_id), &url).await,
         Command::SetOrigins { merchant_id, origins } => set_origins(session, MerchantId(merchant_id), &origins).await,
+        Command::SetBrand { merchant_id, color, radius, logo } => {
+            set_brand(session, MerchantId(merchant_id), color, radius, logo.as_deref()).await
+        }
         Command::SetSingleSource { merchant_id, dollars } => {
             set_single_source(session, MerchantId(merchant_id), dollars).await
         }
@@ -249,6 +271,52 @@ async fn set_origins(session: &Session, merchant: MerchantId, origins: &[String]
         })
         .await?;
     if found { Ok(answer) } else { Err(CliError::NoSuchMerchant(merchant)) }
+}
+
+async fn set_brand(
+    session: &Session,
+    merchant: MerchantId,
+    color: Option<String>,
+    radius: Option<u8>,
+    logo: Option<&Path>,
+) -> Result<Answer, CliError> {
+    session.check_merchant(merchant).await?;
+    if color.as_deref().is_some_and(|text| Color::parse(text).is_none()) {
+        return Err(InputError::new("--color", "must be a colour as in #2b4acb").into());
+    }
+    let logo = logo.map(read_logo).transpose()?;
+    let brand = Brand { color, radius };
+    let version = brand::version(&brand, logo.as_ref());
+    let answer = Answer {
+        text: match (&brand.css(), &logo) {
+            (None, None) => format!("the page of merchant {merchant} has its own look\n"),
+            (css, logo) => format!(
+                "the page of merchant {merchant} has {} {}\n",
+                if css.is_some() { "these colours and corners" } else { "its own colours and corners" },
+                if logo.is_some() { "and a logo" } else { "and no logo" },
+            ),
+        },
+        json: json!({ "merchant_id": merchant.0, "color": brand.color, "radius": brand.radius, "logo": logo.is_some() }),
+    };
+    session
+        .store
+        .write(move |tx| {
+            Box::pin(
+                async move { tx.set_brand(merchant, &brand, logo.as_ref(), &version).await.map_err(CliError::from) },
+            )
+        })
+        .await?;
+    Ok(answer)
+}
+
+fn read_logo(path: &Path) -> Result<Logo, InputError> {
+    let refused = |problem: String| InputError::new("--logo", format!("{}: {problem}", path.display()));
+    // A little more than it may weigh is enough to see that it is too much.
+    let mut bytes = Vec::new();
+    let most = u64::try_from(MOST_LOGO_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(|error| refused(error.to_string()))?;
+    Logo::read(bytes).map_err(|error| refused(error.to_string()))
 }
 
 async fn set_single_source(session: &Session, merchant: MerchantId, usd: Option<u64>) -> Result<Answer, CliError> {

@@ -55,6 +55,7 @@ impl Known {
         settings.insert("chain_id".to_owned(), Value::Integer(chain_id));
         let poll_ms = (block_ms / 2).clamp(*POLL_MS.start(), *POLL_MS.end());
         settings.insert("poll_ms".to_owned(), Value::Integer(poll_ms));
+        settings.insert("block_ms".to_owned(), Value::Integer(block_ms));
         Self { environment, name, chain_id, settings }
     }
 

@@ -24,7 +24,7 @@ use domain::{
 use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
-use wire::Environment;
+use wire::{Environment, snapshot::Fees};
 
 use crate::webhooks::Targets;
 
@@ -372,6 +372,12 @@ pub struct NetworkConfig {
     pub rpc: Vec<Url>,
     #[serde(default = "defaults::poll_ms")]
     pub poll_ms: u64,
+    /// Milliseconds between blocks, to tell payers how long confirming takes; `None` means that they are not told.
+    #[serde(default)]
+    pub block_ms: Option<u64>,
+    /// What payers are told that sending costs.
+    #[serde(default)]
+    pub fees: Option<Fees>,
     /// HTTP requests a second to one endpoint, batches counting as one; 0 is no limit. `None` means
     /// [`REQUESTS_PER_SECOND`] to others, and no limit to this machine.
     #[serde(default)]

@@ -14,7 +14,9 @@ use wire::{Environment, error::ErrorBody, money::AmountError};
 
 use super::error_codes::{ErrorCode, code};
 use crate::{
-    invoicing::{AddressError, AttachError, CancelError, CreateError, QuoteError, VerifyError},
+    invoicing::{
+        AddressError, AnswerError, AttachError, CancelError, CreateError, EmailError, QuoteError, VerifyError,
+    },
     keys::IssueError,
     limits::Policy,
     merchants::{RpcEndpointError, TokenError, WalletError},
@@ -143,6 +145,8 @@ pub enum ApiError {
     /// The operator's own endpoints do not answer.
     NetworkUnreachable,
     NetworkLocked,
+    QuestionsUnanswered,
+    QuestionsAnswered,
     InvoiceExpired,
     InvoiceAlreadyPaid,
     InvoiceCanceled,
@@ -259,6 +263,8 @@ impl ApiError {
             Self::RpcEndpointUnfit(_) => code::RPC_ENDPOINT_UNFIT,
             Self::NetworkUnreachable => code::NETWORK_UNREACHABLE,
             Self::NetworkLocked => code::NETWORK_LOCKED,
+            Self::QuestionsUnanswered => code::QUESTIONS_UNANSWERED,
+            Self::QuestionsAnswered => code::QUESTIONS_ANSWERED,
             Self::InvoiceExpired => code::INVOICE_EXPIRED,
             Self::InvoiceAlreadyPaid => code::INVOICE_ALREADY_PAID,
             Self::InvoiceCanceled => code::INVOICE_CANCELED,
@@ -383,6 +389,8 @@ impl ApiError {
                 "the server's own nodes of this network do not answer, so there is nothing to compare with; try again"
             }
             Self::NetworkLocked => "the first payment decided network and token; the rest must be paid in the same",
+            Self::QuestionsUnanswered => "the merchant's questions have to be answered before a token can be chosen",
+            Self::QuestionsAnswered => "the merchant's questions have been answered already",
             Self::InvoiceExpired => "this invoice has expired",
             Self::InvoiceAlreadyPaid => "this invoice is already paid",
             Self::InvoiceCanceled => "this invoice was canceled",
@@ -469,6 +477,8 @@ impl ApiError {
             | Self::WebhookDisabled
             | Self::SessionExpired
             | Self::UpgradeRequired
+            | Self::QuestionsUnanswered
+            | Self::QuestionsAnswered
             | Self::InvoiceExpired
             | Self::InvoiceAlreadyPaid
             | Self::InvoiceCanceled
@@ -650,6 +660,35 @@ impl From<VerifyError> for ApiError {
     }
 }
 
+impl From<AnswerError> for ApiError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Faulty(faults) => {
+                let said: Vec<String> = faults.iter().map(|(id, fault)| format!("{id} {fault}")).collect();
+                invalid("responses", format!("responses: {}", said.join(", ")))
+            }
+            AnswerError::NoSuchQuestion(place) => {
+                invalid(format!("responses[{place}].question_id"), format!("responses[{place}].question_id: {error}"))
+            }
+            AnswerError::AnsweredBefore => Self::QuestionsAnswered,
+            AnswerError::Ended(status) => Self::ended(status),
+            AnswerError::NoSuchInvoice => Self::InvoiceNotFound,
+            AnswerError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EmailError> for ApiError {
+    fn from(error: EmailError) -> Self {
+        match error {
+            EmailError::NoEmail => invalid("email", "email must be an e-mail address"),
+            EmailError::Ended(status) => Self::ended(status),
+            EmailError::NoSuchInvoice => Self::InvoiceNotFound,
+            EmailError::Store(error) => error.into(),
+        }
+    }
+}
+
 /// A choice that cannot be quoted; having no price is not an error of the request and is answered before.
 impl From<QuoteError> for ApiError {
     fn from(error: QuoteError) -> Self {
@@ -660,6 +699,7 @@ impl From<QuoteError> for ApiError {
             QuoteError::AddressMoved => StoreError::NotCommitted.into(),
             QuoteError::Address(error) => Self::internal(error),
             QuoteError::Locked => Self::NetworkLocked,
+            QuoteError::Unanswered => Self::QuestionsUnanswered,
             QuoteError::Ended(status) => Self::ended(status),
             QuoteError::TooMany { retry_after_seconds } => Self::RateLimited { retry_after_seconds },
             QuoteError::NoPrice(error) => Self::internal(error),

@@ -35,6 +35,7 @@ codes! {
     IDEMPOTENCY_KEY_INVALID = BAD_REQUEST, "`Idempotency-Key` is not a version 4 UUID.";
     TOKEN_NOT_AVAILABLE = BAD_REQUEST, "This token is not offered on this network.";
     NETWORK_LOCKED = BAD_REQUEST, "The first payment decided network and token; the rest must be paid in the same.";
+    QUESTIONS_UNANSWERED = BAD_REQUEST, "The merchant's required questions come first: `GET /api/v1/payments/invoice-questions`.";
     INVOICE_ALREADY_PAID = BAD_REQUEST, "The invoice is paid; nothing about it can change.";
     INVOICE_CANCELED = BAD_REQUEST, "The invoice was canceled; nothing about it can change.";
     UNKNOWN_NETWORK = BAD_REQUEST, "This server has no such network; `GET /api/v1/merchant/networks` lists those it has.";
@@ -75,6 +76,7 @@ codes! {
     IDEMPOTENCY_CONFLICT = CONFLICT, "This `Idempotency-Key` was used for another request.";
     API_KEY_ALREADY_CREATED = CONFLICT, "This request has created its key before, and a secret is shown once.";
     WEBHOOK_DISABLED = CONFLICT, "The webhook endpoint is not active.";
+    QUESTIONS_ANSWERED = CONFLICT, "The merchant's questions have been answered, and are answered once.";
     INVOICE_HAS_PAYMENTS = CONFLICT, "Money for the invoice has arrived or is arriving, so it cannot be called off.";
     INVOICE_HAS_OWN_ADDRESS = CONFLICT, "Payments of the invoice come to an address of its own, so none has to be assigned.";
     TRANSACTION_ATTACHED = CONFLICT, "The payment counts towards another invoice already.";

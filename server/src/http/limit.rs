@@ -18,7 +18,12 @@ use axum::{
 };
 use domain::signature::CredentialHash;
 
-use super::{error::ApiError, extract::Parameters, page, payor};
+use super::{
+    error::ApiError,
+    extract::Parameters,
+    page::{self, Reader},
+    payor,
+};
 use crate::{
     app::App,
     config::LimitsConfig,
@@ -181,7 +186,7 @@ impl Presented {
         }
         let path = request.uri().path();
         let query = Parameters::parse(request.uri().query().unwrap_or_default().as_bytes());
-        if path == page::PATH {
+        if path == page::PATH || path.starts_with("/pay/") {
             return match (query.get("session"), query.get("signature")) {
                 (Some(token), Some(signature)) => Self::session(app, token, signature),
                 _ => Self::Nothing,
@@ -244,12 +249,9 @@ fn check_size(request: &Request, limits: &LimitsConfig) -> Result<(), ApiError> 
 }
 
 /// Who will read a refusal.
-#[derive(Clone, Copy)]
 enum Audience {
     /// A person.
-    Page {
-        can_reload: bool,
-    },
+    Page(Box<Reader>),
     /// A page of any origin.
     Payor,
     Program,
@@ -257,19 +259,16 @@ enum Audience {
 
 impl Audience {
     fn of(request: &Request) -> Self {
-        let path = request.uri().path();
-        if page::is_for_people(path, request.headers()) {
-            Self::Page { can_reload: request.method() == Method::GET }
-        } else if payor::is_path(path) {
-            Self::Payor
-        } else {
-            Self::Program
+        match Reader::of(request) {
+            Some(reader) => Self::Page(Box::new(reader)),
+            None if payor::is_path(request.uri().path()) => Self::Payor,
+            None => Self::Program,
         }
     }
 
     fn refuse(self, error: ApiError) -> Response {
         match self {
-            Self::Page { can_reload } => page::refuse(error, can_reload),
+            Self::Page(reader) => reader.refuse(&error),
             Self::Payor => {
                 let mut response = error.into_response();
                 payor::let_any_origin_read(response.headers_mut());

@@ -9,6 +9,7 @@ mod error;
 mod error_codes;
 mod extract;
 mod health;
+mod language;
 mod limit;
 mod merchant;
 mod openapi;
@@ -29,7 +30,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, Extension, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -39,7 +40,10 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use utoipa_axum::router::OpenApiRouter;
 
-use self::{error::ApiError, page::Pages};
+use self::{
+    error::ApiError,
+    page::{Pages, Reader},
+};
 use crate::{app::App, clock::random_bytes};
 
 /// Longer than any good answer takes; what a verb began goes on to its end all the same.
@@ -63,7 +67,7 @@ fn router_with(app: App, pages: Pages, timeout: Duration) -> Router {
     Router::new()
         .merge(api)
         .merge(openapi::routes(&description, &app.public_url))
-        .merge(page::routes(pages))
+        .merge(page::routes())
         .merge(sweep_page::routes())
         .route("/assets/{*path}", get(assets::serve_asset))
         .route("/health/live", get(health::live))
@@ -76,6 +80,8 @@ fn router_with(app: App, pages: Pages, timeout: Duration) -> Router {
         .layer(DefaultBodyLimit::max(app.config.limits.body_bytes))
         .layer(middleware::from_fn_with_state(app.clone(), limit::limit_requests))
         .layer(middleware::from_fn_with_state(timeout, around_every_request))
+        // Outermost, so that whatever refuses a request can do so on a page.
+        .layer(Extension(pages))
         .with_state(app)
 }
 
@@ -109,12 +115,18 @@ async fn around_every_request(State(timeout): State<Duration>, mut request: Requ
         dashboard_token.id = tracing::field::Empty,
     );
 
+    let reader = Reader::of(&request);
+    let refuse = move |error: ApiError| match &reader {
+        Some(reader) => reader.refuse(&error),
+        None => error.into_response(),
+    };
+
     let answer = async move {
         let caught = tokio::time::timeout(timeout, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
         let response = match caught {
             Ok(Ok(response)) => response,
-            Ok(Err(_panic)) => ApiError::internal(Panicked).into_response(),
-            Err(_elapsed) => ApiError::Timeout.into_response(),
+            Ok(Err(_panic)) => refuse(ApiError::internal(Panicked)),
+            Err(_elapsed) => refuse(ApiError::Timeout),
         };
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status = response.status().as_u16(), duration_ms, "answered");
@@ -143,12 +155,20 @@ fn method_name(method: &Method) -> &str {
 #[error("a handler panicked")]
 struct Panicked;
 
-async fn not_found() -> ApiError {
-    ApiError::NotFound
+/// Somebody who followed a link gets a page, as one that was cut off may lead anywhere.
+async fn not_found(request: Request) -> Response {
+    match Reader::of_anything(&request) {
+        Some(reader) => reader.refuse(&ApiError::NotFound),
+        None => ApiError::NotFound.into_response(),
+    }
 }
 
-async fn method_not_allowed() -> ApiError {
-    ApiError::MethodNotAllowed
+/// The same for a form's address that was opened as a page.
+async fn method_not_allowed(request: Request) -> Response {
+    match Reader::of_anything(&request) {
+        Some(reader) => reader.refuse(&ApiError::MethodNotAllowed),
+        None => ApiError::MethodNotAllowed.into_response(),
+    }
 }
 
 async fn not_implemented() -> ApiError {

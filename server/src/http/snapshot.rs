@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use domain::{
+    acceptance::AcceptancePolicy,
+    address_mode::AddressMode,
+    id::TokenId,
     invoice::{InvoiceStatus, PaymentStatus},
     transfer::Valuation,
 };
@@ -11,13 +14,14 @@ use wire::{invoice::SessionHeaders, payment_uri, snapshot as wire_snapshot};
 
 use super::{
     error::ApiError,
+    page::logo_path,
     payor::{offers, priced, token_type},
 };
 use crate::{
     app::App,
     invoicing::{self, Case, Payment, QuoteError},
     session::Session,
-    store::{MerchantRecord, QuoteRecord},
+    store::{BrandRecord, MerchantRecord, QuoteRecord},
     view,
 };
 
@@ -28,10 +32,14 @@ const RENEWAL_TAKES_AT_MOST: Duration = Duration::from_secs(2);
 pub struct Shown {
     pub snapshot: wire_snapshot::Snapshot,
     pub merchant: MerchantRecord,
+    /// How the merchant's pages look; `None` for the page's own look.
+    pub brand: Option<BrandRecord>,
+    /// What it was made from.
+    pub case: Case,
 }
 
-/// The present snapshot of a session's invoice. A quote that lapsed, or no longer fits, is renewed; where
-/// that fails the snapshot says why.
+/// The present snapshot of a session's invoice. A quote that lapsed, or no longer fits, is renewed, and where there
+/// is one choice only, it is made; where that fails the snapshot says why, or leaves it to the payer.
 ///
 /// # Errors
 ///
@@ -44,7 +52,24 @@ pub async fn present(app: &App, session: &Session) -> Result<Shown, ApiError> {
         Ok(Err(error)) => (case, notice_of(error)?),
         Err(_elapsed) => (case, Some(wire_snapshot::Notice::NoPrice)),
     };
-    build(app, session, &case, notice).await
+    let shown = build(app, session, case, notice).await?;
+    // What the merchant asks comes first.
+    if invoicing::asks(&shown.case.invoice, app.clock.now()) {
+        return Ok(shown);
+    }
+    let Some((network, token)) = only_choice(&shown.snapshot) else { return Ok(shown) };
+    let (merchant, invoice) = (session.invoice.merchant, session.invoice.id);
+    match invoicing::choose(app, merchant, invoice, network, token).await {
+        Ok(_) => build(app, session, load(app, session).await?, None).await,
+        Err(_) => Ok(shown),
+    }
+}
+
+/// The choice of a payer who has no other.
+fn only_choice(snapshot: &wire_snapshot::Snapshot) -> Option<(&str, TokenId)> {
+    let [token] = snapshot.tokens.as_slice() else { return None };
+    let is_open = snapshot.quote.is_none() && snapshot.notice.is_none() && snapshot.payments.is_empty();
+    (is_open && token.unavailable.is_none()).then_some((token.network.as_str(), TokenId(token.id)))
 }
 
 /// The snapshot after a choice that got no quote.
@@ -55,7 +80,7 @@ pub async fn present(app: &App, session: &Session) -> Result<Shown, ApiError> {
 pub async fn after_failed_choice(app: &App, session: &Session, error: QuoteError) -> Result<Shown, ApiError> {
     let notice = notice_of(error)?;
     let case = load(app, session).await?;
-    let mut shown = build(app, session, &case, notice).await?;
+    let mut shown = build(app, session, case, notice).await?;
     // What was chosen is not what is quoted, so the payer chooses again.
     shown.snapshot.quote.take_if(|_| notice.is_some());
     Ok(shown)
@@ -70,7 +95,8 @@ fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiErro
         QuoteError::NotOffered(_) | QuoteError::Locked | QuoteError::NoAmountLeft => {
             Ok(Some(wire_snapshot::Notice::NotOffered))
         }
-        QuoteError::Ended(_) => Ok(None),
+        // The page that asks the questions says it.
+        QuoteError::Ended(_) | QuoteError::Unanswered => Ok(None),
         QuoteError::TooMany { .. } | QuoteError::NoSuchInvoice | QuoteError::Address(_) | QuoteError::Store(_) => {
             Err(error.into())
         }
@@ -87,18 +113,19 @@ async fn load(app: &App, session: &Session) -> Result<Case, ApiError> {
 async fn build(
     app: &App,
     session: &Session,
-    case: &Case,
+    case: Case,
     notice: Option<wire_snapshot::Notice>,
 ) -> Result<Shown, ApiError> {
     let invoice = &case.invoice;
     let mut reader = app.store.reader().await?;
     let merchant = reader.tx().merchant(invoice.merchant).await?.ok_or(ApiError::InvoiceNotFound)?;
     let acceptance = reader.tx().acceptance(invoice.merchant).await?;
+    let brand = reader.tx().brand(invoice.merchant).await?;
     // A chain is asked for prices next, and must not keep a connection from others.
     drop(reader);
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
-    let tokens = if is_open { priced(app, invoice, offers(app, case, &acceptance)).await } else { Vec::new() };
+    let tokens = if is_open { priced(app, invoice, offers(app, &case, &acceptance)).await } else { Vec::new() };
 
     let snapshot = wire_snapshot::Snapshot {
         version: invoice.version,
@@ -108,8 +135,13 @@ async fn build(
             signature: session.credentials.signature.clone(),
         },
         environment: invoice.environment,
-        merchant: wire_snapshot::Merchant { name: merchant.name.clone(), email: merchant.email.clone() },
-        invoice: shown_invoice(case),
+        merchant: wire_snapshot::Merchant {
+            name: merchant.name.clone(),
+            email: merchant.email.clone(),
+            logo: brand.as_ref().and_then(|record| logo_path(merchant.id, record)),
+            is_paused: is_open && tokens.is_empty() && acceptance.policy() == AcceptancePolicy::AcceptNone,
+        },
+        invoice: shown_invoice(&case),
         tokens: tokens
             .into_iter()
             .map(|offer| wire_snapshot::Token {
@@ -119,7 +151,10 @@ async fn build(
                 token_type: token_type(offer.token),
                 network: offer.network.name.clone(),
                 network_title: offer.network.title.clone(),
-                unavailable_reason: offer.unavailable_reason,
+                unavailable: offer.unavailable,
+                typical_seconds: seconds_until(app, &offer.network.name, paid_after(app, &case, &offer.network.name)),
+                fees: offer.network.fees,
+                is_unsteady: !app.outages.is_read(&offer.network.name),
             })
             .collect(),
         quote: case
@@ -127,11 +162,37 @@ async fn build(
             .last()
             .filter(|record| is_open && now_ms.as_seconds() <= record.quote.valid_until)
             .filter(|record| record.quote.covers == invoice.standing.remaining)
-            .and_then(|record| shown_quote(app, case, record)),
+            .and_then(|record| shown_quote(app, &case, record)),
         notice,
         payments: case.payments.iter().rev().map(|payment| shown_payment(app, payment)).collect(),
+        return_url: invoice.return_url.clone().filter(|url| invoice.return_url_enabled && url.starts_with("https://")),
+        unread_network: unread_network(app, &case),
     };
-    Ok(Shown { snapshot, merchant })
+    Ok(Shown { snapshot, merchant, brand, case })
+}
+
+/// How many confirmations a payment for this invoice needs there.
+fn paid_after(app: &App, case: &Case, network: &str) -> u32 {
+    app.config.thresholds(network).paid_after(case.invoice.terms.due)
+}
+
+/// How long so many blocks take, and to be seen; `None` if that is not configured.
+fn seconds_until(app: &App, network: &str, blocks: u32) -> Option<u32> {
+    let network = app.config.network(network)?;
+    let blocks_ms = network.block_ms?.saturating_mul(blocks.into());
+    u32::try_from(blocks_ms.saturating_add(network.poll_ms).div_ceil(1000)).ok()
+}
+
+/// The title of a network that something is asked or expected on, and that has not been read for minutes.
+fn unread_network(app: &App, case: &Case) -> Option<String> {
+    if case.invoice.standing.status.is_terminal() {
+        return None;
+    }
+    let expected = case.payments.iter().filter(|payment| payment.status == PaymentStatus::Pending);
+    let expected = expected.map(|payment| payment.record.network.as_str());
+    let asked = case.quotes.last().map(|record| record.network.as_str());
+    let unread = expected.chain(asked).find(|network| !app.outages.is_offered(network))?;
+    app.config.network(unread).map(|network| network.title.clone())
 }
 
 fn shown_invoice(case: &Case) -> wire_snapshot::Invoice {
@@ -179,13 +240,17 @@ fn shown_quote(app: &App, case: &Case, record: &QuoteRecord) -> Option<wire_snap
         covers: quote.covers.as_millis(),
         created_at: quote.created_at.0,
         valid_until: quote.valid_until.0,
+        // Only a forwarder's address follows from the wallet that it pays.
+        proof: (case.invoice.address_mode == AddressMode::Forwarder).then(|| wire_snapshot::Proof {
+            wallet: case.invoice.receiver.to_checksum(None),
+            salt: case.invoice.deposit_salt.to_string(),
+        }),
     })
 }
 
 fn shown_payment(app: &App, payment: &Payment) -> wire_snapshot::Payment {
     let record = &payment.record;
     let network = app.config.network(&record.network);
-    let link = network.and_then(|network| network.explorer_tx.as_deref()).filter(|_| is_transaction(&record.tx_id));
     wire_snapshot::Payment {
         id: record.payment.to_string(),
         state: payment_state(payment),
@@ -194,10 +259,22 @@ fn shown_payment(app: &App, payment: &Payment) -> wire_snapshot::Payment {
         symbol: app.config.token(record.token).map(|(_, token)| token.symbol.clone()).unwrap_or_default(),
         amount: record.amount.to_decimal(record.decimals),
         tx_hash: record.tx_id.clone(),
-        explorer_url: link.map(|link| link.replace("{hash}", &record.tx_id)),
+        explorer_url: explorer_link(app, &record.network, &record.tx_id),
         confirmations: record.confirmations,
         required_confirmations: payment.required_confirmations,
+        block_time: record.block_time.0,
+        expected_seconds: match payment.required_confirmations.saturating_sub(record.confirmations) {
+            // It is deep enough; what it waits for has no timetable.
+            0 => None,
+            missing => seconds_until(app, &record.network, missing).filter(|_| record.canonical),
+        },
     }
+}
+
+/// Where a transaction can be looked at, if the network has such a place.
+pub fn explorer_link(app: &App, network: &str, transaction: &str) -> Option<String> {
+    let link = app.config.network(network).and_then(|network| network.explorer_tx.as_deref());
+    link.filter(|_| is_transaction(transaction)).map(|link| link.replace("{hash}", transaction))
 }
 
 /// Value that no transaction explains has a made-up id, which no explorer knows.

@@ -4,6 +4,10 @@
 use std::fmt::Write as _;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use frontend::{
+    Language,
+    still::{STYLE, Still},
+};
 use sha2::{Digest, Sha256};
 
 /// The build marks inline scripts and styles with this; we allow them by hash instead.
@@ -12,19 +16,25 @@ const NONCE: &str = " nonce=\"{{NONCE}}\"";
 /// A gap in the template, filled for each answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
+    /// The document's opening tag, which names its language.
+    Root,
+    /// The same for scripts, which nobody else changes.
+    Language,
     /// The document's title, as text.
     Title,
-    /// Markup in the head.
-    Refresh,
+    /// Markup at the end of the head.
+    Head,
     /// Markup of the page itself.
     App,
     /// JSON inside a script element.
     Snapshot,
 }
 
-const GAPS: [(&str, Gap); 4] = [
+const GAPS: [(&str, Gap); 6] = [
+    ("<html lang=\"en\">", Gap::Root),
+    ("data-language=\"en\"", Gap::Language),
     ("<!--title-->", Gap::Title),
-    ("<!--refresh-->", Gap::Refresh),
+    ("<!--head-->", Gap::Head),
     ("<!--app-->", Gap::App),
     ("<!--snapshot-->", Gap::Snapshot),
 ];
@@ -45,6 +55,50 @@ pub struct Template {
     /// Sources for `script-src` and `style-src`.
     script_hashes: String,
     style_hashes: String,
+    /// The inline styles as elements.
+    styles: String,
+}
+
+/// How pages look that no script takes over.
+#[derive(Debug)]
+pub struct Look {
+    styles: String,
+    style_hashes: String,
+}
+
+/// Enough to read by, where no page was built.
+const PLAIN_STYLE: &str = "\
+:root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}\
+body{max-inline-size:30rem;margin:1.5rem auto;padding:0 1rem}\
+svg{inline-size:2rem}";
+
+impl Look {
+    /// How they look while no page was built.
+    pub fn without_page() -> Self {
+        Self { styles: format!("<style>{PLAIN_STYLE}</style>"), style_hashes: hashes(&[PLAIN_STYLE]) }
+    }
+
+    /// A whole document around a page. `head` is markup for its head.
+    pub fn document(&self, language: Language, page: &Still, head: &str) -> String {
+        let (code, direction, styles) = (language.code(), language.direction(), &self.styles);
+        let (title, html) = (escape_text(&page.title), &page.html);
+        format!(
+            "<!doctype html><html lang=\"{code}\" dir=\"{direction}\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" \
+             content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\">\
+             <link rel=\"icon\" href=\"data:,\">{styles}{head}</head><body><main id=\"app\">{html}</main></body></html>"
+        )
+    }
+
+    /// The content policy of such a page: no script at all. `form_action` is where its forms may go to, and
+    /// `frame_ancestors` who may embed it.
+    pub fn policy(&self, form_action: &str, frame_ancestors: &str) -> String {
+        let style_hashes = &self.style_hashes;
+        format!(
+            "default-src 'none'; style-src 'self'{style_hashes}; img-src 'self' data:; form-action {form_action}; base-uri 'none'; \
+             object-src 'none'; frame-ancestors {frame_ancestors}; require-trusted-types-for 'script'; trusted-types 'none'"
+        )
+    }
 }
 
 impl Template {
@@ -72,10 +126,12 @@ impl Template {
             from = at + marker.len();
         }
         parts.push((html[from..].to_owned(), None));
+        let styles = inline_elements(&html, "style")?;
         Ok(Self {
             parts,
             script_hashes: hashes(&inline_elements(&html, "script")?),
-            style_hashes: hashes(&inline_elements(&html, "style")?),
+            style_hashes: hashes(&styles),
+            styles: styles.iter().fold(String::new(), |elements, style| elements + "<style>" + style + "</style>"),
         })
     }
 
@@ -91,12 +147,20 @@ impl Template {
         html
     }
 
+    /// How the page looks, for pages that no script takes over.
+    pub fn look(&self) -> Look {
+        Look {
+            styles: format!("{}<style>{STYLE}</style>", self.styles),
+            style_hashes: format!("{}{}", self.style_hashes, hashes(&[STYLE])),
+        }
+    }
+
     /// The content policy of the page; `socket_origin` is where its WebSocket connects to, and
     /// `frame_ancestors` who may embed it.
     pub fn policy(&self, socket_origin: &str, frame_ancestors: &str) -> String {
         let Self { script_hashes, style_hashes, .. } = self;
         format!(
-            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{script_hashes}; style-src{style_hashes}; \
+            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{script_hashes}; style-src 'self'{style_hashes}; \
              img-src 'self' data:; connect-src 'self' {socket_origin}; form-action 'self'; base-uri 'none'; \
              object-src 'none'; frame-ancestors {frame_ancestors}; require-trusted-types-for 'script'; \
              trusted-types 'none'"
@@ -163,19 +227,24 @@ pub fn escape_text(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const HTML: &str = "<title><!--title--></title><!--refresh--><style nonce=\"{{NONCE}}\">a{}</style>\
-        <main id=\"app\"><!--app--></main><script type=\"application/json\" id=\"snapshot\"><!--snapshot--></script>\
+    const HTML: &str = "<html lang=\"en\"><title><!--title--></title><!--head--><style nonce=\"{{NONCE}}\">a{}</style>\
+        <main id=\"app\" data-language=\"en\"><!--app--></main>\
+        <script type=\"application/json\" id=\"snapshot\"><!--snapshot--></script>\
         <script type=\"module\" nonce=\"{{NONCE}}\">go()</script><script src=\"/x.js\"></script>";
 
     #[test]
     fn gaps_are_filled_in_their_places() {
         let html = Template::cut(HTML).unwrap().fill(|gap| match gap {
+            Gap::Root => "<html lang=\"ar\">",
+            Gap::Language => "data-language=\"ar\"",
             Gap::Title => "T",
-            Gap::Refresh => "R",
+            Gap::Head => "R",
             Gap::App => "A",
             Gap::Snapshot => "{}",
         });
-        assert!(html.starts_with("<title>T</title>R<style>a{}</style><main id=\"app\">A</main>"), "{html}");
+        let start =
+            "<html lang=\"ar\"><title>T</title>R<style>a{}</style><main id=\"app\" data-language=\"ar\">A</main>";
+        assert!(html.starts_with(start), "{html}");
         assert!(html.contains("id=\"snapshot\">{}</script>"), "{html}");
         assert!(!html.contains("NONCE"), "{html}");
     }
@@ -196,7 +265,7 @@ mod tests {
         // `printf %s 'go()' | openssl dgst -sha256 -binary | base64`, and the same for the style.
         let (script, style) = (hashes(&["go()"]), hashes(&["a{}"]));
         assert!(policy.contains(&format!("script-src 'self' 'wasm-unsafe-eval'{script};")), "{policy}");
-        assert!(policy.contains(&format!("style-src{style};")), "{policy}");
+        assert!(policy.contains(&format!("style-src 'self'{style};")), "{policy}");
         assert!(policy.contains("connect-src 'self' ws://pay.example;"), "{policy}");
         assert!(!policy.contains("unsafe-inline") && !policy.contains("nonce"), "{policy}");
     }

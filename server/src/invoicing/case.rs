@@ -87,6 +87,16 @@ impl Case {
     }
 }
 
+/// Whether anything about an invoice can still be said or chosen; if not, how it ended.
+pub(super) fn check_open(invoice: &InvoiceRecord, now: UnixSeconds) -> Result<(), InvoiceStatus> {
+    let status = invoice.standing.status;
+    match status {
+        status if status.is_terminal() => Err(status),
+        _ if invoice.terms.expires_at < now => Err(InvoiceStatus::Expired),
+        _ => Ok(()),
+    }
+}
+
 /// What the fold works on.
 #[derive(Default)]
 struct Facts {

@@ -4,6 +4,7 @@
 //! status that follows from it, and the events that tell of it.
 
 mod addresses;
+mod answers;
 mod attach;
 mod cancel;
 mod case;
@@ -16,6 +17,10 @@ mod verify;
 mod worth;
 
 pub use addresses::{AddressError, Lookout};
+pub use answers::{
+    AnswerError, EmailError, Fault, MOST_CHARACTERS, Question, answer, asks, check_answers, must_answer, questions,
+    set_email,
+};
 pub use attach::{AttachError, attach};
 pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};

@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use super::{
     Case,
     addresses::{AddressError, ensure_fresh},
-    case::is_arriving,
+    answers::must_answer,
+    case::{check_open, is_arriving},
 };
 use crate::{
     alarm,
@@ -53,6 +54,8 @@ pub enum QuoteError {
     Locked,
     #[error("the invoice takes no more payments")]
     Ended(InvoiceStatus),
+    #[error("the merchant's questions come first")]
+    Unanswered,
     #[error("{MOST_IN_FORCE} quotes of what is due are in force")]
     TooMany { retry_after_seconds: i64 },
     #[error("all amounts that could tell this invoice from others are in use")]
@@ -134,7 +137,7 @@ async fn choose_once(
         return Err(QuoteError::NotOffered(token));
     }
     // Before any chain is asked: whoever has the link of an old invoice must not make us ask.
-    check_open(&known, app.clock.now())?;
+    check_open(&known, app.clock.now()).map_err(QuoteError::Ended)?;
     // Asked before the transaction, which must not wait for a chain; whether a price is missed is told there.
     let (asked, address) =
         tokio::join!(timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)), ensure_fresh(app, &known));
@@ -150,7 +153,10 @@ async fn choose_once(
                 tx.lock_invoice(merchant, invoice).await?;
                 let case = Case::load(tx, &task.config, merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
                 let now = task.clock.now();
-                check_open(&case.invoice, now)?;
+                check_open(&case.invoice, now).map_err(QuoteError::Ended)?;
+                if case.quotes.is_empty() && must_answer(&case.invoice) {
+                    return Err(QuoteError::Unanswered);
+                }
                 let address = case.invoice.deposit_address;
                 if address != fresh {
                     return Err(QuoteError::AddressMoved);
@@ -266,15 +272,6 @@ fn check_room(case: &Case, now: UnixSeconds) -> Result<(), QuoteError> {
         Some(first) if MOST_IN_FORCE <= in_force.len() => {
             Err(QuoteError::TooMany { retry_after_seconds: first.0.saturating_sub(now.0).saturating_add(1) })
         }
-        _ => Ok(()),
-    }
-}
-
-fn check_open(invoice: &InvoiceRecord, now: UnixSeconds) -> Result<(), QuoteError> {
-    let status = invoice.standing.status;
-    match status {
-        status if status.is_terminal() => Err(QuoteError::Ended(status)),
-        _ if invoice.terms.expires_at < now => Err(QuoteError::Ended(InvoiceStatus::Expired)),
         _ => Ok(()),
     }
 }

@@ -231,6 +231,7 @@ fn expected(new: &NewInvoice) -> InvoiceRecord {
         customer_email: new.customer_email.clone(),
         metadata: new.metadata.clone(),
         questions: new.questions.clone(),
+        answers: None,
         return_url: new.return_url.clone(),
         return_url_enabled: new.return_url_enabled,
         address_mode: new.address_mode,

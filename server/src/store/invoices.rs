@@ -34,6 +34,8 @@ pub struct InvoiceRecord {
     pub metadata: String,
     /// The JSON the merchant sent.
     pub questions: Option<String>,
+    /// A JSON list of what the payer answered; `None` until then.
+    pub answers: Option<String>,
     pub return_url: Option<String>,
     pub return_url_enabled: bool,
     /// Fixed at creation.
@@ -320,6 +322,49 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Keeps what the payer answered, if nothing was answered before; says whether it is kept.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn keep_answers(
+        &mut self,
+        merchant: MerchantId,
+        id: InvoiceId,
+        answers: &str,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE invoices SET answers = $3, version = version + 1
+             WHERE merchant_id = $1 AND invoice_id = $2 AND answers IS NULL",
+        )
+        .bind(merchant.0)
+        .bind(id.to_string())
+        .bind(answers)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Notes where the payer would like the receipt.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn set_customer_email(
+        &mut self,
+        merchant: MerchantId,
+        id: InvoiceId,
+        email: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE invoices SET customer_email = $3 WHERE merchant_id = $1 AND invoice_id = $2")
+            .bind(merchant.0)
+            .bind(id.to_string())
+            .bind(email)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
     /// Notes when an invoice was canceled; what follows from that is for a fold to say.
     ///
     /// # Errors
@@ -462,6 +507,7 @@ pub(super) fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
         customer_email: columns.optional_text("customer_email")?,
         metadata: columns.text("metadata")?,
         questions: columns.optional_text("questions")?,
+        answers: columns.optional_text("answers")?,
         return_url: columns.optional_text("return_url")?,
         return_url_enabled: columns.flag("return_url_enabled")?,
         address_mode: columns.parsed("address_mode")?,

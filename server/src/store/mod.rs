@@ -7,6 +7,7 @@
 mod acceptance;
 mod address_modes;
 mod api_keys;
+mod brands;
 mod chain;
 mod comparisons;
 mod dashboard_tokens;
@@ -59,6 +60,7 @@ use tokio::{
 
 pub use address_modes::UniqueAmount;
 pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use brands::BrandRecord;
 pub use chain::{BlockRef, WatchedDeposit};
 pub use comparisons::{Comparison, Difference, Lane, Recorded, Round};
 pub use dashboard_tokens::DashboardTokenRecord;

@@ -8,7 +8,9 @@ use domain::{
 };
 use futures_util::future::BoxFuture;
 
-use super::{NewMerchant, RpcEndpointRecord, SettlementChoice, Store, StoreError, Tx, WalletRecord};
+use crate::brand::{Brand, Logo, LogoKind};
+
+use super::{BrandRecord, NewMerchant, RpcEndpointRecord, SettlementChoice, Store, StoreError, Tx, WalletRecord};
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 const NOBODY: MerchantId = MerchantId(999);
@@ -40,6 +42,30 @@ async fn acceptance_now(store: &Store, merchant: MerchantId) -> Acceptance {
 async fn save(store: &Store, merchant: MerchantId, acceptance: &Acceptance) {
     let acceptance = acceptance.clone();
     does(store, move |tx| Box::pin(async move { tx.save_acceptance(merchant, &acceptance).await })).await;
+}
+
+async fn a_merchant_s_look_reads_back_as_set(store: Store) {
+    let (merchant, other) = (new_merchant(&store).await, new_merchant(&store).await);
+    let read = async |merchant| {
+        let mut reader = store.reader().await.unwrap();
+        let brand = reader.tx().brand(merchant).await.unwrap();
+        (brand, reader.tx().logo(merchant).await.unwrap())
+    };
+    assert_eq!(read(merchant).await, (None, None));
+    let brand = Brand { color: Some("#2b4acb".to_owned()), radius: Some(24) };
+    let logo = Logo { kind: LogoKind::Jpeg, bytes: vec![0, 255, 39, 10] };
+    let (set, picture) = (brand.clone(), logo.clone());
+    does(&store, move |tx| Box::pin(async move { tx.set_brand(merchant, &set, Some(&picture), "v1").await })).await;
+    let record = BrandRecord { brand, has_logo: true, version: "v1".to_owned() };
+    assert_eq!(read(merchant).await, (Some(record), Some(logo)));
+    assert_eq!(read(other).await, (None, None));
+
+    does(&store, move |tx| Box::pin(async move { tx.set_brand(merchant, &Brand::default(), None, "v2").await })).await;
+    let record = BrandRecord { brand: Brand::default(), has_logo: false, version: "v2".to_owned() };
+    assert_eq!(read(merchant).await, (Some(record), None));
+    let nobody =
+        store.write(|tx| Box::pin(async move { tx.set_brand(NOBODY, &Brand::default(), None, "v").await })).await;
+    assert!(nobody.is_err());
 }
 
 async fn what_a_merchant_takes_reads_back_as_saved(store: Store) {
@@ -217,6 +243,7 @@ macro_rules! promises {
             a_wallet_that_took_effect_is_told_of_once,
             a_merchant_s_choices_read_back_as_made,
             an_added_endpoint_is_its_merchant_s_and_everybody_s_to_use,
+            a_merchant_s_look_reads_back_as_set,
         );
     };
 }

@@ -1,7 +1,7 @@
 //! Set-up: installs what a command needs and is not there, and says what, why and how far it is.
 //!
 //! A step asks first and installs only what is missing, so the second time costs less than a second. Nothing is
-//! installed into the checkout but `contracts/node_modules` and `clients/typescript/node_modules`.
+//! installed into the checkout but the `node_modules` of `contracts`, `clients/typescript` and `tests/accessibility`.
 
 mod apt;
 mod browser;
@@ -145,11 +145,12 @@ pub fn for_mutants(workspace: &Workspace) -> Result<Mutator> {
 
 /// For all tests.
 pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
-    let steps = &mut Steps::of(13);
+    let steps = &mut Steps::of(14);
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)?;
     node::install_packages(workspace, &steps.next("TypeScript"), &node::CLIENT)?;
     node::install_packages(workspace, &steps.next("local Solana"), &node::SOLANA)?;
+    node::install_packages(workspace, &steps.next("rules of accessibility"), &node::ACCESSIBILITY)?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     let postgres = postgres::find(&steps.next("PostgreSQL"))?;

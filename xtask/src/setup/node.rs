@@ -44,6 +44,10 @@ pub const CLIENT: Packages = Packages {
 /// The local Solana, and who pays on it.
 pub const SOLANA: Packages = Packages { folder: "tests/solana", reason: "the tests pay on a local Solana" };
 
+/// The rules of accessibility.
+pub const ACCESSIBILITY: Packages =
+    Packages { folder: "tests/accessibility", reason: "the tests hold every state of the page against them" };
+
 /// Installs the packages of a folder unless they are what its lock file says.
 pub fn install_packages(workspace: &Workspace, step: &Step, packages: &Packages) -> Result {
     let Packages { folder: name, reason } = packages;

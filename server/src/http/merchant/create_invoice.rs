@@ -17,6 +17,7 @@ use wire::{
 use crate::{
     app::App,
     config::Config,
+    email::is_plausible,
     http::{
         RequestId,
         canonical::canonical_json,
@@ -153,16 +154,8 @@ fn text(field: &'static str, value: Option<String>) -> Result<Option<String>, Ap
     Ok(Some(value))
 }
 
-/// Not every address that looks like one exists; this catches what cannot be one.
 fn email(email: String) -> Result<String, ApiError> {
-    let is_plausible = email.rsplit_once('@').is_some_and(|(name, host)| {
-        let is_plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
-        is_plain(name)
-            && is_plain(host)
-            && !name.contains('@')
-            && host.split('.').count() >= 2
-            && host.split('.').all(|label| !label.is_empty())
-    });
+    let is_plausible = is_plausible(&email);
     if is_plausible { Ok(email) } else { Err(invalid("customer_email", "customer_email must be an e-mail address")) }
 }
 

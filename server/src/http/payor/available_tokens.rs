@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use wire::{
     Environment,
     payor::{AvailabilityStatus, AvailableToken, TokenType},
+    snapshot::Unavailable,
 };
 
 use crate::{
@@ -68,12 +69,13 @@ pub async fn list_available_tokens(
 }
 
 /// A token that can be paid with, and why not just now.
+#[derive(Clone, Copy)]
 pub struct Offer<'a> {
     pub network: &'a NetworkConfig,
     pub token: &'a TokenConfig,
     /// `None` without a price, and for a price that never changes.
     pub rate_updated_at: Option<UnixSeconds>,
-    pub unavailable_reason: Option<String>,
+    pub unavailable: Option<Unavailable>,
 }
 
 /// What an invoice can be paid in, in the order of the configuration: what the merchant takes, or what the
@@ -87,8 +89,8 @@ pub fn offers<'a>(app: &'a App, case: &Case, acceptance: &Acceptance) -> Vec<(&'
     app.config.tokens().filter(|(network, token)| token.accepted && is_offered(network, token)).collect()
 }
 
-/// Asks for the price of each, for an invoice; a token without one cannot be chosen now, nor one that could not be told to be
-/// its payer's, nor any of a network that is not read.
+/// Asks for the price of each, for an invoice; a token without one cannot be chosen now, nor one whose payments
+/// could not be told to be this payer's, nor any of a network that is not read.
 pub async fn priced<'a>(
     app: &App,
     invoice: &InvoiceRecord,
@@ -96,25 +98,20 @@ pub async fn priced<'a>(
 ) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
         if !is_payable(invoice.address_mode, network, token) {
-            let unavailable_reason = Some("it could not be seen arriving at this merchant's wallet".to_owned());
-            return Offer { network, token, rate_updated_at: None, unavailable_reason };
+            return Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unseen) };
         }
         if !app.outages.is_offered(&network.name) {
-            let unavailable_reason = Some("the network cannot be read".to_owned());
-            return Offer { network, token, rate_updated_at: None, unavailable_reason };
+            return Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unread) };
         }
         let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.price(token.token_id())).await;
         let price = asked.ok().and_then(Result::ok);
         let due = invoice.standing.remaining;
-        let unavailable_reason = match &price {
-            None => Some("there is no current price"),
-            Some(price) if !is_markable(invoice.address_mode, due, token, price.rate) => {
-                Some("its smallest unit is worth too much to tell payments of this merchant's wallet apart")
-            }
+        let unavailable = match &price {
+            None => Some(Unavailable::NoPrice),
+            Some(price) if !is_markable(invoice.address_mode, due, token, price.rate) => Some(Unavailable::Coarse),
             Some(_) => None,
         };
-        let unavailable_reason = unavailable_reason.map(str::to_owned);
-        Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable_reason }
+        Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable }
     }))
     .await
 }
@@ -125,7 +122,7 @@ pub fn token_type(token: &TokenConfig) -> TokenType {
 }
 
 fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
-    let Offer { network, token, rate_updated_at, unavailable_reason } = offer;
+    let Offer { network, token, rate_updated_at, unavailable } = offer;
     let is_mainnet = environment == Environment::Mainnet;
     let on_mainnet = |value: bool| is_mainnet.then_some(value);
     AvailableToken {
@@ -139,17 +136,26 @@ fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
         requires_memo: false,
         photo_uri: None,
         is_monitored: true,
-        availability_status: match (environment, &unavailable_reason) {
+        availability_status: match (environment, unavailable) {
             (Environment::Devnet, _) => AvailabilityStatus::Devnet,
             (Environment::Mainnet, None) => AvailabilityStatus::Available,
             (Environment::Mainnet, Some(_)) => AvailabilityStatus::Stale,
         },
         rate_updated_at: rate_updated_at.map(|time| time.0),
-        unavailable_reason,
+        unavailable_reason: unavailable.map(|reason| text_of_reason(reason).to_owned()),
         // What arrives is what the merchant gets, always.
         has_settlement_route: on_mainnet(true),
         supports_stable_settlement: on_mainnet(matches!(token.price, crate::config::PriceSource::Par(_))),
         is_same_token_settlement: on_mainnet(true),
+    }
+}
+
+fn text_of_reason(reason: Unavailable) -> &'static str {
+    match reason {
+        Unavailable::NoPrice => "there is no current price",
+        Unavailable::Unread => "the network cannot be read",
+        Unavailable::Unseen => "it could not be seen arriving at this merchant's wallet",
+        Unavailable::Coarse => "its smallest unit is worth too much to tell payments of this merchant's wallet apart",
     }
 }
 

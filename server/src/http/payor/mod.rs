@@ -1,8 +1,10 @@
 //! What payers' pages call, a file per endpoint. The session alone says which invoice is meant.
 
 mod available_tokens;
+mod customer_email;
 mod payment_address;
 mod payment_status;
+mod questions;
 mod session_details;
 mod stream_token;
 mod verification;
@@ -45,6 +47,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(payment_address::allocate_payment_address))
         .routes(routes!(payment_status::retrieve_payment_status))
         .routes(routes!(stream_token::create_stream_token))
+        .routes(routes!(customer_email::store_customer_email, customer_email::retrieve_customer_email))
+        .routes(routes!(questions::retrieve_invoice_questions))
+        .routes(routes!(questions::submit_form_responses))
         .routes(routes!(verification::verify_invoice, verification::retrieve_verification));
     // Before the layer, which must see what no handler takes: preflights are such.
     openapi::wrapped(routes, |router| router.method_not_allowed_fallback(method_not_allowed).layer(cors))

@@ -32,7 +32,7 @@ const RETRY_AFTER_SECONDS: i64 = 15;
     request_body = PaymentAddressRequest,
     responses((status = 200, body = PaymentAddress)),
     security(("session_token" = [], "session_signature" = [])),
-    extensions(("x-error-codes" = json!(codes![TOKEN_NOT_AVAILABLE, NETWORK_LOCKED, INVOICE_ALREADY_PAID, INVOICE_CANCELED, INVOICE_EXPIRED])))
+    extensions(("x-error-codes" = json!(codes![TOKEN_NOT_AVAILABLE, NETWORK_LOCKED, QUESTIONS_UNANSWERED, INVOICE_ALREADY_PAID, INVOICE_CANCELED, INVOICE_EXPIRED])))
 )]
 pub async fn allocate_payment_address(
     State(app): State<App>,

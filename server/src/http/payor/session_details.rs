@@ -1,7 +1,6 @@
 //! `GET /api/v1/payments/session-details`
 
 use axum::{Json, extract::State};
-use serde_json::Value;
 use wire::{money::Dollars, payor::SessionDetails};
 
 use crate::{
@@ -10,7 +9,7 @@ use crate::{
         error::ApiError,
         extract::{Payor, SessionInvoice},
     },
-    view,
+    invoicing, view,
 };
 
 /// What the payer is to pay, to whom and until when.
@@ -49,22 +48,6 @@ pub async fn retrieve_session_details(State(app): State<App>, payor: Payor) -> R
         invoice_footer: invoice.footer.clone(),
         payment_return_url: invoice.return_url.clone(),
         payment_return_url_enabled: invoice.return_url_enabled && invoice.return_url.is_some(),
-        has_questions: invoice.questions.as_deref().is_some_and(asks_something),
+        has_questions: !invoicing::questions(invoice).is_empty(),
     }))
-}
-
-fn asks_something(questions: &str) -> bool {
-    let value: Value = serde_json::from_str(questions).unwrap_or_default();
-    value["questions"].as_array().is_some_and(|entries| !entries.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_list_asks_nothing() {
-        assert!(!asks_something(r#"{"questions":[]}"#));
-        assert!(asks_something(r#"{"questions":[{"id":"1"}]}"#));
-    }
 }

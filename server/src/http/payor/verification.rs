@@ -73,6 +73,11 @@ pub async fn retrieve_verification(
     Ok(Json(answer(&record, &payor.case(&app).await?)))
 }
 
+/// A transaction's hash, written in full.
+///
+/// # Errors
+///
+/// If it is none.
 pub fn read_hash(text: &str) -> Result<B256, ApiError> {
     let is_whole = text.len() == 66 && text.starts_with("0x");
     let hash = text.parse().ok().filter(|_| is_whole);

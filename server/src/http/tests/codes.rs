@@ -155,6 +155,25 @@ async fn provoke(server: &Server, code: ErrorCode) -> Answer {
             }
             server.choose_by_api(&invoice, r#"{"network":"base","tokenId":4}"#).await
         }
+        "QUESTIONS_UNANSWERED" | "QUESTIONS_ANSWERED" => {
+            let question =
+                json!({ "id": "1", "question": "Size?", "type": "text", "validation": { "required": true } });
+            let invoice = server.invoice(json!({ "questions": { "questions": [question] } })).await;
+            if code == code::QUESTIONS_UNANSWERED {
+                return server.choose_by_api(&invoice, r#"{"network":"base","tokenId":4}"#).await;
+            }
+            let headers = [
+                ("x-session-token", invoice.token.as_str()),
+                ("x-signature", &invoice.signature),
+                ("content-type", "application/json"),
+            ];
+            let answers = |size: &str| {
+                let body = json!({ "responses": [{ "question_id": "1", "response": size }] }).to_string();
+                request(Method::POST, "/api/v1/payments/submit-form", &headers, &body)
+            };
+            server.send(answers("S")).await;
+            server.send(answers("M")).await
+        }
         "INVOICE_CANCELED" => {
             let invoice = server.invoice(json!({})).await;
             server.asks(Method::POST, &format!("{INVOICES}/{}/cancel", invoice.id), "").await;

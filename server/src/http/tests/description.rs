@@ -21,11 +21,19 @@ use crate::http::{
 const RENEW: &str = "renew it with `cargo xtask openapi` and look at what changed";
 
 /// Routes that are no part of the API.
-const NOT_DESCRIBED: [&str; 12] = [
+const NOT_DESCRIBED: [&str; 20] = [
     // For people.
     "/pay",
     "/pay/choose",
     "/pay/snapshot",
+    "/pay/questions",
+    "/pay/help",
+    "/pay/verify",
+    "/pay/email",
+    "/pay/receipt",
+    "/pay/{*path}",
+    "/pay/brand/{merchant}/{version}/style.css",
+    "/pay/brand/{merchant}/{version}/logo",
     "/sweep",
     "/assets/{*path}",
     "/openapi.json",

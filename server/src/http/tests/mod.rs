@@ -2,11 +2,13 @@
 
 mod addresses;
 mod authorisation;
+mod brand;
 mod cancel;
 mod codes;
 mod description;
 mod errors;
 mod events;
+mod forms;
 mod invoice_lists;
 mod invoice_totals;
 mod invoices;
@@ -103,6 +105,8 @@ chain_id = 31338
 rpc = ["http://127.0.0.1:9"]
 paid_after = 2
 final_after = 4
+block_ms = 12000
+fees = "high"
 [[networks.tokens]]
 id = 4
 symbol = "USDT"

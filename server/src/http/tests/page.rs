@@ -24,10 +24,13 @@ async fn a_snapshot_holds_what_the_page_shows() {
     let invoice = server.invoice(json!({ "description": "</script>" })).await;
     let shown = snapshot(&server, &invoice).await;
     assert_eq!(shown["credentials"], json!({ "x-session-token": invoice.token, "x-signature": invoice.signature }));
-    assert_eq!(shown["merchant"], json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example" }));
+    assert_eq!(
+        shown["merchant"],
+        json!({ "name": "Shop <&> \"Co\"", "email": "shop@shop.example", "is_paused": false, "logo": null })
+    );
     assert_eq!((&shown["invoice"]["status"], &shown["invoice"]["remaining"]), (&json!("unpaid"), &json!(20_000)));
     assert_eq!(shown["tokens"].as_array().unwrap().len(), 3);
-    assert_eq!(shown["tokens"][1]["unavailable_reason"], "there is no current price");
+    assert_eq!(shown["tokens"][1]["unavailable"], "no_price");
     assert_eq!((&shown["quote"], &shown["notice"], &shown["payments"]), (&Value::Null, &Value::Null, &json!([])));
 }
 
@@ -56,6 +59,21 @@ async fn a_quote_is_shown_with_a_request_that_wallets_read() {
 }
 
 #[tokio::test]
+async fn a_quote_has_what_proves_its_address_and_never_the_recovery_code() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    server.quote(&invoice).await;
+    let page = server.get(&invoice.page(), &[]).await.text;
+    let quote = &snapshot(&server, &invoice).await["quote"];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (address, wallet) = (text(&quote["address"]), text(&quote["proof"]["wallet"]));
+    assert_eq!(wallet, "0x1111111111111111111111111111111111111111");
+    assert!(wire::deposit_address::is_deposit_address(&address, &wallet, &text(&quote["proof"]["salt"])));
+    assert!(page.contains(&format!("computed from wallet {wallet} and a contract that can only pay")), "{page}");
+    assert!(!page.contains(&hex::encode([9; 32])), "the recovery code is the merchant's alone");
+}
+
+#[tokio::test]
 async fn payments_are_shown_as_they_deepen() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;
@@ -76,6 +94,64 @@ async fn payments_are_shown_as_they_deepen() {
     assert!(confirming["version"].as_i64() < paid["version"].as_i64());
     assert_eq!((&paid["invoice"]["status"], &paid["payments"][0]["state"]), (&json!("paid"), &json!("credited")));
     assert_eq!((&paid["quote"], &paid["tokens"]), (&Value::Null, &json!([])));
+}
+
+#[tokio::test]
+async fn payers_are_told_how_long_it_takes_and_what_it_costs_where_that_is_configured() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let shown = snapshot(&server, &invoice).await;
+    let told = |token: &Value| (token["typical_seconds"].clone(), token["fees"].clone(), token["is_unsteady"].clone());
+    assert_eq!(told(&shown["tokens"][0]), (Value::Null, Value::Null, json!(false)));
+    // Two blocks of 12 s, and a look at the chain each second.
+    assert_eq!(told(&shown["tokens"][2]), (json!(25), json!("high"), json!(false)));
+
+    server.quote(&invoice).await;
+    server.pay(&invoice, usd(20_000), 1).await;
+    let payment = &snapshot(&server, &invoice).await["payments"][0];
+    assert_eq!(payment["expected_seconds"], Value::Null);
+    assert!(payment["block_time"].is_i64(), "{payment}");
+}
+
+#[tokio::test]
+async fn a_network_that_cannot_be_read_is_named_once_something_is_asked_there() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let _watch = server.app.outages.watch("ethereum");
+    server.app.outages.began("ethereum");
+    let shown = snapshot(&server, &invoice).await;
+    assert_eq!((&shown["tokens"][0]["is_unsteady"], &shown["tokens"][2]["is_unsteady"]), (&json!(true), &json!(false)));
+    assert_eq!(shown["unread_network"], Value::Null);
+
+    server.quote(&invoice).await;
+    server.app.outages.stopped("ethereum");
+    assert_eq!(snapshot(&server, &invoice).await["unread_network"], "Ethereum");
+    server.app.outages.ended("ethereum");
+    assert_eq!(snapshot(&server, &invoice).await["unread_network"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_only_choice_is_made_at_once() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let one = json!({ "networks": ["base"] }).to_string();
+    let key = ("x-api-key", server.key.as_str());
+    let answer = server.call(&Method::PUT, "/api/v1/merchant/networks", key, &one).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let shown = snapshot(&server, &invoice).await;
+    assert_eq!((&shown["quote"]["network"], &shown["quote"]["token_id"]), (&json!("base"), &json!(4)));
+    assert_eq!(snapshot(&server, &invoice).await["quote"], shown["quote"], "once");
+}
+
+#[tokio::test]
+async fn a_merchant_that_takes_nothing_is_said_to_be_pausing() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let none = json!({ "networks": [] }).to_string();
+    let key = ("x-api-key", server.key.as_str());
+    let answer = server.call(&Method::PUT, "/api/v1/merchant/networks", key, &none).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(snapshot(&server, &invoice).await["merchant"]["is_paused"], true);
 }
 
 #[tokio::test]
@@ -143,7 +219,7 @@ async fn a_broken_link_gets_a_page_that_says_so() {
     assert_eq!(answer.status, 401);
     assert!(answer.text.contains("This payment link does not work"), "{}", answer.text);
     let policy = answer.header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.starts_with("default-src 'none'; style-src 'self' 'sha256-"), "{policy}");
     let answer = choose(&server, &broken, "ethereum:1", "application/json").await;
     answer.is_error(401, "SESSION_INVALID", Some("x-session-token"));
 }
@@ -213,4 +289,36 @@ async fn without_a_built_page_there_is_one_that_says_how_to_build_it() {
     let answer = Server { router, ..server }.get(&invoice.page(), &[]).await;
     assert_eq!(answer.status, 503);
     assert!(answer.text.contains("cargo xtask page"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_page_speaks_the_language_that_its_address_or_its_reader_asks_for() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let arabic = "<html lang=\"ar\" dir=\"rtl\">";
+    for (query, accepted, expected) in [
+        ("", "de", "<html lang=\"en\" dir=\"ltr\">"),
+        ("", "ar-EG, en;q=0.5", arabic),
+        ("&lang=ar", "en", arabic),
+        ("&lang=en", "ar", "<html lang=\"en\" dir=\"ltr\">"),
+    ] {
+        let answer = server.get(&format!("{}{query}", invoice.page()), &[("accept-language", accepted)]).await;
+        assert!(answer.text.contains(expected), "{query} {accepted}: {}", answer.text);
+        let is_arabic = expected == arabic;
+        assert_eq!(answer.text.contains("data-language=\"ar\""), is_arabic, "{}", answer.text);
+        assert_eq!(answer.text.contains("كيف تودّ أن تدفع؟"), is_arabic, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_form_s_language_is_kept_on_the_way_to_the_page() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let answer = choose(&server, &invoice, "ethereum:1&lang=ar", "text/html").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, format!("{}&lang=ar", invoice.page()).as_str())
+    );
+    let answer = choose(&server, &invoice, &format!("ethereum:{UNPRICED}&lang=ar"), "text/html").await;
+    assert!(answer.text.contains("لا يوجد سعر موثوق لهذه العملة الآن"), "{}", answer.text);
 }

@@ -1,28 +1,39 @@
 //! The payer's page: its first frame, drawn here and payable without any script, and what it asks for
-//! once it is live.
+//! once it is live; and beside it, a file each, the pages that no script takes over.
+
+mod brand;
+mod forms;
+mod help;
+mod questions;
+mod reader;
+mod receipt;
 
 use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Extension, FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use domain::id::TokenId;
+use frontend::still::Still;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 use wire::{Environment, invoice::SessionHeaders, snapshot::Snapshot};
 
+pub use self::brand::logo_path;
+use self::forms::Form;
+pub use self::reader::Reader;
 use super::{
     error::{ApiError, invalid, log_cause},
-    extract::{Parameters, Payor, read_body},
+    extract::{Parameters, Payor},
     snapshot::{self, Shown},
-    template::{Gap, Template, escape_json, escape_text, hashes},
+    template::{Gap, Look, Template, escape_json, escape_text},
 };
 use crate::{
     app::App,
-    invoicing,
+    invoicing::{self, QuoteError},
     session::{self, Session, Signed},
     store::MerchantRecord,
 };
@@ -31,19 +42,35 @@ use crate::{
 const PERMISSIONS: &str =
     "camera=(), microphone=(), geolocation=(), payment=(), usb=(), display-capture=(), clipboard-write=(self)";
 /// Above this, compressing costs more than drawing.
-const BROTLI_LEVEL: i32 = 4;
+const BROTLI_LEVEL: i32 = 5;
 /// How often a page without script looks again while something may still happen.
 const REFRESH_SECONDS: u32 = 5;
 
 pub const PATH: &str = "/pay";
 const CHOICE_PATH: &str = "/pay/choose";
+const SNAPSHOT_PATH: &str = "/pay/snapshot";
 
-pub fn routes(pages: Pages) -> Router<App> {
+pub fn routes() -> Router<App> {
     let html = Router::new()
         .route(PATH, get(draw_page))
         .route(CHOICE_PATH, post(choose))
+        .route("/pay/questions", post(questions::submit_questions))
+        .route("/pay/help", get(help::draw_help))
+        .route("/pay/verify", post(help::submit_search))
+        .route("/pay/email", post(help::submit_email))
+        .route("/pay/receipt", get(receipt::draw_receipt))
+        .route("/pay/{*path}", any(not_here))
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(BROTLI_LEVEL)));
-    Router::new().merge(html).route("/pay/snapshot", get(retrieve_snapshot)).layer(Extension(pages))
+    Router::new()
+        .merge(html)
+        .route(SNAPSHOT_PATH, get(retrieve_snapshot))
+        .route("/pay/brand/{merchant}/{version}/style.css", get(brand::serve_style))
+        .route("/pay/brand/{merchant}/{version}/logo", get(brand::serve_logo))
+}
+
+/// Beside the pages there are: a link that was cut off.
+async fn not_here(reader: Reader) -> Response {
+    reader.refuse(&ApiError::NotFound)
 }
 
 /// What all pages share, made once.
@@ -51,6 +78,8 @@ pub fn routes(pages: Pages) -> Router<App> {
 pub struct Pages {
     /// `None` if the page was not built.
     template: Option<Arc<Template>>,
+    /// How pages look that no script takes over.
+    look: Arc<Look>,
     /// Where the page's WebSocket connects to.
     socket_origin: Arc<str>,
 }
@@ -65,7 +94,8 @@ impl Pages {
                 None
             }
         });
-        Self { template, socket_origin: socket_origin(&app.public_url).into() }
+        let look = template.as_ref().map_or_else(Look::without_page, |template| template.look());
+        Self { template, look: Arc::new(look), socket_origin: socket_origin(&app.public_url).into() }
     }
 }
 
@@ -76,18 +106,20 @@ fn socket_origin(public_url: &str) -> String {
 }
 
 /// Draws the page of the invoice that the query's session opens.
-async fn draw_page(
-    State(app): State<App>,
-    Extension(pages): Extension<Pages>,
-    parameters: Parameters,
-) -> Result<Response, PageError> {
-    let template = pages.template.clone().ok_or(PageError::NotBuilt)?;
-    let session = open(&app, &parameters).await?;
-    let mut shown = snapshot::present(&app, &session).await?;
+async fn draw_page(State(app): State<App>, reader: Reader, parameters: Parameters) -> Response {
+    reader.answer(draw(&app, &reader, &parameters).await)
+}
+
+async fn draw(app: &App, reader: &Reader, parameters: &Parameters) -> Result<Response, ApiError> {
+    let session = open(app, parameters).await?;
+    let mut shown = snapshot::present(app, &session).await?;
+    if invoicing::asks(&shown.case.invoice, app.clock.now()) {
+        return Ok(questions::draw(reader, &shown, &[], None));
+    }
     if parameters.get("choose") == Some("1") {
         shown.snapshot.quote = None;
     }
-    Ok(drawn(&pages, &template, &shown))
+    Ok(drawn(reader, &shown))
 }
 
 async fn open(app: &App, parameters: &Parameters) -> Result<Session, ApiError> {
@@ -138,83 +170,96 @@ impl<S: Sync> FromRequestParts<S> for WantsJson {
 
 /// Whether whoever asks for this will look at the answer.
 pub fn is_for_people(path: &str, headers: &HeaderMap) -> bool {
-    path == PATH || (path == CHOICE_PATH && !WantsJson::of(headers).0)
-}
-
-/// Says on a page why there is no other. One that can be asked for again does so when that may help.
-pub fn refuse(error: ApiError, can_reload: bool) -> Response {
-    let retry_after_seconds = error.retry_after_seconds();
-    let mut response = PageError::from(error).into_response();
-    if let Some(seconds) = retry_after_seconds {
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, seconds.into());
-        if can_reload {
-            headers.insert("refresh", seconds.into());
-        }
-    }
-    response
+    let is_file = path == SNAPSHOT_PATH || path.starts_with("/pay/brand/");
+    let is_page = path == PATH || path.starts_with("/pay/") && !is_file;
+    is_page && !WantsJson::of(headers).0
 }
 
 /// Takes the payer's choice. A script gets the snapshot; a form is sent on to the page, or shown why not.
 async fn choose(
     State(app): State<App>,
-    Extension(pages): Extension<Pages>,
+    reader: Reader,
     WantsJson(wants_json): WantsJson,
     request: Request,
 ) -> Response {
-    let answer = match answer_choice(&app, request).await {
-        Ok(answer) => answer,
-        Err(error) if wants_json => return error.into_response(),
-        Err(error) => return refuse(error, false),
+    let chosen = async {
+        let form = Form::read(&app, request).await?;
+        let answer = answer_choice(&app, &form).await;
+        Ok((form, answer))
     };
-    match (answer, pages.template.clone()) {
-        (answer, _) if wants_json => Json(answer.shown.snapshot).into_response(),
-        (answer, Some(template)) if answer.shown.snapshot.notice.is_some() => drawn(&pages, &template, &answer.shown),
-        (answer, _) => {
-            let page = session::page_path(&answer.session.credentials);
-            let again = if answer.has_chosen { "" } else { "&choose=1" };
-            Redirect::to(&format!("{page}{again}")).into_response()
-        }
+    let (form, answer) = match chosen.await {
+        Ok((form, Ok(answer))) => (form, answer),
+        // The page asks the questions first.
+        Ok((form, Err(ApiError::QuestionsUnanswered))) if !wants_json => return form.back_to_page(),
+        Ok((_, Err(error))) | Err(error) if wants_json => return error.into_response(),
+        Ok((form, Err(error))) => return reader.speaking(form.named).refuse(&error),
+        Err(error) => return reader.refuse(&error),
+    };
+    if wants_json {
+        return Json(answer.shown.snapshot).into_response();
     }
+    if answer.shown.snapshot.notice.is_some() {
+        return drawn(&reader.speaking(form.named), &answer.shown);
+    }
+    let again = if answer.has_chosen { "" } else { "&choose=1" };
+    Redirect::to(&format!("{}{again}", form.page())).into_response()
 }
 
 struct Answer {
-    session: Session,
     shown: Shown,
     has_chosen: bool,
 }
 
-async fn answer_choice(app: &App, request: Request) -> Result<Answer, ApiError> {
-    let body = read_body(request, &()).await?;
-    let form = Parameters::parse(&body);
-    let session = open(app, &form).await?;
-    let Some((network, token)) = chosen(&form)? else {
-        let shown = snapshot::present(app, &session).await?;
-        return Ok(Answer { session, shown, has_chosen: false });
+async fn answer_choice(app: &App, form: &Form) -> Result<Answer, ApiError> {
+    let session = &form.session;
+    let Some((network, token)) = chosen(&form.fields)? else {
+        return Ok(Answer { shown: snapshot::present(app, session).await?, has_chosen: false });
     };
     let (merchant, invoice) = (session.invoice.merchant, session.invoice.id);
     let shown = match invoicing::choose(app, merchant, invoice, network, token).await {
-        Ok(_) => snapshot::present(app, &session).await?,
-        Err(error) => snapshot::after_failed_choice(app, &session, error).await?,
+        Ok(_) => snapshot::present(app, session).await?,
+        Err(QuoteError::Unanswered) => return Err(ApiError::QuestionsUnanswered),
+        Err(error) => snapshot::after_failed_choice(app, session, error).await?,
     };
-    Ok(Answer { session, shown, has_chosen: true })
+    Ok(Answer { shown, has_chosen: true })
 }
 
 /// The page as HTML, with the policy that lets it do what it needs and nothing else.
-fn drawn(pages: &Pages, template: &Template, shown: &Shown) -> Response {
-    let snapshot = &shown.snapshot;
-    let title = escape_text(&frontend::title(snapshot));
-    let refresh = refresh(snapshot);
-    let app = frontend::render(snapshot);
+fn drawn(reader: &Reader, shown: &Shown) -> Response {
+    let (pages, language, snapshot) = (&reader.pages, reader.language, &shown.snapshot);
+    let Some(template) = &pages.template else { return reader.not_built() };
+    let root = format!("<html lang=\"{}\" dir=\"{}\">", language.code(), language.direction());
+    let spoken = format!("data-language=\"{}\"", language.code());
+    let title = escape_text(&frontend::title(snapshot, language));
+    let head = format!("{}{}", refresh(snapshot), style_link(shown));
+    let app = frontend::render(snapshot, language);
     let json = escape_json(&serde_json::to_string(snapshot).unwrap_or_default());
     let html = template.fill(|gap| match gap {
+        Gap::Root => &root,
+        Gap::Language => &spoken,
         Gap::Title => &title,
-        Gap::Refresh => &refresh,
+        Gap::Head => &head,
         Gap::App => &app,
         Gap::Snapshot => &json,
     });
     let policy = template.policy(&pages.socket_origin, &frame_ancestors(&shown.merchant, snapshot.environment));
     with_page_headers(Html(html).into_response(), &policy)
+}
+
+/// A page that no script takes over. It asks for itself again after `refresh_seconds`, if there are any.
+fn still(reader: &Reader, shown: &Shown, page: &Still, refresh_seconds: Option<u32>) -> Response {
+    let refresh = refresh_seconds.map(|seconds| format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">"));
+    let head = format!("{}{}", refresh.unwrap_or_default(), style_link(shown));
+    let html = reader.pages.look.document(reader.language, page, &head);
+    let policy = reader.pages.look.policy("'self'", &frame_ancestors(&shown.merchant, shown.snapshot.environment));
+    with_page_headers(Html(html).into_response(), &policy)
+}
+
+/// What makes a merchant's pages look as it likes.
+fn style_link(shown: &Shown) -> String {
+    let path = shown.brand.as_ref().and_then(|record| brand::style_path(shown.merchant.id, record));
+    // The path is of numbers and hexadecimal digits.
+    path.map(|path| format!("<link rel=\"stylesheet\" href=\"{path}\" />")).unwrap_or_default()
 }
 
 /// Who may embed a merchant's pages: its origins; without any, everybody on devnet and nobody else.
@@ -251,77 +296,6 @@ fn with_page_headers(mut response: Response, policy: &str) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert("permissions-policy", HeaderValue::from_static(PERMISSIONS));
     response
-}
-
-/// Why there is a page with an explanation instead of the one that was asked for.
-enum PageError {
-    /// The binary holds no page.
-    NotBuilt,
-    Api(ApiError),
-}
-
-impl From<ApiError> for PageError {
-    fn from(error: ApiError) -> Self {
-        Self::Api(error)
-    }
-}
-
-const ERROR_STYLE: &str = "\
-:root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}\
-body{display:grid;min-block-size:90vh;place-content:center;margin:1.5rem;text-align:center}\
-h1{font-size:1.25rem;margin:0 0 .5rem}\
-p{max-inline-size:26rem;margin:0}\
-code{font-family:ui-monospace,monospace}";
-
-impl IntoResponse for PageError {
-    fn into_response(self) -> Response {
-        let (status, heading, text) = match self {
-            Self::NotBuilt => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The payment page has not been built yet",
-                "Run <code>cargo xtask page</code>, then build and start the server again.",
-            ),
-            Self::Api(ApiError::SessionInvalid) => (
-                StatusCode::UNAUTHORIZED,
-                "This payment link does not work",
-                "It may have been cut off when it was copied. Go back to the shop and open it again.",
-            ),
-            Self::Api(ApiError::SessionExpired) => (
-                StatusCode::UNAUTHORIZED,
-                "This payment link is no longer valid",
-                "Its invoice ended more than thirty days ago. Please ask the shop for a new one.",
-            ),
-            Self::Api(error) if error.retry_after_seconds().is_some() => (
-                error.status(),
-                "That was a bit too fast",
-                "This page was asked for too often. Nothing is lost: please wait a little and open it again.",
-            ),
-            Self::Api(error) => {
-                let status = error.status();
-                if let ApiError::Internal(cause) = &error {
-                    log_cause(cause.as_ref());
-                }
-                let text = if status.is_server_error() {
-                    "Nothing you sent is lost. Please try again in a moment."
-                } else {
-                    "The request could not be understood. Go back to the shop and open the payment link again."
-                };
-                (status, "Something went wrong", text)
-            }
-        };
-        let html = format!(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{heading}</title>\
-             <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"robots\" \
-             content=\"noindex\"><link rel=\"icon\" href=\"data:,\"><style>{ERROR_STYLE}</style></head><body><main>\
-             <h1>{heading}</h1><p>{text}</p></main></body></html>"
-        );
-        // It says nothing about anybody, so any site may show it in the place of the page.
-        let policy = format!(
-            "default-src 'none'; style-src{}; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors *",
-            hashes(&[ERROR_STYLE])
-        );
-        with_page_headers((status, Html(html)).into_response(), &policy)
-    }
 }
 
 #[cfg(test)]
