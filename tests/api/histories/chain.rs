@@ -85,12 +85,12 @@ impl Chain {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a block. What is on the chain already is not taken again.
+    /// Adds a block. No chain takes a transaction twice, be it in one block.
     pub fn mine(&self, time: i64, mut payments: Vec<Payment>) {
         let mut state = self.state();
-        let known: HashSet<B256> =
+        let mut known: HashSet<B256> =
             state.canonical.iter().flat_map(|block| &block.payments).map(|payment| payment.id).collect();
-        payments.retain(|payment| !known.contains(&payment.id));
+        payments.retain(|payment| known.insert(payment.id));
         state.salt += 1;
         let parent = state.canonical.last().expect("there is a first block");
         let hash = keccak256([parent.hash.as_slice(), &state.salt.to_be_bytes()].concat());
