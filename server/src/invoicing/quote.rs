@@ -27,7 +27,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     events::Change,
     rates::NoPrice,
-    store::{InvoiceRecord, QuoteRecord, StoreError, Tx, UniqueAmount},
+    store::{QuoteRecord, StoreError, Tx, UniqueAmount},
 };
 
 /// A quote this young is given again: the same click twice is one quote.
