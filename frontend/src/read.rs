@@ -124,6 +124,8 @@ fn unavailable(json: &Json) -> Result<Unavailable, Amiss> {
     Ok(match json.as_str()? {
         "no_price" => Unavailable::NoPrice,
         "unread" => Unavailable::Unread,
+        "unseen" => Unavailable::Unseen,
+        "coarse" => Unavailable::Coarse,
         _ => return Err(Amiss),
     })
 }
@@ -250,7 +252,13 @@ mod tests {
             snapshot.payments[0].state = state;
             check(&snapshot);
         }
-        for unavailable in [None, Some(Unavailable::NoPrice), Some(Unavailable::Unread)] {
+        for unavailable in [
+            None,
+            Some(Unavailable::NoPrice),
+            Some(Unavailable::Unread),
+            Some(Unavailable::Unseen),
+            Some(Unavailable::Coarse),
+        ] {
             let mut snapshot = states::choose();
             snapshot.tokens[0].unavailable = unavailable;
             check(&snapshot);

@@ -41,6 +41,8 @@ kinds! {
     PAYMENT_WITHOUT_WITNESS = "payment_without_witness",
     DEPOSIT_SHORT = "deposit_short",
     DEPOSIT_DIFFERS = "deposit_differs",
+    ADDRESS_USED_BEFORE = "address_used_before",
+    UNIQUE_AMOUNTS_USED_UP = "unique_amounts_used_up",
     PAID_INVOICE_UNDONE = "paid_invoice_undone",
     SWEEP_FAILED = "sweep_failed",
     SWEEP_REVERTED = "sweep_reverted",

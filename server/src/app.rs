@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     config::Config,
     events::{Hub, OpenAccess},
+    invoicing::Lookout,
     limits::RateLimits,
     merchants,
     nodes::Living,
@@ -50,6 +51,8 @@ pub struct Shared {
     pub added_endpoints: AddedEndpoints,
     /// What tokens cost.
     pub prices: Prices,
+    /// Whether addresses were used before they are given to payers.
+    pub lookout: Lookout,
     /// Who follows which invoice or merchant on this node.
     pub hub: Arc<Hub>,
     /// Which keys and tokens hold streams of this node open.
@@ -89,6 +92,7 @@ impl App {
             outages: Arc::default(),
             added_endpoints: AddedEndpoints::default(),
             prices: Prices::new(&config, clock.clone()),
+            lookout: Lookout::new(&config),
             limits: Arc::new(RateLimits::new(&config.limits, living.clone())),
             living,
             config,

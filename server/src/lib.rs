@@ -32,3 +32,4 @@ pub mod tls;
 pub mod view;
 pub mod wallet;
 pub mod webhooks;
+pub mod xpub;

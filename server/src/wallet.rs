@@ -29,7 +29,7 @@ pub enum WalletError {
 }
 
 /// Accounts whose keys everybody knows: those of local development chains.
-const PUBLIC_ACCOUNTS: [Address; 10] = [
+pub(crate) const PUBLIC_ACCOUNTS: [Address; 10] = [
     address!("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"),
     address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
     address!("0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"),

@@ -3,8 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use e2e::{ApiClient, ServerProcess, WALLET, WebhookSink, eventually};
+use pepay::xpub::AddressKey;
 use serde_json::{Value, json};
 use uuid::Uuid;
+use wire::Environment;
 
 const CONFIG: &str = "environment = \"devnet\"\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n";
 
@@ -218,6 +220,46 @@ async fn a_wallet_that_the_operator_sets_is_in_force_at_once_and_calls_off_what_
     check_refused(&server, &set("1", "0x0000000000000000000000000000000000000000"), "zero");
     check_refused(&server, &set("1", "shop.eth"), "name");
     assert_eq!(wallets(&keys[0]).await, active(WALLET));
+}
+
+#[test]
+fn the_operator_says_what_kind_of_address_payers_are_given() {
+    const XPUB: &str = "xpub6Bh6Cg7bvjFdW6VEAaZmsyhZh86WdJ9Kr5aqqY5LN7UFLpxTrxsiys213UCu8MAYjcq5JhF7jzZXvruGfWfPbxqsByNNhwWaNQRuhP3JcC3";
+    const PRIVATE: &str = "xprv9xhjoAai6MhLHcQm4Z2mWqkq96G2DqRUUrfF39fiomwGU2dKKRZUS4hXCCDSpqZyQwWCsG4e9NJknKd9TQHHF7jjiznDpUqUQZ9CNSWZeZg";
+    let server = ServerProcess::prepare(CONFIG);
+    for name in ["Shop", "Other"] {
+        server.run_good(&["merchant", "create", "--name", name, "--email", "a@b.example", "--wallet", WALLET]);
+    }
+    let set = |arguments: &[&str]| -> Value { server.ask(&[&["merchant", "set-addresses"], arguments].concat()) };
+    let refused = |arguments: &[&str], message: &str| {
+        check_refused(&server, &[&["merchant", "set-addresses"], arguments].concat(), message);
+    };
+    refused(&["1", "xpub"], "no extended public key was given yet");
+    refused(&["1", "xpub", "--xpub", &XPUB[..40]], "must be an extended public key");
+    refused(&["1", "elsewhere"], "must be forwarder, xpub or direct");
+    refused(&["9", "direct"], "no merchant 9");
+    let output = server.run(&["merchant", "set-addresses", "1", "xpub", "--xpub", PRIVATE]);
+    assert!(!output.status.success() && output.stderr.contains("PRIVATE key"), "{output:?}");
+    assert!(!output.stderr.contains(PRIVATE), "a private key is not repeated");
+
+    let chosen = set(&["1", "xpub", "--xpub", XPUB]);
+    assert_eq!((&chosen["address_mode"], &chosen["next_index"]), (&json!("xpub"), &json!(0)));
+    let first = chosen["first_addresses"].as_array().unwrap();
+    let key = AddressKey::parse(XPUB, Environment::Devnet).unwrap();
+    assert_eq!(first[2], json!(key.address(2).unwrap().to_checksum(None)));
+    let said = server.run_good(&["merchant", "set-addresses", "1", "xpub"]);
+    assert!(said.contains("Compare its first addresses") && said.contains(first[0].as_str().unwrap()), "{said}");
+    refused(&["2", "xpub", "--xpub", XPUB], "another merchant's");
+    assert_eq!(server.ask::<Value>(&["merchant", "addresses", "1"]), chosen);
+    let other: Value = server.ask(&["merchant", "addresses", "2"]);
+    assert_eq!(other["address_mode"], json!("forwarder"));
+    check_refused(&server, &["merchant", "addresses", "9"], "no merchant 9");
+
+    assert_eq!(set(&["1", "xpub", "--next-index", "70"])["next_index"], json!(70));
+    assert_eq!(set(&["1", "xpub", "--next-index", "60"])["next_index"], json!(70), "numbers never go back");
+    assert_eq!(set(&["1", "direct"])["next_index"], Value::Null);
+    assert_eq!(set(&["1", "forwarder"])["address_mode"], json!("forwarder"));
+    assert_eq!(set(&["1", "xpub"])["next_index"], json!(70));
 }
 
 #[tokio::test]

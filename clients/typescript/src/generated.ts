@@ -40,6 +40,14 @@ export type ApiKeyScope = 'merchant' | 'commerce';
 /** What became of a key. One that has expired stays `active`; `expires_at` says that it is over. */
 export type ApiKeyStatus = 'active' | 'revoked' | 'suspended';
 
+/** Which transaction counts towards an invoice. */
+export interface AttachPaymentRequest {
+  network: string;
+  /** Which one, if the transaction brought several: the `payment_id` of the list. */
+  payment_id?: string | null | undefined;
+  tx_hash: string;
+}
+
 export type AvailabilityStatus = 'AVAILABLE' | 'STALE' | 'DEVNET';
 
 /** One entry of `GET /api/v1/payments/available-tokens`. */
@@ -980,6 +988,36 @@ export interface Total {
   count: number;
 }
 
+/** A transfer to the merchant's wallet that no open invoice asked for. */
+export interface UnattributedPayment {
+  block_number: number;
+  block_time: number;
+  network: string;
+  /** Always `unattributed_payment`. */
+  object: 'unattributed_payment';
+  payer_wallet_address: string | null;
+  /** Tells it from others of its transaction; as a payment of an invoice it has another. */
+  payment_id: string;
+  /** Null for the network's own coin. */
+  token_address: string | null;
+  /** Whole tokens, as a plain decimal. */
+  token_amount: string;
+  token_decimals: number;
+  token_id: number;
+  token_symbol: string;
+  tx_hash: string;
+  wallet_address: string;
+}
+
+/** The answer to `GET /api/v1/merchant/unattributed-payments`. */
+export interface UnattributedPayments {
+  /** Newest first. */
+  data: Array<UnattributedPayment>;
+  has_more: boolean;
+  /** Always `list`. */
+  object: 'list';
+}
+
 /** The body of `PATCH /api/v1/webhooks/{id}`; what is left out stays as it is. */
 export interface UpdateWebhookRequest {
   api_version?: WebhookVersion | null | undefined;
@@ -1243,6 +1281,16 @@ export interface Operations {
     };
     body: PaymentAddressRequest;
     answer: PaymentAddress;
+  };
+  /** `POST /api/v1/invoices/{invoice_id}/attach-payment` */
+  attach_payment: {
+    path: {
+      /** The id of an invoice. */
+      invoice_id: string;
+    };
+    query: Record<never, never>;
+    body: AttachPaymentRequest;
+    answer: Invoice;
   };
   /** `POST /api/v1/merchant/tokens/{token_id}/block` */
   block_token: {
@@ -1557,6 +1605,20 @@ export interface Operations {
     };
     body: undefined;
     answer: TokenList;
+  };
+  /** `GET /api/v1/merchant/unattributed-payments` */
+  list_unattributed_payments: {
+    path: Record<never, never>;
+    query: {
+      /** How many items at most. */
+      limit?: number | undefined;
+      /** The id of an item; the page begins with the next older one. */
+      starting_after?: string | undefined;
+      /** The id of an item; the page ends with the next newer one. Not together with `starting_after`. */
+      ending_before?: string | undefined;
+    };
+    body: undefined;
+    answer: UnattributedPayments;
   };
   /** `GET /api/v1/merchant/wallets` */
   list_wallets: {
@@ -1935,6 +1997,7 @@ export const operations = {
   activate_mainnet_access: { method: 'POST', path: '/api/v1/user/mainnet-access/activate' },
   add_rpc_endpoint: { method: 'POST', path: '/api/v1/merchant/rpc' },
   allocate_payment_address: { method: 'POST', path: '/api/v1/payments/payment-addresses' },
+  attach_payment: { method: 'POST', path: '/api/v1/invoices/{invoice_id}/attach-payment' },
   block_token: { method: 'POST', path: '/api/v1/merchant/tokens/{token_id}/block' },
   cancel_invoice: { method: 'POST', path: '/api/v1/invoices/{invoice_id}/cancel' },
   cancel_wallet_change: { method: 'DELETE', path: '/api/v1/merchant/wallets/{wallet_id}' },
@@ -1960,6 +2023,7 @@ export const operations = {
   list_rpc_endpoints: { method: 'GET', path: '/api/v1/merchant/rpc' },
   list_sweeps: { method: 'GET', path: '/api/v1/merchant/sweeps' },
   list_tokens: { method: 'GET', path: '/api/v1/merchant/tokens' },
+  list_unattributed_payments: { method: 'GET', path: '/api/v1/merchant/unattributed-payments' },
   list_wallets: { method: 'GET', path: '/api/v1/merchant/wallets' },
   list_wallets__first: { method: 'GET', path: '/api/accounts/wallets' },
   list_webhook_deliveries: { method: 'GET', path: '/api/v1/webhooks/{webhook_id}/deliveries' },

@@ -93,7 +93,7 @@ const LONGEST_WAIT_FOR_A_CHAIN_SECONDS: i64 = 3600;
 /// Credit beyond what is due that is worth telling anybody about: above one cent.
 const OVERPAID_ABOVE: UsdMillis = UsdMillis::from_cents(1);
 /// A transfer below this sum, and below one percent of what is due, is dust.
-const DUST_BELOW: UsdMillis = UsdMillis::from_cents(5);
+pub const DUST_BELOW: UsdMillis = UsdMillis::from_cents(5);
 
 /// Everything that follows from an invoice's terms and transfers.
 #[derive(Clone, Debug, PartialEq, Eq)]

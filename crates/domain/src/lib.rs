@@ -7,6 +7,7 @@
 
 pub mod acceptance;
 pub mod access;
+pub mod address_mode;
 pub mod finality;
 pub mod id;
 pub mod idempotency;
@@ -17,3 +18,4 @@ pub mod settlement;
 pub mod signature;
 pub mod time;
 pub mod transfer;
+pub mod unique_amount;

@@ -130,12 +130,19 @@ impl Rate {
     /// The least amount that is worth at least `usd`: rounded **up**, to six decimals or to as many more
     /// as keep the rounding within a cent.
     pub fn quote(self, usd: UsdMillis, decimals: Decimals) -> TokenAmount {
-        // usd/1000 dollars ÷ (rate/10^8 dollars a token) × 10^decimals units a token.
-        let units =
-            (U512::from(usd.0) * power_of_ten(decimals.0) * U512::from(100_000_u64)).div_ceil(U512::from(self.0));
         let step = self.quote_step(decimals);
-        let rounded = units.div_ceil(step) * step;
+        let rounded = self.units(usd, decimals).div_ceil(step) * step;
         TokenAmount(U256::saturating_from(rounded))
+    }
+
+    /// The least amount that is worth at least `usd`, to the token's smallest unit.
+    pub fn least(self, usd: UsdMillis, decimals: Decimals) -> TokenAmount {
+        TokenAmount(U256::saturating_from(self.units(usd, decimals)))
+    }
+
+    fn units(self, usd: UsdMillis, decimals: Decimals) -> U512 {
+        // usd/1000 dollars ÷ (rate/10^8 dollars a token) × 10^decimals units a token.
+        (U512::from(usd.0) * power_of_ten(decimals.0) * U512::from(100_000_u64)).div_ceil(U512::from(self.0))
     }
 
     /// What `amount` is worth, rounded **down** to a thousandth of a dollar.

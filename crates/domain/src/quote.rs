@@ -24,7 +24,7 @@ pub struct Quote {
 
 /// How far a block's clock may lie behind ours: a block's time is when its making began, so a payment
 /// can be in a block that seems to be a little older than the quote it answers.
-const CLOCK_SKEW_SECONDS: i64 = 60;
+pub const CLOCK_SKEW_SECONDS: i64 = 60;
 
 impl Quote {
     /// Quotes what is still due.

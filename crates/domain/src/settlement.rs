@@ -8,7 +8,7 @@ use crate::{
     transfer::Transfer,
 };
 
-/// Value that left a deposit address for the merchant's wallet, as the factory reported it.
+/// Value that left a deposit address: to the merchant's wallet, or, where somebody has the key, wherever he sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
     pub network: String,
@@ -41,8 +41,8 @@ pub struct Settlement<'a> {
 }
 
 impl<'a> Settlement<'a> {
-    /// A sweep takes everything an address holds of one token, so the first one after a transfer is the
-    /// one that took it.
+    /// A sweep of the factory takes everything an address holds of one token, so the first one after a transfer is the one
+    /// that took it. Whoever has the key may leave some; the first time that he takes any he has shown that he can.
     pub fn of(transfer: &Transfer, sweeps: &'a [Sweep]) -> Self {
         if !transfer.is_canonical() {
             return Self { status: SettlementStatus::Pending, sweep: None };
@@ -62,6 +62,15 @@ impl<'a> Settlement<'a> {
             None => SettlementStatus::Pending,
         };
         Self { status, sweep }
+    }
+
+    /// Where the wallet itself was paid, the payment is the settlement once nothing undoes it.
+    pub fn at_once(transfer: &Transfer) -> SettlementStatus {
+        match () {
+            () if transfer.has_reached(Finality::Final) => SettlementStatus::Settled,
+            () if transfer.is_canonical() => SettlementStatus::Processing,
+            () => SettlementStatus::Pending,
+        }
     }
 }
 
@@ -331,6 +340,19 @@ mod tests {
         check(&[waiting(None, millis(70))], millis(30), 50, &[], &[(0, LeftBecause::ValueUnknown)]);
         check(&[waiting(millis(9000), None)], millis(30), 50, &[], &[(0, LeftBecause::CostUnknown)]);
         check(&[waiting(millis(9000), millis(70))], None, 50, &[], &[(0, LeftBecause::NotWorthIt)]);
+    }
+
+    #[test]
+    fn a_payment_of_the_wallet_itself_is_settled_once_nothing_undoes_it() {
+        let orphaned = Transfer { standing: ChainStanding::Orphaned, ..transfer(10, Finality::Final) };
+        for (transfer, expected) in [
+            (transfer(10, Finality::Seen), SettlementStatus::Processing),
+            (transfer(10, Finality::Paid), SettlementStatus::Processing),
+            (transfer(10, Finality::Final), SettlementStatus::Settled),
+            (orphaned, SettlementStatus::Pending),
+        ] {
+            assert_eq!(Settlement::at_once(&transfer), expected);
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod sweep;
 pub mod time;
+pub mod unattributed;
 pub mod verification;
 pub mod webhook;
 

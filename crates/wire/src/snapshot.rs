@@ -103,6 +103,10 @@ pub enum Unavailable {
     NoPrice,
     /// Its network cannot be read just now.
     Unread,
+    /// It could not be seen arriving at the wallet that is paid.
+    Unseen,
+    /// Its smallest unit is worth too much to tell payments to one wallet apart by their amounts.
+    Coarse,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ super::catalog::language! {
     unsteady: "تظهر الدفعات متأخرة الآن",
     unpriced_token: "لا يوجد سعر موثوق الآن",
     unread_network: "تتعذّر قراءة هذه الشبكة الآن",
+    untakeable_token: "لا تستطيع محفظة هذا المتجر استلامها",
     go_on: "متابعة",
     one_moment: "لحظة…",
     change_token: "تغيير العملة أو الشبكة",

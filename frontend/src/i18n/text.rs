@@ -152,6 +152,8 @@ messages! {
     unpriced_token;
     /// Why no token of a network can be chosen.
     unread_network;
+    /// Why a token cannot be paid to a wallet that many payers pay to.
+    untakeable_token;
     go_on;
     one_moment;
     change_token;

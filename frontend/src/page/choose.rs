@@ -169,5 +169,6 @@ fn text_of_reason(reason: Unavailable) -> &'static str {
     match reason {
         Unavailable::NoPrice => i18n::text().unpriced_token(),
         Unavailable::Unread => i18n::text().unread_network(),
+        Unavailable::Unseen | Unavailable::Coarse => i18n::text().untakeable_token(),
     }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use clap::Subcommand;
 use domain::{
+    address_mode::{AddressMode, UnknownAddressMode},
     id::{DashboardTokenId, MerchantId, ParseIdError},
     money::UsdMillis,
 };
@@ -23,9 +24,10 @@ use crate::{
     clock::random_bytes,
     config::load_secrets,
     keys,
-    merchants::{self, WalletError},
+    merchants::{self, AddressModeError, WalletError},
     store::NewMerchant,
     webhooks::{self, Sealer, Targets},
+    xpub::AddressKey,
 };
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +51,22 @@ pub(super) enum Command {
         #[arg(value_name = "ADDRESS")]
         wallet: String,
     },
+    /// Say what kind of address payers of new invoices are given
+    SetAddresses {
+        merchant_id: i64,
+        /// `forwarder`: for each invoice a contract that can only pay the wallet. `xpub`: for each invoice an address below
+        /// an extended public key. `direct`: the wallet itself, where amounts tell invoices apart
+        #[arg(value_parser = |text: &str| -> Result<AddressMode, UnknownAddressMode> { text.parse() })]
+        mode: AddressMode,
+        /// The extended public key, xpub…; without it, the one that was given last
+        #[arg(long)]
+        xpub: Option<String>,
+        /// What the number of the next address is at least, after a database was restored
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(..=i64::from(AddressKey::LAST)))]
+        next_index: Option<u32>,
+    },
+    /// Show what kind of address payers of new invoices are given
+    Addresses { merchant_id: i64 },
     /// Set where webhooks go, with a new secret, which is shown only now
     SetWebhook { merchant_id: i64, url: String },
     /// Replace the list of origins that may embed the payer's page
@@ -98,6 +116,10 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, C
     match command {
         Command::Create { name, email, wallet } => create(session, &name, &email, &wallet).await,
         Command::SetWallet { merchant_id, wallet } => set_wallet(session, MerchantId(merchant_id), &wallet).await,
+        Command::SetAddresses { merchant_id, mode, xpub, next_index } => {
+            set_addresses(session, MerchantId(merchant_id), mode, xpub.as_deref(), next_index).await
+        }
+        Command::Addresses { merchant_id } => addresses(session, MerchantId(merchant_id)).await,
         Command::SetWebhook { merchant_id, url } => set_webhook(session, MerchantId(merchant_id), &url).await,
         Command::SetOrigins { merchant_id, origins } => set_origins(session, MerchantId(merchant_id), &origins).await,
         Command::SetBrand { merchant_id, color, radius, logo } => {
@@ -152,6 +174,71 @@ async fn set_wallet(session: &Session, merchant: MerchantId, wallet: &str) -> Re
         ),
         json: json!(change),
     })
+}
+
+async fn set_addresses(
+    session: &Session,
+    merchant: MerchantId,
+    mode: AddressMode,
+    xpub: Option<&str>,
+    next_index: Option<u32>,
+) -> Result<Answer, CliError> {
+    let environment = session.config.environment;
+    let key = xpub.map(|text| AddressKey::parse(text, environment)).transpose();
+    let key = key.map_err(|error| InputError::new("--xpub", error.to_string()))?;
+    let set = merchants::set_addresses(&session.store, merchant, mode, key, next_index).await;
+    let chosen = set.map_err(|error| match error {
+        AddressModeError::NoSuchMerchant(merchant) => CliError::NoSuchMerchant(merchant),
+        AddressModeError::Store(error) => error.into(),
+        error @ (AddressModeError::NoKey | AddressModeError::OthersKey) => {
+            InputError::new("--xpub", error.to_string()).into()
+        }
+    })?;
+    Ok(show_addresses(session, merchant, mode, chosen))
+}
+
+async fn addresses(session: &Session, merchant: MerchantId) -> Result<Answer, CliError> {
+    let mut reader = session.store.reader().await?;
+    let mut tx = reader.tx();
+    let mode = tx.address_mode(merchant).await?.ok_or(CliError::NoSuchMerchant(merchant))?;
+    let chosen = tx.chosen_xpub(merchant).await?;
+    Ok(show_addresses(session, merchant, mode, chosen))
+}
+
+fn show_addresses(session: &Session, merchant: MerchantId, mode: AddressMode, chosen: Option<(String, u32)>) -> Answer {
+    let chosen = chosen.filter(|_| mode.has_key());
+    let mut text = match mode {
+        AddressMode::Forwarder => {
+            format!("each new invoice of merchant {merchant} has a contract address that can only pay its wallet\n")
+        }
+        AddressMode::Xpub => format!("each new invoice of merchant {merchant} has an address of its key\n"),
+        AddressMode::Direct => format!(
+            "new invoices of merchant {merchant} are paid to its wallet itself, each with an amount of its own\n\
+             Whoever sends another amount, as exchanges do that keep a fee, is not recognised: see\n\
+             GET /api/v1/merchant/unattributed-payments. Coins of networks are offered only where logs tell of\n\
+             them (native_logs).\n"
+        ),
+    };
+    let first = chosen.as_ref().and_then(|(xpub, _)| AddressKey::parse(xpub, session.config.environment).ok());
+    let first = first.map(|key| key.first_addresses()).unwrap_or_default();
+    if let Some((_, next)) = &chosen {
+        text.push_str("Compare its first addresses with those that your wallet shows, before you take money:\n");
+        for (index, address) in first.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _infallible = writeln!(text, "  {index}  {address}");
+        }
+        let _infallible = writeln!(text, "The next invoice has address {next}.");
+    }
+    let first: Vec<_> = first.iter().map(|address| address.to_checksum(None)).collect();
+    Answer {
+        text,
+        json: json!({
+            "merchant_id": merchant.0,
+            "address_mode": mode.as_str(),
+            "first_addresses": first,
+            "next_index": chosen.map(|(_, next)| next),
+        }),
+    }
 }
 
 async fn set_webhook(session: &Session, merchant: MerchantId, url: &str) -> Result<Answer, CliError> {

@@ -59,7 +59,11 @@ pub(super) fn check(config: &Config) -> Checked {
         return ensure(false, "log.filter", format!("is not a log filter: {error}"));
     }
     ensure((30..=86_400).contains(&config.invoices.quote_seconds), "invoices.quote_seconds", "must be 30 to 86400")?;
-    ensure((1..=365).contains(&config.invoices.watch_ended_days), "invoices.watch_ended_days", "must be 1 to 365")?;
+    let days = config.invoices.unique_amount_days;
+    ensure((1..=365).contains(&days), "invoices.unique_amount_days", "must be 1 to 365")?;
+    let watched = config.invoices.watch_ended_days;
+    ensure((1..=365).contains(&watched), "invoices.watch_ended_days", "must be 1 to 365")?;
+    ensure(days <= watched, "invoices.unique_amount_days", "must not be more than invoices.watch_ended_days")?;
     check_webhooks(&config.webhooks)?;
     check_merchants(&config.merchants, config.environment)?;
     ensure((1..=3_650).contains(&config.events.retention_days), "events.retention_days", "must be 1 to 3650")?;

@@ -172,6 +172,9 @@ impl Default for LogConfig {
 pub struct InvoicesConfig {
     /// How long a quoted token amount holds.
     pub quote_seconds: i64,
+    /// Days after its end for which an amount that tells an invoice from others is not given to another; at most
+    /// `watch_ended_days`.
+    pub unique_amount_days: i64,
     /// How long the address of an ended invoice is still watched for late money; one that holds some is
     /// watched until that is swept.
     pub watch_ended_days: i64,
@@ -188,6 +191,7 @@ impl Default for InvoicesConfig {
     fn default() -> Self {
         Self {
             quote_seconds: 300,
+            unique_amount_days: 7,
             watch_ended_days: 30,
             single_source_usd: 1_000,
             require_idempotency_key: true,

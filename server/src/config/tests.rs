@@ -204,6 +204,15 @@ fn alarms_go_over_https_or_stay_on_this_machine() {
     check_refused(&text("chat.example"), "operator.webhook_url", "");
 }
 
+/// Else a payment would be known to be its payer's while nobody looks for it any more.
+#[test]
+fn amounts_are_kept_no_longer_than_ended_invoices_are_watched() {
+    let text =
+        |days: u32| format!("environment = \"devnet\"\n[invoices]\nwatch_ended_days = 7\nunique_amount_days = {days}");
+    assert!(read(&text(7), &[]).is_ok());
+    check_refused(&text(8), "invoices.unique_amount_days", "more than invoices.watch_ended_days");
+}
+
 #[test]
 fn limits_of_sweeps_that_make_no_sense_are_named() {
     let check = |sweeps: &str, key: &str, message: &str| {

@@ -67,6 +67,11 @@ pub async fn tidy(app: &App, lease: &Lease) -> Result<u64, StoreError> {
     tidying
         .remove(move |tx| Box::pin(async move { tx.prune_idempotency_keys(keys_before, REMOVED_AT_ONCE).await }))
         .await?;
+    tidying.remove(move |tx| Box::pin(async move { tx.prune_unique_amounts(now, REMOVED_AT_ONCE).await })).await?;
+    let came_before = events_before.as_seconds();
+    tidying
+        .remove(move |tx| Box::pin(async move { tx.prune_unattributed(came_before, REMOVED_AT_ONCE).await }))
+        .await?;
     if events != 0 {
         tracing::info!(events, "removed old events");
     }

@@ -14,12 +14,14 @@ use wire::{Environment, error::ErrorBody, money::AmountError};
 
 use super::error_codes::{ErrorCode, code};
 use crate::{
-    invoicing::{AnswerError, CancelError, CreateError, EmailError, QuoteError, VerifyError},
+    invoicing::{
+        AddressError, AnswerError, AttachError, CancelError, CreateError, EmailError, QuoteError, VerifyError,
+    },
     keys::IssueError,
     limits::Policy,
     merchants::{RpcEndpointError, TokenError, WalletError},
     session::SessionError,
-    store::StoreError,
+    store::{StoreError, UnattributedRecord},
     webhooks::EndpointError,
 };
 
@@ -88,6 +90,11 @@ pub enum ApiError {
     },
     InvoiceNotFound,
     VerificationNotFound,
+    TransactionNotFound,
+    TransactionAttached,
+    /// The transaction brought these.
+    TransactionAmbiguous(String),
+    InvoiceHasOwnAddress,
     EventNotFound,
     WebhookNotFound,
     /// The event was never sent to this endpoint.
@@ -226,6 +233,10 @@ impl ApiError {
             Self::InvalidCursor { .. } => code::INVALID_CURSOR,
             Self::InvoiceNotFound => code::INVOICE_NOT_FOUND,
             Self::VerificationNotFound => code::VERIFICATION_NOT_FOUND,
+            Self::TransactionNotFound => code::TRANSACTION_NOT_FOUND,
+            Self::TransactionAttached => code::TRANSACTION_ATTACHED,
+            Self::TransactionAmbiguous(_) => code::TRANSACTION_AMBIGUOUS,
+            Self::InvoiceHasOwnAddress => code::INVOICE_HAS_OWN_ADDRESS,
             Self::EventNotFound => code::EVENT_NOT_FOUND,
             Self::WebhookNotFound => code::WEBHOOK_NOT_FOUND,
             Self::DeliveryNotFound => code::DELIVERY_NOT_FOUND,
@@ -326,6 +337,16 @@ impl ApiError {
             Self::InvalidCursor { field } => return format!("{field} must be the id of something in this list"),
             Self::InvoiceNotFound => "there is no such invoice",
             Self::VerificationNotFound => "nobody has asked to have a payment of this invoice looked for",
+            Self::TransactionNotFound => {
+                "this transaction brought nothing to the invoice's wallet that belongs to no invoice; it may not be read yet"
+            }
+            Self::TransactionAttached => "this payment counts towards another invoice already",
+            Self::TransactionAmbiguous(payments) => {
+                return format!("payment_id must say which of the transaction's payments is meant: {payments}");
+            }
+            Self::InvoiceHasOwnAddress => {
+                "payments of this invoice come to an address of its own, so that none has to be assigned"
+            }
             Self::EventNotFound => "there is no such event",
             Self::WebhookNotFound => "there is no such webhook endpoint",
             Self::DeliveryNotFound => "this event was never sent to this webhook endpoint",
@@ -421,6 +442,8 @@ impl ApiError {
             Self::StreamTokenInvalid | Self::StreamTokenExpired | Self::WsTokenInvalid | Self::WsTokenExpired => {
                 Some("token")
             }
+            Self::TransactionNotFound | Self::TransactionAttached => Some("tx_hash"),
+            Self::TransactionAmbiguous(_) => Some("payment_id"),
             Self::OriginForbidden => Some("Origin"),
             Self::NetworkLocked | Self::NetworkUnreachable => Some("network"),
             Self::RpcEndpointExists | Self::RpcEndpointUnfit(_) => Some("rpc_url"),
@@ -439,6 +462,7 @@ impl ApiError {
             | Self::RightRequired { .. }
             | Self::InvoiceNotFound
             | Self::VerificationNotFound
+            | Self::InvoiceHasOwnAddress
             | Self::EventNotFound
             | Self::TokenNotFound
             | Self::MerchantNotFound
@@ -512,11 +536,14 @@ impl From<CreateError> for ApiError {
     fn from(error: CreateError) -> Self {
         match error {
             CreateError::KeyReused => Self::IdempotencyConflict,
-            CreateError::NoSuchMerchant(_) => Self::internal(error),
-            CreateError::ReceiverIsDepositAddress => {
+            CreateError::ReceiverIsDepositAddress | CreateError::ReceiverIsAnothers => {
                 invalid("receiver_override_address", format!("receiver_override_address: {error}"))
             }
-            CreateError::Store(error) => error.into(),
+            CreateError::ReceiverIsFixed => {
+                invalid("receiver_override_enable", format!("receiver_override_enable: {error}"))
+            }
+            CreateError::Address(AddressError::Store(error)) | CreateError::Store(error) => error.into(),
+            CreateError::NoSuchMerchant(_) | CreateError::Address(_) => Self::internal(error),
         }
     }
 }
@@ -601,6 +628,24 @@ impl From<AmountError> for ApiError {
     }
 }
 
+impl From<AttachError> for ApiError {
+    fn from(error: AttachError) -> Self {
+        match error {
+            AttachError::NoSuchInvoice => Self::InvoiceNotFound,
+            AttachError::HasOwnAddress => Self::InvoiceHasOwnAddress,
+            AttachError::NoSuchTransaction => Self::TransactionNotFound,
+            AttachError::AttachedElsewhere => Self::TransactionAttached,
+            AttachError::Ambiguous(payments) => {
+                let name = |came: &UnattributedRecord| {
+                    format!("{} ({} of token {})", came.payment(), came.amount.to_decimal(came.decimals), came.token)
+                };
+                Self::TransactionAmbiguous(payments.iter().map(name).collect::<Vec<_>>().join(", "))
+            }
+            AttachError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<VerifyError> for ApiError {
     fn from(error: VerifyError) -> Self {
         match error {
@@ -647,7 +692,10 @@ impl From<QuoteError> for ApiError {
     fn from(error: QuoteError) -> Self {
         match error {
             QuoteError::NoSuchInvoice => Self::InvoiceNotFound,
-            QuoteError::NotOffered(_) => Self::TokenNotAvailable { field: "tokenId" },
+            QuoteError::NotOffered(_) | QuoteError::NoAmountLeft => Self::TokenNotAvailable { field: "tokenId" },
+            // Each try met somebody else's.
+            QuoteError::AddressMoved => StoreError::NotCommitted.into(),
+            QuoteError::Address(error) => Self::internal(error),
             QuoteError::Locked => Self::NetworkLocked,
             QuoteError::Unanswered => Self::QuestionsUnanswered,
             QuoteError::Ended(status) => Self::ended(status),

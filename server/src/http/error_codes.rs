@@ -63,6 +63,7 @@ codes! {
     NOT_FOUND = NOT_FOUND, "There is nothing at this address.";
     INVOICE_NOT_FOUND = NOT_FOUND, "There is no such invoice, or it is somebody else's.";
     VERIFICATION_NOT_FOUND = NOT_FOUND, "Nobody has asked to have a payment of this invoice looked for.";
+    TRANSACTION_NOT_FOUND = NOT_FOUND, "The transaction brought nothing to the invoice's wallet that belongs to no invoice.";
     EVENT_NOT_FOUND = NOT_FOUND, "There is no such event, or it is somebody else's.";
     WEBHOOK_NOT_FOUND = NOT_FOUND, "There is no such webhook endpoint, or it is somebody else's.";
     DELIVERY_NOT_FOUND = NOT_FOUND, "This event was never sent to this webhook endpoint.";
@@ -77,6 +78,9 @@ codes! {
     WEBHOOK_DISABLED = CONFLICT, "The webhook endpoint is not active.";
     QUESTIONS_ANSWERED = CONFLICT, "The merchant's questions have been answered, and are answered once.";
     INVOICE_HAS_PAYMENTS = CONFLICT, "Money for the invoice has arrived or is arriving, so it cannot be called off.";
+    INVOICE_HAS_OWN_ADDRESS = CONFLICT, "Payments of the invoice come to an address of its own, so none has to be assigned.";
+    TRANSACTION_ATTACHED = CONFLICT, "The payment counts towards another invoice already.";
+    TRANSACTION_AMBIGUOUS = CONFLICT, "The transaction brought several payments, which are named; `payment_id` says which is meant.";
     WALLET_CHANGE_PENDING = CONFLICT, "Another change of wallets is scheduled; cancel it first.";
     WALLET_CHANGE_TOO_LATE = CONFLICT, "The wallet is or was in force; only a scheduled change can be canceled.";
     ENVIRONMENT_FIXED = CONFLICT, "This server is a mainnet server, by its configuration.";

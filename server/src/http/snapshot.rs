@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{
     acceptance::AcceptancePolicy,
+    address_mode::AddressMode,
     id::TokenId,
     invoice::{InvoiceStatus, PaymentStatus},
     transfer::Valuation,
@@ -88,11 +89,17 @@ pub async fn after_failed_choice(app: &App, session: &Session, error: QuoteError
 /// What to tell the payer; an invoice that ended tells it by itself.
 fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiError> {
     match error {
-        QuoteError::NoPrice(_) => Ok(Some(wire_snapshot::Notice::NoPrice)),
-        QuoteError::NotOffered(_) | QuoteError::Locked => Ok(Some(wire_snapshot::Notice::NotOffered)),
+        QuoteError::NoPrice(_) | QuoteError::AddressMoved => Ok(Some(wire_snapshot::Notice::NoPrice)),
+        // Another token, or the same in a moment, is what a payer can try then, too.
+        QuoteError::Address(error) if error.is_passing() => Ok(Some(wire_snapshot::Notice::NoPrice)),
+        QuoteError::NotOffered(_) | QuoteError::Locked | QuoteError::NoAmountLeft => {
+            Ok(Some(wire_snapshot::Notice::NotOffered))
+        }
         // The page that asks the questions says it.
         QuoteError::Ended(_) | QuoteError::Unanswered => Ok(None),
-        QuoteError::TooMany { .. } | QuoteError::NoSuchInvoice | QuoteError::Store(_) => Err(error.into()),
+        QuoteError::TooMany { .. } | QuoteError::NoSuchInvoice | QuoteError::Address(_) | QuoteError::Store(_) => {
+            Err(error.into())
+        }
     }
 }
 
@@ -118,7 +125,7 @@ async fn build(
     drop(reader);
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
-    let tokens = if is_open { priced(app, offers(app, &case, &acceptance)).await } else { Vec::new() };
+    let tokens = if is_open { priced(app, invoice, offers(app, &case, &acceptance)).await } else { Vec::new() };
 
     let snapshot = wire_snapshot::Snapshot {
         version: invoice.version,
@@ -233,7 +240,8 @@ fn shown_quote(app: &App, case: &Case, record: &QuoteRecord) -> Option<wire_snap
         covers: quote.covers.as_millis(),
         created_at: quote.created_at.0,
         valid_until: quote.valid_until.0,
-        proof: Some(wire_snapshot::Proof {
+        // Only a forwarder's address follows from the wallet that it pays.
+        proof: (case.invoice.address_mode == AddressMode::Forwarder).then(|| wire_snapshot::Proof {
             wallet: case.invoice.receiver.to_checksum(None),
             salt: case.invoice.deposit_salt.to_string(),
         }),

@@ -136,8 +136,9 @@ impl Facts {
             .map(|((record, required_confirmations), transfer)| {
                 let status = invoice.terms.payment_status(transfer, &self.plain_quotes, invoice.standing.status);
                 let settlement = Settlement::of(transfer, &self.sweeps);
+                let settles_at_once = invoice.address_mode.settles_at_once();
                 let is_credited = matches!(status, PaymentStatus::Confirmed | PaymentStatus::Underpaid);
-                let is_held = status == PaymentStatus::ManualRetry && settlement.sweep.is_none();
+                let is_held = status == PaymentStatus::ManualRetry && settlement.sweep.is_none() && !settles_at_once;
                 Payment {
                     worth: match transfer.valuation.rate() {
                         Some(rate) if is_credited || status == PaymentStatus::Pending => {
@@ -145,8 +146,15 @@ impl Facts {
                         }
                         _ => UsdMillis::ZERO,
                     },
-                    settlement: if is_held { SettlementStatus::Manual } else { settlement.status },
-                    settlement_tx: settlement.sweep.map(|sweep| sweep.transaction.clone()),
+                    settlement: match settlement.status {
+                        _ if settles_at_once => Settlement::at_once(transfer),
+                        _ if is_held => SettlementStatus::Manual,
+                        status => status,
+                    },
+                    settlement_tx: match settlement.sweep {
+                        _ if settles_at_once => transfer.is_canonical().then(|| record.tx_id.clone()),
+                        sweep => sweep.map(|sweep| sweep.transaction.clone()),
+                    },
                     late: invoice.terms.is_late(transfer),
                     status,
                     record,
@@ -265,7 +273,7 @@ async fn keep(
 }
 
 /// Keeps an address watched for as long as it holds money, however late that is swept: only a sweep that
-/// is seen settles it.
+/// is seen settles it. Not one that somebody has the key of: he may leave money there for good.
 async fn watch_what_holds_money(
     tx: &mut Tx<'_>,
     config: &Config,
@@ -275,6 +283,9 @@ async fn watch_what_holds_money(
     const UNTIL_SWEPT: UnixSeconds = UnixSeconds(i64::MAX);
 
     let invoice = &case.invoice;
+    if invoice.address_mode.has_key() {
+        return Ok(());
+    }
     let is_held = |payment: &Payment| payment.record.canonical && payment.settlement != SettlementStatus::Settled;
     let until = match invoice.watched_until {
         until if case.payments.iter().any(is_held) => (until != Some(UNTIL_SWEPT)).then_some(UNTIL_SWEPT),

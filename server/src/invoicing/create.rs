@@ -1,7 +1,8 @@
 //! Creating an invoice, once for each idempotency key.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceTerms, LatePolicy, Tolerance},
@@ -10,11 +11,12 @@ use domain::{
 };
 use wire::deposit_address;
 
+use super::addresses::{AddressError, take_address};
 use crate::{
     app::App,
     clock::random_bytes,
     failpoint, merchants,
-    store::{IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError},
+    store::{IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError, Tx},
     view,
 };
 
@@ -57,6 +59,14 @@ pub enum CreateError {
     /// The money would be taken for a payment of another invoice.
     #[error("the receiver is an address that payers pay to")]
     ReceiverIsDepositAddress,
+    /// Whoever asks could claim what that merchant's payers pay.
+    #[error("the receiver is another merchant's")]
+    ReceiverIsAnothers,
+    /// Addresses below an extended public key belong to whoever has the private one.
+    #[error("the merchant's addresses derive from an extended public key, so the money cannot go elsewhere")]
+    ReceiverIsFixed,
+    #[error(transparent)]
+    Address(#[from] AddressError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -74,7 +84,8 @@ pub struct Created {
 /// # Errors
 ///
 /// [`CreateError::KeyReused`] if the key came with another request, [`CreateError::ReceiverIsDepositAddress`] if the
-/// money would go where payers pay to.
+/// money would go where payers pay to, [`CreateError::ReceiverIsAnothers`] if payers would pay another merchant, and
+/// [`CreateError::ReceiverIsFixed`] if the money cannot go anywhere else.
 pub async fn create(
     app: &App,
     merchant: MerchantId,
@@ -112,7 +123,16 @@ pub async fn create(
                 let wallets = tx.wallets(merchant.id).await?;
                 let wallet = merchants::in_force(&wallets, now.as_seconds());
                 let wallet = wallet.ok_or(CreateError::NoSuchMerchant(merchant.id))?.address;
-                let receiver: Address = request.receiver.unwrap_or(wallet);
+                let address_mode = tx.address_mode(merchant.id).await?.unwrap_or_default();
+                let paid_to = match address_mode {
+                    AddressMode::Forwarder => PaidTo::forwarder(request.receiver.unwrap_or(wallet), salt),
+                    AddressMode::Direct => direct(tx, merchant.id, request.receiver, wallet).await?,
+                    AddressMode::Xpub if request.receiver.is_some() => return Err(CreateError::ReceiverIsFixed),
+                    AddressMode::Xpub => {
+                        let (index, address) = take_address(tx, merchant.id, app.config.environment).await?;
+                        PaidTo { index: Some(index), ..PaidTo::itself(address) }
+                    }
+                };
                 let new = NewInvoice {
                     merchant: merchant.id,
                     id,
@@ -135,9 +155,11 @@ pub async fn create(
                     questions: request.questions,
                     return_url: request.return_url.or(merchant.return_url),
                     return_url_enabled: request.return_url_enabled,
-                    receiver,
+                    address_mode,
+                    receiver: paid_to.receiver,
                     deposit_salt: salt,
-                    deposit_address: deposit_address::deposit_address(receiver, salt),
+                    deposit_address: paid_to.address,
+                    address_index: paid_to.index,
                     created: now,
                 };
                 tx.insert_invoice(&new).await?;
@@ -167,4 +189,36 @@ pub async fn create(
         .await;
     failpoint::pass("create.before_answer");
     created
+}
+
+/// Where payers of an invoice pay to, and where that goes.
+struct PaidTo {
+    address: Address,
+    receiver: Address,
+    /// The address's number below an extended public key.
+    index: Option<u32>,
+}
+
+impl PaidTo {
+    fn forwarder(receiver: Address, salt: B256) -> Self {
+        Self { address: deposit_address::deposit_address(receiver, salt), receiver, index: None }
+    }
+
+    /// An address that the money stays at.
+    fn itself(address: Address) -> Self {
+        Self { address, receiver: address, index: None }
+    }
+}
+
+/// The wallet that is paid directly: the one asked for, unless it is another merchant's.
+async fn direct(
+    tx: &mut Tx<'_>,
+    merchant: MerchantId,
+    asked: Option<Address>,
+    wallet: Address,
+) -> Result<PaidTo, CreateError> {
+    match asked {
+        Some(receiver) if tx.is_another_s(merchant, receiver).await? => Err(CreateError::ReceiverIsAnothers),
+        asked => Ok(PaidTo::itself(asked.unwrap_or(wallet))),
+    }
 }

@@ -3,7 +3,9 @@
 //! HTTP, watchers and timers all call these. Each verb is one transaction that holds the change, the
 //! status that follows from it, and the events that tell of it.
 
+mod addresses;
 mod answers;
+mod attach;
 mod cancel;
 mod case;
 mod create;
@@ -14,15 +16,17 @@ mod settle;
 mod verify;
 mod worth;
 
+pub use addresses::{AddressError, Lookout};
 pub use answers::{
     AnswerError, EmailError, Fault, MOST_CHARACTERS, Question, answer, asks, check_answers, must_answer, questions,
     set_email,
 };
+pub use attach::{AttachError, attach};
 pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
 pub use expire::{end_due_invoices, run as run_expiry};
-pub use quote::{QuoteError, choose, keep_quoted};
+pub use quote::{Chosen, QuoteError, choose, is_markable, is_payable, keep_quoted};
 pub use record_scan::{Compared, RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan};
 pub use settle::{
     DueAmount, DueDeposit, PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep, sweep_calls, sweepCall,

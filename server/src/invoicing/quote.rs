@@ -2,25 +2,32 @@
 
 use std::time::Duration;
 
+use alloy_primitives::Address;
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, QuoteId, TokenId},
     invoice::InvoiceStatus,
+    money::{Rate, UsdMillis},
     quote::Quote,
     time::UnixSeconds,
+    unique_amount::Marks,
 };
 use tokio::time::timeout;
 
 use super::{
     Case,
+    addresses::{AddressError, ensure_fresh},
     answers::must_answer,
     case::{check_open, is_arriving},
 };
 use crate::{
+    alarm,
     app::App,
     clock::random_bytes,
+    config::{NetworkConfig, TokenConfig},
     events::Change,
     rates::NoPrice,
-    store::{QuoteRecord, StoreError},
+    store::{QuoteRecord, StoreError, Tx, UniqueAmount},
 };
 
 /// A quote this young is given again: the same click twice is one quote.
@@ -29,6 +36,13 @@ const SAME_CLICK_SECONDS: i64 = 10;
 const MOST_IN_FORCE: usize = 20;
 /// Longer than a good answer takes. A chain that hangs must not make the payer's page hang.
 const PRICE_TAKES_AT_MOST: Duration = Duration::from_secs(4);
+/// Amounts that are tried before there is said to be none left, each by itself at random: with nine of ten taken, all of
+/// these are one time in a thousand million.
+const MOST_TRIED: u32 = 200;
+/// With so few amounts, each is tried in turn.
+const FEW: u32 = 200;
+/// An address may be replaced while it is looked at. It is looked at again then, so often.
+const MOST_LOOKS: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum QuoteError {
@@ -44,13 +58,46 @@ pub enum QuoteError {
     Unanswered,
     #[error("{MOST_IN_FORCE} quotes of what is due are in force")]
     TooMany { retry_after_seconds: i64 },
+    #[error("all amounts that could tell this invoice from others are in use")]
+    NoAmountLeft,
+    #[error("the invoice's address was replaced while it was looked at")]
+    AddressMoved,
+    #[error(transparent)]
+    Address(AddressError),
     #[error(transparent)]
     NoPrice(#[from] NoPrice),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Quotes what is still due in a token of a network, and has its address watched on every network.
+impl From<AddressError> for QuoteError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Store(error) => Self::Store(error),
+            error => Self::Address(error),
+        }
+    }
+}
+
+/// What a payer is told to send, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    pub record: QuoteRecord,
+    pub address: Address,
+}
+
+/// Whether a token can be asked for in a mode. Where a wallet is paid directly only logs tell what came, and coin that
+/// moves leaves none on most networks.
+pub fn is_payable(mode: AddressMode, network: &NetworkConfig, token: &TokenConfig) -> bool {
+    !mode.settles_at_once() || token.address.is_some() || network.native_logs
+}
+
+/// Whether invoices over what is due can be told apart in a mode, by amounts of a token at a rate.
+pub fn is_markable(mode: AddressMode, due: UsdMillis, token: &TokenConfig, rate: Rate) -> bool {
+    !mode.settles_at_once() || Marks::of(due, token.checked_decimals(), rate).is_some()
+}
+
+/// Quotes what is still due in a token of a network, and has the address to pay it to watched on every network.
 ///
 /// # Errors
 ///
@@ -61,7 +108,23 @@ pub async fn choose(
     invoice: InvoiceId,
     network: &str,
     token: TokenId,
-) -> Result<QuoteRecord, QuoteError> {
+) -> Result<Chosen, QuoteError> {
+    for _ in 1..MOST_LOOKS {
+        match choose_once(app, merchant, invoice, network, token).await {
+            Err(QuoteError::AddressMoved) => {}
+            chosen => return chosen,
+        }
+    }
+    choose_once(app, merchant, invoice, network, token).await
+}
+
+async fn choose_once(
+    app: &App,
+    merchant: MerchantId,
+    invoice: InvoiceId,
+    network: &str,
+    token: TokenId,
+) -> Result<Chosen, QuoteError> {
     let Some((network_config, token_config)) = app.config.token(token).filter(|(config, _)| config.name == network)
     else {
         return Err(QuoteError::NotOffered(token));
@@ -69,13 +132,21 @@ pub async fn choose(
     if !token_config.accepted || !app.outages.is_offered(network) {
         return Err(QuoteError::NotOffered(token));
     }
-    // Asked before the transaction, which must not wait for a chain; whether it is missed is told there.
-    let asked = timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)).await;
+    let known = app.store.reader().await?.tx().invoice(merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
+    if !is_payable(known.address_mode, network_config, token_config) {
+        return Err(QuoteError::NotOffered(token));
+    }
+    // Before any chain is asked: whoever has the link of an old invoice must not make us ask.
+    check_open(&known, app.clock.now()).map_err(QuoteError::Ended)?;
+    // Asked before the transaction, which must not wait for a chain; whether a price is missed is told there.
+    let (asked, address) =
+        tokio::join!(timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)), ensure_fresh(app, &known));
+    let fresh = address?;
     let rate = asked.unwrap_or_else(|_| Err(NoPrice::Unreachable("no answer in time".to_owned())));
     let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
 
     let task = app.clone();
-    let (quoted, is_new) = app
+    let (chosen, is_new) = app
         .store
         .write(move |tx| {
             Box::pin(async move {
@@ -85,6 +156,10 @@ pub async fn choose(
                 check_open(&case.invoice, now).map_err(QuoteError::Ended)?;
                 if case.quotes.is_empty() && must_answer(&case.invoice) {
                     return Err(QuoteError::Unanswered);
+                }
+                let address = case.invoice.deposit_address;
+                if address != fresh {
+                    return Err(QuoteError::AddressMoved);
                 }
                 if let Some(lock) = case.locking_payment()
                     && (lock.record.token, &lock.record.network) != (token, &network)
@@ -99,24 +174,28 @@ pub async fn choose(
                 if let Some(last) = case.quotes.last() {
                     let is_same_click = now <= last.quote.created_at.plus(SAME_CLICK_SECONDS);
                     if is_same_click && last.quote.token == token && last.quote.covers == due {
-                        return Ok((last.clone(), false));
+                        return Ok((Chosen { record: last.clone(), address }, false));
                     }
                 }
                 check_room(&case, now)?;
                 let id = QuoteId::from_random(random_bytes());
-                let quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
+                let mut quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
+                if case.invoice.address_mode.settles_at_once() {
+                    let kept = task.config.invoices.unique_amount_days.saturating_mul(86_400);
+                    make_unique(tx, &case, &mut quote, now, kept).await?;
+                }
                 let record = QuoteRecord { network, quote };
                 tx.insert_quote(merchant, invoice, &record).await?;
                 let until = task.config.invoices.end_of_watch(case.invoice.terms.expires_at);
                 tx.watch_invoice(merchant, invoice, until).await?;
-                Ok((record, true))
+                Ok((Chosen { record, address }, true))
             })
         })
         .await?;
     if is_new {
         app.hub.announce(merchant, Some(invoice), Change::Quote);
     }
-    Ok(quoted)
+    Ok(chosen)
 }
 
 /// Quotes again what the payer chose before, if that quote lapsed or no longer covers what is due;
@@ -128,7 +207,7 @@ pub async fn choose(
 /// # Errors
 ///
 /// As [`choose`].
-pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<QuoteRecord>, QuoteError> {
+pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<Chosen>, QuoteError> {
     let Some(last) = case.quotes.last() else { return Ok(None) };
     let now = app.clock.now();
     let is_good = now <= last.quote.valid_until && last.quote.covers == case.invoice.standing.remaining;
@@ -140,6 +219,48 @@ pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<QuoteRecord>, 
         None => (last.network.as_str(), last.quote.token),
     };
     choose(app, case.invoice.merchant, case.invoice.id, network, token).await.map(Some)
+}
+
+/// Marks a quote's amount so that nobody else is told to pay the same to this wallet.
+async fn make_unique(
+    tx: &mut Tx<'_>,
+    case: &Case,
+    quote: &mut Quote,
+    now: UnixSeconds,
+    kept_seconds: i64,
+) -> Result<(), QuoteError> {
+    let invoice = &case.invoice;
+    let marks = Marks::of(quote.covers, quote.decimals, quote.rate).ok_or(QuoteError::NotOffered(quote.token))?;
+    let unique = |amount| UniqueAmount {
+        merchant: invoice.merchant,
+        invoice: invoice.id,
+        wallet: invoice.deposit_address,
+        token: quote.token,
+        amount,
+        reserved_until: invoice.terms.expires_at.plus(kept_seconds),
+    };
+    // A page that asks again and again uses up one amount, as long as the price stays.
+    let own = tx.amount_of_invoice(invoice.merchant, invoice.id, quote.token, marks.range()).await?;
+    if let Some(own) = own.filter(|own| marks.contains(*own)) {
+        quote.amount = own;
+        return Ok(());
+    }
+    let first = u32::from_be_bytes(random_bytes()) % marks.count();
+    for tried in 0..marks.count().min(MOST_TRIED) {
+        let nth = if marks.count() <= FEW { first.saturating_add(tried) } else { u32::from_be_bytes(random_bytes()) };
+        let amount = marks.amount(nth);
+        if tx.reserve_amount(&unique(amount), now).await? {
+            quote.amount = amount;
+            return Ok(());
+        }
+    }
+    tracing::error!(
+        alarm = alarm::UNIQUE_AMOUNTS_USED_UP,
+        merchant.id = %invoice.merchant,
+        token.id = %quote.token,
+        "ALARM: a token cannot be offered, since all amounts that tell invoices apart are in use"
+    );
+    Err(QuoteError::NoAmountLeft)
 }
 
 /// Quotes of what is due now; what was due before a part was paid does not count any more.

@@ -6,6 +6,7 @@ use domain::{
     acceptance::Acceptance,
     finality::{Depth, Finality, Marks},
     id::{InvoiceId, MerchantId, PaymentId, TokenId},
+    invoice::DUST_BELOW,
     money::{Decimals, Rate, TokenAmount},
     quote::Quote,
     transfer::Valuation,
@@ -20,7 +21,7 @@ use crate::{
     failpoint,
     store::{
         BlockRef, Comparison, Difference, FactKey, Lane, Lease, StoreError, SweepFailureRecord, SweepRecord,
-        TransferRecord, Tx,
+        TransferRecord, Tx, UnattributedRecord,
     },
 };
 
@@ -35,6 +36,9 @@ pub struct Scan {
     /// The blocks read, oldest first; the last one becomes the cursor. Empty if there were none.
     pub blocks: Vec<BlockRef>,
     pub transfers: Vec<SeenTransfer>,
+    /// What came to merchants' wallets, once for each merchant whose it is; to which invoices is found when it is
+    /// recorded.
+    pub at_wallets: Vec<UnattributedRecord>,
     pub sweeps: Vec<SeenSweep>,
     /// What sweeps left where it was.
     pub failures: Vec<SeenFailure>,
@@ -83,7 +87,7 @@ pub struct SeenTransfer {
     pub price_at_block: Option<Rate>,
 }
 
-/// Value that the factory forwarded from a deposit address to its merchant.
+/// Value that left a deposit address: the factory forwarded it, or whoever has the address's key took it out.
 #[derive(Clone, Debug)]
 pub struct SeenSweep {
     pub merchant: MerchantId,
@@ -124,24 +128,86 @@ pub enum RecordError {
     Store(#[from] StoreError),
 }
 
+impl SeenTransfer {
+    /// What came to a wallet, as a payment of an invoice.
+    pub(super) fn to_invoice(came: &UnattributedRecord, invoice: InvoiceId) -> Self {
+        Self {
+            merchant: came.merchant,
+            invoice,
+            block: BlockRef { number: came.block_number, hash: came.block_hash.clone(), time: came.block_time },
+            tx_id: came.tx_id.clone(),
+            log_index: came.log_index,
+            ordinal: came.ordinal,
+            token: came.token,
+            decimals: came.decimals,
+            amount: came.amount,
+            payer: came.payer.clone(),
+            accepted: came.accepted,
+            price_at_block: came.price_at_block,
+        }
+    }
+}
+
+/// Tells to which invoices belongs what came to wallets, and records the rest.
+async fn attribute(tx: &mut Tx<'_>, scan: &mut Scan) -> Result<(), StoreError> {
+    for came in std::mem::take(&mut scan.at_wallets) {
+        // First of all: a sweep may happen to be of an amount that somebody was asked for.
+        if is_our_sweep(tx, &came).await? {
+            continue;
+        }
+        let attached = tx.attachment(came.merchant, came.payment()).await?;
+        let owner = match attached {
+            Some(invoice) => Some((came.merchant, invoice)),
+            None => tx.invoice_of_amount(came.wallet, came.token, came.amount, came.block_time).await?,
+        };
+        match owner {
+            Some((merchant, invoice)) if merchant == came.merchant => {
+                scan.transfers.push(SeenTransfer::to_invoice(&came, invoice));
+            }
+            // It is another merchant's with the same wallet.
+            Some(_) => {}
+            None if is_dust(&came) => {}
+            None => tx.record_unattributed(&came).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether it came from a deposit address, whose payment was counted when it arrived there.
+async fn is_our_sweep(tx: &mut Tx<'_>, came: &UnattributedRecord) -> Result<bool, StoreError> {
+    match came.payer.as_ref().and_then(|payer| payer.parse().ok()) {
+        Some(payer) => tx.is_deposit_of(came.merchant, payer).await,
+        None => Ok(false),
+    }
+}
+
+/// Whether it is worth so little that it is nobody's payment. Everybody can send such to any wallet, and some do.
+fn is_dust(came: &UnattributedRecord) -> bool {
+    came.price_at_block.is_some_and(|rate| rate.worth(came.amount, came.decimals) < DUST_BELOW)
+}
+
 /// Stores a scan and everything that follows from it, or nothing.
 ///
 /// # Errors
 ///
 /// [`RecordError::CursorMoved`] if another watcher was quicker; the scan must be made again.
 /// [`StoreError::LeaseLost`] if it is for another node to watch the network.
-pub async fn record_scan(app: &App, lease: &Lease, scan: Scan) -> Result<(), RecordError> {
+pub async fn record_scan(app: &App, lease: &Lease, mut scan: Scan) -> Result<(), RecordError> {
     let (task, lease) = (app.clone(), lease.clone());
     let (touched, failed) = app
         .store
         .write(move |tx| {
             Box::pin(async move {
                 tx.check_lease(&lease).await?;
-                let network = scan.network.as_str();
-                tx.lock_network(network).await?;
-                if tx.cursor(network).await? != scan.from {
+                tx.lock_network(&scan.network).await?;
+                if tx.cursor(&scan.network).await? != scan.from {
                     return Err(RecordError::CursorMoved(scan.network));
                 }
+                if let Some(fork) = &scan.forked_at {
+                    tx.orphan_unattributed_above(&scan.network, fork.number).await?;
+                }
+                attribute(tx, &mut scan).await?;
+                let network = scan.network.as_str();
                 let mut touched = BTreeSet::new();
                 let now = task.clock.now_ms();
                 let seconds = now.as_seconds();
@@ -265,7 +331,7 @@ fn tell_of_failures(failed: &[SweepFailureRecord]) {
 }
 
 impl SeenTransfer {
-    fn to_record(
+    pub(super) fn to_record(
         &self,
         network: &str,
         quotes: &[Quote],

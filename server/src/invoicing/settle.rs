@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::{SolCall, sol};
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, TokenId},
     money::{Decimals, TokenAmount},
     settlement::{Sweep, is_due},
@@ -128,7 +129,7 @@ pub(super) async fn due_deposits(
                 continue;
             }
             let Some(invoice) = tx.invoice(owner, id).await? else { continue };
-            if invoice.standing.status.is_terminal() {
+            if invoice.standing.status.is_terminal() && invoice.address_mode == AddressMode::Forwarder {
                 due.extend(due_of(&mut tx, config, &invoice).await?);
             }
         }

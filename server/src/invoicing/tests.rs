@@ -164,6 +164,7 @@ impl World {
             compared: Some(Compared::all_agree(&head)),
             blocks: vec![head],
             transfers,
+            at_wallets: Vec::new(),
             sweeps: Vec::new(),
             failures: Vec::new(),
             marks: Marks::default(),

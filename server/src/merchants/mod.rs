@@ -4,6 +4,7 @@
 //! Each verb is one transaction that holds the change and the events that tell of it.
 
 mod acceptance;
+mod addresses;
 mod rpc;
 mod wallets;
 
@@ -15,6 +16,7 @@ use crate::app::App;
 
 pub use self::{
     acceptance::{TokenError, select_networks, set_token_blocked},
+    addresses::{AddressModeError, set_addresses},
     rpc::{RpcEndpointError, add_rpc_endpoint, read_rpc_endpoints, remove_rpc_endpoint, rpc_endpoint_url},
     wallets::{WalletError, cancel_wallet, change_of, in_force, is_scheduled, schedule_wallet, set_wallet},
 };

@@ -1,7 +1,10 @@
 //! How far each network has been read, and which addresses are looked for.
 
+use std::collections::HashMap;
+
 use alloy_primitives::Address;
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId},
     time::UnixSeconds,
 };
@@ -23,8 +26,16 @@ pub struct WatchedDeposit {
     pub merchant: MerchantId,
     pub invoice: InvoiceId,
     pub address: Address,
+    pub mode: AddressMode,
     /// When its invoice's time was up, if that has come to an end.
     pub ended_at: Option<UnixSeconds>,
+}
+
+impl WatchedDeposit {
+    /// Whether somebody has its key, and may take out what he likes.
+    pub fn has_key(&self) -> bool {
+        self.mode.has_key()
+    }
 }
 
 impl Tx<'_> {
@@ -149,15 +160,54 @@ impl Tx<'_> {
     /// If the database refuses.
     pub async fn watched_deposits(&mut self, now: UnixSeconds) -> Result<Vec<WatchedDeposit>, StoreError> {
         let rows = sqlx::query(
-            "SELECT merchant_id, invoice_id, deposit_address,
+            "SELECT merchant_id, invoice_id, deposit_address, address_mode,
                 CASE WHEN status IN ('unpaid', 'underpaid') THEN NULL ELSE expires_at END AS ended_at
              FROM invoices
-             WHERE watched_until IS NOT NULL AND watched_until > $1",
+             WHERE watched_until IS NOT NULL AND watched_until > $1 AND address_mode <> 'direct'",
         )
         .bind(now.0)
         .fetch_all(&mut *self.connection)
         .await?;
         rows.iter().map(read_deposit).collect()
+    }
+
+    /// Every wallet that is paid directly and looked for at `now`, with the merchants whose it is.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn watched_wallets(&mut self, now: UnixSeconds) -> Result<HashMap<Address, Vec<MerchantId>>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT merchant_id, deposit_address FROM invoices
+             WHERE watched_until IS NOT NULL AND watched_until > $1 AND address_mode = 'direct'
+             ORDER BY merchant_id",
+        )
+        .bind(now.0)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let mut wallets: HashMap<Address, Vec<MerchantId>> = HashMap::new();
+        for row in &rows {
+            let columns = Columns::of(row, "invoices");
+            let merchants = wallets.entry(columns.parsed("deposit_address")?).or_default();
+            merchants.push(MerchantId(columns.integer("merchant_id")?));
+        }
+        Ok(wallets)
+    }
+
+    /// The merchants that a wallet was paid directly for.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn merchants_of_wallet(&mut self, wallet: Address) -> Result<Vec<MerchantId>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT merchant_id FROM invoices WHERE deposit_address = $1 AND address_mode = 'direct'
+             ORDER BY merchant_id",
+        )
+        .bind(wallet.to_checksum(None))
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(|row| Columns::of(row, "invoices").integer("merchant_id").map(MerchantId)).collect()
     }
 }
 
@@ -167,6 +217,7 @@ pub(super) fn read_deposit(row: &AnyRow) -> Result<WatchedDeposit, StoreError> {
         merchant: MerchantId(columns.integer("merchant_id")?),
         invoice: columns.parsed("invoice_id")?,
         address: columns.parsed("deposit_address")?,
+        mode: columns.parsed("address_mode")?,
         ended_at: columns.optional_integer("ended_at")?.map(UnixSeconds),
     })
 }

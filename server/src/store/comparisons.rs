@@ -257,8 +257,8 @@ impl Tx<'_> {
             None => (0, String::new()),
         };
         let rows = sqlx::query(
-            "SELECT merchant_id, invoice_id, deposit_address, expires_at AS ended_at FROM invoices
-             WHERE (merchant_id, invoice_id) > ($1, $2) AND watched_until IS NOT NULL
+            "SELECT merchant_id, invoice_id, deposit_address, address_mode, expires_at AS ended_at FROM invoices
+             WHERE (merchant_id, invoice_id) > ($1, $2) AND watched_until IS NOT NULL AND address_mode <> 'direct'
                 AND status NOT IN ('unpaid', 'underpaid')
              ORDER BY merchant_id, invoice_id LIMIT $3 + 0",
         )

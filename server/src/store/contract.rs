@@ -9,6 +9,7 @@ mod streams;
 use alloy_primitives::{Address, B256};
 use domain::{
     access::{KeyLife, KeyStatus, Right, Rights, Scope},
+    address_mode::AddressMode,
     finality::{Finality, Mark, Marks, Tag, Thresholds},
     id::{ApiKeyId, DashboardTokenId, EndpointId, EventId, InvoiceId, MerchantId, PaymentId, QuoteId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
@@ -205,9 +206,11 @@ pub(super) fn plain(merchant: MerchantId, number: u64) -> NewInvoice {
         questions: None,
         return_url: None,
         return_url_enabled: false,
+        address_mode: AddressMode::Forwarder,
         receiver: Address::repeat_byte(0xab),
         deposit_salt: B256::repeat_byte(1),
         deposit_address: Address::repeat_byte(0xcd),
+        address_index: None,
         created: NOW_MS,
     }
 }
@@ -231,9 +234,11 @@ fn expected(new: &NewInvoice) -> InvoiceRecord {
         answers: None,
         return_url: new.return_url.clone(),
         return_url_enabled: new.return_url_enabled,
+        address_mode: new.address_mode,
         receiver: new.receiver,
         deposit_salt: new.deposit_salt,
         deposit_address: new.deposit_address,
+        address_index: new.address_index,
         created: new.created,
         standing: unpaid(new.terms.due),
         version: 1,
@@ -398,8 +403,10 @@ async fn an_invoice_reads_back_as_written(store: Store) {
         return_url: Some("https://shop.example/?a=1&b=2#c".into()),
         return_url_enabled: true,
         receiver: Address::ZERO,
+        address_mode: AddressMode::Xpub,
         deposit_salt: B256::ZERO,
         deposit_address: Address::repeat_byte(0xff),
+        address_index: Some(u32::MAX),
         created: UnixMillis(i64::MAX),
         ..plain(merchant, 1)
     };

@@ -2,6 +2,7 @@
 
 use alloy_primitives::Address;
 use domain::{
+    address_mode::AddressMode,
     finality::{Depth, Finality, Marks, Thresholds},
     id::{InvoiceId, MerchantId, TokenId},
     money::{TokenAmount, UsdMillis},
@@ -36,6 +37,7 @@ pub struct UnvouchedFact {
     pub key: FactKey,
     pub invoice: InvoiceId,
     pub deposit: Address,
+    pub mode: AddressMode,
     pub block: u64,
     pub token: TokenId,
     pub amount: TokenAmount,
@@ -81,7 +83,7 @@ macro_rules! statements {
         concat!(
             "SELECT facts.merchant_id, facts.invoice_id, facts.block_hash, facts.tx_id, facts.log_index,
                 facts.block_number, facts.token_id, facts.amount, facts.confirmations, facts.finality, facts.vouched,
-                invoices.deposit_address, invoices.due, merchants.single_source_usd_millis
+                invoices.deposit_address, invoices.address_mode, invoices.due, merchants.single_source_usd_millis
              FROM ", $table, " AS facts
              JOIN invoices ON invoices.merchant_id = facts.merchant_id AND invoices.invoice_id = facts.invoice_id
              JOIN merchants ON merchants.merchant_id = facts.merchant_id
@@ -169,6 +171,7 @@ impl Tx<'_> {
                     },
                     invoice: columns.parsed("invoice_id")?,
                     deposit: columns.parsed("deposit_address")?,
+                    mode: columns.parsed("address_mode")?,
                     block: columns.number("block_number")?,
                     token: TokenId(columns.integer("token_id")?),
                     amount: TokenAmount::from_base_units(columns.parsed("amount")?),

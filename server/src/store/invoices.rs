@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, PaymentId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, InvoiceTerms, LatePolicy, Standing, Tolerance},
@@ -37,10 +38,16 @@ pub struct InvoiceRecord {
     pub answers: Option<String>,
     pub return_url: Option<String>,
     pub return_url_enabled: bool,
-    /// The wallet the deposit address forwards to; fixed at creation.
+    /// Fixed at creation.
+    pub address_mode: AddressMode,
+    /// The wallet the deposit address forwards to, fixed at creation; else the deposit address.
     pub receiver: Address,
+    /// What a forwarder's address is made of.
     pub deposit_salt: B256,
+    /// Fixed once somebody was told of it; an address of a key may be replaced before.
     pub deposit_address: Address,
+    /// The number of the address below the merchant's extended public key.
+    pub address_index: Option<u32>,
     pub created: UnixMillis,
     pub standing: Standing,
     pub version: i64,
@@ -64,9 +71,11 @@ pub struct NewInvoice {
     pub questions: Option<String>,
     pub return_url: Option<String>,
     pub return_url_enabled: bool,
+    pub address_mode: AddressMode,
     pub receiver: Address,
     pub deposit_salt: B256,
     pub deposit_address: Address,
+    pub address_index: Option<u32>,
     pub created: UnixMillis,
 }
 
@@ -178,9 +187,9 @@ impl Tx<'_> {
                 title, footer, customer_id, customer_email, metadata, questions, return_url, return_url_enabled,
                 tolerance_basis_points, tolerance_at_most, late_days, late_band_basis_points, receiver, deposit_salt,
                 deposit_address, created_ms, expires_at, status, credit, remaining, overpaid, late, is_checking,
-                ended_unverified, version)
+                ended_unverified, version, address_mode, address_index)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                $22, $23, $24, 'unpaid', 0, $6, 0, 0, 0, 0, 1)",
+                $22, $23, $24, 'unpaid', 0, $6, 0, 0, 0, 0, 1, $25, $26)",
         )
         .bind(invoice.merchant.0)
         .bind(invoice.id.to_string())
@@ -206,6 +215,8 @@ impl Tx<'_> {
         .bind(invoice.deposit_address.to_checksum(None))
         .bind(invoice.created.0)
         .bind(invoice.terms.expires_at.0)
+        .bind(invoice.address_mode.as_str())
+        .bind(invoice.address_index.map(i64::from))
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -499,9 +510,11 @@ pub(super) fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
         answers: columns.optional_text("answers")?,
         return_url: columns.optional_text("return_url")?,
         return_url_enabled: columns.flag("return_url_enabled")?,
+        address_mode: columns.parsed("address_mode")?,
         receiver: columns.parsed("receiver")?,
         deposit_salt: columns.parsed("deposit_salt")?,
         deposit_address: columns.parsed("deposit_address")?,
+        address_index: columns.optional_number("address_index")?,
         created: UnixMillis(columns.integer("created_ms")?),
         standing: Standing {
             status: parse_status(&status).ok_or_else(|| columns.corrupt("status", status))?,

@@ -5,6 +5,7 @@
 //! decides about money: rows come in and go out as the domain's values.
 
 mod acceptance;
+mod address_modes;
 mod api_keys;
 mod brands;
 mod chain;
@@ -28,12 +29,15 @@ mod stream_tokens;
 mod subscriptions;
 mod sweep_transactions;
 mod transfers;
+mod unattributed;
 mod verifications;
 mod wallets;
 
 #[cfg(test)]
 #[macro_use]
 mod contract;
+#[cfg(test)]
+mod address_contract;
 #[cfg(test)]
 mod lease_contract;
 #[cfg(test)]
@@ -54,6 +58,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use address_modes::UniqueAmount;
 pub use api_keys::{ApiKeyRecord, NewApiKey};
 pub use brands::BrandRecord;
 pub use chain::{BlockRef, WatchedDeposit};
@@ -78,6 +83,7 @@ pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSessio
 pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use sweep_transactions::{SweepFailureRecord, SweepState, SweepTransaction};
 pub use transfers::{SweepRecord, TransferRecord};
+pub use unattributed::{UnattributedPart, UnattributedPlace, UnattributedRecord};
 pub use verifications::{Failure, VerificationRecord};
 pub use wallets::WalletRecord;
 

@@ -33,6 +33,11 @@ impl<'r> Columns<'r> {
         self.get(column, "(not an integer)")
     }
 
+    pub(super) fn optional_number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
+        let number = |value: i64| T::try_from(value).map_err(|_| self.corrupt(column, value.to_string()));
+        self.optional_integer(column)?.map(number).transpose()
+    }
+
     pub(super) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
         match self.integer(column)? {
             0 => Ok(false),

@@ -69,7 +69,7 @@ impl TransferRecord {
     }
 }
 
-/// Value that left an invoice's address for the merchant's wallet.
+/// Value that left an invoice's address: to the merchant's wallet, or, where somebody has the key, wherever he sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepRecord {
     pub merchant: MerchantId,
@@ -382,8 +382,10 @@ impl Tx<'_> {
     }
 }
 
-/// Where the transfers are that nobody took yet of those that nothing undoes.
+/// The transfers at forwarders that nobody took yet, of those that nothing undoes.
 const FINAL_AND_THERE: &str = "FROM transfers WHERE network = $1 AND canonical = 1 AND finality = 'final'
+    AND EXISTS (SELECT 1 FROM invoices WHERE invoices.merchant_id = transfers.merchant_id
+        AND invoices.invoice_id = transfers.invoice_id AND invoices.address_mode = 'forwarder')
     AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.merchant_id = transfers.merchant_id
         AND sweeps.invoice_id = transfers.invoice_id AND sweeps.network = transfers.network
         AND sweeps.token_id = transfers.token_id AND sweeps.canonical = 1 AND sweeps.amount <> '0'

@@ -114,7 +114,7 @@ impl Tx<'_> {
         limit: i64,
     ) -> Result<Vec<(VerificationRecord, WatchedDeposit)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT verifications.*, invoices.deposit_address, invoices.expires_at AS ended_at
+            "SELECT verifications.*, invoices.deposit_address, invoices.address_mode, invoices.expires_at AS ended_at
              FROM verifications JOIN invoices ON invoices.merchant_id = verifications.merchant_id
                 AND invoices.invoice_id = verifications.invoice_id
              WHERE verifications.network = $1 AND verifications.next_ms IS NOT NULL AND verifications.next_ms <= $2

@@ -177,13 +177,67 @@ impl Tx<'_> {
         rows.iter().map(read_wallet).collect()
     }
 
-    /// Whether an address is one that we gave to a payer.
+    /// Whether somebody has use of an address: as a merchant's wallet, now, earlier or soon, or as one that we gave to a
+    /// payer.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_in_use(&mut self, address: Address) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM invoices WHERE deposit_address = $1
+             UNION ALL SELECT 1 FROM merchants WHERE evm_wallet = $1
+             UNION ALL SELECT 1 FROM wallet_changes WHERE address = $1 LIMIT 1",
+        )
+        .bind(address.to_checksum(None))
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether an address is another merchant's: a wallet, now, earlier or soon, or where its payers pay directly.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_another_s(&mut self, merchant: MerchantId, address: Address) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM invoices WHERE deposit_address = $1 AND merchant_id <> $2
+             UNION ALL SELECT 1 FROM merchants WHERE evm_wallet = $1 AND merchant_id <> $2
+             UNION ALL SELECT 1 FROM wallet_changes WHERE address = $1 AND merchant_id <> $2 LIMIT 1",
+        )
+        .bind(address.to_checksum(None))
+        .bind(merchant.0)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether what an address sends to a merchant's wallet was counted when it arrived there: it is a forwarder, which
+    /// can only pay its wallet, or an address of the merchant's own key.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_deposit_of(&mut self, merchant: MerchantId, address: Address) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM invoices WHERE deposit_address = $1
+                AND (address_mode = 'forwarder' OR (address_mode = 'xpub' AND merchant_id = $2)) LIMIT 1",
+        )
+        .bind(address.to_checksum(None))
+        .bind(merchant.0)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether an address is one that we gave to a payer, and no merchant's wallet.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn is_deposit_address(&mut self, address: Address) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT 1 FROM invoices WHERE deposit_address = $1 LIMIT 1")
+        let row = sqlx::query("SELECT 1 FROM invoices WHERE deposit_address = $1 AND address_mode <> 'direct' LIMIT 1")
             .bind(address.to_checksum(None))
             .fetch_optional(&mut *self.connection)
             .await?;

@@ -1,6 +1,7 @@
 //! The watcher on a real chain: what is seen, what it makes of invoices, and that nothing is lost or
 //! counted twice.
 
+mod addresses;
 mod finality;
 mod odd;
 mod prices;

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use alloy_primitives::{Address, B256, U256};
 use demo::chain::{ChainOptions, LocalChain};
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, PaymentStatus},
@@ -18,8 +19,9 @@ use pepay::{
     clock::TestClock,
     config::{Config, NetworkConfig},
     invoicing::{self, Case, CreateInvoice, Origin},
-    nodes,
+    merchants, nodes,
     store::{Lease, NewMerchant, StoreError, WriterTask},
+    xpub::AddressKey,
 };
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
@@ -164,6 +166,14 @@ impl Shop {
 
     /// An invoice that was quoted in a token, so that its address is watched.
     pub async fn order(&self, due_millis: u64, token: TokenId) -> Order {
+        let order = self.create(due_millis).await;
+        self.quote(order, token).await;
+        // An address of a key is settled only by then.
+        Order { deposit: self.case(order).await.invoice.deposit_address, ..order }
+    }
+
+    /// An invoice that nothing was chosen for.
+    pub async fn create(&self, due_millis: u64) -> Order {
         let request = CreateInvoice {
             due: UsdMillis::from_millis(due_millis),
             expires_in_ms: 15 * 60_000,
@@ -186,9 +196,20 @@ impl Shop {
             request_id: key,
         };
         let invoice = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap().invoice;
-        let order = Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt };
-        self.quote(order, token).await;
-        order
+        Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt }
+    }
+
+    /// Has payers be given addresses of another kind from now on.
+    pub async fn set_addresses(&self, mode: AddressMode, xpub: Option<&str>) {
+        let key = xpub.map(|text| AddressKey::parse(text, self.config.environment).unwrap());
+        merchants::set_addresses(&self.app.store, self.merchant, mode, key, None).await.unwrap();
+    }
+
+    /// Changes the database behind the server's back.
+    pub async fn meddle(&self, sql: &'static str) {
+        let mut connection = AnyConnection::connect(&self.config.storage.database_url).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     /// So many further invoices like this one, each with an address of its own.
@@ -221,7 +242,7 @@ impl Shop {
     /// What the payer is asked to send.
     pub async fn quote(&self, order: Order, token: TokenId) -> U256 {
         let quoted = invoicing::choose(&self.app, self.merchant, order.id, "ethereum", token).await.unwrap();
-        quoted.quote.amount.base_units()
+        quoted.record.quote.amount.base_units()
     }
 
     pub fn payer(&self) -> Address {

@@ -25,6 +25,9 @@ sol! {
 /// The events that are looked for; all name the deposit address in their third topic.
 pub const EVENTS: [B256; 3] = [Transfer::SIGNATURE_HASH, Swept::SIGNATURE_HASH, SweepFailed::SIGNATURE_HASH];
 
+/// The event that names who sent something.
+pub const SENT: B256 = Transfer::SIGNATURE_HASH;
+
 /// A log as a node tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,7 +63,7 @@ pub struct Log {
 pub enum Event {
     /// A token came from somebody.
     Arrived { token: Address, payer: Address },
-    /// The factory sent an asset on; the zero address is the native coin.
+    /// An asset left: the factory sent it on, or whoever has the address's key did. The zero address is the native coin.
     Left { asset: Address },
     /// The factory could not send an asset on.
     Stayed { asset: Address, reason: SweepFailure },
@@ -103,6 +106,8 @@ pub struct Scope<'a> {
     pub factory: Address,
     pub tokens: &'a [Address],
     pub is_watched: &'a dyn Fn(Address) -> bool,
+    /// Whether somebody has the key of a watched address, so that its own transfers were asked for.
+    pub has_key: &'a dyn Fn(Address) -> bool,
 }
 
 impl Scope<'_> {
@@ -117,7 +122,7 @@ impl Scope<'_> {
         let mut seen = HashMap::new();
         let mut logs = Vec::new();
         for raw in raw {
-            let log = self.check_one(&raw, &by_number)?;
+            let of_raw = self.check_one(&raw, &by_number)?;
             match seen.entry((raw.block_hash, raw.log_index)) {
                 Entry::Occupied(known) if *known.get() != raw => return Err("two logs in one place"),
                 Entry::Occupied(_) => {}
@@ -125,16 +130,18 @@ impl Scope<'_> {
                     place.insert(raw);
                     let says_something =
                         |log: &Log| log.amount != U256::ZERO || matches!(log.event, Event::Stayed { .. });
-                    logs.extend(log.filter(says_something));
+                    logs.extend(of_raw.into_iter().filter(says_something));
                 }
             }
         }
-        logs.sort_by_key(|log| (log.block, log.index));
+        // What one address of a key sends to another leaves before it arrives.
+        logs.sort_by_key(|log| (log.block, log.index, matches!(log.event, Event::Arrived { .. })));
         Ok(logs)
     }
 
-    /// `None` for a log that is what was asked for and means nothing to us.
-    fn check_one(&self, raw: &RawLog, by_number: &HashMap<u64, usize>) -> Result<Option<Log>, &'static str> {
+    /// Nothing for a log that is what was asked for and means nothing to us; two for a transfer between two addresses that
+    /// are watched.
+    fn check_one(&self, raw: &RawLog, by_number: &HashMap<u64, usize>) -> Result<Vec<Log>, &'static str> {
         let (Some(hash), Some(number), Some(transaction), Some(transaction_index), Some(log_index)) =
             (raw.block_hash, raw.block_number, raw.transaction_hash, raw.transaction_index, raw.log_index)
         else {
@@ -147,8 +154,11 @@ impl Scope<'_> {
         if self.blocks[block].hash != hash.to_string() {
             return Err("a log of another block");
         }
-        let deposit = raw.topics.get(2).map(|topic| Address::from_word(*topic)).ok_or("a log with too few topics")?;
-        if !(self.is_watched)(deposit) {
+        let named = |place: usize| raw.topics.get(place).map(|topic| Address::from_word(*topic));
+        let (first, deposit) = named(1).zip(named(2)).ok_or("a log with too few topics")?;
+        let is_token = self.tokens.contains(&raw.address);
+        let sender = (raw.topics.first() == Some(&SENT) && is_token && (self.has_key)(first)).then_some(first);
+        if !(self.is_watched)(deposit) && sender.is_none() {
             return Err("a log about an address that was not asked for");
         }
         let failed = |event: &B256| *event == SweepFailed::SIGNATURE_HASH && raw.address == self.factory;
@@ -156,7 +166,7 @@ impl Scope<'_> {
             Some(event) if failed(event) => [0; 32],
             _ => raw.data.as_ref().try_into().map_err(|_| "a log without exactly one amount")?,
         };
-        let log = |event| Log {
+        let log = |deposit, event| Log {
             block,
             transaction,
             transaction_index: transaction_index.to(),
@@ -166,22 +176,26 @@ impl Scope<'_> {
             event,
         };
         match raw.topics.as_slice() {
-            [event, from, _] if *event == Transfer::SIGNATURE_HASH && self.tokens.contains(&raw.address) => {
-                let payer = Address::from_word(*from);
-                Ok(Some(log(Event::Arrived { token: raw.address, payer })))
+            // What an address sends to itself moves nothing.
+            [event, _, _] if *event == SENT && is_token && first == deposit => Ok(Vec::new()),
+            [event, _, _] if *event == SENT && is_token => {
+                let left = sender.map(|sender| log(sender, Event::Left { asset: raw.address }));
+                let arrived = (self.is_watched)(deposit)
+                    .then(|| log(deposit, Event::Arrived { token: raw.address, payer: first }));
+                Ok(left.into_iter().chain(arrived).collect())
             }
             [event, _, _, asset] if *event == Swept::SIGNATURE_HASH && raw.address == self.factory => {
-                Ok(Some(log(Event::Left { asset: Address::from_word(*asset) })))
+                Ok(vec![log(deposit, Event::Left { asset: Address::from_word(*asset) })])
             }
             [event, _, _, asset] if failed(event) => {
                 let reason = SweepFailure::read(&raw.data).ok_or("a failure without a reason")?;
-                Ok(Some(log(Event::Stayed { asset: Address::from_word(*asset), reason })))
+                Ok(vec![log(deposit, Event::Stayed { asset: Address::from_word(*asset), reason })])
             }
             // A token's `Swept` or the factory's `Transfer` fits the question, and is neither.
             [event, ..]
                 if EVENTS.contains(event) && (raw.address == self.factory || self.tokens.contains(&raw.address)) =>
             {
-                Ok(None)
+                Ok(Vec::new())
             }
             _ => Err("a log of another contract or event"),
         }

@@ -21,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 use alloy_primitives::{Address, U256, address};
 use domain::{
     finality::{Marks, Tag},
-    id::{InvoiceId, TokenId},
+    id::{InvoiceId, MerchantId, TokenId},
     money::{Rate, TokenAmount, UsdMillis},
 };
 use wire::deposit_address::FACTORY;
@@ -34,7 +34,7 @@ pub(crate) use self::{
 };
 use self::{
     logs::{EVENTS, Event, Log, Scope},
-    native::{Account, Arrival, Shortfalls},
+    native::{Account, Arrival, Departure, Shortfalls},
     node::{Header, LogFilter},
     reconcile::Reconciler,
     tags::{HostTags, Tags, Word, Words},
@@ -48,7 +48,7 @@ use crate::{
     config::{NetworkConfig, TokenConfig},
     failpoint,
     invoicing::{RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan},
-    store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnvouchedFact, WatchedDeposit},
+    store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnattributedRecord, UnvouchedFact, WatchedDeposit},
 };
 
 /// Whose logs tell of native coin that moves, on networks that have them (EIP-7708).
@@ -177,8 +177,10 @@ impl Reach {
         }
     }
 
-    fn filter<'a>(&self, contracts: &'a [Address], deposits: &'a [Address]) -> LogFilter<'a> {
-        LogFilter { contracts, events: &EVENTS, groups: deposits.chunks(self.group).collect() }
+    /// `senders` are those of the addresses whose own transfers are wanted too.
+    fn filter<'a>(&self, contracts: &'a [Address], addresses: &'a [Address], senders: &'a [Address]) -> LogFilter<'a> {
+        let in_groups = |addresses: &'a [Address]| addresses.chunks(self.group).collect();
+        LogFilter { contracts, events: &EVENTS, groups: in_groups(addresses), senders: in_groups(senders) }
     }
 
     fn grow(&mut self, network: &NetworkConfig) {
@@ -201,10 +203,58 @@ impl Reach {
     }
 }
 
+/// What became of the native coin of deposit addresses.
+#[derive(Debug, Default)]
+struct Native {
+    arrivals: Vec<Arrival>,
+    /// What left by transactions of the addresses themselves.
+    departures: Vec<Departure>,
+}
+
+/// What whole tokens cost at blocks; each is asked for once. `None` if no price could be trusted.
+type PricesAtBlocks = HashMap<(TokenId, u64), Option<Rate>>;
+
 #[derive(Clone, Debug)]
 struct Holdings {
     at: Option<BlockRef>,
     native: HashMap<InvoiceId, U256>,
+}
+
+/// Counts transfers of one asset to one address within a transaction.
+#[derive(Default)]
+struct Ordinals(HashMap<(String, Address, Address), u32>);
+
+impl Ordinals {
+    fn next(&mut self, asset: Address, arrival: &Arrival) -> u32 {
+        let next = self.0.entry((arrival.tx_id.clone(), asset, arrival.deposit)).or_default();
+        let ordinal = *next;
+        *next += 1;
+        ordinal
+    }
+}
+
+/// What logs tell to have come, each with its contract, in the chain's order.
+fn arrived(blocks: &[BlockRef], logs: &[Log]) -> Vec<(Address, Arrival)> {
+    let arrived = logs.iter().filter_map(|log| match log.event {
+        Event::Arrived { token, payer } => Some((
+            token,
+            Arrival {
+                deposit: log.deposit,
+                amount: log.amount,
+                block: blocks.get(log.block)?.clone(),
+                tx_id: log.transaction.to_string(),
+                position: position::of_log(log.transaction_index, log.index),
+                payer: Some(payer),
+            },
+        )),
+        Event::Left { .. } | Event::Stayed { .. } => None,
+    });
+    arrived.collect()
+}
+
+/// The addresses that somebody has the key of.
+fn keyed(watched: &HashMap<Address, WatchedDeposit>) -> Vec<Address> {
+    watched.values().filter(|deposit| deposit.has_key()).map(|deposit| deposit.address).collect()
 }
 
 impl Watcher {
@@ -401,22 +451,27 @@ impl Watcher {
         // outage or a jump.
         let now = self.app.clock.now();
         let since = blocks.first().map_or(now, |block| block.time.min(now));
-        let watched = self.app.store.reader().await?.tx().watched_deposits(since).await?;
+        let mut reader = self.app.store.reader().await?;
+        let watched = reader.tx().watched_deposits(since).await?;
         let watched: HashMap<Address, WatchedDeposit> =
             watched.into_iter().map(|deposit| (deposit.address, deposit)).collect();
+        let wallets = reader.tx().watched_wallets(since).await?;
+        drop(reader);
 
-        let logs = self.read_logs(&blocks, &watched).await?;
+        let logs = self.read_logs(&blocks, &watched, &wallets).await?;
         let skipped = match &forked_at {
             Some(_) => self.skipped_for_ended(base.as_ref(), None, &blocks).await?,
             None => self.skipped_for_ended(base.as_ref(), self.ended_checked.as_ref(), &blocks).await?,
         };
         let native = match self.native_token().filter(|_| !self.network.native_logs).cloned() {
             Some(token) => self.read_native(&token, base, &blocks, skipped.as_deref(), &watched, &logs).await?,
-            None => Vec::new(),
+            None => Native::default(),
         };
+        let mut prices = PricesAtBlocks::new();
         let mut scan = Scan {
             network: self.network.name.clone(),
             sweeps: self.seen_sweeps(&blocks, &watched, &logs),
+            at_wallets: self.seen_at_wallets(&blocks, &wallets, &logs, &mut prices).await,
             failures: self.seen_failures(&blocks, &watched, &logs),
             is_alone: self.node.hosts().len() < WITNESSES,
             compared: None,
@@ -427,7 +482,8 @@ impl Watcher {
             marks: Marks::default(),
             vouched: Vec::new(),
         };
-        scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native).await;
+        scan.sweeps.extend(self.seen_departures(&watched, &native.departures));
+        scan.transfers = self.seen_transfers(&blocks, &watched, &logs, native.arrivals, &mut prices).await;
         scan.blocks = blocks;
         if scan.forked_at.is_some() {
             // What was replaced has to be recorded before anybody is asked about what is left.
@@ -496,18 +552,20 @@ impl Watcher {
         &mut self,
         blocks: &[BlockRef],
         watched: &HashMap<Address, WatchedDeposit>,
+        wallets: &HashMap<Address, Vec<MerchantId>>,
     ) -> Result<Vec<Log>, StepError> {
-        if watched.is_empty() {
+        if watched.is_empty() && wallets.is_empty() {
             return Ok(Vec::new());
         }
-        let deposits: Vec<Address> = watched.keys().copied().collect();
+        let addresses: Vec<Address> = watched.keys().chain(wallets.keys()).copied().collect();
+        let senders = keyed(watched);
         let tokens = self.logging_contracts();
         let contracts: Vec<Address> = tokens.iter().copied().chain([FACTORY]).collect();
         let mut raw = Vec::new();
         let mut start = 0;
         while start < blocks.len() {
             let window = &blocks[start..blocks.len().min(start.saturating_add(self.reach.range))];
-            let filter = self.reach.filter(&contracts, &deposits);
+            let filter = self.reach.filter(&contracts, &addresses, &senders);
             let result = match window {
                 [first, .., last] if NEAR_THE_TIP < window.len() => {
                     self.node.logs_by_range(first.number, last, &filter).await
@@ -523,8 +581,9 @@ impl Watcher {
                 Err(error) => self.reach.shrink(window.len(), error)?,
             }
         }
-        let is_watched = |address| watched.contains_key(&address);
-        let scope = Scope { blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_watched };
+        let is_watched = |address| watched.contains_key(&address) || wallets.contains_key(&address);
+        let has_key = |address| watched.get(&address).is_some_and(WatchedDeposit::has_key);
+        let scope = Scope { blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_watched, has_key: &has_key };
         scope.check(raw).map_err(|what| self.node.untrue(what))
     }
 
@@ -536,18 +595,33 @@ impl Watcher {
         skipped: Option<&[BlockRef]>,
         watched: &HashMap<Address, WatchedDeposit>,
         logs: &[Log],
-    ) -> Result<Vec<Arrival>, StepError> {
+    ) -> Result<Native, StepError> {
         let holdings = match self.holdings.take() {
             Some(holdings) if holdings.at == base => holdings,
-            _ => self.load_holdings(token.token_id(), base).await?,
+            _ => self.load_holdings(token.token_id(), base.clone()).await?,
         };
+        let held = |deposit: &WatchedDeposit| holdings.native.get(&deposit.invoice).copied().unwrap_or_default();
+        let began = blocks.first().map(|first| first.time);
+        let is_ended =
+            |deposit: &WatchedDeposit| deposit.ended_at.zip(began).is_some_and(|(ended_at, began)| ended_at < began);
+        // All of them, whatever they hold: coin may come and leave again within one stretch.
+        let keyed = |is_wanted: &dyn Fn(&WatchedDeposit) -> bool| -> Vec<Address> {
+            let keyed = watched.values().filter(|deposit| deposit.has_key() && is_wanted(deposit));
+            keyed.map(|deposit| deposit.address).collect()
+        };
+        let open_keyed = keyed(&|deposit| !is_ended(deposit));
+        let mut departures = native::departures(&self.node, base.as_ref(), blocks, &open_keyed).await?;
+        let all = skipped.map_or_else(Vec::new, |skipped| [skipped, blocks].concat());
+        if let Some(skipped) = skipped {
+            let first = all.first().map(|first| first.number);
+            let before = self.ended_checked.as_ref().filter(|checked| Some(checked.number.saturating_add(1)) == first);
+            let before = if skipped.is_empty() { base.as_ref() } else { before };
+            let left = native::departures(&self.node, before, &all, &keyed(&is_ended)).await?;
+            departures.extend(self.not_recorded(left, base.as_ref(), watched).await?);
+        }
         let mut accounts: Vec<Account> = watched
             .values()
-            .map(|deposit| Account {
-                deposit: deposit.address,
-                held: holdings.native.get(&deposit.invoice).copied().unwrap_or_default(),
-                swept: Vec::new(),
-            })
+            .map(|deposit| Account { deposit: deposit.address, held: held(deposit), swept: Vec::new() })
             .collect();
         let mut sweeps: HashMap<Address, Vec<(usize, U256)>> = HashMap::new();
         for log in logs {
@@ -555,26 +629,61 @@ impl Watcher {
                 sweeps.entry(log.deposit).or_default().push((log.block, log.amount));
             }
         }
+        let index = |blocks: &[BlockRef], block: &BlockRef| blocks.iter().position(|other| other == block);
+        for left in departures.iter().filter(|left| open_keyed.contains(&left.deposit)) {
+            let block = index(blocks, &left.block).ok_or(StepError::Moved)?;
+            sweeps.entry(left.deposit).or_default().push((block, left.amount));
+        }
         for account in &mut accounts {
             account.swept = sweeps.remove(&account.deposit).unwrap_or_default();
         }
         self.holdings = Some(holdings);
-        let began = blocks.first().map(|first| first.time);
         let (ended, open): (Vec<Account>, Vec<Account>) = accounts.into_iter().partition(|account| {
-            let ended_at = watched.get(&account.deposit).and_then(|deposit| deposit.ended_at);
             // A sweep hides what it took from any later look.
-            account.swept.is_empty() && ended_at.zip(began).is_some_and(|(ended_at, began)| ended_at < began)
+            account.swept.is_empty() && watched.get(&account.deposit).is_some_and(is_ended)
         });
         let mut arrivals = native::arrivals(&mut self.node, blocks, &open, &mut self.shortfalls).await?;
-        if let Some(skipped) = skipped {
-            let all = [skipped, blocks].concat();
-            let (known, ended): (Vec<_>, Vec<_>) =
+        if skipped.is_some() {
+            let (mut known, mut ended): (Vec<_>, Vec<_>) =
                 ended.into_iter().partition(|account| self.found_since.contains(&account.deposit));
+            for left in departures.iter().filter(|left| !open_keyed.contains(&left.deposit)) {
+                if let Some(account) = ended.iter_mut().find(|account| account.deposit == left.deposit) {
+                    account.swept.extend(index(&all, &left.block).map(|block| (block, left.amount)));
+                }
+                if let Some(account) = known.iter_mut().find(|account| account.deposit == left.deposit) {
+                    match index(blocks, &left.block) {
+                        Some(block) => account.swept.push((block, left.amount)),
+                        None => account.held = account.held.saturating_sub(left.amount),
+                    }
+                }
+            }
             arrivals.extend(native::arrivals(&mut self.node, &all, &ended, &mut self.shortfalls).await?);
             arrivals.extend(native::arrivals(&mut self.node, blocks, &known, &mut self.shortfalls).await?);
         }
         self.found_since.extend(arrivals.iter().map(|arrival| arrival.deposit));
-        Ok(arrivals)
+        Ok(Native { arrivals, departures })
+    }
+
+    /// Those that are not recorded yet, of some that may be in blocks up to the last one that was read.
+    async fn not_recorded(
+        &self,
+        departures: Vec<Departure>,
+        base: Option<&BlockRef>,
+        watched: &HashMap<Address, WatchedDeposit>,
+    ) -> Result<Vec<Departure>, StepError> {
+        let mut reader = self.app.store.reader().await?;
+        let mut tx = reader.tx();
+        let mut new = Vec::with_capacity(departures.len());
+        for left in departures {
+            let Some(deposit) = watched.get(&left.deposit) else { continue };
+            let may_be_known = base.is_some_and(|base| left.block.number <= base.number);
+            let known = if may_be_known { tx.sweeps(deposit.merchant, deposit.invoice).await? } else { Vec::new() };
+            let transaction = left.transaction.to_string();
+            if !known.iter().any(|known| known.block_hash == left.block.hash && known.tx_id == transaction) {
+                new.push(left);
+            }
+        }
+        Ok(new)
     }
 
     async fn load_holdings(&self, token: TokenId, at: Option<BlockRef>) -> Result<Holdings, StepError> {
@@ -613,6 +722,7 @@ impl Watcher {
             forked_at: None,
             blocks: Vec::new(),
             transfers: Vec::new(),
+            at_wallets: Vec::new(),
             sweeps: Vec::new(),
             failures: Vec::new(),
             marks,
@@ -701,6 +811,9 @@ impl Watcher {
         for fact in &due {
             let Some(token) = self.token(fact.token) else { continue };
             let of = match (fact.key.kind, token.address) {
+                (FactKind::Sweep, Some(token)) if fact.mode.has_key() => Evidence::Spent { token },
+                (FactKind::Sweep, None) if fact.mode.has_key() && !self.network.native_logs => Evidence::SpentCoin,
+                (FactKind::Sweep, None) if fact.mode.has_key() => Evidence::Spent { token: NATIVE_LOGS },
                 (FactKind::Sweep, asset) => Evidence::Left { asset: asset.unwrap_or(Address::ZERO) },
                 (FactKind::Transfer, Some(token)) => Evidence::Arrived { token },
                 (FactKind::Transfer, None) if position::is_log(fact.key.log_index) => {
@@ -779,10 +892,12 @@ impl Watcher {
                 && other.block_number <= fact.block
         });
         let came = came.fold(U256::ZERO, |sum, other| sum.saturating_add(other.amount.base_units()));
-        // What was swept in that block itself is counted with the balance.
+        // What the factory swept in that block itself is counted with the balance; what left otherwise has no log that
+        // would tell.
+        let until = if fact.mode.has_key() { fact.block.saturating_add(1) } else { fact.block };
         let mut sweeps = tx.sweeps(fact.key.merchant, fact.invoice).await?;
         sweeps.retain(|sweep| {
-            sweep.network == self.network.name && sweep.token == fact.token && sweep.block_number < fact.block
+            sweep.network == self.network.name && sweep.token == fact.token && sweep.block_number < until
         });
         let (left, doubtful): (Vec<_>, Vec<_>) = sweeps.into_iter().partition(|sweep| sweep.vouched);
         let left = left.iter().fold(U256::ZERO, |sum, sweep| sum.saturating_add(sweep.amount.base_units()));
@@ -796,7 +911,7 @@ impl Watcher {
             };
             (key, sweep.amount.base_units())
         });
-        Ok(Evidence::Held { came, left, doubtful: doubtful.collect() })
+        Ok(Evidence::Held { came, left, doubtful: doubtful.collect(), has_key: fact.mode.has_key() })
     }
 
     fn token(&self, id: TokenId) -> Option<&TokenConfig> {
@@ -843,6 +958,59 @@ impl Watcher {
         sweeps.collect()
     }
 
+    fn seen_departures(&self, watched: &HashMap<Address, WatchedDeposit>, departures: &[Departure]) -> Vec<SeenSweep> {
+        let sweeps = departures.iter().filter_map(|left| {
+            let deposit = watched.get(&left.deposit)?;
+            Some(SeenSweep {
+                merchant: deposit.merchant,
+                invoice: deposit.invoice,
+                block: left.block.clone(),
+                tx_id: left.transaction.to_string(),
+                log_index: left.position,
+                token: self.native_token()?.token_id(),
+                amount: TokenAmount::from_base_units(left.amount),
+            })
+        });
+        sweeps.collect()
+    }
+
+    /// What came to merchants' wallets, once for each merchant whose it is.
+    async fn seen_at_wallets(
+        &self,
+        blocks: &[BlockRef],
+        wallets: &HashMap<Address, Vec<MerchantId>>,
+        logs: &[Log],
+        prices: &mut PricesAtBlocks,
+    ) -> Vec<UnattributedRecord> {
+        let mut ordinals = Ordinals::default();
+        let mut seen = Vec::new();
+        for (asset, arrival) in arrived(blocks, logs) {
+            let (Some(token), Some(merchants)) = (self.token_at(asset), wallets.get(&arrival.deposit)) else {
+                continue;
+            };
+            let price_at_block = self.price_at(token, &arrival.block, prices).await;
+            let ordinal = ordinals.next(asset, &arrival);
+            seen.extend(merchants.iter().map(|merchant| UnattributedRecord {
+                merchant: *merchant,
+                network: self.network.name.clone(),
+                block_hash: arrival.block.hash.clone(),
+                tx_id: arrival.tx_id.clone(),
+                log_index: arrival.position,
+                ordinal,
+                wallet: arrival.deposit,
+                token: token.token_id(),
+                decimals: token.checked_decimals(),
+                amount: TokenAmount::from_base_units(arrival.amount),
+                payer: arrival.payer.map(|payer| payer.to_string()),
+                block_number: arrival.block.number,
+                block_time: arrival.block.time,
+                price_at_block,
+                accepted: token.accepted,
+            }));
+        }
+        seen
+    }
+
     fn seen_failures(
         &self,
         blocks: &[BlockRef],
@@ -872,62 +1040,46 @@ impl Watcher {
         watched: &HashMap<Address, WatchedDeposit>,
         logs: &[Log],
         native: Vec<Arrival>,
+        prices: &mut PricesAtBlocks,
     ) -> Vec<SeenTransfer> {
-        let tokens = logs.iter().filter_map(|log| match log.event {
-            Event::Arrived { token, payer } => Some((
-                token,
-                Arrival {
-                    deposit: log.deposit,
-                    amount: log.amount,
-                    block: blocks.get(log.block)?.clone(),
-                    tx_id: log.transaction.to_string(),
-                    position: position::of_log(log.transaction_index, log.index),
-                    payer: Some(payer),
-                },
-            )),
-            Event::Left { .. } | Event::Stayed { .. } => None,
-        });
-        let mut arrivals: Vec<(Address, Arrival)> =
-            tokens.chain(native.into_iter().map(|arrival| (Address::ZERO, arrival))).collect();
+        let mut arrivals = arrived(blocks, logs);
+        arrivals.extend(native.into_iter().map(|arrival| (Address::ZERO, arrival)));
         arrivals.sort_by_key(|(_, arrival)| (arrival.block.number, arrival.position));
 
-        let mut prices: HashMap<(TokenId, u64), Option<Rate>> = HashMap::new();
-        let mut ordinals: HashMap<(String, Address, Address), u32> = HashMap::new();
+        let mut ordinals = Ordinals::default();
         let mut transfers = Vec::with_capacity(arrivals.len());
         for (asset, arrival) in arrivals {
             let (Some(token), Some(deposit)) = (self.token_at(asset), watched.get(&arrival.deposit)) else {
                 continue;
             };
-            let price = match prices.get(&(token.token_id(), arrival.block.number)) {
-                Some(price) => *price,
-                None => self.price_at(token, &arrival.block).await,
-            };
-            prices.insert((token.token_id(), arrival.block.number), price);
-            let ordinal = ordinals.entry((arrival.tx_id.clone(), asset, arrival.deposit)).or_default();
+            let price_at_block = self.price_at(token, &arrival.block, prices).await;
             transfers.push(SeenTransfer {
                 merchant: deposit.merchant,
                 invoice: deposit.invoice,
+                ordinal: ordinals.next(asset, &arrival),
                 block: arrival.block,
                 tx_id: arrival.tx_id,
                 log_index: arrival.position,
-                ordinal: *ordinal,
                 token: token.token_id(),
                 decimals: token.checked_decimals(),
                 amount: TokenAmount::from_base_units(arrival.amount),
                 payer: arrival.payer.map(|payer| payer.to_string()),
                 accepted: token.accepted,
-                price_at_block: price,
+                price_at_block,
             });
-            *ordinal += 1;
         }
         transfers
     }
 
-    async fn price_at(&self, token: &TokenConfig, block: &BlockRef) -> Option<Rate> {
+    async fn price_at(&self, token: &TokenConfig, block: &BlockRef, known: &mut PricesAtBlocks) -> Option<Rate> {
         if !token.accepted {
             return None;
         }
-        match self.app.prices.at_block(token.token_id(), block).await {
+        let key = (token.token_id(), block.number);
+        if let Some(price) = known.get(&key) {
+            return *price;
+        }
+        let price = match self.app.prices.at_block(token.token_id(), block).await {
             Ok(rate) => Some(rate),
             Err(reason) => {
                 tracing::warn!(
@@ -939,6 +1091,8 @@ impl Watcher {
                 );
                 None
             }
-        }
+        };
+        known.insert(key, price);
+        price
     }
 }

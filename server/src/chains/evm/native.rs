@@ -1,12 +1,13 @@
 //! Native coin, which leaves no logs. A balance that rose says that something arrived; the block it rose
 //! in says what, if its transactions or their inner calls explain it, and else only that it did.
 //!
-//! Everything that leaves a deposit address leaves through the factory and a `Swept` event, so what
-//! arrived up to a block is its balance and what was swept by then, less what was held before.
+//! Everything that leaves a forwarder leaves through the factory and a `Swept` event, and what leaves an address that
+//! somebody has the key of, by transactions of the address. So what arrived up to a block is its balance and what had left
+//! by then, less what was held before.
 
 use std::collections::HashMap;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 
 use super::{
     StepError,
@@ -32,8 +33,18 @@ pub struct Account {
     pub deposit: Address,
     /// What it held before the first block, as far as we know.
     pub held: U256,
-    /// What the factory took out of it: block index and amount, in the chain's order.
+    /// What left it: block index and amount, in the chain's order.
     pub swept: Vec<(usize, U256)>,
+}
+
+/// Native coin that whoever has the key of an address took out of it, with what that cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    pub deposit: Address,
+    pub amount: U256,
+    pub block: BlockRef,
+    pub transaction: B256,
+    pub position: i64,
 }
 
 /// What one address received in one block.
@@ -112,7 +123,7 @@ pub async fn arrivals(
                 alarm = alarm::DEPOSIT_SHORT,
                 payment.address = %account.deposit,
                 payment.missing = %missing,
-                "ALARM: a deposit address holds less than arrived and was not swept"
+                "ALARM: a deposit address holds less than arrived and is known to have left"
             );
         }
         let arrived = account.arrived_until(last, balance);
@@ -130,6 +141,65 @@ pub async fn arrivals(
         arrivals.extend(explain(node, &blocks[block], &rises).await?);
     }
     Ok(arrivals)
+}
+
+/// Finds what addresses sent in `blocks` by their keys' own transactions: those that sent more by the last block than by
+/// `base`, the one before the first, where that is known.
+pub async fn departures(
+    node: &Node,
+    base: Option<&BlockRef>,
+    blocks: &[BlockRef],
+    addresses: &[Address],
+) -> Result<Vec<Departure>, StepError> {
+    let Some(newest) = blocks.last().filter(|_| !addresses.is_empty()) else { return Ok(Vec::new()) };
+    let after = node.nonces_at(addresses, newest).await?.ok_or(StepError::Moved)?;
+    // One that never sent anything, as nearly all, needs no second question.
+    let active: Vec<(Address, u64)> = addresses.iter().copied().zip(after).filter(|(_, sent)| *sent != 0).collect();
+    let senders: Vec<Address> = active.iter().map(|(address, _)| *address).collect();
+    if senders.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Where the state of that block is gone, the blocks themselves tell.
+    let before = match base {
+        Some(base) => node.nonces_at(&senders, base).await?,
+        None => None,
+    };
+    let is_active = |(place, (_, after)): &(usize, &(Address, u64))| {
+        before.as_ref().is_none_or(|before| before.get(*place).is_none_or(|before| before < after))
+    };
+    let senders: Vec<Address> = active.iter().enumerate().filter(is_active).map(|(_, (address, _))| *address).collect();
+    if senders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut departures = Vec::new();
+    for block in blocks {
+        for transaction in node.transactions(block).await? {
+            if !senders.contains(&transaction.from) {
+                continue;
+            }
+            let receipt = node.receipt(transaction.hash).await?.ok_or(StepError::Moved)?;
+            if receipt.block_hash.to_string() != block.hash {
+                return Err(StepError::Moved);
+            }
+            let sent = if receipt.succeeded() && transaction.to != Some(transaction.from) {
+                transaction.value
+            } else {
+                U256::ZERO
+            };
+            let amount = sent.saturating_add(receipt.cost());
+            if amount.is_zero() {
+                continue;
+            }
+            departures.push(Departure {
+                deposit: transaction.from,
+                amount,
+                block: block.clone(),
+                transaction: transaction.hash,
+                position: position::of_native(transaction.index.to(), 0),
+            });
+        }
+    }
+    Ok(departures)
 }
 
 /// Halves the stretch until each rise has its block.
@@ -310,7 +380,7 @@ async fn inner_payments(
                 continue;
             }
             nth += 1;
-            // Only a sweep takes coin out of a deposit address.
+            // What takes coin out of the address in another's transaction is a sweep.
             let is_left = last_sweep.get(&to).is_some_and(|sweep| *sweep < call);
             let position = if is_left { position::of_native_after_sweep } else { position::of_native };
             arrivals.push(Arrival {
@@ -344,7 +414,6 @@ fn inner_values(trace: &Trace, found: &mut Vec<(Address, Address, U256)>) {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::B256;
     use domain::time::UnixSeconds;
 
     use super::*;

@@ -11,7 +11,11 @@ use domain::time::UnixSeconds;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{StepError, balances, logs::RawLog, tags::HostTags};
+use super::{
+    StepError, balances,
+    logs::{RawLog, SENT},
+    tags::HostTags,
+};
 use crate::{
     chains::rpc::{AddedEndpoints, Answer, Call, EndpointReport, FaultKind, HostAnswers, Rpc, RpcError},
     config::NetworkConfig,
@@ -106,6 +110,7 @@ pub struct Fees {
 pub struct Receipt {
     pub status: U64,
     pub block_number: U64,
+    pub block_hash: B256,
     gas_used: U256,
     effective_gas_price: U256,
     /// What a network on top of another asks for writing there.
@@ -128,8 +133,10 @@ impl Receipt {
 pub struct LogFilter<'a> {
     pub contracts: &'a [Address],
     pub events: &'a [B256],
-    /// Deposit addresses, in groups that one call may hold.
+    /// Addresses that are paid to, in groups that one call may hold.
     pub groups: Vec<&'a [Address]>,
+    /// Addresses whose own transfers are wanted too, the same way.
+    pub senders: Vec<&'a [Address]>,
 }
 
 impl Node {
@@ -569,6 +576,46 @@ impl Node {
         Ok(self.read::<U64>("a number of transactions", answer)?.to())
     }
 
+    /// How many transactions of each account are in blocks, in their order.
+    ///
+    /// # Errors
+    ///
+    /// If an answer is missing.
+    pub async fn nonces(&self, accounts: &[Address]) -> Result<Vec<u64>, StepError> {
+        self.transaction_counts(accounts, &json!("latest")).await
+    }
+
+    /// The same after a block; `None` if that is not known any more.
+    ///
+    /// # Errors
+    ///
+    /// If no endpoint can be used.
+    pub async fn nonces_at(&self, accounts: &[Address], block: &BlockRef) -> Result<Option<Vec<u64>>, StepError> {
+        let at = json!({ "blockHash": block.hash });
+        match self.transaction_counts(accounts, &at).await {
+            Ok(nonces) => Ok(Some(nonces)),
+            // Some know blocks by number only.
+            Err(StepError::Rpc(RpcError::Fault(_))) => {
+                match self.transaction_counts(accounts, &json!(hex(block.number))).await {
+                    Ok(nonces) => Ok(Some(nonces)),
+                    Err(StepError::Rpc(RpcError::Fault(_))) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn transaction_counts(&self, accounts: &[Address], at: &Value) -> Result<Vec<u64>, StepError> {
+        let calls =
+            accounts.iter().map(|account| Call::new("eth_getTransactionCount", json!([account.to_string(), at])));
+        let answers = self.rpc.together(&calls.collect::<Vec<_>>()).await?;
+        let read = |answer: Answer| {
+            self.read::<U64>("a number of transactions", answer.map_err(RpcError::Fault)?).map(|count| count.to())
+        };
+        answers.into_iter().map(read).collect()
+    }
+
     /// Sends a transaction that is signed. That it was sent before is as good.
     ///
     /// # Errors
@@ -611,11 +658,13 @@ impl LogFilter<'_> {
     fn calls<'a>(&'a self, blocks: &'a Value) -> impl Iterator<Item = Call> + 'a {
         let contracts: Vec<_> = self.contracts.iter().map(ToString::to_string).collect();
         let events: Vec<_> = self.events.iter().map(ToString::to_string).collect();
-        self.groups.iter().map(move |group| {
-            let deposits: Vec<_> = group.iter().map(|address| address.into_word().to_string()).collect();
+        let words = |group: &[Address]| group.iter().map(|address| address.into_word().to_string()).collect::<Vec<_>>();
+        let paid_to = self.groups.iter().map(move |group| json!([events, null, words(group)]));
+        let sent_from = self.senders.iter().map(move |group| json!([[SENT.to_string()], words(group)]));
+        paid_to.chain(sent_from).map(move |topics| {
             let mut filter = blocks.clone();
             filter["address"] = json!(contracts);
-            filter["topics"] = json!([events, null, deposits]);
+            filter["topics"] = topics;
             Call::new("eth_getLogs", json!([filter]))
         })
     }

@@ -17,7 +17,7 @@ use domain::{
 use wire::deposit_address::FACTORY;
 
 use super::{
-    Reach, Reading, StepError, Watcher,
+    PricesAtBlocks, Reach, Reading, StepError, Watcher,
     logs::{Event, Log, RawLog, Scope},
     native::{self, Account, Arrival, Shortfalls},
     node::Node,
@@ -250,12 +250,16 @@ impl Watcher {
             return Ok(());
         }
         self.reconciler.is_unanswered = false;
+        let left_alone = subjects.deposits.iter().filter(|deposit| deposit.has_key() && deposit.ended_at.is_some());
+        let left_alone: HashSet<InvoiceId> = left_alone.map(|deposit| deposit.invoice).collect();
         differences.retain(|key, difference| {
             // Another host may have explained it.
             difference.recorded = TokenAmount::from_base_units(subjects.recorded(key.0, key.1));
-            // Money that one host does not know of while another says what is recorded is that host's trouble.
+            // Money that one host does not know of while another says what is recorded is that host's trouble; money that
+            // is not there any more where somebody has the key, and nobody looks for what he takes out, is his.
             let is_more = difference.recorded < difference.found;
-            difference.recorded != difference.found && (is_more || !agreed.contains(key))
+            let is_told = is_more || !(agreed.contains(key) || left_alone.contains(&key.0));
+            difference.recorded != difference.found && is_told
         });
         let compared = self.against_known(&subjects, comparison, differences, known_differences);
         let scan = Scan {
@@ -264,6 +268,7 @@ impl Watcher {
             forked_at: None,
             blocks: Vec::new(),
             transfers: found.transfers,
+            at_wallets: Vec::new(),
             sweeps: found.sweeps,
             failures: Vec::new(),
             marks: self.judged_by,
@@ -330,6 +335,17 @@ impl Watcher {
             let mut left = self.seen_sweeps(&blocks, &deposits, &logs);
             left.retain(|sweep| facts.lacks(&sweep.block, &sweep.tx_id, sweep.log_index));
             facts.swept = native_sweeps(&blocks, &logs);
+            // What left by an address's own transactions has no log; what is known of it is recorded.
+            let keyed: HashMap<InvoiceId, Address> = deposits
+                .values()
+                .filter(|deposit| deposit.has_key())
+                .map(|deposit| (deposit.invoice, deposit.address))
+                .collect();
+            let coin = self.native_token().map(TokenConfig::token_id);
+            let spent = facts.sweeps.iter().filter(|sweep| Some(sweep.token) == coin && since < sweep.block_number);
+            let spent = spent
+                .filter_map(|sweep| Some((*keyed.get(&sweep.invoice)?, sweep.block_number, sweep.amount.base_units())));
+            facts.swept.extend(spent.collect::<Vec<_>>());
             // Where logs tell of it, they were read again just now.
             let native = self.native_token().filter(|_| !self.network.native_logs).map(TokenConfig::token_id);
             let mut arrivals = Vec::new();
@@ -344,7 +360,7 @@ impl Watcher {
                     arrivals.extend(found);
                 }
             }
-            let mut came = self.seen_transfers(&blocks, &deposits, &logs, arrivals).await;
+            let mut came = self.seen_transfers(&blocks, &deposits, &logs, arrivals, &mut PricesAtBlocks::new()).await;
             came.retain(|transfer| facts.lacks(&transfer.block, &transfer.tx_id, transfer.log_index));
             Ok::<_, StepError>(Found { transfers: came, sweeps: left })
         };
@@ -374,6 +390,7 @@ impl Watcher {
         deposits: &HashMap<Address, WatchedDeposit>,
     ) -> Result<(Vec<BlockRef>, Vec<Log>), StepError> {
         let addresses: Vec<Address> = deposits.keys().copied().collect();
+        let senders = super::keyed(deposits);
         let tokens = self.logging_contracts();
         let contracts: Vec<Address> = tokens.iter().copied().chain([FACTORY]).collect();
         let mut reach = Reach::of(&self.network);
@@ -387,7 +404,7 @@ impl Watcher {
                 return Err(StepError::Moved);
             }
             let blocks = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
-            match node.logs_by_range(first, &end, &reach.filter(&contracts, &addresses)).await {
+            match node.logs_by_range(first, &end, &reach.filter(&contracts, &addresses, &senders)).await {
                 Ok(logs) => {
                     raw.extend(logs);
                     first = last.saturating_add(1);
@@ -407,7 +424,9 @@ impl Watcher {
             return Err(StepError::Moved);
         }
         let is_asked = |address| deposits.contains_key(&address);
-        let scope = Scope { blocks: &blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_asked };
+        let has_key = |address| deposits.get(&address).is_some_and(WatchedDeposit::has_key);
+        let scope =
+            Scope { blocks: &blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_asked, has_key: &has_key };
         let logs = scope.check(raw).map_err(|what| node.untrue(what))?;
         Ok((blocks, logs))
     }

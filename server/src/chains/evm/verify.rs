@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use wire::deposit_address::FACTORY;
 
 use super::{
-    Reading, StepError, Watcher,
+    PricesAtBlocks, Reading, StepError, Watcher,
     logs::{EVENTS, RawLog, Scope},
     native::Arrival,
     node::{Header, header_call},
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     chains::rpc::{Answer, Call},
     invoicing::{Missing, Scan, SeenTransfer, conclude_look},
-    store::{BlockRef, Failure, Lane, VerificationRecord, WatchedDeposit},
+    store::{BlockRef, Failure, Lane, UnattributedRecord, VerificationRecord, WatchedDeposit},
 };
 
 /// Searches that are looked after in one step.
@@ -56,6 +56,13 @@ pub(super) struct Searches {
     due: Option<UnixMillis>,
 }
 
+/// What a transaction brought.
+struct Brought {
+    transfers: Vec<SeenTransfer>,
+    /// What came to a merchant's wallet may be anybody's: only its amount, or the merchant, says whose it is.
+    at_wallets: Vec<UnattributedRecord>,
+}
+
 impl Watcher {
     /// Takes a look for each search that is due.
     ///
@@ -74,7 +81,10 @@ impl Watcher {
                 Some(transaction) => self.look_at_transaction(transaction, deposit).await?,
                 None => Missing::Yet(Failure::PaymentNotFound),
             };
-            self.look_at_address(deposit).await?;
+            // What a wallet holds that is paid directly says nothing.
+            if !deposit.mode.settles_at_once() {
+                self.look_at_address(deposit).await?;
+            }
             let VerificationRecord { merchant, invoice, id, .. } = record;
             conclude_look(&self.app, &self.lease, (merchant, invoice, id), missing).await?;
         }
@@ -122,7 +132,7 @@ impl Watcher {
             let header = header.and_then(|said| read::<Header>(said.answers.first()?));
             let Some(block) = header.filter(|header| header.hash == receipt.block_hash) else { continue };
             let came = self.brought(transaction, &receipt, &sent, &block.to_block(), deposit).await?;
-            if came.is_empty() {
+            if came.transfers.is_empty() && came.at_wallets.is_empty() {
                 missing = Missing::ForGood(Failure::TransactionPaysAnother);
                 continue;
             }
@@ -140,7 +150,7 @@ impl Watcher {
         sent: &Transaction,
         block: &BlockRef,
         deposit: WatchedDeposit,
-    ) -> Result<Vec<SeenTransfer>, StepError> {
+    ) -> Result<Brought, StepError> {
         let tokens = self.logging_contracts();
         let is_ours = |log: &&RawLog| {
             let [event, _, to, ..] = log.topics.as_slice() else { return false };
@@ -152,10 +162,21 @@ impl Watcher {
         let blocks = [block.clone()];
         let checked = {
             let is_it = |address| address == deposit.address;
-            Scope { blocks: &blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_it }.check(raw)
+            Scope { blocks: &blocks, factory: FACTORY, tokens: &tokens, is_watched: &is_it, has_key: &|_| false }
+                .check(raw)
         };
         let mut logs = checked.map_err(StepError::Untrue)?;
         logs.retain(|log| log.transaction == transaction);
+        let mut prices = PricesAtBlocks::new();
+        if deposit.mode.settles_at_once() {
+            let mut merchants = self.app.store.reader().await?.tx().merchants_of_wallet(deposit.address).await?;
+            if !merchants.contains(&deposit.merchant) {
+                merchants.push(deposit.merchant);
+            }
+            let wallets = HashMap::from([(deposit.address, merchants)]);
+            let at_wallets = self.seen_at_wallets(&blocks, &wallets, &logs, &mut prices).await;
+            return Ok(Brought { transfers: Vec::new(), at_wallets });
+        }
         let is_told_by_logs = self.network.native_logs;
         let is_own_value = !is_told_by_logs && sent.to == Some(deposit.address) && sent.value != U256::ZERO;
         let native = is_own_value.then(|| Arrival {
@@ -167,11 +188,11 @@ impl Watcher {
             payer: Some(sent.from),
         });
         let deposits = HashMap::from([(deposit.address, deposit)]);
-        let mut came = self.seen_transfers(&blocks, &deposits, &logs, native.into_iter().collect()).await;
+        let mut came = self.seen_transfers(&blocks, &deposits, &logs, native.into_iter().collect(), &mut prices).await;
         if self.may_be_recorded_otherwise(&came, deposit).await? {
             came.retain(|transfer| Some(transfer.token) != self.native_token().map(super::TokenConfig::token_id));
         }
-        Ok(came)
+        Ok(Brought { transfers: came, at_wallets: Vec::new() })
     }
 
     /// Whether native coin of this transaction may be recorded already, as something that came without one.
@@ -192,13 +213,14 @@ impl Watcher {
         Ok(came.iter().any(|transfer| Some(transfer.token) == native) && known.iter().any(|known| is_without(&known)))
     }
 
-    async fn record_brought(&mut self, transfers: Vec<SeenTransfer>, cursor: BlockRef) -> Result<(), StepError> {
+    async fn record_brought(&mut self, brought: Brought, cursor: BlockRef) -> Result<(), StepError> {
         let scan = Scan {
             network: self.network.name.clone(),
             from: Some(cursor),
             forked_at: None,
             blocks: Vec::new(),
-            transfers,
+            transfers: brought.transfers,
+            at_wallets: brought.at_wallets,
             sweeps: Vec::new(),
             failures: Vec::new(),
             marks: self.judged_by,

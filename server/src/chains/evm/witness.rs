@@ -45,15 +45,21 @@ pub(super) enum Evidence {
     Arrived { token: Address },
     /// The log of a sweep out of it; the zero address is the native coin.
     Left { asset: Address },
+    /// The log of a token's transfer that the address itself sent.
+    Spent { token: Address },
+    /// A transaction of the address itself, that with its cost took out this much.
+    SpentCoin,
     /// A transaction whose own value it is.
     Sent,
     /// That the address holds all of the native coin that had come by the end of the block, less what had left.
     Held {
         came: U256,
-        /// What had left before the block in sweeps that are vouched for.
+        /// What had left before the block in sweeps that are vouched for; also in the block, if somebody has the key.
         left: U256,
-        /// Other sweeps before the block, and what each took: a host has to show them too, or they lower nothing.
+        /// Other sweeps, and what each took: a host has to show them too, or they lower nothing.
         doubtful: Vec<(FactKey, U256)>,
+        /// Whether somebody has the key of the address, so that transactions of its own took out coin, and not the factory.
+        has_key: bool,
     },
 }
 
@@ -78,12 +84,28 @@ struct Receipt {
     status: U64,
     block_hash: String,
     logs: Vec<Log>,
+    #[serde(default)]
+    gas_used: Option<U256>,
+    #[serde(default)]
+    effective_gas_price: Option<U256>,
+    /// What a network on top of another asks for writing there.
+    #[serde(default)]
+    l1_fee: Option<U256>,
+}
+
+impl Receipt {
+    /// What its sender paid for it; `None` if that is not told.
+    fn cost(&self) -> Option<U256> {
+        let gas = self.gas_used?.saturating_mul(self.effective_gas_price?);
+        Some(gas.saturating_add(self.l1_fee.unwrap_or_default()))
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Transaction {
     block_hash: String,
+    from: Address,
     to: Option<Address>,
     value: U256,
     #[serde(rename = "transactionIndex")]
@@ -114,6 +136,12 @@ impl Log {
     fn is_arrival(&self, token: Address, deposit: Address) -> bool {
         matches!(self.topics.as_slice(), [event, _, to] if *event == Transfer::SIGNATURE_HASH
             && *to == deposit.into_word())
+            && self.address == token
+    }
+
+    fn is_spending(&self, token: Address, deposit: Address) -> bool {
+        matches!(self.topics.as_slice(), [event, from, _] if *event == Transfer::SIGNATURE_HASH
+            && *from == deposit.into_word())
             && self.address == token
     }
 
@@ -150,12 +178,14 @@ impl Claim<'_> {
         let UnvouchedFact { key, deposit, block, .. } = self.fact;
         let mut calls = vec![header_call(*block)];
         match &self.of {
-            Evidence::Arrived { .. } | Evidence::Left { .. } => calls.push(receipt_call(&key.tx_id)),
-            Evidence::Sent => {
+            Evidence::Arrived { .. } | Evidence::Left { .. } | Evidence::Spent { .. } => {
                 calls.push(receipt_call(&key.tx_id));
-                calls.push(Call::new("eth_getTransactionByHash", json!([key.tx_id])));
             }
-            Evidence::Held { doubtful, .. } => {
+            Evidence::SpentCoin | Evidence::Sent => {
+                calls.push(receipt_call(&key.tx_id));
+                calls.push(transaction_call(&key.tx_id));
+            }
+            Evidence::Held { doubtful, has_key, .. } => {
                 let topics = json!([
                     Swept::SIGNATURE_HASH.to_string(),
                     null,
@@ -167,7 +197,10 @@ impl Claim<'_> {
                 calls.push(balance_call(None, *deposit, &json!({ "blockHash": key.block_hash })));
                 calls.push(balance_call(None, *deposit, &json!(hex(*block))));
                 calls.push(Call::new("eth_getLogs", json!([swept])));
-                calls.extend(doubtful.iter().map(|(sweep, _)| receipt_call(&sweep.tx_id)));
+                for (sweep, _) in doubtful {
+                    calls.push(receipt_call(&sweep.tx_id));
+                    calls.extend(has_key.then(|| transaction_call(&sweep.tx_id)));
+                }
                 calls.extend(self.has_transaction().then(|| receipt_call(&key.tx_id)));
             }
         }
@@ -202,6 +235,13 @@ impl Claim<'_> {
                 let is_it = |log: &Log| log.is_sweep(*asset, self.fact.deposit);
                 Ok(has_log(receipt_of(receipt, key)?.as_ref(), key, amount, is_it))
             }
+            (Evidence::Spent { token }, [receipt]) => {
+                let is_it = |log: &Log| log.is_spending(*token, self.fact.deposit);
+                Ok(has_log(receipt_of(receipt, key)?.as_ref(), key, amount, is_it))
+            }
+            (Evidence::SpentCoin, [receipt, transaction]) => {
+                is_spent(receipt, transaction, key, self.fact.deposit, amount)
+            }
             (Evidence::Sent, [receipt, transaction]) => {
                 let is_done = receipt_of(receipt, key)?.is_some();
                 let is_it = |transaction: Transaction| {
@@ -213,20 +253,26 @@ impl Claim<'_> {
                 };
                 Ok(read(transaction)?.is_some_and(is_it) && is_done)
             }
-            (Evidence::Held { came, left, doubtful }, [by_hash, by_number, swept, receipts @ ..]) => {
+            (Evidence::Held { came, left, doubtful, has_key }, [by_hash, by_number, swept, receipts @ ..]) => {
                 let balance: U256 = match read(by_hash) {
                     Ok(Some(balance)) => balance,
                     Ok(None) | Err(Unknown) => read(by_number)?.ok_or(Unknown)?,
                 };
                 let swept: Vec<Log> = read(swept)?.ok_or(Unknown)?;
                 let mut held = came.saturating_sub(*left);
-                for ((sweep, amount), receipt) in doubtful.iter().zip(receipts) {
+                let answers_each = if *has_key { 2 } else { 1 };
+                for ((sweep, amount), answers) in doubtful.iter().zip(receipts.chunks(answers_each)) {
                     let is_it = |log: &Log| log.is_sweep(Address::ZERO, self.fact.deposit);
-                    if has_log(receipt_of(receipt, sweep)?.as_ref(), sweep, *amount, is_it) {
+                    let is_shown = match answers {
+                        [receipt, transaction] => is_spent(receipt, transaction, sweep, self.fact.deposit, *amount)?,
+                        [receipt] => has_log(receipt_of(receipt, sweep)?.as_ref(), sweep, *amount, is_it),
+                        _ => return Err(Unknown),
+                    };
+                    if is_shown {
                         held = held.saturating_sub(*amount);
                     }
                 }
-                let is_done = match receipts.get(doubtful.len()) {
+                let is_done = match receipts.get(doubtful.len().saturating_mul(answers_each)) {
                     Some(receipt) => receipt_of(receipt, key)?.is_some(),
                     None => !self.has_transaction(),
                 };
@@ -252,6 +298,10 @@ fn receipt_call(tx_id: &str) -> Call {
     Call::new("eth_getTransactionReceipt", json!([tx_id]))
 }
 
+fn transaction_call(tx_id: &str) -> Call {
+    Call::new("eth_getTransactionByHash", json!([tx_id]))
+}
+
 /// An answer as what it should be; `None` if there is no such thing.
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<Option<T>, Unknown> {
     match answer {
@@ -266,6 +316,26 @@ fn receipt_of(answer: &Answer, key: &FactKey) -> Result<Option<Receipt>, Unknown
     let receipt: Option<Receipt> = read(answer)?;
     Ok(receipt
         .filter(|receipt| receipt.status == U64::from(1) && receipt.block_hash.eq_ignore_ascii_case(&key.block_hash)))
+}
+
+/// Whether a transaction of an address took this much coin out of it, with what it cost, in a fact's very place.
+fn is_spent(
+    receipt: &Answer,
+    transaction: &Answer,
+    key: &FactKey,
+    deposit: Address,
+    amount: U256,
+) -> Result<bool, Unknown> {
+    let (receipt, transaction): (Option<Receipt>, Option<Transaction>) = (read(receipt)?, read(transaction)?);
+    let Some((receipt, transaction)) = receipt.zip(transaction) else { return Ok(false) };
+    let is_moved = receipt.status == U64::from(1) && transaction.to != Some(transaction.from);
+    let value = if is_moved { transaction.value } else { U256::ZERO };
+    let left = value.saturating_add(receipt.cost().ok_or(Unknown)?);
+    let hashes = [&receipt.block_hash, &transaction.block_hash];
+    Ok(hashes.iter().all(|hash| hash.eq_ignore_ascii_case(&key.block_hash))
+        && transaction.from == deposit
+        && position::of_native(transaction.index.to(), 0) == key.log_index
+        && left == amount)
 }
 
 /// Whether a receipt has a log in its very place: one log must not stand for two.

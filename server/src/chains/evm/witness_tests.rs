@@ -1,4 +1,5 @@
 use domain::{
+    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, TokenId},
     money::TokenAmount,
 };
@@ -16,6 +17,7 @@ const OTHER_BLOCK: &str = "0xb6";
 
 fn fact(kind: FactKind, tx_id: &str, log_index: i64, units: u64) -> UnvouchedFact {
     UnvouchedFact {
+        mode: AddressMode::Forwarder,
         key: FactKey {
             kind,
             merchant: MerchantId(1),
@@ -58,6 +60,18 @@ fn receipt(logs: &[Value]) -> Value {
 
 fn header(hash: &str) -> Value {
     json!({ "hash": hash })
+}
+
+/// Takes out 7 units, with what it cost.
+fn spending() -> [Value; 2] {
+    let receipt = json!({
+        "status": "0x1", "blockHash": BLOCK, "logs": [], "gasUsed": "0x2", "effectiveGasPrice": "0x1",
+    });
+    [receipt, spending_of(5)]
+}
+
+fn spending_of(units: u64) -> Value {
+    json!({ "blockHash": BLOCK, "from": DEPOSIT, "to": TOKEN, "value": format!("{units:#x}"), "transactionIndex": "0x2" })
 }
 
 fn declined(code: i64) -> Answer {
@@ -132,7 +146,7 @@ fn a_sweep_is_shown_by_the_very_log() {
 #[test]
 fn a_transaction_s_own_value_is_shown_by_it_and_its_receipt() {
     let sent = fact(FactKind::Transfer, "0xaa", position::of_native(2, 0), 20);
-    let transaction = |to: Address, units: u64, index: u64| json!({ "blockHash": BLOCK, "to": to, "value": format!("{units:#x}"), "transactionIndex": format!("{index:#x}") });
+    let transaction = |to: Address, units: u64, index: u64| json!({ "blockHash": BLOCK, "from": Address::ZERO, "to": to, "value": format!("{units:#x}"), "transactionIndex": format!("{index:#x}") });
     let failed = json!({ "status": "0x0", "blockHash": BLOCK, "logs": [] });
     for (receipt, transaction, expected) in [
         (Ok(receipt(&[])), Ok(transaction(DEPOSIT, 20, 2)), Verdict::Shows),
@@ -155,7 +169,14 @@ fn held(came: u64, left: u64, doubtful: &[u64]) -> Evidence {
         OTHER_BLOCK.clone_into(&mut key.block_hash);
         (key, U256::from(*units))
     });
-    Evidence::Held { came: U256::from(came), left: U256::from(left), doubtful: doubtful.collect() }
+    Evidence::Held { came: U256::from(came), left: U256::from(left), doubtful: doubtful.collect(), has_key: false }
+}
+
+/// Spent by the key of the address, in the block itself.
+fn held_by_key(came: u64, spent: u64) -> Evidence {
+    let key = fact(FactKind::Sweep, "0xcc", position::of_native(2, 0), spent).key;
+    let doubtful = vec![(key, U256::from(spent))];
+    Evidence::Held { came: U256::from(came), left: U256::ZERO, doubtful, has_key: true }
 }
 
 #[track_caller]
@@ -164,6 +185,43 @@ fn check_held(of: Evidence, balance: u64, swept: &[Value], receipts: &[Value], e
     let balance = json!(format!("{balance:#x}"));
     let answers = [Ok(header(BLOCK)), Ok(balance.clone()), Ok(balance), Ok(json!(swept))];
     check(&internal, of, answers.into_iter().chain(receipts.iter().cloned().map(Ok)), expected);
+}
+
+#[test]
+fn coin_that_was_spent_is_shown_by_its_transaction_and_all_that_it_cost() {
+    let spent = |units| fact(FactKind::Sweep, "0xaa", position::of_native(2, 0), units);
+    let [receipt, transaction] = spending();
+    for (units, expected) in [(7, Verdict::Shows), (6, Verdict::Denies), (8, Verdict::Denies), (5, Verdict::Denies)] {
+        let answers = [header(BLOCK), receipt.clone(), transaction.clone()].map(Ok);
+        check(&spent(units), Evidence::SpentCoin, answers, expected);
+    }
+    let with = |field: &str, value: Value| {
+        let (mut receipt, mut transaction) = (receipt.clone(), transaction.clone());
+        let of_transaction = transaction.get(field).is_some() && field != "blockHash";
+        *(if of_transaction { &mut transaction } else { &mut receipt }).get_mut(field).unwrap() = value;
+        [header(BLOCK), receipt, transaction].map(Ok)
+    };
+    for (field, value) in [
+        ("from", json!(TOKEN)),
+        ("transactionIndex", json!("0x3")),
+        ("blockHash", json!(OTHER_BLOCK)),
+        ("status", json!("0x0")),
+        ("to", json!(DEPOSIT)),
+    ] {
+        check(&spent(7), Evidence::SpentCoin, with(field, value), Verdict::Denies);
+    }
+    // What failed, or came back, cost something nevertheless.
+    check(&spent(2), Evidence::SpentCoin, with("status", json!("0x0")), Verdict::Shows);
+    check(&spent(2), Evidence::SpentCoin, with("to", json!(DEPOSIT)), Verdict::Shows);
+    check(&spent(7), Evidence::SpentCoin, with("gasUsed", Value::Null), Verdict::Abstains);
+}
+
+#[test]
+fn what_a_key_s_holder_took_out_in_the_block_itself_lowers_what_must_be_held_if_the_host_shows_it() {
+    check_held(held_by_key(12, 7), 5, &[], &spending(), Verdict::Shows);
+    check_held(held_by_key(12, 7), 4, &[], &spending(), Verdict::Denies);
+    check_held(held_by_key(12, 9), 3, &[], &spending(), Verdict::Denies);
+    check_held(held_by_key(12, 7), 5, &[], &[Value::Null, Value::Null], Verdict::Denies);
 }
 
 #[test]

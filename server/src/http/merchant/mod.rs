@@ -19,6 +19,7 @@ mod revoke_api_key;
 mod rpc_endpoints;
 mod settlement;
 mod tokens;
+mod unattributed_payments;
 mod wallets;
 mod webhooks;
 
@@ -61,6 +62,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(wallets::cancel_wallet_change))
         .routes(also_at("/api/accounts/wallets", "first", routes!(wallets::list_wallets)))
         .routes(routes!(list_sweeps::list_sweeps))
+        .routes(routes!(unattributed_payments::list_unattributed_payments))
+        .routes(routes!(unattributed_payments::attach_payment))
         .routes(routes!(return_url::retrieve_return_url, return_url::set_return_url))
         .routes(routes!(environment::retrieve_mainnet_access))
         .routes(routes!(environment::activate_mainnet_access))

@@ -19,7 +19,8 @@ use crate::{
         error::{ApiError, invalid},
         extract::{Parameters, Payor, SessionInvoice},
     },
-    invoicing::Case,
+    invoicing::{Case, is_markable, is_payable},
+    store::InvoiceRecord,
 };
 
 /// A chain that does not answer must not hold up the page for the other tokens.
@@ -63,7 +64,7 @@ pub async fn list_available_tokens(
     let acceptance = app.store.reader().await?.tx().acceptance(case.invoice.merchant).await?;
     let offers =
         offers(&app, &case, &acceptance).into_iter().filter(|offer| network.is_none_or(|name| name == offer.0.name));
-    let tokens = priced(&app, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
+    let tokens = priced(&app, &case.invoice, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
     Ok(Json(tokens.filter(|token| !is_available_only || is_available(token)).collect()))
 }
 
@@ -88,16 +89,28 @@ pub fn offers<'a>(app: &'a App, case: &Case, acceptance: &Acceptance) -> Vec<(&'
     app.config.tokens().filter(|(network, token)| token.accepted && is_offered(network, token)).collect()
 }
 
-/// Asks for the price of each; a token without one cannot be chosen now, nor any of a network that is not
-/// read.
-pub async fn priced<'a>(app: &App, offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>) -> Vec<Offer<'a>> {
+/// Asks for the price of each, for an invoice; a token without one cannot be chosen now, nor one whose payments
+/// could not be told to be this payer's, nor any of a network that is not read.
+pub async fn priced<'a>(
+    app: &App,
+    invoice: &InvoiceRecord,
+    offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>,
+) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
+        if !is_payable(invoice.address_mode, network, token) {
+            return Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unseen) };
+        }
         if !app.outages.is_offered(&network.name) {
             return Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unread) };
         }
         let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.price(token.token_id())).await;
         let price = asked.ok().and_then(Result::ok);
-        let unavailable = price.is_none().then_some(Unavailable::NoPrice);
+        let due = invoice.standing.remaining;
+        let unavailable = match &price {
+            None => Some(Unavailable::NoPrice),
+            Some(price) if !is_markable(invoice.address_mode, due, token, price.rate) => Some(Unavailable::Coarse),
+            Some(_) => None,
+        };
         Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable }
     }))
     .await
@@ -141,6 +154,8 @@ fn text_of_reason(reason: Unavailable) -> &'static str {
     match reason {
         Unavailable::NoPrice => "there is no current price",
         Unavailable::Unread => "the network cannot be read",
+        Unavailable::Unseen => "it could not be seen arriving at this merchant's wallet",
+        Unavailable::Coarse => "its smallest unit is worth too much to tell payments of this merchant's wallet apart",
     }
 }
 

@@ -15,8 +15,8 @@ use crate::{
         error_codes::codes,
         extract::{JsonBody, Payor, SessionInvoice},
     },
-    invoicing::{self, QuoteError},
-    store::{InvoiceRecord, QuoteRecord},
+    invoicing::{self, Chosen, QuoteError},
+    store::InvoiceRecord,
     view,
 };
 
@@ -45,26 +45,30 @@ pub async fn allocate_payment_address(
     let invoice = payor.invoice();
     let chosen =
         invoicing::choose(&app, invoice.merchant, invoice.id, &request.network, TokenId(request.token_id)).await;
-    let quote = match chosen {
-        Ok(quote) => Some(quote),
-        Err(QuoteError::NoPrice(_)) => None,
+    let chosen = match chosen {
+        Ok(chosen) => Ok(chosen),
+        Err(QuoteError::NoPrice(_)) => Err("there is no current price for this token"),
+        Err(QuoteError::Address(error)) if error.is_passing() => {
+            Err("it cannot be known just now whether an address is free to be given")
+        }
         Err(error) => return Err(error.into()),
     };
     let connection = stream_connection(&app, invoice).await?;
-    Ok(Json(match quote {
-        Some(quote) => available(&app, invoice, &quote, connection),
-        None => unavailable(invoice, request, connection),
+    Ok(Json(match chosen {
+        Ok(chosen) => available(&app, &chosen, connection),
+        Err(reason) => unavailable(invoice, request, reason, connection),
     }))
 }
 
-fn available(app: &App, invoice: &InvoiceRecord, record: &QuoteRecord, connection: StreamConnection) -> PaymentAddress {
+fn available(app: &App, chosen: &Chosen, connection: StreamConnection) -> PaymentAddress {
+    let Chosen { record, address } = chosen;
     let quote = &record.quote;
     PaymentAddress {
         success: true,
         quote_status: QuoteStatus::Available,
         status_code: "ok".to_owned(),
         message: None,
-        temp_address: Some(invoice.deposit_address.to_checksum(None)),
+        temp_address: Some(address.to_checksum(None)),
         network: record.network.clone(),
         supported_token_id: quote.token.0,
         estimated_token_amount: Some(quote.amount.to_decimal(quote.decimals)),
@@ -83,13 +87,14 @@ fn available(app: &App, invoice: &InvoiceRecord, record: &QuoteRecord, connectio
 fn unavailable(
     invoice: &InvoiceRecord,
     request: PaymentAddressRequest,
+    reason: &str,
     connection: StreamConnection,
 ) -> PaymentAddress {
     PaymentAddress {
         success: true,
         quote_status: QuoteStatus::Unavailable,
         status_code: "quote_unavailable".to_owned(),
-        message: Some("there is no current price for this token".to_owned()),
+        message: Some(reason.to_owned()),
         temp_address: None,
         network: request.network,
         supported_token_id: request.token_id,

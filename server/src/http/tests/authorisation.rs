@@ -44,6 +44,8 @@ const SOURCES: &[Source] = &[
     Source { parameter: "wallet_id", operation: "change_wallet", pointer: "/id", absent: ABSENT_UUID },
     // Made by [`ids_of`]: an endpoint is asked for its chain before it is taken, and here none would answer.
     Source { parameter: "endpoint_id", operation: BY_HAND, pointer: "", absent: ABSENT_UUID },
+    // The same: it comes to a wallet, which no chain tells of here.
+    Source { parameter: "payment_id", operation: BY_HAND, pointer: "", absent: ABSENT_UUID },
 ];
 
 /// What stands for nothing that somebody owns.
@@ -55,6 +57,7 @@ const CURSORS: &[(&str, &str)] = &[
     ("list_invoices_of_customer", "invoice_id"),
     ("list_events", "event_id"),
     ("list_webhook_deliveries", "event_id"),
+    ("list_unattributed_payments", "payment_id"),
 ];
 
 /// Codes of 403 that a credential gets as such; others are for what is asked.
@@ -303,6 +306,7 @@ pub(super) async fn ids_of(server: &Server, merchant: MerchantId) -> (Ids, Creat
     let mut ids = Ids::new();
     let mut invoice = None;
     ids.insert("endpoint_id", rpc_endpoint_of(server, merchant).await);
+    ids.insert("payment_id", server.payment_of(merchant).await);
     for source in SOURCES.iter().filter(|source| source.operation != BY_HAND) {
         let operation = Operation::all().find(|operation| operation.id == source.operation);
         let operation = operation.unwrap_or_else(|| panic!("there is no operation {}", source.operation));

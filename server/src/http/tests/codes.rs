@@ -6,7 +6,10 @@ use axum::{
     body::{Body, Bytes},
     http::{Method, Request},
 };
-use domain::access::{Right, Rights, Scope};
+use domain::{
+    access::{Right, Rights, Scope},
+    address_mode::AddressMode,
+};
 use futures_util::stream;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection, Executor};
@@ -318,6 +321,29 @@ async fn provoke(server: &Server, code: ErrorCode) -> Answer {
         "VERIFICATION_NOT_FOUND" => {
             let invoice = server.invoice(json!({})).await;
             server.payor_get(&format!("/api/v1/invoice/{}/verify", invoice.id), &invoice).await
+        }
+        "TRANSACTION_NOT_FOUND" => {
+            server.set_addresses(AddressMode::Direct).await;
+            let invoice = server.invoice(json!({})).await;
+            server.attach(&invoice, "ethereum", &format!("0x{}", "ab".repeat(32))).await
+        }
+        "TRANSACTION_ATTACHED" => {
+            server.set_addresses(AddressMode::Direct).await;
+            let (first, second) = (server.invoice(json!({})).await, server.invoice(json!({})).await);
+            let transaction = server.comes_to_the_wallet(1, 20).await;
+            assert_eq!(server.attach(&first, "ethereum", &transaction).await.status, 200);
+            server.attach(&second, "ethereum", &transaction).await
+        }
+        "TRANSACTION_AMBIGUOUS" => {
+            server.set_addresses(AddressMode::Direct).await;
+            let invoice = server.invoice(json!({})).await;
+            let transaction = server.comes_to_the_wallet(2, 20).await;
+            server.comes_to_the_wallet_too(2, 30).await;
+            server.attach(&invoice, "ethereum", &transaction).await
+        }
+        "INVOICE_HAS_OWN_ADDRESS" => {
+            let invoice = server.invoice(json!({})).await;
+            server.attach(&invoice, "ethereum", &format!("0x{}", "ab".repeat(32))).await
         }
         "EVENT_NOT_FOUND" => server.merchant_get(&format!("{EVENTS}/evt_1-99")).await,
         "TOKEN_NOT_FOUND" => server.asks(Method::POST, "/api/v1/merchant/tokens/99/block", "").await,

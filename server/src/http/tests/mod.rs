@@ -1,5 +1,6 @@
 //! The routes as their callers meet them, on a database of their own and without a chain.
 
+mod addresses;
 mod authorisation;
 mod brand;
 mod cancel;
@@ -267,6 +268,7 @@ impl Server {
             compared: Some(Compared::all_agree(&block(first + blocks - 1))),
             blocks: (first..first + blocks).map(block).collect(),
             transfers: if is_payment { vec![transfer] } else { Vec::new() },
+            at_wallets: Vec::new(),
             sweeps: Vec::new(),
             failures: Vec::new(),
             marks: Marks::default(),

@@ -78,6 +78,12 @@ async fn what_no_parameter_can_be_is_refused_and_named_by_every_operation() {
             lists.insert(operation.id);
         }
     }
-    let expected = ["list_events", "list_invoices", "list_invoices_of_customer", "list_webhook_deliveries"];
+    let expected = [
+        "list_events",
+        "list_invoices",
+        "list_invoices_of_customer",
+        "list_unattributed_payments",
+        "list_webhook_deliveries",
+    ];
     assert_eq!(lists, BTreeSet::from(expected));
 }
