@@ -21,7 +21,7 @@ super::catalog::language! {
     unsteady: "seen late just now",
     unpriced_token: "No reliable price just now",
     unread_network: "This network cannot be read just now",
-    untakeable_token: "This shop’s wallet cannot take it",
+    untakeable_token: "This shop's wallet cannot take it",
     go_on: "Continue",
     one_moment: "One moment…",
     change_token: "Change token or network",
