@@ -8,6 +8,7 @@ mod asleep;
 mod brand;
 mod choice;
 mod expiry;
+mod faults;
 mod first_frame;
 mod hostile_text;
 mod pay_invoice;

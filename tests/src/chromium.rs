@@ -434,6 +434,31 @@ impl Browser {
         self.devtools("Network.emulateNetworkConditions", &conditions).await.map(drop)
     }
 
+    /// Keeps pages from loading what one of these addresses fits, in which `*` stands for anything.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn block(&self, addresses: &[&str]) -> Outcome {
+        self.devtools("Network.enable", &json!({})).await?;
+        self.devtools("Network.setBlockedURLs", &json!({ "urls": addresses })).await.map(drop)
+    }
+
+    /// Makes the machine as slow as a cheap phone on a poor line: a quarter of the speed, 1.6 Mbit/s, and 150 ms there and
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn be_slow(&self) -> Outcome {
+        self.devtools("Network.enable", &json!({})).await?;
+        let conditions = json!({
+            "offline": false, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 200_000,
+        });
+        self.devtools("Network.emulateNetworkConditions", &conditions).await?;
+        self.devtools("Emulation.setCPUThrottlingRate", &json!({ "rate": 4 })).await.map(drop)
+    }
+
     /// Runs a script at the beginning of every document that is opened from now on, before any script of its own.
     ///
     /// # Errors

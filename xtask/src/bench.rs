@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// What is measured with a release build, each a bench of the package `e2e`.
-const RELEASE: [&str; 6] = ["merchant_api", "event_log", "million_invoices", "nodes", "webhook_delay", "watching"];
+const RELEASE: [&str; 7] =
+    ["merchant_api", "event_log", "million_invoices", "nodes", "webhook_delay", "watching", "payer_page"];
 const DEV: &str = "payment_to_page";
 
 /// Runs all benches, or those that are named.

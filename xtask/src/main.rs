@@ -42,7 +42,8 @@ Usage: cargo xtask COMMAND
   page           Builds the payer's page into frontend/dist, unless it is there already.
   size           Prints what the page weighs and fails above the limit.
   gas            Measures what the contracts cost on a local chain, into contracts/GAS.md.
-  bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, nodes, webhook_delay, watching, payment_to_page.
+  bench [NAME…]  Measures what the design sets limits for: merchant_api, event_log, million_invoices, nodes, webhook_delay, watching,
+                 payer_page, payment_to_page.
   soak [NAME…]   The counted tests with their full counts: events, kills, histories, sockets, pauses. Both fill docs/measurements.md.
   mutants        Changes crates/domain, or only the files of it that are named, in one place at a time, and fails if its tests
                  let a change pass that crates/domain/mutants.md does not explain.

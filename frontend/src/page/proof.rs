@@ -1,7 +1,7 @@
 //! What speaks for the address, and what is shown instead of it when that does not hold.
 
 use leptos::prelude::*;
-use wire::snapshot::Quote;
+use wire::snapshot::{Quote, Snapshot};
 
 use super::STAGE_HEADING;
 use crate::{
@@ -14,17 +14,27 @@ use crate::{
 
 /// Where the address comes from, and that this browser has seen to it.
 pub fn proof_of_address(session: PaymentSession) -> Part {
+    let said = part("p", "hint proof").text(&format!("{} ", session.quote_once(words)));
+    if !session.once(has_proof) {
+        return said;
+    }
     let check = part("span", "")
         .following("class", move || class_of_check(session))
         .child(mark(CHECK))
         .text(i18n::text().proof_checked());
-    part("p", "hint proof").text(&format!("{} ", session.quote_once(words))).child(check)
+    said.child(check)
+}
+
+fn has_proof(snapshot: &Snapshot) -> bool {
+    snapshot.quote.as_ref().is_some_and(|quote| quote.proof.is_some())
 }
 
 fn class_of_check(session: PaymentSession) -> String {
-    let is_proven =
-        session.is_checked.get() && session.held(|held| held.quote.as_ref().is_some_and(|quote| quote.proof.is_some()));
-    if is_proven { "proof__check proof__check--done".to_owned() } else { "proof__check".to_owned() }
+    if session.is_checked.get() && session.held(has_proof) {
+        "proof__check proof__check--done".to_owned()
+    } else {
+        "proof__check".to_owned()
+    }
 }
 
 fn words(quote: &Quote) -> String {

@@ -1,0 +1,158 @@
+//! What shops, browsers and people do to the page before scripts take it over: it can be paid all the same.
+
+use e2e::{
+    checkout_page::CheckoutPage,
+    chromium::Browser,
+    outcome::{Failure, Outcome},
+    scene::Scene,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    first_frame::{before_scripts, breaks_policy},
+    on_shared_scene,
+    visit::at_a_desk,
+};
+
+/// Chooses, scans, pays and sees it said.
+async fn can_be_paid(scene: &Scene, page: &CheckoutPage<'_>, network: &str, symbol: &str) -> Outcome {
+    let (network, token) = scene.token(network, symbol)?;
+    page.choose(network.name, token.id).await?;
+    let request = page.scan_request().await?;
+    assert_eq!(page.asked().await?.address, request.recipient.to_string(), "text and code name one address");
+    scene.pay(&request).await?;
+    page.says("Paid").await
+}
+
+async fn keeps_the_policy(browser: &Browser) -> Outcome {
+    let console = browser.console().await?;
+    let broken: Vec<_> = console.iter().filter(|line| breaks_policy(line)).collect();
+    assert!(broken.is_empty(), "drawing keeps the content policy: {broken:?}");
+    Ok(())
+}
+
+/// Opens a page that somebody changed in the browser, which scripts draw anew then, and pays.
+#[track_caller]
+fn is_drawn_anew_and_can_be_paid(change: &str) {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        browser.before_each_page(&before_scripts(change)).await?;
+        let order = merchant.shop.create_order().await?;
+        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+        page.is_live().await?;
+        assert!(browser.find("#app[data-mode=mount]").await?.is_some(), "the page was drawn anew");
+        can_be_paid(scene, &page, "ethereum", "USDT").await?;
+        keeps_the_policy(&browser).await
+    });
+}
+
+#[test]
+fn a_page_that_a_translator_changed_is_drawn_anew_and_can_be_paid() {
+    // Translators wrap the texts of a page, which scripts then do not recognize.
+    is_drawn_anew_and_can_be_paid(
+        "const heading = document.getElementById('stage');
+         const font = document.createElement('font');
+         font.append(...heading.childNodes);
+         heading.append(font);",
+    );
+}
+
+#[test]
+fn a_page_that_something_was_put_into_is_drawn_anew_and_can_be_paid() {
+    is_drawn_anew_and_can_be_paid(
+        "const badge = document.createElement('aside');
+         badge.textContent = 'Coupon found!';
+         document.querySelector('#app > *').prepend(badge);
+         document.querySelector('.choose')?.prepend(badge.cloneNode(true));",
+    );
+}
+
+#[test]
+fn a_page_whose_wasm_is_blocked_is_the_server_s_and_can_be_paid() {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        browser.block(&["*_bg.wasm*"]).await?;
+        let order = merchant.shop.create_order().await?;
+        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+        can_be_paid(scene, &page, "ethereum", "USDC").await?;
+        assert!(browser.find("#app[data-live]").await?.is_none(), "no script took the page over");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_page_whose_scripts_never_arrive_is_the_server_s_and_can_be_paid() {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        browser.block(&["*/assets/*"]).await?;
+        let order = merchant.shop.create_order().await?;
+        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+        can_be_paid(scene, &page, "base", "USDC").await?;
+        assert!(browser.find("#app[data-live]").await?.is_none(), "no script took the page over");
+        Ok(())
+    });
+}
+
+/// Opens the payment page in a frame with these rights, inside the shop's own page.
+async fn in_sandbox<'b>(
+    browser: &'b Browser,
+    shop: &str,
+    payment_url: &str,
+    rights: &str,
+) -> Outcome<CheckoutPage<'b>> {
+    browser.go_to(shop).await?;
+    let put = "const frame = document.createElement('iframe');
+        frame.setAttribute('sandbox', arguments[1]);
+        frame.width = 480; frame.height = 900;
+        frame.src = arguments[0];
+        document.body.replaceChildren(frame);";
+    browser.script(put, json!([payment_url, rights])).await?;
+    CheckoutPage::in_frame(browser).await
+}
+
+#[track_caller]
+fn can_be_paid_in_a_sandbox(rights: &str, is_live: bool) {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        let order = merchant.shop.create_order().await?;
+        let page = in_sandbox(&browser, merchant.shop.url(), &order.payment_url, rights).await?;
+        if is_live {
+            page.is_live().await?;
+        }
+        can_be_paid(scene, &page, "base", "USDC").await
+    });
+}
+
+#[test]
+fn a_frame_that_may_run_scripts_of_its_own_origin_is_live() {
+    can_be_paid_in_a_sandbox("allow-forms allow-scripts allow-same-origin", true);
+}
+
+#[test]
+fn a_frame_whose_origin_is_nobody_s_can_be_paid() {
+    can_be_paid_in_a_sandbox("allow-forms allow-scripts", true);
+}
+
+/// Browsers refuse it to load itself again, so there is a link to do so.
+#[test]
+fn a_frame_that_may_only_send_forms_can_be_paid_and_looked_at_again() {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        let order = merchant.shop.create_order().await?;
+        let page = in_sandbox(&browser, merchant.shop.url(), &order.payment_url, "allow-forms").await?;
+        let (network, token) = scene.token("base", "USDC")?;
+        page.choose(network.name, token.id).await?;
+        let request = page.scan_request().await?;
+        let transaction = scene.pay(&request).await?;
+        let invoice = merchant.shop.orders().pop().ok_or_else(|| Failure::new("the shop has no order"))?.invoice_id;
+        let api = e2e::ApiClient::new(&merchant.api.url, &merchant.api.key);
+        crate::visit::until("the API to say paid", async || {
+            let report = api.invoice_status(&invoice).await;
+            Ok(serde_json::to_value(report)?["status"] == Value::from("paid"))
+        })
+        .await?;
+        browser.click(".check-again").await?;
+        page.says("Paid").await?;
+        page.shows(&transaction.to_string()).await
+    });
+}
