@@ -6,7 +6,8 @@ use e2e::{
     outcome::{Failure, Outcome},
     scene::Scene,
 };
-use serde_json::{Value, json};
+use serde_json::json;
+use wire::invoice::InvoiceStatus;
 
 use crate::{
     first_frame::{before_scripts, breaks_policy},
@@ -93,20 +94,14 @@ fn a_page_whose_scripts_never_arrive_is_the_server_s_and_can_be_paid() {
     });
 }
 
-/// Opens the payment page in a frame with these rights, inside the shop's own page.
-async fn in_sandbox<'b>(
-    browser: &'b Browser,
-    shop: &str,
-    payment_url: &str,
-    rights: &str,
-) -> Outcome<CheckoutPage<'b>> {
-    browser.go_to(shop).await?;
-    let put = "const frame = document.createElement('iframe');
-        frame.setAttribute('sandbox', arguments[1]);
-        frame.width = 480; frame.height = 900;
-        frame.src = arguments[0];
-        document.body.replaceChildren(frame);";
-    browser.script(put, json!([payment_url, rights])).await?;
+/// Opens an order's page in the shop, and in its frame the payment page with these rights alone.
+async fn in_sandbox<'b>(browser: &'b Browser, order_page: &str, rights: &str) -> Outcome<CheckoutPage<'b>> {
+    browser.go_to(order_page).await?;
+    let confine = "const frame = document.querySelector('iframe');
+        const confined = frame.cloneNode();
+        confined.setAttribute('sandbox', arguments[0]);
+        frame.replaceWith(confined);";
+    browser.script(confine, json!([rights])).await?;
     CheckoutPage::in_frame(browser).await
 }
 
@@ -115,7 +110,8 @@ fn can_be_paid_in_a_sandbox(rights: &str, is_live: bool) {
     on_shared_scene(async |scene| {
         let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
         let order = merchant.shop.create_order().await?;
-        let page = in_sandbox(&browser, merchant.shop.url(), &order.payment_url, rights).await?;
+        let order_page = format!("{}/orders/{}", merchant.shop.url(), order.id);
+        let page = in_sandbox(&browser, &order_page, rights).await?;
         if is_live {
             page.is_live().await?;
         }
@@ -139,7 +135,8 @@ fn a_frame_that_may_only_send_forms_can_be_paid_and_looked_at_again() {
     on_shared_scene(async |scene| {
         let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
         let order = merchant.shop.create_order().await?;
-        let page = in_sandbox(&browser, merchant.shop.url(), &order.payment_url, "allow-forms").await?;
+        let order_page = format!("{}/orders/{}", merchant.shop.url(), order.id);
+        let page = in_sandbox(&browser, &order_page, "allow-forms").await?;
         let (network, token) = scene.token("base", "USDC")?;
         page.choose(network.name, token.id).await?;
         let request = page.scan_request().await?;
@@ -147,8 +144,7 @@ fn a_frame_that_may_only_send_forms_can_be_paid_and_looked_at_again() {
         let invoice = merchant.shop.orders().pop().ok_or_else(|| Failure::new("the shop has no order"))?.invoice_id;
         let api = e2e::ApiClient::new(&merchant.api.url, &merchant.api.key);
         crate::visit::until("the API to say paid", async || {
-            let report = api.invoice_status(&invoice).await;
-            Ok(serde_json::to_value(report)?["status"] == Value::from("paid"))
+            Ok(api.invoice_status(&invoice).await.invoice.status == InvoiceStatus::Paid)
         })
         .await?;
         browser.click(".check-again").await?;

@@ -339,12 +339,11 @@ impl Browser {
         let layout = self.devtools("Page.getLayoutMetrics", &json!({})).await?;
         let mut clip = layout["cssContentSize"].clone();
         clip["scale"] = json!(1);
-        let picture = self
-            .devtools(
-                "Page.captureScreenshot",
-                &json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
-            )
-            .await?;
+        // Asked for without need, the browser moves a page that is written from right to left out of the picture.
+        let height = |part: &str, name: &str| layout[part][name].as_f64();
+        let is_taller = height("cssLayoutViewport", "clientHeight") < height("cssContentSize", "height");
+        let options = json!({ "format": "png", "captureBeyondViewport": is_taller, "clip": clip });
+        let picture = self.devtools("Page.captureScreenshot", &options).await?;
         decode_base64(&picture["data"])
     }
 

@@ -146,6 +146,10 @@ mod tests {
         }
         let eighteen = self::marks(18, 100_000_000).unwrap();
         assert!(!eighteen.contains(units(20_000_007_000_000_000_001)), "finer than any mark");
+        // Where the least that pays is no round number, whoever was asked for no mark may send just that.
+        let dear = self::marks(6, 70_000_000_000).unwrap();
+        assert_eq!((dear.range().0, dear.amount(0)), (units(28_572), units(28_573)));
+        assert!(!dear.contains(units(28_572)) && dear.contains(units(28_573)));
     }
 
     #[test]

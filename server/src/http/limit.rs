@@ -19,10 +19,10 @@ use axum::{
 use domain::signature::CredentialHash;
 
 use super::{
+    any_origin,
     error::ApiError,
     extract::Parameters,
     page::{self, Reader},
-    payor,
 };
 use crate::{
     app::App,
@@ -261,7 +261,7 @@ impl Audience {
     fn of(request: &Request) -> Self {
         match Reader::of(request) {
             Some(reader) => Self::Page(Box::new(reader)),
-            None if payor::is_path(request.uri().path()) => Self::Payor,
+            None if any_origin::is_path(request.uri().path()) => Self::Payor,
             None => Self::Program,
         }
     }
@@ -271,7 +271,7 @@ impl Audience {
             Self::Page(reader) => reader.refuse(&error),
             Self::Payor => {
                 let mut response = error.into_response();
-                payor::let_any_origin_read(response.headers_mut());
+                any_origin::let_it_be_read(response.headers_mut());
                 response
             }
             Self::Program => error.into_response(),

@@ -3,6 +3,7 @@
 //! Handlers extract, call one verb and convert. Nothing here decides about money; credentials, bodies,
 //! query strings and addresses of callers never reach the log.
 
+mod any_origin;
 mod assets;
 mod canonical;
 mod error;

@@ -15,7 +15,7 @@ use axum::{
     extract::{FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
-    routing::{any, get, post},
+    routing::{MethodRouter, any, get, post},
 };
 use domain::id::TokenId;
 use frontend::still::Still;
@@ -26,8 +26,10 @@ pub use self::brand::logo_path;
 use self::forms::Form;
 pub use self::reader::Reader;
 use super::{
+    any_origin,
     error::{ApiError, invalid, log_cause},
     extract::{Parameters, Payor},
+    method_not_allowed,
     snapshot::{self, Shown},
     template::{Gap, Look, Template, escape_json, escape_text},
 };
@@ -47,13 +49,13 @@ const BROTLI_LEVEL: i32 = 5;
 const REFRESH_SECONDS: u32 = 5;
 
 pub const PATH: &str = "/pay";
-const CHOICE_PATH: &str = "/pay/choose";
-const SNAPSHOT_PATH: &str = "/pay/snapshot";
+pub const CHOICE_PATH: &str = "/pay/choose";
+pub const SNAPSHOT_PATH: &str = "/pay/snapshot";
 
 pub fn routes() -> Router<App> {
     let html = Router::new()
         .route(PATH, get(draw_page))
-        .route(CHOICE_PATH, post(choose))
+        .merge(asked_by_scripts(CHOICE_PATH, post(choose)))
         .route("/pay/questions", post(questions::submit_questions))
         .route("/pay/help", get(help::draw_help))
         .route("/pay/verify", post(help::submit_search))
@@ -63,9 +65,14 @@ pub fn routes() -> Router<App> {
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(BROTLI_LEVEL)));
     Router::new()
         .merge(html)
-        .route(SNAPSHOT_PATH, get(retrieve_snapshot))
+        .merge(asked_by_scripts(SNAPSHOT_PATH, get(retrieve_snapshot)))
         .route("/pay/brand/{merchant}/{version}/style.css", get(brand::serve_style))
         .route("/pay/brand/{merchant}/{version}/logo", get(brand::serve_logo))
+}
+
+/// What the page itself asks for, also where it is in a frame of no origin.
+fn asked_by_scripts(path: &str, route: MethodRouter<App>) -> Router<App> {
+    Router::new().route(path, route).method_not_allowed_fallback(method_not_allowed).layer(any_origin::cors())
 }
 
 /// Beside the pages there are: a link that was cut off.

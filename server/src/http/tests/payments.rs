@@ -246,13 +246,16 @@ async fn any_page_may_ask_with_a_session_s_headers() {
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "x-session-token,x-signature,content-type"),
     ];
-    let path = "/api/v1/payments/payment-addresses";
-    let answer = server.send(request(Method::OPTIONS, path, &preflight, "")).await;
-    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (200, "*"));
-    for header in ["x-session-token", "x-signature", "content-type"] {
-        assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
+    // The page's own, too: in a sandboxed frame it is of no origin.
+    for path in ["/api/v1/payments/payment-addresses", "/pay/snapshot", "/pay/choose"] {
+        let answer = server.send(request(Method::OPTIONS, path, &preflight, "")).await;
+        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (200, "*"), "{path}");
+        for header in ["x-session-token", "x-signature", "content-type"] {
+            assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
+        }
     }
-    for answer in [server.payor_get(READS[2], &invoice).await, server.get(READS[2], &[]).await] {
+    let snapshot = server.payor_get("/pay/snapshot", &invoice).await;
+    for answer in [snapshot, server.payor_get(READS[2], &invoice).await, server.get(READS[2], &[]).await] {
         assert_eq!(answer.header("access-control-allow-origin"), "*");
         assert_eq!(answer.header("access-control-allow-credentials"), "");
     }
