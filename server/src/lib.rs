@@ -24,6 +24,7 @@ pub mod rates;
 pub mod sealing;
 pub mod serve;
 pub mod session;
+pub mod solana;
 pub mod store;
 pub mod sweeping;
 #[cfg(test)]
