@@ -5,6 +5,7 @@
 pub mod evm;
 mod outages;
 pub mod rpc;
+pub mod solana;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,13 +1,16 @@
 //! An account of Solana by its 32 bytes.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::base58::spelt_in_base58;
 
 /// The address of an account: a wallet, a token account, a mint, a program, or just a mark.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SolanaAddress([u8; 32]);
+
+spelt_in_base58!(SolanaAddress);
 
 /// Why a text is no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,31 +111,6 @@ fn not_base58(text: &str) -> AddressError {
         Some('.') => AddressError::Name,
         Some(character) => AddressError::NotBase58(character),
         None => AddressError::Missing,
-    }
-}
-
-impl fmt::Display for SolanaAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&bs58::encode(self.0).into_string())
-    }
-}
-
-impl fmt::Debug for SolanaAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for SolanaAddress {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for SolanaAddress {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
     }
 }
 

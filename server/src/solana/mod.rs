@@ -4,6 +4,8 @@
 
 mod address;
 mod address_list;
+mod base58;
+mod hash;
 pub mod programs;
 mod signature;
 mod token_account;
@@ -11,6 +13,7 @@ mod wallet;
 
 pub use address::{AddressError, SolanaAddress};
 pub use address_list::{AddressListError, LineError, read_address_list};
+pub use hash::{Hash, HashError};
 pub use signature::{Signature, SignatureError};
 pub use token_account::{associated_token_account, program_address};
 pub use wallet::{WalletError, check_wallet, solana_wallet};
