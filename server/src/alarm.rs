@@ -39,6 +39,7 @@ kinds! {
     PAYMENT_DISPUTED = "payment_disputed",
     PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT = "payment_too_large_for_one_endpoint",
     PAYMENT_WITHOUT_WITNESS = "payment_without_witness",
+    TRANSACTION_UNREADABLE = "transaction_unreadable",
     DEPOSIT_SHORT = "deposit_short",
     DEPOSIT_DIFFERS = "deposit_differs",
     ADDRESS_USED_BEFORE = "address_used_before",

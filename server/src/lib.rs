@@ -30,6 +30,7 @@ pub mod sweeping;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod transaction_id;
 pub mod view;
 pub mod wallet;
 pub mod webhooks;

@@ -139,6 +139,11 @@ pub async fn create(
                         (Some(index), address, address)
                     }
                 };
+                // What is to go elsewhere goes there on the networks that the address is of.
+                let solana_address = match request.receiver {
+                    None => tx.solana_wallet(merchant.id).await?,
+                    Some(_) => None,
+                };
                 let new = NewInvoice {
                     merchant: merchant.id,
                     id,
@@ -166,6 +171,7 @@ pub async fn create(
                     deposit_salt: salt,
                     deposit_address,
                     address_index,
+                    solana_address,
                     created: now,
                 };
                 tx.insert_invoice(&new).await?;

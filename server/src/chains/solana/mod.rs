@@ -1,9 +1,16 @@
-//! Reading Solana: what a node's answers say, and what a transaction brought to whom.
-//!
-//! Nothing here asks a node, and nothing believes more than it has to: an answer that contradicts itself is an error.
+//! Watching Solana: what a node's answers say, what a transaction brought to whom, and a watcher that reads all of it.
 
 pub mod accounts;
+mod listing;
 pub mod rpc;
+mod token_accounts;
 pub mod transaction;
 #[cfg(test)]
 mod transaction_tests;
+mod watcher;
+
+pub use self::{token_accounts::TokenAccounts, watcher::Watcher};
+pub(crate) use self::{
+    token_accounts::{is_there, token_account},
+    watcher::{check_mint, head},
+};
