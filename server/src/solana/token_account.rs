@@ -20,7 +20,9 @@ pub fn associated_token_account(
 pub fn program_address(seeds: &[&[u8]], program: SolanaAddress) -> SolanaAddress {
     let candidates = (0..=u8::MAX).rev().map(|bump| {
         let mut hash = Sha256::new();
-        seeds.iter().for_each(|seed| hash.update(seed));
+        for seed in seeds {
+            hash.update(seed);
+        }
         hash.update([bump]);
         hash.update(program.as_bytes());
         hash.update(b"ProgramDerivedAddress");

@@ -63,8 +63,8 @@ pub struct Arrival {
 pub enum ReadError {
     #[error(transparent)]
     Answer(#[from] AnswerError),
-    #[error("transaction {asked} was asked for, and {answered} answered")]
-    OtherTransaction { asked: Signature, answered: Signature },
+    #[error("transaction {asked} was asked for, and another one answered")]
+    OtherTransaction { asked: Signature },
     #[error("transaction {signature} contradicts itself: {problem}")]
     Contradiction { signature: Signature, problem: &'static str },
     #[error("transaction {signature} is of version {version}, which is not understood")]
@@ -217,7 +217,7 @@ impl Checked {
         let contradiction = |problem| ReadError::Contradiction { signature: asked, problem };
         match signatures.first() {
             Some(first) if *first == asked => {}
-            Some(first) => return Err(ReadError::OtherTransaction { asked, answered: *first }),
+            Some(_) => return Err(ReadError::OtherTransaction { asked }),
             None => return Err(contradiction("nobody signed it")),
         }
         match version {
