@@ -43,6 +43,7 @@ kinds! {
     DEPOSIT_SHORT = "deposit_short",
     DEPOSIT_DIFFERS = "deposit_differs",
     ADDRESS_USED_BEFORE = "address_used_before",
+    SOLANA_ADDRESSES_RUN_OUT = "solana_addresses_run_out",
     UNIQUE_AMOUNTS_USED_UP = "unique_amounts_used_up",
     PAID_INVOICE_UNDONE = "paid_invoice_undone",
     SWEEP_FAILED = "sweep_failed",

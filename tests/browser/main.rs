@@ -13,6 +13,7 @@ mod pay_invoice;
 mod proof;
 mod questions_and_receipt;
 mod reconnect;
+mod solana;
 mod socketless_proxy;
 mod sweep;
 mod tampering_proxy;

@@ -13,13 +13,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use wire::Environment;
 
-use self::{
-    evm::WITNESSES,
-    outages::OFFERED_FOR,
-    rpc::Rpc,
+use self::{evm::WITNESSES, outages::OFFERED_FOR, rpc::Rpc};
+pub use self::{
+    outages::Outages,
+    rpc::AddedEndpoints,
+    solana::TokenAccounts,
     step::{Fitness, Step, StepError},
 };
-pub use self::{outages::Outages, rpc::AddedEndpoints, solana::TokenAccounts};
 use crate::{
     alarm,
     app::App,

@@ -25,7 +25,9 @@ use crate::{
     config::load_secrets,
     keys,
     merchants::{self, AddressModeError, WalletError},
-    store::NewMerchant,
+    solana::read_address_list,
+    store::{AddressStock, NewMerchant},
+    wallet::is_mint,
     webhooks::{self, Sealer, Targets},
     xpub::AddressKey,
 };
@@ -60,6 +62,12 @@ pub(super) enum Command {
         /// As the wallet shows it under "receive"; without it, new invoices cannot be paid on Solana any more
         #[arg(value_name = "ADDRESS")]
         wallet: Option<String>,
+    },
+    /// Have new invoices paid on Solana to addresses of a list, one for each; more are added to those that are there
+    SetSolanaAddresses {
+        merchant_id: i64,
+        /// Addresses that the merchant has the keys of, one in each line; what begins with `#` is a remark
+        file: PathBuf,
     },
     /// Say what kind of address payers of new invoices are given
     SetAddresses {
@@ -130,6 +138,9 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, C
         Command::SetWallet { merchant_id, wallet } => set_wallet(session, MerchantId(merchant_id), &wallet).await,
         Command::SetSolanaWallet { merchant_id, wallet } => {
             set_solana_wallet(session, MerchantId(merchant_id), wallet.as_deref()).await
+        }
+        Command::SetSolanaAddresses { merchant_id, file } => {
+            set_solana_addresses(session, MerchantId(merchant_id), &file).await
         }
         Command::SetAddresses { merchant_id, mode, xpub, next_index } => {
             set_addresses(session, MerchantId(merchant_id), mode, xpub.as_deref(), next_index).await
@@ -217,7 +228,14 @@ async fn set_solana_wallet(
     let found: bool = session
         .store
         .write(move |tx| {
-            Box::pin(async move { tx.set_solana_wallet(merchant, wallet).await.map_err(CliError::from) })
+            Box::pin(async move {
+                if let Some(wallet) = wallet
+                    && tx.is_listed_on_solana(wallet).await?
+                {
+                    return Err(InputError::new("ADDRESS", "is on a list of addresses that invoices are given").into());
+                }
+                tx.set_solana_wallet(merchant, wallet).await.map_err(CliError::from)
+            })
         })
         .await?;
     if !found {
@@ -230,6 +248,42 @@ async fn set_solana_wallet(
             None => format!("new invoices of merchant {merchant} cannot be paid on Solana\n{kept}\n"),
         },
         json: json!({ "merchant_id": merchant.0, "solana_wallet": wallet.map(|wallet| wallet.to_string()) }),
+    })
+}
+
+async fn set_solana_addresses(session: &Session, merchant: MerchantId, file: &Path) -> Result<Answer, CliError> {
+    let refused = |problem: String| InputError::new("FILE", format!("{}: {problem}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    let list = read_address_list(&text, |address| is_mint(&session.config, address));
+    let list = list.map_err(|problem| refused(problem.to_string()))?;
+    let shown = file.display().to_string();
+    let (added, stock): (u64, AddressStock) = session
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                tx.lock_merchant(merchant).await?;
+                if !tx.use_solana_list(merchant).await? {
+                    return Err(CliError::NoSuchMerchant(merchant));
+                }
+                let mut added = 0;
+                for address in list {
+                    if tx.is_solana_wallet(address).await? {
+                        let problem = format!("{shown}: {address} is a merchant's wallet, where everything arrives");
+                        return Err(InputError::new("FILE", problem).into());
+                    }
+                    added += u64::from(tx.add_solana_address(merchant, address).await?);
+                }
+                Ok((added, tx.solana_stock(merchant).await?))
+            })
+        })
+        .await?;
+    let AddressStock { total, left } = stock;
+    Ok(Answer {
+        text: format!(
+            "each new invoice of merchant {merchant} is given an address of its list on Solana\n\
+             {added} were added; {left} of {total} are left\n"
+        ),
+        json: json!({ "merchant_id": merchant.0, "added": added, "left": left, "total": total }),
     })
 }
 

@@ -13,10 +13,13 @@ use wire::deposit_address;
 
 use super::addresses::{AddressError, take_address};
 use crate::{
+    alarm,
     app::App,
     clock::random_bytes,
+    config::Config,
     failpoint, merchants,
-    store::{IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError},
+    solana::SolanaAddress,
+    store::{AddressStock, IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError, Tx},
     view,
 };
 
@@ -140,9 +143,9 @@ pub async fn create(
                     }
                 };
                 // What is to go elsewhere goes there on the networks that the address is of.
-                let solana_address = match request.receiver {
-                    None => tx.solana_wallet(merchant.id).await?,
-                    Some(_) => None,
+                let (solana_address, solana_is_own) = match request.receiver {
+                    None => address_on_solana(tx, &app.config, merchant.id, id).await?,
+                    Some(_) => (None, false),
                 };
                 let new = NewInvoice {
                     merchant: merchant.id,
@@ -172,6 +175,7 @@ pub async fn create(
                     deposit_address,
                     address_index,
                     solana_address,
+                    solana_is_own,
                     created: now,
                 };
                 tx.insert_invoice(&new).await?;
@@ -201,4 +205,35 @@ pub async fn create(
         .await;
     failpoint::pass("create.before_answer");
     created
+}
+
+/// Where an invoice is paid on Solana, if it can be, and whether that is its own alone. The merchant is locked.
+async fn address_on_solana(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    merchant: MerchantId,
+    invoice: InvoiceId,
+) -> Result<(Option<SolanaAddress>, bool), StoreError> {
+    if !tx.has_solana_list(merchant).await? {
+        return Ok((tx.solana_wallet(merchant).await?, false));
+    }
+    // Each is given once, so none is wasted where nobody could pay to it.
+    if config.solana_networks().next().is_none() {
+        return Ok((None, false));
+    }
+    let address = tx.take_solana_address(merchant, invoice).await?;
+    let AddressStock { total, left } = tx.solana_stock(merchant).await?;
+    // Once at a fifth, and again with each invoice that gets none.
+    let is_low = left.saturating_mul(5) <= total && total < left.saturating_add(1).saturating_mul(5);
+    if address.is_none() || is_low {
+        tracing::error!(
+            alarm = alarm::SOLANA_ADDRESSES_RUN_OUT,
+            merchant.id = %merchant,
+            addresses.left = left,
+            addresses.total = total,
+            "ALARM: few addresses on Solana are left, or none, of those that the merchant gave; without one an invoice cannot \
+             be paid there"
+        );
+    }
+    Ok((address, address.is_some()))
 }

@@ -140,6 +140,10 @@ async fn owner(
         return Ok(Some((came.merchant, invoice)));
     }
     if let WalletAddress::Solana(wallet) = came.wallet {
+        // Nothing has to say whose it is at an address of an invoice's own.
+        if let Some(owner) = tx.invoice_of_solana_address(wallet).await? {
+            return Ok(Some(owner));
+        }
         // One that names several says nothing.
         if let [owner] = tx.invoices_of_references(&came.network, wallet, &said.accounts).await?.as_slice() {
             return Ok(Some(*owner));

@@ -213,6 +213,7 @@ pub(super) fn plain(merchant: MerchantId, number: u64) -> NewInvoice {
         deposit_address: Address::repeat_byte(0xcd),
         address_index: None,
         solana_address: None,
+        solana_is_own: false,
         created: NOW_MS,
     }
 }
@@ -242,6 +243,7 @@ fn expected(new: &NewInvoice) -> InvoiceRecord {
         deposit_address: new.deposit_address,
         address_index: new.address_index,
         solana_address: new.solana_address,
+        solana_is_own: new.solana_is_own,
         created: new.created,
         standing: unpaid(new.terms.due),
         version: 1,

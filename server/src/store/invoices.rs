@@ -51,6 +51,8 @@ pub struct InvoiceRecord {
     pub address_index: Option<u32>,
     /// Where it is paid on Solana, fixed at creation; `None` if it cannot be.
     pub solana_address: Option<SolanaAddress>,
+    /// Whether that is its own alone.
+    pub solana_is_own: bool,
     pub created: UnixMillis,
     pub standing: Standing,
     pub version: i64,
@@ -80,6 +82,7 @@ pub struct NewInvoice {
     pub deposit_address: Address,
     pub address_index: Option<u32>,
     pub solana_address: Option<SolanaAddress>,
+    pub solana_is_own: bool,
     pub created: UnixMillis,
 }
 
@@ -105,7 +108,7 @@ impl InvoiceRecord {
     pub fn shares_address_on(&self, kind: NetworkKind) -> bool {
         match kind {
             NetworkKind::Evm => self.address_mode == AddressMode::Direct,
-            NetworkKind::Solana => true,
+            NetworkKind::Solana => !self.solana_is_own,
         }
     }
 }
@@ -218,9 +221,9 @@ impl Tx<'_> {
                 title, footer, customer_id, customer_email, metadata, questions, return_url, return_url_enabled,
                 tolerance_basis_points, tolerance_at_most, late_days, late_band_basis_points, receiver, deposit_salt,
                 deposit_address, created_ms, expires_at, status, credit, remaining, overpaid, late, is_checking,
-                ended_unverified, version, address_mode, address_index, solana_address)
+                ended_unverified, version, address_mode, address_index, solana_address, solana_is_own)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                $22, $23, $24, 'unpaid', 0, $6, 0, 0, 0, 0, 1, $25, $26, $27)",
+                $22, $23, $24, 'unpaid', 0, $6, 0, 0, 0, 0, 1, $25, $26, $27, $28)",
         )
         .bind(invoice.merchant.0)
         .bind(invoice.id.to_string())
@@ -249,6 +252,7 @@ impl Tx<'_> {
         .bind(invoice.address_mode.as_str())
         .bind(invoice.address_index.map(i64::from))
         .bind(invoice.solana_address.map(|address| address.to_string()))
+        .bind(i64::from(invoice.solana_is_own))
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -548,6 +552,7 @@ pub(super) fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
         deposit_address: columns.parsed("deposit_address")?,
         address_index: columns.optional_number("address_index")?,
         solana_address: columns.optional_parsed("solana_address")?,
+        solana_is_own: columns.flag("solana_is_own")?,
         created: UnixMillis(columns.integer("created_ms")?),
         standing: Standing {
             status: parse_status(&status).ok_or_else(|| columns.corrupt("status", status))?,

@@ -103,7 +103,7 @@ impl Tx<'_> {
         id: MerchantId,
         wallet: Option<SolanaAddress>,
     ) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE merchants SET solana_wallet = $2 WHERE merchant_id = $1")
+        let done = sqlx::query("UPDATE merchants SET solana_wallet = $2, solana_mode = 'wallet' WHERE merchant_id = $1")
             .bind(id.0)
             .bind(wallet.map(|wallet| wallet.to_string()))
             .execute(&mut *self.connection)

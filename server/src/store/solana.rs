@@ -43,7 +43,151 @@ pub struct OpenSignature {
     pub slot: u64,
 }
 
+/// A merchant's list of addresses on Solana.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressStock {
+    pub total: i64,
+    /// Those that no invoice has.
+    pub left: i64,
+}
+
 impl Tx<'_> {
+    /// Whether new invoices of a merchant are given addresses of its list on Solana.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn has_solana_list(&mut self, merchant: MerchantId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM merchants WHERE merchant_id = $1 AND solana_mode = 'list'")
+            .bind(merchant.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Has new invoices of a merchant be given addresses of its list on Solana; `false` if there is no such merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn use_solana_list(&mut self, merchant: MerchantId) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE merchants SET solana_mode = 'list' WHERE merchant_id = $1")
+            .bind(merchant.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Adds an address to the end of a merchant's list; `false` if it is on one already. Lock the merchant first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn add_solana_address(
+        &mut self,
+        merchant: MerchantId,
+        address: SolanaAddress,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO solana_addresses (merchant_id, address, ordinal)
+             SELECT $1, $2, COALESCE(MAX(ordinal), 0) + 1 FROM solana_addresses WHERE merchant_id = $1
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(merchant.0)
+        .bind(address.to_string())
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives an invoice the next address of its merchant's list, for good; `None` if there is none left. Lock the merchant
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn take_solana_address(
+        &mut self,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+    ) -> Result<Option<SolanaAddress>, StoreError> {
+        let row = sqlx::query(
+            "UPDATE solana_addresses SET invoice_id = $2 WHERE merchant_id = $1 AND address = (
+                SELECT address FROM solana_addresses WHERE merchant_id = $1 AND invoice_id IS NULL
+                ORDER BY ordinal LIMIT 1)
+             RETURNING address",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        row.map(|row| Columns::of(&row, "solana_addresses").parsed("address")).transpose()
+    }
+
+    /// How many addresses a merchant's list has.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn solana_stock(&mut self, merchant: MerchantId) -> Result<AddressStock, StoreError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS total, COUNT(*) - COUNT(invoice_id) AS unused FROM solana_addresses
+             WHERE merchant_id = $1",
+        )
+        .bind(merchant.0)
+        .fetch_one(&mut *self.connection)
+        .await?;
+        let columns = Columns::of(&row, "solana_addresses");
+        Ok(AddressStock { total: columns.integer("total")?, left: columns.integer("unused")? })
+    }
+
+    /// Whether an address on Solana is some merchant's wallet, or one that invoices are paid to in common.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_solana_wallet(&mut self, address: SolanaAddress) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM merchants WHERE solana_wallet = $1
+             UNION ALL SELECT 1 FROM invoices WHERE solana_address = $1 AND solana_is_own = 0 LIMIT 1",
+        )
+        .bind(address.to_string())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether an address on Solana is on some merchant's list.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_listed_on_solana(&mut self, address: SolanaAddress) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM solana_addresses WHERE address = $1")
+            .bind(address.to_string())
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// The invoice whose own an address on Solana is.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoice_of_solana_address(
+        &mut self,
+        address: SolanaAddress,
+    ) -> Result<Option<(MerchantId, InvoiceId)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT merchant_id, invoice_id FROM invoices WHERE solana_address = $1 AND solana_is_own = 1",
+        )
+        .bind(address.to_string())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        row.map(|row| read_key(&row, "invoices")).transpose()
+    }
+
     /// The wallets of invoices that were quoted on a network and are looked for at `now`, for each merchant.
     ///
     /// # Errors

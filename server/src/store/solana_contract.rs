@@ -9,7 +9,7 @@ use domain::{
 };
 
 use super::{
-    AccountCursor, InvoiceRecord, NewInvoice, QuoteRecord, Store, TransferRecord, WatchedWallet,
+    AccountCursor, AddressStock, InvoiceRecord, NewInvoice, QuoteRecord, Store, TransferRecord, WatchedWallet,
     contract::{insert, new_merchant, plain, transfer},
 };
 use crate::solana::SolanaAddress;
@@ -179,6 +179,35 @@ async fn a_merchant_is_paid_on_solana_only_while_it_has_a_wallet_there(store: St
     assert!(!store.does(move |tx| Box::pin(async move { tx.set_solana_wallet(nobody, None).await })).await);
 }
 
+async fn an_address_of_a_list_is_one_invoice_s_for_good(store: Store) {
+    let (merchant, other) = (new_merchant(&store).await, new_merchant(&store).await);
+    let add = async |merchant, address| {
+        store.does(move |tx| Box::pin(async move { tx.add_solana_address(merchant, address).await })).await
+    };
+    let (first, second) = (SolanaAddress::new([7; 32]), SolanaAddress::new([6; 32]));
+    assert_eq!([add(merchant, first).await, add(merchant, second).await], [true, true]);
+    assert_eq!([add(merchant, first).await, add(other, first).await], [false, false], "each is on one list, once");
+    let invoice = plain(merchant, 1).id;
+    let take = async |merchant| {
+        store.does(move |tx| Box::pin(async move { tx.take_solana_address(merchant, invoice).await })).await
+    };
+    let stock = async || store.reader().await.unwrap().tx().solana_stock(merchant).await.unwrap();
+    assert_eq!(stock().await, AddressStock { total: 2, left: 2 });
+    assert_eq!((take(other).await, take(merchant).await), (None, Some(first)));
+    assert_eq!(stock().await, AddressStock { total: 2, left: 1 });
+    assert_eq!(add(merchant, first).await, false, "and stays given");
+    assert_eq!([take(merchant).await, take(merchant).await], [Some(second), None]);
+    let is_listed = async |address| store.reader().await.unwrap().tx().is_listed_on_solana(address).await.unwrap();
+    assert_eq!((is_listed(first).await, is_listed(WALLET).await), (true, false));
+    let has_list = async || store.reader().await.unwrap().tx().has_solana_list(merchant).await.unwrap();
+    assert!(!has_list().await);
+    store.does(move |tx| Box::pin(async move { tx.use_solana_list(merchant).await })).await;
+    assert!(has_list().await);
+    store.does(move |tx| Box::pin(async move { tx.set_solana_wallet(merchant, Some(WALLET)).await })).await;
+    assert!(!has_list().await, "a wallet takes its place");
+    assert!(store.reader().await.unwrap().tx().is_solana_wallet(WALLET).await.unwrap());
+}
+
 macro_rules! promises {
     ($open:path) => {
         store_contract!($open:
@@ -187,6 +216,7 @@ macro_rules! promises {
             an_invoice_is_found_by_its_reference_or_its_id_at_its_own_wallet_alone,
             a_transaction_that_moved_is_in_its_new_block_alone,
             a_merchant_is_paid_on_solana_only_while_it_has_a_wallet_there,
+            an_address_of_a_list_is_one_invoice_s_for_good,
         );
     };
 }

@@ -48,6 +48,8 @@ use crate::{
 const SLOW_LANE_MS: i64 = 60_000;
 /// So long after the last of its invoices ended, a wallet is looked at as if one were open.
 const RECENTLY_ENDED_SECONDS: i64 = 3_600;
+/// What was signed so long before an invoice was created is not read: the network's clock may lag behind ours, but no more.
+const LOOK_BACK_SECONDS: i64 = 3_600;
 /// Transactions read in one step; the rest waits for the next one.
 const MOST_AT_ONCE: usize = 250;
 /// Statuses asked for in one call, which is what nodes allow.
@@ -212,8 +214,9 @@ impl Watcher {
         let mut by_address: BTreeMap<SolanaAddress, (UnixSeconds, bool)> = BTreeMap::new();
         for wallet in wallets {
             let is_fast = wallet.is_open || head.time <= wallet.ends.plus(RECENTLY_ENDED_SECONDS);
-            let known = by_address.entry(wallet.address).or_insert((wallet.since, false));
-            *known = (known.0.min(wallet.since), known.1 || is_fast);
+            let since = wallet.since.plus(-LOOK_BACK_SECONDS);
+            let known = by_address.entry(wallet.address).or_insert((since, false));
+            *known = (known.0.min(since), known.1 || is_fast);
         }
         let mut accounts = Vec::new();
         for (wallet, (since, is_fast)) in by_address {

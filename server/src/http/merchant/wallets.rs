@@ -42,7 +42,8 @@ pub async fn list_wallets(
 ) -> Result<Json<Vec<NetworkWallets>>, ApiError> {
     let mut reader = app.store.reader().await?;
     let wallets = reader.tx().wallets(merchant.id).await?;
-    let on_solana = reader.tx().solana_wallet(merchant.id).await?;
+    let has_list = reader.tx().has_solana_list(merchant.id).await?;
+    let on_solana = reader.tx().solana_wallet(merchant.id).await?.filter(|_| !has_list);
     drop(reader);
     let now = app.clock.now();
     let current = in_force(&wallets, now).map(|wallet| wallet.id);
