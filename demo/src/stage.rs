@@ -362,10 +362,8 @@ async fn open_shop(networks: &[Network], solana: Option<&SolanaNetwork>, port: u
     let wallet =
         |network: &Network| CustomerWallet { chain: Arc::clone(&network.chain), account: customer(&network.chain) };
     let customers = networks.iter().map(wallet).collect();
-    let on_solana = solana.map(|solana| SolanaWallet {
-        chain: Arc::clone(&solana.chain),
-        name: CUSTOMER_ON_SOLANA.to_owned(),
-    });
+    let on_solana =
+        solana.map(|solana| SolanaWallet { chain: Arc::clone(&solana.chain), name: CUSTOMER_ON_SOLANA.to_owned() });
     Shop::start(ShopOptions { listen: loopback(port), customers, on_solana, ..ShopOptions::default() }).await
 }
 
@@ -618,7 +616,8 @@ impl Pepay {
         }
 
         let wallet = wallet.to_string();
-        let mut create = vec!["merchant", "create", "--name", "Tidewater Roasters", "--email", "hello@tidewater.example"];
+        let mut create =
+            vec!["merchant", "create", "--name", "Tidewater Roasters", "--email", "hello@tidewater.example"];
         create.extend(["--wallet", &wallet]);
         create.extend(on_solana.into_iter().flat_map(|wallet| ["--solana-wallet", wallet]));
         let created: Created = self.ask(&create)?;

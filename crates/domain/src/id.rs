@@ -220,7 +220,8 @@ mod tests {
         assert_eq!(first.to_string().parse(), Ok(first));
         let other = WalletId::of_address(MerchantId(7), "H39zXK9M");
         assert_eq!(other, WalletId::of_address(MerchantId(7), "H39zXK9M"));
-        for another in [first, WalletId::of_address(MerchantId(8), "H39zXK9M"), WalletId::of_address(MerchantId(7), "")] {
+        for another in [first, WalletId::of_address(MerchantId(8), "H39zXK9M"), WalletId::of_address(MerchantId(7), "")]
+        {
             assert_ne!(other, another);
         }
     }

@@ -160,9 +160,13 @@ mod tests {
 
     #[test]
     fn amounts_are_spelled_in_whole_tokens() {
-        for (units, decimals, spelled) in
-            [(24_900_000, 6, "24.9"), (12_345_678, 6, "12.345678"), (1, 6, "0.000001"), (7_000_000, 6, "7"), (7, 0, "7")]
-        {
+        for (units, decimals, spelled) in [
+            (24_900_000, 6, "24.9"),
+            (12_345_678, 6, "12.345678"),
+            (1, 6, "0.000001"),
+            (7_000_000, 6, "7"),
+            (7, 0, "7"),
+        ] {
             assert_eq!(decimal(U256::from(units), decimals), spelled);
         }
     }

@@ -56,7 +56,9 @@ pub fn token_mark(token_type: TokenType, symbol: &str, network: &str) -> &'stati
         (TokenType::Native, "ETH") => DIAMOND,
         (TokenType::Native, _) => network_mark(network),
         (TokenType::Erc20 | TokenType::Spl, "DAI") => DAI,
-        (TokenType::Erc20 | TokenType::Spl, symbol) if symbol.starts_with("USDT") || symbol.starts_with("USD₮") => TETHER,
+        (TokenType::Erc20 | TokenType::Spl, symbol) if symbol.starts_with("USDT") || symbol.starts_with("USD₮") => {
+            TETHER
+        }
         (TokenType::Erc20 | TokenType::Spl, symbol) if symbol.contains("USD") => DOLLAR,
         (TokenType::Erc20 | TokenType::Spl, _) => COIN,
     }

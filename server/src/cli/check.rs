@@ -179,13 +179,17 @@ async fn check_token_accounts(
     for wallet in &wallets {
         // It was good when it was set, but the configuration may be another one now.
         if let Err(problem) = merchant_solana_wallet(&wallet.to_string(), &app.config) {
-            section.problem(format!("wallet {wallet}: {problem}"), "set another one: `pepay merchant set-solana-wallet`");
+            section
+                .problem(format!("wallet {wallet}: {problem}"), "set another one: `pepay merchant set-solana-wallet`");
         }
         for token in &network.tokens {
             let Some(account) = solana::token_account(*wallet, token) else { continue };
             if !solana::is_there(rpc, account).await? {
                 section.warning(
-                    format!("wallet {wallet} has no account for {} yet: whoever pays it first pays about 0.002 SOL", token.symbol),
+                    format!(
+                        "wallet {wallet} has no account for {} yet: whoever pays it first pays about 0.002 SOL",
+                        token.symbol
+                    ),
                     "receive any amount of the token in that wallet once, or have it add the token; wallets and \
                      `spl-token create-account` make the account",
                 );

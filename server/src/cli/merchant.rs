@@ -219,11 +219,7 @@ async fn set_wallet(session: &Session, merchant: MerchantId, wallet: &str) -> Re
     })
 }
 
-async fn set_solana_wallet(
-    session: &Session,
-    merchant: MerchantId,
-    wallet: Option<&str>,
-) -> Result<Answer, CliError> {
+async fn set_solana_wallet(session: &Session, merchant: MerchantId, wallet: Option<&str>) -> Result<Answer, CliError> {
     let wallet = wallet.map(|text| input::solana_wallet("ADDRESS", text, &session.config)).transpose()?;
     let found: bool = session
         .store

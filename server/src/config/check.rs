@@ -259,12 +259,7 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
     )
 }
 
-fn check_token(
-    token: &TokenConfig,
-    network: &NetworkConfig,
-    config: &Config,
-    key: impl Fn(&str) -> String,
-) -> Checked {
+fn check_token(token: &TokenConfig, network: &NetworkConfig, config: &Config, key: impl Fn(&str) -> String) -> Checked {
     ensure(1 <= token.id, key("id"), "must be at least 1")?;
     ensure(
         !token.symbol.is_empty()
@@ -335,17 +330,13 @@ fn check_token(
     Ok(())
 }
 
-fn check_feed(
-    feed: &FeedConfig,
-    network: &NetworkConfig,
-    config: &Config,
-    key: impl Fn(&str) -> String,
-) -> Checked {
+fn check_feed(feed: &FeedConfig, network: &NetworkConfig, config: &Config, key: impl Fn(&str) -> String) -> Checked {
     let known: Vec<&str> = config.evm_networks().map(|network| network.name.as_str()).collect();
     match &feed.network {
         Some(name) => {
             let message = match known.as_slice() {
-                [] => "must be an EVM network of this configuration, and there is none; add one to read the feed on".into(),
+                [] => "must be an EVM network of this configuration, and there is none; add one to read the feed on"
+                    .into(),
                 known => format!("must be an EVM network of this configuration: {}", known.join(", ")),
             };
             ensure(known.contains(&name.as_str()), key("network"), message)?;

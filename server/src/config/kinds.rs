@@ -82,8 +82,8 @@ pub(super) fn genesis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     if text.starts_with("0x") {
         return text.parse().map(Some).map_err(|_| D::Error::custom("expected 0x and 64 hexadecimal digits"));
     }
-    let hash: SolanaAddress = text.parse().map_err(|_| {
-        D::Error::custom("expected 0x and 64 hexadecimal digits, or on Solana 32 bytes in base58")
-    })?;
+    let hash: SolanaAddress = text
+        .parse()
+        .map_err(|_| D::Error::custom("expected 0x and 64 hexadecimal digits, or on Solana 32 bytes in base58"))?;
     Ok(Some(B256::from(*hash.as_bytes())))
 }

@@ -167,10 +167,7 @@ fn solana_needs_no_more_than_an_endpoint_either() {
     assert_eq!((thresholds.paid_after, thresholds.final_tag), (1, Some(domain::finality::Tag::Finalized)));
     assert_eq!((network.shown_chain_id(), network.kind), (None, NetworkKind::Solana));
     let config = read("devnet", &solana("tokens = [\"USDC\"]")).unwrap();
-    assert_eq!(
-        config.networks[0].tokens[0].shown_address(),
-        mint("4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU")
-    );
+    assert_eq!(config.networks[0].tokens[0].shown_address(), mint("4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU"));
     assert_eq!(bs58::encode(config.networks[0].genesis.unwrap()).into_string(), SOLANA_DEVNET);
 }
 
@@ -224,14 +221,21 @@ fn what_is_of_one_kind_of_network_is_refused_on_the_other() {
         check_refused("mainnet", &solana(setting), &format!("networks[0].{key}"), words);
     }
     let token = |network: fn(&str) -> String, more: &str| {
-        network(&format!("tokens = [{{ id = 1, symbol = \"X\", name = \"X\", decimals = 6, price = \"par\", {more} }}]"))
+        network(&format!(
+            "tokens = [{{ id = 1, symbol = \"X\", name = \"X\", decimals = 6, price = \"par\", {more} }}]"
+        ))
     };
     let base = |more: &str| network("base", more);
     let (mint, address) = (format!("mint = \"{SOLANA}\""), "address = \"0x8AC76a51cc950d9822D68b83fE1Ad97B32Cd580d\"");
     check_refused("mainnet", &token(base, &mint), "networks[0].tokens[0].mint", "has an `address`");
     check_refused("mainnet", &token(base, "program = \"token\""), "networks[0].tokens[0].program", "has an `address`");
     check_refused("mainnet", &token(solana, address), "networks[0].tokens[0].address", "has a `mint`");
-    check_refused("mainnet", &token(solana, "program = \"token-2022\""), "networks[0].tokens[0].program", "SOL has neither");
+    check_refused(
+        "mainnet",
+        &token(solana, "program = \"token-2022\""),
+        "networks[0].tokens[0].program",
+        "SOL has neither",
+    );
     check_refused("mainnet", &token(solana, "accepted = true"), "networks[0].tokens[0].decimals", "must be 9 for SOL");
     let unreadable = token(solana, "mint = \"0x8AC76a51cc950d9822D68b83fE1Ad97B32Cd580d\"");
     check_refused("mainnet", &unreadable, "networks[0].tokens[0].mint", "is an address on EVM networks");

@@ -220,11 +220,7 @@ async fn choose_once(
 }
 
 /// The address to be shown, which nobody used before if it is the invoice's alone.
-async fn fresh_address(
-    app: &App,
-    invoice: &InvoiceRecord,
-    kind: NetworkKind,
-) -> Result<WalletAddress, AddressError> {
+async fn fresh_address(app: &App, invoice: &InvoiceRecord, kind: NetworkKind) -> Result<WalletAddress, AddressError> {
     // Also for Solana: from the first quote on, wherever it is, the address on EVM networks counts as shown.
     let on_evm = ensure_fresh(app, invoice).await.map(WalletAddress::Evm)?;
     Ok(match kind {

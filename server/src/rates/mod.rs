@@ -334,11 +334,7 @@ fn jumped(before: Round, now: Round) -> NoPrice {
     NoPrice::Jumped { before: before.rate.usd_e8(), now: now.rate.usd_e8() }
 }
 
-fn sources_of(
-    config: &Config,
-    network: &NetworkConfig,
-    nodes: &HashMap<&str, Arc<Node>>,
-) -> Vec<(TokenId, Source)> {
+fn sources_of(config: &Config, network: &NetworkConfig, nodes: &HashMap<&str, Arc<Node>>) -> Vec<(TokenId, Source)> {
     let feed = |feed: &FeedConfig, token: &TokenConfig| {
         let read_on = feed.network.as_deref().unwrap_or(&network.name);
         // The configuration is checked: the network is there, and an EVM one.

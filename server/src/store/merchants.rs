@@ -103,11 +103,12 @@ impl Tx<'_> {
         id: MerchantId,
         wallet: Option<SolanaAddress>,
     ) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE merchants SET solana_wallet = $2, solana_mode = 'wallet' WHERE merchant_id = $1")
-            .bind(id.0)
-            .bind(wallet.map(|wallet| wallet.to_string()))
-            .execute(&mut *self.connection)
-            .await?;
+        let done =
+            sqlx::query("UPDATE merchants SET solana_wallet = $2, solana_mode = 'wallet' WHERE merchant_id = $1")
+                .bind(id.0)
+                .bind(wallet.map(|wallet| wallet.to_string()))
+                .execute(&mut *self.connection)
+                .await?;
         Ok(done.rows_affected() == 1)
     }
 

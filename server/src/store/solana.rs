@@ -179,12 +179,11 @@ impl Tx<'_> {
         &mut self,
         address: SolanaAddress,
     ) -> Result<Option<(MerchantId, InvoiceId)>, StoreError> {
-        let row = sqlx::query(
-            "SELECT merchant_id, invoice_id FROM invoices WHERE solana_address = $1 AND solana_is_own = 1",
-        )
-        .bind(address.to_string())
-        .fetch_optional(&mut *self.connection)
-        .await?;
+        let row =
+            sqlx::query("SELECT merchant_id, invoice_id FROM invoices WHERE solana_address = $1 AND solana_is_own = 1")
+                .bind(address.to_string())
+                .fetch_optional(&mut *self.connection)
+                .await?;
         row.map(|row| read_key(&row, "invoices")).transpose()
     }
 
@@ -336,10 +335,7 @@ impl Tx<'_> {
         .await?;
         let open = rows.iter().map(|row| {
             let columns = Columns::of(row, "transfers");
-            Ok(OpenSignature {
-                signature: columns.text("tx_id")?,
-                slot: columns.number("block_number")?,
-            })
+            Ok(OpenSignature { signature: columns.text("tx_id")?, slot: columns.number("block_number")? })
         });
         open.collect()
     }

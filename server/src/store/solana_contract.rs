@@ -35,10 +35,7 @@ impl Store {
         let created = UnixMillis(created * 1_000);
         let invoice = insert(self, NewInvoice { solana_address: Some(wallet), created, terms, ..new }).await;
         let id = invoice.id;
-        self.does(move |tx| {
-            Box::pin(async move { tx.watch_invoice(merchant, id, UnixSeconds(until)).await })
-        })
-        .await;
+        self.does(move |tx| Box::pin(async move { tx.watch_invoice(merchant, id, UnixSeconds(until)).await })).await;
         invoice
     }
 
@@ -150,11 +147,7 @@ async fn a_transaction_that_moved_is_in_its_new_block_alone(store: Store) {
     };
     assert_eq!(open().await, [7, 9]);
     let orphan = async |but: Option<&'static str>| {
-        store
-            .does(move |tx| {
-                Box::pin(async move { tx.orphan_transaction("solana", "signature", but).await })
-            })
-            .await
+        store.does(move |tx| Box::pin(async move { tx.orphan_transaction("solana", "signature", but).await })).await
     };
     assert_eq!(orphan(Some("9")).await, [(merchant, invoice.id)]);
     assert_eq!(open().await, [9]);

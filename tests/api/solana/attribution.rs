@@ -62,7 +62,8 @@ async fn the_reference_counts_for_more_than_the_memo_and_that_for_more_than_the_
     let marks = json!({ "references": [one.reference()], "memo": two.id.to_string() });
     shop.pay(&three.amount(), marks).await;
     shop.confirm().await;
-    for (order, status) in [(&one, InvoiceStatus::Paid), (&two, InvoiceStatus::Unpaid), (&three, InvoiceStatus::Unpaid)] {
+    for (order, status) in [(&one, InvoiceStatus::Paid), (&two, InvoiceStatus::Unpaid), (&three, InvoiceStatus::Unpaid)]
+    {
         assert_eq!(shop.case(order).await.invoice.standing.status, status);
     }
     shop.pay(&three.amount(), json!({ "memo": two.id.to_string() })).await;
@@ -240,7 +241,11 @@ async fn what_comes_to_an_address_of_an_invoice_s_own_is_the_invoice_s_and_none_
     let orders = [shop.order(20_000, USDC).await, shop.order(20_000, USDC).await];
     for (order, address) in orders.iter().zip(&list) {
         assert_eq!(order.chosen.address, WalletAddress::Solana(*address));
-        assert_eq!((order.units(), order.chosen.record.reference), (20_000_000, None), "nothing has to tell them apart");
+        assert_eq!(
+            (order.units(), order.chosen.record.reference),
+            (20_000_000, None),
+            "nothing has to tell them apart"
+        );
     }
     // As exchanges pay: another amount, and no mark.
     let payment = json!({ "recipient": list[0], "mint": shop.usdc, "amount": "19.5" });

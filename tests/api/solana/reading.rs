@@ -147,8 +147,7 @@ async fn a_transaction_that_is_listed_and_not_served_is_waited_for() {
 #[tokio::test]
 async fn a_payment_counts_when_two_endpoints_show_it() {
     let shop = Shop::open().await;
-    let (one, two) =
-        (Relay::start(shop.chain.rpc_url(), true).await, Relay::start(shop.chain.rpc_url(), true).await);
+    let (one, two) = (Relay::start(shop.chain.rpc_url(), true).await, Relay::start(shop.chain.rpc_url(), true).await);
     let mut shop = shop.restart_behind(&[&one.url, &two.url]).await;
     let order = shop.order(20_000, USDC).await;
     let hides = Arc::new(AtomicBool::new(true));

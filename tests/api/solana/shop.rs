@@ -1,5 +1,6 @@
 //! A local Solana, a database and a watcher that moves only when told.
 
+use demo::chain::{ChainOptions, LocalChain};
 use domain::{
     id::{InvoiceId, MerchantId, TokenId},
     idempotency::{Fingerprint, IdempotencyKey},
@@ -7,7 +8,6 @@ use domain::{
     money::UsdMillis,
     signature::ServerSecret,
 };
-use demo::chain::{ChainOptions, LocalChain};
 use e2e::{Database, SolanaChain, SolanaPaid, TestFolder};
 use pepay::{
     app::App,

@@ -442,7 +442,10 @@ async fn an_amount_that_nobody_was_asked_for_is_nobody_s_until_the_merchant_says
     check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
     let unattributed = shop.unattributed().await;
     assert_eq!(unattributed.len(), 1);
-    assert_eq!((unattributed[0].tx_id.as_str(), unattributed[0].wallet), (paid.to_string().as_str(), WalletAddress::Evm(WALLET)));
+    assert_eq!(
+        (unattributed[0].tx_id.as_str(), unattributed[0].wallet),
+        (paid.to_string().as_str(), WalletAddress::Evm(WALLET))
+    );
 
     assert!(matches!(shop.attach(order, B256::ZERO).await, Err(AttachError::NoSuchTransaction)));
     shop.attach(order, paid).await.unwrap();

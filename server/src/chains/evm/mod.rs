@@ -26,14 +26,13 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
-pub use super::step::{Fitness, Step, StepError};
+pub(super) use self::witness::{Verdict, Waiting, is_vouched, tell_of_lack};
 pub(crate) use self::{
     factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
     logs::SweepFailure,
     node::{Fees, Node, Receipt},
     witness::WITNESSES,
 };
-pub(super) use self::witness::{Verdict, Waiting, is_vouched, tell_of_lack};
 use self::{
     logs::{EVENTS, Event, Log, Scope},
     native::{Account, Arrival, Departure, Shortfalls},
@@ -44,6 +43,7 @@ use self::{
     witness::{Claim, Evidence, Questions},
 };
 use super::rpc::{FaultKind, RpcError};
+pub use super::step::{Fitness, Step, StepError};
 use crate::{
     alarm,
     app::App,

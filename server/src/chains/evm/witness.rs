@@ -473,16 +473,12 @@ pub(in crate::chains) fn is_vouched(network: &str, fact: &UnvouchedFact, outcome
             return true;
         }
         Outcome::Waits => return false,
-        Outcome::Disputed => {
-            (alarm::PAYMENT_DISPUTED, "ALARM: endpoints disagree about a payment; it does not count")
-        }
+        Outcome::Disputed => (alarm::PAYMENT_DISPUTED, "ALARM: endpoints disagree about a payment; it does not count"),
         Outcome::TooMuchForOne => (
             alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT,
             "ALARM: a payment does not count: it is for too much, and only one endpoint can be asked",
         ),
-        Outcome::NobodyKnows => {
-            (alarm::PAYMENT_WITHOUT_WITNESS, "ALARM: no endpoint can be asked about a payment")
-        }
+        Outcome::NobodyKnows => (alarm::PAYMENT_WITHOUT_WITNESS, "ALARM: no endpoint can be asked about a payment"),
     };
     tell(network, fact, alarm, text);
     false

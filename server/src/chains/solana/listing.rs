@@ -45,7 +45,8 @@ impl NewestFirst {
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
-        let calls: Vec<_> = accounts.iter().map(|(account, until)| self.call(*account, until.as_deref(), None)).collect();
+        let calls: Vec<_> =
+            accounts.iter().map(|(account, until)| self.call(*account, until.as_deref(), None)).collect();
         let answers = rpc.together(&calls).await?;
         answers.into_iter().map(|answer| read_page(&answer?, None)).collect()
     }

@@ -19,9 +19,7 @@ use serde_json::{Value, json};
 use super::{
     accounts::Mint,
     listing::{Listed, NewestFirst},
-    rpc::{
-        Account as AccountAnswer, AnswerError, AsOf, Commitment, LatestBlockhash, SignatureStatus, read, read_each,
-    },
+    rpc::{Account as AccountAnswer, AnswerError, AsOf, Commitment, LatestBlockhash, SignatureStatus, read, read_each},
     transaction::{Arrival, ReadError, TransactionRead, Watched, WatchedToken, read_transaction},
 };
 use crate::{
@@ -172,8 +170,7 @@ impl Watcher {
         };
         // Read after the head: a wallet is shown only once its quote is stored, so nobody can have paid to one that is
         // not on this list in a block up to that head.
-        let wallets =
-            self.app.store.reader().await?.tx().watched_solana_wallets(&self.network.name, since).await?;
+        let wallets = self.app.store.reader().await?.tx().watched_solana_wallets(&self.network.name, since).await?;
         let mut merchants: HashMap<SolanaAddress, Vec<MerchantId>> = HashMap::new();
         for wallet in &wallets {
             merchants.entry(wallet.address).or_default().push(wallet.merchant);
@@ -350,10 +347,7 @@ impl Watcher {
             for entry in list.iter().rev() {
                 let is_known = entry.failed
                     || recorded.and_then(|known| known.get(&entry.signature)) == Some(&entry.slot)
-                    || matches!(
-                        round.outcomes.get(&entry.signature),
-                        Some(Outcome::Read(..) | Outcome::Unreadable)
-                    );
+                    || matches!(round.outcomes.get(&entry.signature), Some(Outcome::Read(..) | Outcome::Unreadable));
                 if !is_known {
                     progress.is_complete = false;
                     progress.has_more |= !round.outcomes.contains_key(&entry.signature);
@@ -373,11 +367,7 @@ impl Watcher {
     }
 
     /// What came to wallets, in the order of the chain.
-    async fn arrivals_of(
-        &self,
-        round: &Round,
-        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
-    ) -> Vec<Arrived> {
+    async fn arrivals_of(&self, round: &Round, merchants: &HashMap<SolanaAddress, Vec<MerchantId>>) -> Vec<Arrived> {
         let mut read: Vec<_> = round
             .outcomes
             .values()
@@ -593,10 +583,7 @@ impl Watcher {
             let before = self.recorded.remove(&account.address).unwrap_or_default();
             let is_recorded = |entry: &Listed| {
                 before.get(&entry.signature) == Some(&entry.slot)
-                    || matches!(
-                        round.outcomes.get(&entry.signature),
-                        Some(Outcome::Read(..) | Outcome::Unreadable)
-                    )
+                    || matches!(round.outcomes.get(&entry.signature), Some(Outcome::Read(..) | Outcome::Unreadable))
             };
             let kept = list.into_iter().filter(is_recorded).map(|entry| (entry.signature, entry.slot));
             self.recorded.insert(account.address, kept.collect());

@@ -92,7 +92,8 @@ pub async fn change_wallet(
     match app.config.network(&request.network).map(|network| network.kind) {
         None => return Err(ApiError::UnknownNetwork { field: "network".to_owned() }),
         Some(NetworkKind::Solana) => {
-            let problem = "network: the wallet on Solana is set by the operator, with `pepay merchant set-solana-wallet`";
+            let problem =
+                "network: the wallet on Solana is set by the operator, with `pepay merchant set-solana-wallet`";
             return Err(invalid("network", problem));
         }
         Some(NetworkKind::Evm) => {}
