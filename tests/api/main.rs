@@ -38,6 +38,7 @@ mod histories;
 mod metrics;
 mod networks;
 mod recover;
+mod solana_cli;
 mod streams;
 mod sweep;
 mod two_nodes;
