@@ -39,6 +39,7 @@ mod metrics;
 mod networks;
 mod recover;
 mod solana;
+mod solana_cli;
 mod streams;
 mod sweep;
 mod two_nodes;

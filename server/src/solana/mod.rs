@@ -6,8 +6,10 @@ mod address;
 mod address_list;
 mod base58;
 mod hash;
+pub mod message;
 pub mod programs;
 mod signature;
+mod step;
 mod token_account;
 mod wallet;
 
@@ -15,5 +17,6 @@ pub use address::{AddressError, SolanaAddress};
 pub use address_list::{AddressListError, LineError, read_address_list};
 pub use hash::{Hash, HashError};
 pub use signature::{Signature, SignatureError};
+pub use step::Step;
 pub use token_account::{associated_token_account, program_address};
 pub use wallet::{WalletError, check_wallet, solana_wallet};

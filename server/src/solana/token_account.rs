@@ -17,8 +17,9 @@ pub fn associated_token_account(
 }
 
 /// The address that a program makes out of seeds: the first of 256 hashes that is no point of the curve, and so has no key.
+#[expect(clippy::expect_used, reason = "each hash is a point with a chance of a half")]
 pub fn program_address(seeds: &[&[u8]], program: SolanaAddress) -> SolanaAddress {
-    let candidates = (0..=u8::MAX).rev().map(|bump| {
+    let mut candidates = (0..=u8::MAX).rev().map(|bump| {
         let mut hash = Sha256::new();
         for seed in seeds {
             hash.update(seed);
@@ -28,8 +29,7 @@ pub fn program_address(seeds: &[&[u8]], program: SolanaAddress) -> SolanaAddress
         hash.update(b"ProgramDerivedAddress");
         SolanaAddress::new(hash.finalize().into())
     });
-    let found = candidates.into_iter().find(|address| !address.is_on_curve());
-    // Each is one with a chance of a half.
+    let found = candidates.find(|address| !address.is_on_curve());
     found.expect("256 hashes are never all points of the curve")
 }
 
