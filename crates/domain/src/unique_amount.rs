@@ -176,7 +176,7 @@ mod tests {
         let ether = marks(18, 3_000 * 100_000_000).unwrap();
         assert_eq!((ether.step, ether.most), (U256::from(1_000_000_000), 3_332));
         let sol = marks(9, 150 * 100_000_000).unwrap();
-        assert_eq!((sol.step, sol.most), (U256::from(10), 6_666));
+        assert_eq!((sol.step, sol.most), (U256::from(10), 6_665));
     }
 
     #[test]

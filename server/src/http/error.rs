@@ -536,16 +536,14 @@ impl From<CreateError> for ApiError {
     fn from(error: CreateError) -> Self {
         match error {
             CreateError::KeyReused => Self::IdempotencyConflict,
-            CreateError::NoSuchMerchant(_) => Self::internal(error),
             CreateError::ReceiverIsDepositAddress | CreateError::ReceiverIsAnothers => {
                 invalid("receiver_override_address", format!("receiver_override_address: {error}"))
             }
             CreateError::ReceiverIsFixed => {
                 invalid("receiver_override_enable", format!("receiver_override_enable: {error}"))
             }
-            CreateError::Address(AddressError::Store(error)) => error.into(),
-            CreateError::Address(_) => Self::internal(error),
-            CreateError::Store(error) => error.into(),
+            CreateError::Address(AddressError::Store(error)) | CreateError::Store(error) => error.into(),
+            CreateError::NoSuchMerchant(_) | CreateError::Address(_) => Self::internal(error),
         }
     }
 }

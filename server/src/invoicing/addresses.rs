@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    ops::Range,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -62,8 +61,14 @@ impl AddressError {
 /// Asks chains whether addresses were used.
 pub struct Lookout {
     nodes: HashMap<String, Node>,
-    /// Of each key, numbers of which none was used when they were looked at.
-    clear: Mutex<HashMap<String, Range<u32>>>,
+    clear: Mutex<HashMap<String, Clear>>,
+}
+
+/// Numbers of a key of which none was used when they were looked at.
+struct Clear {
+    /// The highest number that was the next one to be given. A lower one means that the database went back.
+    next: u32,
+    end: u32,
 }
 
 impl Lookout {
@@ -74,13 +79,16 @@ impl Lookout {
 
     /// Whether the numbers from `next` on were looked at, a while ahead. After the database went back they were not.
     fn is_clear(&self, key: &AddressKey, next: u32) -> bool {
-        let clear = self.clear.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = clear.get(key.as_str());
-        known.is_some_and(|known| known.start <= next && next.saturating_add(LOOKED_AHEAD) <= known.end)
+        let mut clear = self.clear.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = clear.get_mut(key.as_str()) else { return false };
+        let is_clear = known.next <= next && next.saturating_add(LOOKED_AHEAD) <= known.end;
+        known.next = known.next.max(next);
+        is_clear
     }
 
-    fn set_clear(&self, key: &AddressKey, numbers: Range<u32>) {
-        self.clear.lock().unwrap_or_else(PoisonError::into_inner).insert(key.as_str().to_owned(), numbers);
+    fn set_clear(&self, key: &AddressKey, next: u32) {
+        let clear = Clear { next, end: next.saturating_add(LOOKED_AT_TOGETHER) };
+        self.clear.lock().unwrap_or_else(PoisonError::into_inner).insert(key.as_str().to_owned(), clear);
     }
 
     /// Which of these addresses sent a transaction or hold something, on any network.
@@ -191,7 +199,7 @@ async fn first_free(
             (None, Some(last)) => return Ok(Some(next.max(last.saturating_add(1).saturating_add(PASSED_OVER)))),
             (None, None) => {
                 if looks_ahead {
-                    app.lookout.set_clear(key, next..next.saturating_add(LOOKED_AT_TOGETHER));
+                    app.lookout.set_clear(key, next);
                 }
                 return Ok(None);
             }

@@ -1,6 +1,6 @@
 //! Creating an invoice, once for each idempotency key.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use domain::{
     address_mode::AddressMode,
     id::{InvoiceId, MerchantId},
@@ -126,20 +126,14 @@ pub async fn create(
                 let wallets = tx.wallets(merchant.id).await?;
                 let wallet = merchants::in_force(&wallets, now.as_seconds());
                 let wallet = wallet.ok_or(CreateError::NoSuchMerchant(merchant.id))?.address;
-                let receiver: Address = request.receiver.unwrap_or(wallet);
                 let address_mode = tx.address_mode(merchant.id).await?.unwrap_or_default();
-                let (address_index, receiver, deposit_address) = match address_mode {
-                    AddressMode::Forwarder => (None, receiver, deposit_address::deposit_address(receiver, salt)),
-                    AddressMode::Direct
-                        if request.receiver.is_some() && tx.is_another_s(merchant.id, receiver).await? =>
-                    {
-                        return Err(CreateError::ReceiverIsAnothers);
-                    }
-                    AddressMode::Direct => (None, receiver, receiver),
+                let paid_to = match address_mode {
+                    AddressMode::Forwarder => PaidTo::forwarder(request.receiver.unwrap_or(wallet), salt),
+                    AddressMode::Direct => direct(tx, merchant.id, request.receiver, wallet).await?,
                     AddressMode::Xpub if request.receiver.is_some() => return Err(CreateError::ReceiverIsFixed),
                     AddressMode::Xpub => {
                         let (index, address) = take_address(tx, merchant.id, app.config.environment).await?;
-                        (Some(index), address, address)
+                        PaidTo { index: Some(index), ..PaidTo::itself(address) }
                     }
                 };
                 // What is to go elsewhere goes there on the networks that the address is of.
@@ -170,10 +164,10 @@ pub async fn create(
                     return_url: request.return_url.or(merchant.return_url),
                     return_url_enabled: request.return_url_enabled,
                     address_mode,
-                    receiver,
+                    receiver: paid_to.receiver,
                     deposit_salt: salt,
-                    deposit_address,
-                    address_index,
+                    deposit_address: paid_to.address,
+                    address_index: paid_to.index,
                     solana_address,
                     solana_is_own,
                     created: now,
@@ -236,4 +230,36 @@ async fn address_on_solana(
         );
     }
     Ok((address, address.is_some()))
+}
+
+/// Where payers of an invoice pay to, and where that goes.
+struct PaidTo {
+    address: Address,
+    receiver: Address,
+    /// The address's number below an extended public key.
+    index: Option<u32>,
+}
+
+impl PaidTo {
+    fn forwarder(receiver: Address, salt: B256) -> Self {
+        Self { address: deposit_address::deposit_address(receiver, salt), receiver, index: None }
+    }
+
+    /// An address that the money stays at.
+    fn itself(address: Address) -> Self {
+        Self { address, receiver: address, index: None }
+    }
+}
+
+/// The wallet that is paid directly: the one asked for, unless it is another merchant's.
+async fn direct(
+    tx: &mut Tx<'_>,
+    merchant: MerchantId,
+    asked: Option<Address>,
+    wallet: Address,
+) -> Result<PaidTo, CreateError> {
+    match asked {
+        Some(receiver) if tx.is_another_s(merchant, receiver).await? => Err(CreateError::ReceiverIsAnothers),
+        asked => Ok(PaidTo::itself(asked.unwrap_or(wallet))),
+    }
 }

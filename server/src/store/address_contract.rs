@@ -230,7 +230,7 @@ async fn each_payment_of_a_transaction_and_each_merchant_s_is_attached_by_itself
     assert_eq!(store.attachment(invoice.merchant, &first).await, None, "another merchant's word is not mine");
     assert_eq!(store.unattributed(invoice.merchant).await.len(), 2);
     assert!(store.attaches(&second, invoice.id).await);
-    assert_eq!(store.unattributed(invoice.merchant).await, [first.clone()]);
+    assert_eq!(store.unattributed(invoice.merchant).await, std::slice::from_ref(&first));
     assert!(store.attaches(&first, invoice.id).await);
     // In another block it is the same payment.
     let moved = UnattributedRecord { block_hash: "0xb9".to_owned(), log_index: 7, block_number: 9, ..first };

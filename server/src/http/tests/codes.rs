@@ -337,8 +337,8 @@ async fn provoke(server: &Server, code: ErrorCode) -> Answer {
         "TRANSACTION_AMBIGUOUS" => {
             server.set_addresses(AddressMode::Direct).await;
             let invoice = server.invoice(json!({})).await;
-            let transaction = server.comes_to_the_wallet(1, 20).await;
-            server.comes_to_the_wallet_too(1, 30).await;
+            let transaction = server.comes_to_the_wallet(2, 20).await;
+            server.comes_to_the_wallet_too(2, 30).await;
             server.attach(&invoice, "ethereum", &transaction).await
         }
         "INVOICE_HAS_OWN_ADDRESS" => {
