@@ -2,6 +2,7 @@
 //! or the server misbehaves.
 
 mod attribution;
+mod crash;
 mod reading;
 mod shop;
 mod standing;
