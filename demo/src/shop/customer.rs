@@ -90,14 +90,7 @@ impl Inner {
             quote.amount_base.parse().ok().and_then(|amount| share.of(amount)).ok_or(ShopError::NotAnAmount)?;
         let tx_hash = match quote.chain_id {
             Some(chain_id) => self.pay_on_evm(chain_id, &quote, amount).await?.to_string(),
-            None => {
-                let wallet = self.on_solana.as_ref().ok_or(ShopError::NoSolanaWallet)?;
-                let other = match share {
-                    Share::Exact => None,
-                    Share::Half | Share::Double => Some(decimal(amount, quote.decimals)),
-                };
-                wallet.chain.pay(&wallet.name, &quote.uri, other.as_deref()).await?
-            }
+            None => self.pay_on_solana(&quote, share, amount).await?,
         };
         Ok(Sent {
             network: quote.network,
@@ -107,6 +100,15 @@ impl Inner {
             token_contract: quote.token_contract,
             amount_base: amount,
         })
+    }
+
+    async fn pay_on_solana(&self, quote: &Quote, share: Share, amount: U256) -> Result<String, ShopError> {
+        let wallet = self.on_solana.as_ref().ok_or(ShopError::NoSolanaWallet)?;
+        let other = match share {
+            Share::Exact => None,
+            Share::Half | Share::Double => Some(decimal(amount, quote.decimals)),
+        };
+        Ok(wallet.chain.pay(&wallet.name, &quote.uri, other.as_deref()).await?)
     }
 
     async fn pay_on_evm(&self, chain_id: u64, quote: &Quote, amount: U256) -> Result<B256, ShopError> {

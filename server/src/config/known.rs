@@ -203,10 +203,8 @@ fn drop_foreign_guards(network: &mut Table, names: &[String]) {
 
 /// What makes the network that network cannot be set otherwise.
 fn keep_pinned(known: &Known, network: &Table, key: &str) -> Result<(), Problem> {
-    let is_same = |set: &str, pinned: &str| match known.is_solana() {
-        true => set == pinned,
-        false => set.eq_ignore_ascii_case(pinned),
-    };
+    // In base58 capital and small letters are different digits.
+    let is_same = |set: &str, pinned: &str| set == pinned || (!known.is_solana() && set.eq_ignore_ascii_case(pinned));
     if let (Some(set), Some(pinned)) = (network.get("genesis").and_then(Value::as_str), known.genesis())
         && !is_same(set, pinned)
     {

@@ -16,7 +16,6 @@ use crate::{
     alarm,
     app::App,
     clock::random_bytes,
-    config::Config,
     failpoint, merchants,
     solana::SolanaAddress,
     store::{AddressStock, IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError, Tx},
@@ -136,11 +135,7 @@ pub async fn create(
                         PaidTo { index: Some(index), ..PaidTo::itself(address) }
                     }
                 };
-                // What is to go elsewhere goes there on the networks that the address is of.
-                let (solana_address, solana_is_own) = match request.receiver {
-                    None => address_on_solana(tx, &app.config, merchant.id, id).await?,
-                    Some(_) => (None, false),
-                };
+                let on_solana = address_on_solana(tx, &app, (merchant.id, id), request.receiver.is_some()).await?;
                 let new = NewInvoice {
                     merchant: merchant.id,
                     id,
@@ -168,8 +163,8 @@ pub async fn create(
                     deposit_salt: salt,
                     deposit_address: paid_to.address,
                     address_index: paid_to.index,
-                    solana_address,
-                    solana_is_own,
+                    solana_address: on_solana.map(|(address, _)| address),
+                    solana_is_own: on_solana.is_some_and(|(_, is_own)| is_own),
                     created: now,
                 };
                 tx.insert_invoice(&new).await?;
@@ -201,19 +196,23 @@ pub async fn create(
     created
 }
 
-/// Where an invoice is paid on Solana, if it can be, and whether that is its own alone. The merchant is locked.
+/// Where an invoice is paid on Solana, if it can be, and whether that is its own alone. The merchant is locked. What is to
+/// go elsewhere, to an address on EVM networks, cannot be paid here.
 async fn address_on_solana(
     tx: &mut Tx<'_>,
-    config: &Config,
-    merchant: MerchantId,
-    invoice: InvoiceId,
-) -> Result<(Option<SolanaAddress>, bool), StoreError> {
+    app: &App,
+    (merchant, invoice): (MerchantId, InvoiceId),
+    is_redirected: bool,
+) -> Result<Option<(SolanaAddress, bool)>, StoreError> {
+    if is_redirected {
+        return Ok(None);
+    }
     if !tx.has_solana_list(merchant).await? {
-        return Ok((tx.solana_wallet(merchant).await?, false));
+        return Ok(tx.solana_wallet(merchant).await?.map(|wallet| (wallet, false)));
     }
     // Each is given once, so none is wasted where nobody could pay to it.
-    if config.solana_networks().next().is_none() {
-        return Ok((None, false));
+    if app.config.solana_networks().next().is_none() {
+        return Ok(None);
     }
     let address = tx.take_solana_address(merchant, invoice).await?;
     let AddressStock { total, left } = tx.solana_stock(merchant).await?;
@@ -229,7 +228,7 @@ async fn address_on_solana(
              be paid there"
         );
     }
-    Ok((address, address.is_some()))
+    Ok(address.map(|address| (address, true)))
 }
 
 /// Where payers of an invoice pay to, and where that goes.

@@ -91,9 +91,8 @@ pub struct Chosen {
 /// that moves leaves none on most of them.
 pub fn is_payable(invoice: &InvoiceRecord, network: &NetworkConfig, token: &TokenConfig) -> bool {
     match (network.kind, token.asset()) {
-        (NetworkKind::Solana, _) => true,
         (NetworkKind::Evm, Asset::Coin) => network.native_logs || !invoice.shares_address_on(NetworkKind::Evm),
-        (NetworkKind::Evm, _) => true,
+        (NetworkKind::Evm | NetworkKind::Solana, _) => true,
     }
 }
 

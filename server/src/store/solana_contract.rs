@@ -66,7 +66,7 @@ async fn a_wallet_is_watched_from_its_first_invoice_on_that_is_looked_for(store:
     let (one, other) = (new_merchant(&store).await, new_merchant(&store).await);
     let early = store.at_wallet(one, 1, WALLET, [100, 200, 900]).await;
     let late = store.at_wallet(one, 2, WALLET, [150, 300, 800]).await;
-    let others = store.at_wallet(other, 1, WALLET, [120, 220, 700]).await;
+    let others = store.at_wallet(other, 4, WALLET, [120, 220, 700]).await;
     let elsewhere = store.at_wallet(one, 3, OTHER_WALLET, [100, 200, 900]).await;
     for (invoice, network, mark) in
         [(&early, "solana", 1), (&late, "solana", 2), (&others, "solana", 3), (&elsewhere, "testnet", 4)]

@@ -45,7 +45,8 @@ async fn kills_while_payments_on_solana_are_recorded_lose_nothing_and_double_not
     let mut paid = Vec::new();
     for place in PLACES {
         server.start().await.unwrap();
-        let created: CreatedInvoice = api.try_create_invoice(Uuid::new_v4(), &json!({ "amount_usd": 20 })).await.unwrap().good();
+        let created: CreatedInvoice =
+            api.try_create_invoice(Uuid::new_v4(), &json!({ "amount_usd": 20 })).await.unwrap().good();
         let address: PaymentAddress = api.try_payment_address(&created, "solana", TOKEN).await.unwrap().good();
         assert_eq!(address.temp_address.as_deref(), Some(wallet.to_string().as_str()));
         server.stop().await;

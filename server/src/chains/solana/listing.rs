@@ -94,7 +94,7 @@ fn is_older(entry: &Listed, since: UnixSeconds) -> bool {
 fn read_page(answer: &serde_json::Value, after: Option<&Listed>) -> Result<Vec<Listed>, StepError> {
     let list: Vec<ListedTransaction> =
         read(answer).map_err(|_| StepError::Untrue("its list of transactions cannot be read"))?;
-    let list: Vec<Listed> = list.into_iter().map(Listed::of).collect();
+    let list: Vec<Listed> = list.iter().map(Listed::of).collect();
     let slots: Vec<u64> = after.into_iter().chain(&list).map(|entry| entry.slot).collect();
     if !slots.is_sorted_by(|newer, older| older <= newer) {
         return Err(StepError::Untrue("its list of transactions is not in order"));
@@ -103,7 +103,7 @@ fn read_page(answer: &serde_json::Value, after: Option<&Listed>) -> Result<Vec<L
 }
 
 impl Listed {
-    fn of(listed: ListedTransaction) -> Self {
+    fn of(listed: &ListedTransaction) -> Self {
         Self {
             signature: listed.signature,
             slot: listed.slot,

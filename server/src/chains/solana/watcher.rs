@@ -5,7 +5,7 @@
 //! transaction which a fork took away, or brought back elsewhere, is noticed. Whether one is still there is asked by its
 //! signature. A step that fails half-way leaves nothing behind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use alloy_primitives::U256;
 use domain::{
@@ -246,15 +246,15 @@ impl Watcher {
             let list = lists.rest(&self.rpc, account.address, self.until(account.address), account.since, list).await;
             listed.push((account, list.map_err(|error| self.distrust(error))?));
         }
-        let mut wanted: BTreeMap<(u64, Signature), ()> = BTreeMap::new();
+        let mut wanted: BTreeSet<(u64, Signature)> = BTreeSet::new();
         for (account, list) in &listed {
             let recorded = self.recorded.get(&account.address);
             let is_new = |entry: &&Listed| {
                 !entry.failed && recorded.and_then(|known| known.get(&entry.signature)) != Some(&entry.slot)
             };
-            wanted.extend(list.iter().filter(is_new).map(|entry| ((entry.slot, entry.signature), ())));
+            wanted.extend(list.iter().filter(is_new).map(|entry| (entry.slot, entry.signature)));
         }
-        let wanted: Vec<_> = wanted.into_keys().take(MOST_AT_ONCE).collect();
+        let wanted: Vec<_> = wanted.into_iter().take(MOST_AT_ONCE).collect();
         let times: HashMap<Signature, UnixSeconds> = listed
             .iter()
             .flat_map(|(_, list)| list)
@@ -389,15 +389,10 @@ impl Watcher {
                 let Some(token) = self.token_of(arrival) else { continue };
                 // A merchant may have other accounts for a token, which payers are not told of.
                 let Some(position) = position_of(arrival, token, transaction) else { continue };
-                let key = (token.token_id(), block.number);
-                let price_at_block = match prices.get(&key) {
-                    Some(price) => *price,
-                    None => {
-                        let price = self.price_at(token, &block).await;
-                        prices.insert(key, price);
-                        price
-                    }
-                };
+                if let Entry::Vacant(entry) = prices.entry((token.token_id(), block.number)) {
+                    entry.insert(self.price_at(token, &block).await);
+                }
+                let price_at_block = prices[&(token.token_id(), block.number)];
                 for merchant in merchants.get(&arrival.wallet).into_iter().flatten() {
                     let came = UnattributedRecord {
                         merchant: *merchant,
@@ -554,9 +549,8 @@ impl Watcher {
         let Some(Ok(answer)) = answer else { return Verdict::Abstains };
         let finalized = finalized.and_then(|answer| answer.as_ref().ok()?.as_u64());
         match read_transaction(answer, signature, watched) {
-            Err(_) => Verdict::Abstains,
             Ok(None) if finalized.is_some_and(|finalized| fact.block <= finalized) => Verdict::Denies,
-            Ok(None) => Verdict::Abstains,
+            Ok(None) | Err(_) => Verdict::Abstains,
             Ok(Some(read)) => {
                 let is_it = |arrival: &Arrival| {
                     Some(arrival.wallet) == fact.solana_address
