@@ -250,7 +250,7 @@ fn the_operator_says_what_kind_of_address_payers_are_given() {
     let said = server.run_good(&["merchant", "set-addresses", "1", "xpub"]);
     assert!(said.contains("Compare its first addresses") && said.contains(first[0].as_str().unwrap()), "{said}");
     refused(&["2", "xpub", "--xpub", XPUB], "another merchant's");
-    assert_eq!(server.ask(&["merchant", "addresses", "1"]), chosen);
+    assert_eq!(server.ask::<Value>(&["merchant", "addresses", "1"]), chosen);
     let other: Value = server.ask(&["merchant", "addresses", "2"]);
     assert_eq!(other["address_mode"], json!("forwarder"));
     check_refused(&server, &["merchant", "addresses", "9"], "no merchant 9");
