@@ -117,36 +117,34 @@ impl Step {
         is_meant.then_some(step)
     }
 
+    /// What an instruction looks like; whether it is that, down to the last byte, is for [`Step::read`] to say.
     fn guess(instruction: &Instruction) -> Option<Self> {
-        let at = |place: usize| instruction.accounts.get(place).map(|account| account.address);
-        let program = instruction.program;
-        let is_token = [programs::TOKEN, programs::TOKEN_2022].contains(&program);
-        match instruction.data.as_slice() {
-            [number @ .., a, b, c, d, e, f, g, h]
-                if program == programs::SYSTEM && number == SYSTEM_TRANSFER.to_le_bytes() =>
-            {
-                let lamports = u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
-                Some(Self::SendSol { from: at(0)?, to: at(1)?, lamports })
-            }
-            number if program == programs::SYSTEM && number == SYSTEM_ADVANCE_NONCE.to_le_bytes() => {
-                Some(Self::AdvanceNonce { nonce: at(0)?, authority: at(2)? })
-            }
-            [ASSOCIATED_CREATE_IDEMPOTENT] if program == programs::ASSOCIATED_TOKEN => {
+        let Instruction { program, accounts, data } = instruction;
+        let program = *program;
+        let at = |place: usize| accounts.get(place).map(|account| account.address);
+        let amount = |place: usize| data.get(place..)?.first_chunk().copied().map(u64::from_le_bytes);
+        match program {
+            programs::SYSTEM => match u32::from_le_bytes(*data.first_chunk()?) {
+                SYSTEM_TRANSFER => Some(Self::SendSol { from: at(0)?, to: at(1)?, lamports: amount(4)? }),
+                SYSTEM_ADVANCE_NONCE => Some(Self::AdvanceNonce { nonce: at(0)?, authority: at(2)? }),
+                _ => None,
+            },
+            programs::ASSOCIATED_TOKEN => {
                 Some(Self::MakeTokenAccount { payer: at(0)?, wallet: at(2)?, mint: at(3)?, program: at(5)? })
             }
-            [TOKEN_CLOSE] if is_token => Some(Self::Close { program, account: at(0)?, to: at(1)?, owner: at(2)? }),
-            number if program == programs::TOKEN_2022 && number == TOKEN_HARVEST => {
-                Some(Self::PassFeesOn { mint: at(0)?, account: at(1)? })
-            }
-            [TOKEN_TRANSFER_CHECKED, a, b, c, d, e, f, g, h, decimals] if is_token => Some(Self::SendToken {
-                program,
-                mint: at(1)?,
-                decimals: *decimals,
-                from: at(0)?,
-                to: at(2)?,
-                owner: at(3)?,
-                amount: u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
-            }),
+            programs::TOKEN | programs::TOKEN_2022 => match *data.first()? {
+                TOKEN_CLOSE => Some(Self::Close { program, account: at(0)?, to: at(1)?, owner: at(2)? }),
+                TOKEN_TRANSFER_CHECKED => Some(Self::SendToken {
+                    program,
+                    mint: at(1)?,
+                    decimals: *data.get(9)?,
+                    from: at(0)?,
+                    to: at(2)?,
+                    owner: at(3)?,
+                    amount: amount(1)?,
+                }),
+                _ => Some(Self::PassFeesOn { mint: at(0)?, account: at(1)? }),
+            },
             _ => None,
         }
     }

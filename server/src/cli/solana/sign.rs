@@ -115,14 +115,18 @@ pub(super) async fn sign(arguments: &Arguments) -> Result<Answer, CliError> {
 pub(super) async fn send(arguments: &SendArguments) -> Result<Answer, CliError> {
     let node = Node::new(&arguments.rpc)?;
     let text = read_file(&arguments.signed)?;
-    let mut sent = Vec::new();
-    for (place, line) in lines(&text) {
-        let named = STANDARD.decode(line).ok().and_then(|bytes| bytes.get(1..)?.first_chunk().copied());
-        let signature = named.map(Signature::new).ok_or(SignError::Unreadable(place)).map_err(SolanaError::from)?;
-        sent.push(send_one(&node, line, signature).await?);
-    }
-    if sent.is_empty() {
+    let named = |(place, line): (usize, &'_ str)| {
+        let bytes = STANDARD.decode(line).ok();
+        let signature = bytes.and_then(|bytes| bytes.get(1..)?.first_chunk().copied());
+        signature.map(|bytes| (Signature::new(bytes), line.to_owned())).ok_or(SignError::Unreadable(place))
+    };
+    let transactions = lines(&text).map(named).collect::<Result<Vec<_>, _>>().map_err(SolanaError::from)?;
+    if transactions.is_empty() {
         return Err(SolanaError::from(SignError::Nothing).into());
+    }
+    let mut sent = Vec::new();
+    for (signature, transaction) in &transactions {
+        sent.push(send_one(&node, transaction, *signature).await?);
     }
     Ok(sent_answer(&sent))
 }
@@ -230,11 +234,12 @@ async fn sign_and_send(
 }
 
 async fn send_one(node: &Node, transaction: &str, signature: Signature) -> Result<Signature, SolanaError> {
+    // First, so that it is known which one the node refuses.
+    tell(&format!("sending {signature}\n"));
     let named = node.send(transaction).await?;
     if named != signature {
         return Err(SignError::Renamed(named).into());
     }
-    tell(&format!("sent {signature}\n"));
     match node.wait_for(signature, PATIENCE).await? {
         Some(status) if status.failed => Err(SignError::Failed(signature).into()),
         Some(_) => Ok(signature),
@@ -293,7 +298,8 @@ mod tests {
         let text = format!("# 1\n\n{}\n", STANDARD.encode(planned[0].message.to_bytes()));
         assert_eq!(read_transactions(&text, home()).unwrap(), planned);
         let summary = Summary::of(&planned).to_string();
-        for part in ["0.000005 of the token", "0.000000006 SOL", "from 1 addresses, in 1 transactions, for 0.00001 SOL"]
+        for part in
+            ["# 0.000005 of the token", "# 0.000000006 SOL", "# addresses: 1, transactions: 1, fees: 0.00001 SOL"]
         {
             assert!(summary.contains(part), "{summary}");
         }

@@ -82,6 +82,9 @@ pub(super) fn sol(lamports: u128) -> Decimal {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.transactions == 0 {
+            return writeln!(f, "# there is nothing to bring home");
+        }
         for (mint, (decimals, amount)) in &self.tokens {
             let amount = Decimal { amount: *amount, decimals: *decimals };
             match symbol(*mint) {
@@ -93,17 +96,12 @@ impl fmt::Display for Summary {
             writeln!(f, "# {} SOL", sol(self.lamports))?;
         }
         if 0 < self.closed {
-            writeln!(f, "# the rent of {} token accounts, which are closed", self.closed)?;
+            writeln!(f, "# token accounts that are closed, for their rent: {}", self.closed)?;
         }
         for mint in &self.made {
             writeln!(f, "# into a token account for {mint} that is made for it")?;
         }
-        let fees = sol(self.fees().into());
-        writeln!(
-            f,
-            "# from {} addresses, in {} transactions, for {fees} SOL of fees",
-            self.owners.len(),
-            self.transactions
-        )
+        let (owners, fees) = (self.owners.len(), sol(self.fees().into()));
+        writeln!(f, "# addresses: {owners}, transactions: {}, fees: {fees} SOL", self.transactions)
     }
 }

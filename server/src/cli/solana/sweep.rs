@@ -298,18 +298,19 @@ impl Sweep {
         is_durable: bool,
     ) -> Answer {
         let mut text = format!("# To {}, fees paid by {}:\n{summary}", self.to, self.fee_payer);
-        // Writing to a string cannot fail.
-        let _infallible = writeln!(text, "# {} SOL of rent comes back", sol(found.rent));
         for left in &found.left {
+            // Writing to a string cannot fail.
             let _infallible = writeln!(text, "# left alone: {left}");
         }
         if 0 < units_left {
             text.push_str("# there is more than these nonces take: run this again once they are used\n");
         }
-        text.push_str(if is_durable {
-            "# Good until the nonces are used. Sign with `pepay solana sign` where the phrase is.\n"
-        } else {
-            "# Sign and send with `pepay solana sign --send`; signed otherwise, it has to be sent within a minute.\n"
+        text.push_str(match (planned, is_durable) {
+            ([], _) => "",
+            (_, true) => "# Good until the nonces are used. Sign with `pepay solana sign` where the phrase is.\n",
+            (_, false) => {
+                "# Sign and send with `pepay solana sign --send`; signed otherwise, it has to be sent within a minute.\n"
+            }
         });
         let messages: Vec<_> = planned.iter().map(|planned| STANDARD.encode(planned.message.to_bytes())).collect();
         for message in &messages {
