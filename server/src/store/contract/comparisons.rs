@@ -177,7 +177,7 @@ pub(super) async fn an_invoice_has_one_search_and_it_is_due_when_it_says(store: 
         merchant: invoice.merchant,
         invoice: invoice.id,
         network: "ethereum".into(),
-        transaction: Some(named[usize::from(number % 2 == 0)]),
+        transaction: Some(named[usize::from(number.is_multiple_of(2))]),
         attempts: 2,
         next_at: due.map(at),
         created_at: NOW_MS,
