@@ -48,10 +48,11 @@ async fn pay_and_sweep(stage: &Stage, say: &mut dyn FnMut(&str)) -> Outcome<()> 
 
     say(&format!("Paying {} {} on {}", address.estimated_token_amount, token.symbol, network.name));
     let sent = stage.shop.pay(order.id, Share::Exact).await?;
-    if (sent.address, sent.amount_base, sent.token_contract) != (address.temp_address, due, Some(contract)) {
+    let shown = (sent.address.parse::<Address>()?, sent.amount_base, sent.token_contract.map(|token| token.parse()));
+    if shown != (address.temp_address, due, Some(Ok(contract))) {
         return Err("the payment page shows something else than the API said".into());
     }
-    network.chain.mined(sent.tx_hash).await?;
+    network.chain.mined(sent.tx_hash.parse()?).await?;
 
     say("Waiting until the API says paid");
     until("the invoice to be paid", async || invoice_is_paid(stage, &order).await).await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub mod chain;
 mod process;
 pub mod shop;
+pub mod solana;
 pub mod stage;
 pub mod webhook;
 

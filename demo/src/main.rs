@@ -71,6 +71,7 @@ async fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
         dir: arguments.dir,
         port: arguments.port,
         shop_port: arguments.shop_port,
+        with_solana: true,
     };
     let progress = Progress::new();
     let mut say = |what: &str| progress.say(what);
@@ -86,6 +87,9 @@ async fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
     println!("  Server:    {}", stage.api.url);
     for network in &stage.networks {
         println!("  {:<10} {}", format!("{}:", network.name), network.chain.rpc_url());
+    }
+    if let Some(solana) = &stage.solana {
+        println!("  {:<10} {}", "solana:", solana.chain.rpc_url());
     }
     println!("  Files:     {}", options.dir.display());
     println!();
@@ -108,6 +112,7 @@ async fn check(arguments: CheckArgs) -> Result<(), Box<dyn Error>> {
         dir: arguments.dir.clone().unwrap_or_else(|| temporary.clone()),
         port: None,
         shop_port: None,
+        with_solana: false,
     };
     let progress = Progress::new();
     let mut say = |what: &str| progress.say(what);

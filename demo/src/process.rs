@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, TcpListener},
-    process::{Child, Command, ExitStatus},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus},
 };
 
 /// A child process that ends with its owner.
@@ -17,6 +17,11 @@ impl Process {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
         command.spawn().map(Self)
+    }
+
+    /// Its input and output, if they were piped and nobody has them yet.
+    pub(crate) fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.0.stdin.take().zip(self.0.stdout.take())
     }
 
     /// Sends the signal that asks a program to finish and end; false where there is none.

@@ -1,4 +1,4 @@
-//! The whole demo on one machine: two chains, the server as a process, and the shop.
+//! The whole demo on one machine: local chains, the server as a process, and the shop.
 //!
 //! It drives `pepay` the way an operator does, by its command line and configuration file, and
 //! knows nothing else of it.
@@ -20,7 +20,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{
     chain::{ChainError, ChainOptions, LocalChain},
     process::{Process, free_port},
-    shop::{ApiAccess, Shop, ShopError, ShopOptions, customer::CustomerWallet},
+    shop::{
+        ApiAccess, Shop, ShopError, ShopOptions,
+        customer::{CustomerWallet, SolanaWallet},
+    },
+    solana::{LocalSolana, SolanaError},
 };
 
 /// Where the demo's merchant is paid. Nobody has its key, which is fine where coins are worth
@@ -46,6 +50,8 @@ pub struct StageOptions {
     pub port: Option<u16>,
     /// The shop's port; `None` takes a free one.
     pub shop_port: Option<u16>,
+    /// Whether there is a local Solana too.
+    pub with_solana: bool,
 }
 
 /// Why the demo could not be set up.
@@ -62,6 +68,9 @@ pub enum StageError {
     /// A chain did not start, or refused a transaction.
     #[error("local chain")]
     Chain(#[from] ChainError),
+    /// The local Solana did not start, or refused.
+    #[error("local Solana")]
+    Solana(#[from] SolanaError),
     /// The shop did not start.
     #[error("demo shop")]
     Shop(#[from] ShopError),
@@ -113,6 +122,16 @@ pub struct Network {
     pub tokens: Vec<Token>,
 }
 
+/// The demo's Solana, with one token.
+#[derive(Debug)]
+pub struct SolanaNetwork {
+    /// The chain behind it.
+    pub chain: Arc<LocalSolana>,
+    /// The mint of its dollar token, of six decimals.
+    pub mint: String,
+    genesis: String,
+}
+
 /// One way to pay.
 #[derive(Clone, Debug)]
 pub struct Token {
@@ -136,8 +155,10 @@ pub struct Stage {
     server: Option<Server>,
     /// The demo shop.
     pub shop: Shop,
-    /// The two networks.
+    /// The two EVM networks.
     pub networks: Vec<Network>,
+    /// The local Solana, if there is one.
+    pub solana: Option<SolanaNetwork>,
     /// Where the server answers.
     pub api: ApiAccess,
     pepay: Pepay,
@@ -158,8 +179,15 @@ impl Stage {
             Network::start("base", "Base", 31338, 4, say).await?,
         ];
 
+        let solana = if options.with_solana {
+            say("Starting a local Solana");
+            Some(SolanaNetwork::start().await?)
+        } else {
+            None
+        };
+
         say("Opening the shop");
-        let shop = open_shop(&networks, options.shop_port.unwrap_or(0)).await?;
+        let shop = open_shop(&networks, solana.as_ref(), options.shop_port.unwrap_or(0)).await?;
 
         say("Writing the configuration and the server secret");
         let port = match options.port {
@@ -167,17 +195,18 @@ impl Stage {
             None => free_port().map_err(failed("looking for a free port"))?,
         };
         let listen = loopback(port);
-        pepay.write_config(&config(listen, &networks))?;
+        pepay.write_config(&config(listen, &networks, solana.as_ref()))?;
         pepay.run(&["init"])?;
 
         say("Creating a merchant, a webhook endpoint and an API key");
-        let (_, key) = pepay.set_up_merchant(&shop, MERCHANT_WALLET)?;
+        let on_solana = merchant_on_solana(solana.as_ref(), "merchant").await?;
+        let (_, key) = pepay.set_up_merchant(&shop, MERCHANT_WALLET, on_solana.as_deref())?;
         let api = ApiAccess { url: format!("http://{listen}"), key };
         shop.connect(api.clone());
 
         say("Starting the server");
         let server = pepay.serve(&api.url).await?;
-        Ok(Self { server: Some(server), shop, networks, api, pepay })
+        Ok(Self { server: Some(server), shop, networks, solana, api, pepay })
     }
 
     /// A network by its name on the wire.
@@ -191,8 +220,10 @@ impl Stage {
     ///
     /// When a command fails, or the shop does not start.
     pub async fn add_merchant(&self, wallet: Address) -> Result<Merchant, StageError> {
-        let shop = open_shop(&self.networks, 0).await?;
-        let (id, key) = self.pepay.set_up_merchant(&shop, wallet)?;
+        let solana = self.solana.as_ref();
+        let shop = open_shop(&self.networks, solana, 0).await?;
+        let on_solana = merchant_on_solana(solana, &format!("merchant {wallet}")).await?;
+        let (id, key) = self.pepay.set_up_merchant(&shop, wallet, on_solana.as_deref())?;
         let api = ApiAccess { url: self.api.url.clone(), key };
         shop.connect(api.clone());
         Ok(Merchant { id, wallet, shop, api })
@@ -306,11 +337,34 @@ pub struct Sweep {
     pub deposits: u64,
 }
 
-async fn open_shop(networks: &[Network], port: u16) -> Result<Shop, ShopError> {
+/// The name of the wallet that the demo's payer has on Solana.
+pub const CUSTOMER_ON_SOLANA: &str = "customer";
+
+async fn merchant_on_solana(solana: Option<&SolanaNetwork>, name: &str) -> Result<Option<String>, StageError> {
+    match solana {
+        Some(solana) => Ok(Some(solana.chain.wallet(name).await?)),
+        None => Ok(None),
+    }
+}
+
+impl SolanaNetwork {
+    async fn start() -> Result<Self, StageError> {
+        let chain = LocalSolana::start()?;
+        let mint = chain.create_mint(6).await?;
+        let customer = chain.wallet(CUSTOMER_ON_SOLANA).await?;
+        chain.fund(&customer, &mint, 1_000_000_000_000).await?;
+        let genesis = chain.genesis().await?;
+        Ok(Self { chain: Arc::new(chain), mint, genesis })
+    }
+}
+
+async fn open_shop(networks: &[Network], solana: Option<&SolanaNetwork>, port: u16) -> Result<Shop, ShopError> {
     let wallet =
         |network: &Network| CustomerWallet { chain: Arc::clone(&network.chain), account: customer(&network.chain) };
     let customers = networks.iter().map(wallet).collect();
-    Shop::start(ShopOptions { listen: loopback(port), customers, ..ShopOptions::default() }).await
+    let on_solana =
+        solana.map(|solana| SolanaWallet { chain: Arc::clone(&solana.chain), name: CUSTOMER_ON_SOLANA.to_owned() });
+    Shop::start(ShopOptions { listen: loopback(port), customers, on_solana, ..ShopOptions::default() }).await
 }
 
 /// The account the demo's payer sends from.
@@ -364,7 +418,7 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 /// The server's configuration for the demo.
-fn config(listen: SocketAddr, networks: &[Network]) -> String {
+fn config(listen: SocketAddr, networks: &[Network], solana: Option<&SolanaNetwork>) -> String {
     let mut text = format!(
         r#"# Written by the demo; replaced at its next start.
 environment = "devnet"
@@ -435,6 +489,31 @@ price = {price}
                 token.id, token.symbol, token.name, token.decimals,
             );
         }
+    }
+    if let Some(SolanaNetwork { chain, mint, genesis }) = solana {
+        let _infallible = write!(
+            text,
+            r#"
+[[networks]]
+name = "solana"
+kind = "solana"
+title = "Solana"
+genesis = "{genesis}"
+rpc = ["{}"]
+poll_ms = 500
+block_ms = 400
+fees = "low"
+
+[[networks.tokens]]
+id = 501
+symbol = "USDC"
+name = "USD Coin"
+mint = "{mint}"
+decimals = 6
+price = "par"
+"#,
+            chain.rpc_url(),
+        );
     }
     text
 }
@@ -517,7 +596,12 @@ impl Pepay {
     }
 
     /// Creates a merchant for the shop, tells the shop its webhook secret, returns its number and API key.
-    fn set_up_merchant(&self, shop: &Shop, wallet: Address) -> Result<(u64, String), StageError> {
+    fn set_up_merchant(
+        &self,
+        shop: &Shop,
+        wallet: Address,
+        on_solana: Option<&str>,
+    ) -> Result<(u64, String), StageError> {
         #[derive(Deserialize)]
         struct Created {
             merchant_id: u64,
@@ -532,16 +616,11 @@ impl Pepay {
         }
 
         let wallet = wallet.to_string();
-        let created: Created = self.ask(&[
-            "merchant",
-            "create",
-            "--name",
-            "Tidewater Roasters",
-            "--email",
-            "hello@tidewater.example",
-            "--wallet",
-            &wallet,
-        ])?;
+        let mut create =
+            vec!["merchant", "create", "--name", "Tidewater Roasters", "--email", "hello@tidewater.example"];
+        create.extend(["--wallet", &wallet]);
+        create.extend(on_solana.into_iter().flat_map(|wallet| ["--solana-wallet", wallet]));
+        let created: Created = self.ask(&create)?;
         let merchant = created.merchant_id.to_string();
         let webhook: Webhook = self.ask(&["merchant", "set-webhook", &merchant, &shop.webhook_url()])?;
         shop.set_webhook_secret(webhook.secret);

@@ -183,13 +183,13 @@ async fn customer_pays_the_share_that_was_asked_for() {
     world.ask_for(31337, deposit, Some(token), "101");
     for (share, sum) in [(Share::Exact, 101), (Share::Half, 151), (Share::Double, 353)] {
         let sent = world.shop.pay(order.id, share).await.unwrap();
-        world.chain.mined(sent.tx_hash).await.unwrap();
+        world.chain.mined(sent.tx_hash.parse().unwrap()).await.unwrap();
         assert_eq!(world.chain.balance_of(token, deposit).await.unwrap(), U256::from(sum));
     }
 
     world.ask_for(31337, deposit, None, "1000000000000000000");
     let sent = world.shop.pay(order.id, Share::Exact).await.unwrap();
-    world.chain.mined(sent.tx_hash).await.unwrap();
+    world.chain.mined(sent.tx_hash.parse().unwrap()).await.unwrap();
     let coin = U256::from(10).pow(U256::from(18));
     assert_eq!(world.chain.native_balance(deposit).await.unwrap(), coin);
 }

@@ -15,11 +15,25 @@ pub fn is_as_computed(quote: &Quote) -> bool {
 /// Whether a link or a code leads to the quote's address and to nowhere else: it has that address, and no other but the
 /// token's contract. However a wallet wants its requests written, this can be asked of them.
 pub fn leads_to(text: &str, quote: &Quote) -> bool {
+    if quote.chain_id.is_none() {
+        return leads_to_on_solana(text, quote);
+    }
     let is_known = |word: &&str| {
         word.eq_ignore_ascii_case(&quote.address)
             || quote.token_contract.as_ref().is_some_and(|contract| word.eq_ignore_ascii_case(contract))
     };
     text.contains(&quote.address) && addresses(text).all(|word| is_known(&word))
+}
+
+/// On Solana a request names its recipient first and its token by one parameter; no other could send money elsewhere.
+fn leads_to_on_solana(text: &str, quote: &Quote) -> bool {
+    let Some(request) = text.strip_prefix("solana:") else { return text == quote.address };
+    let mut parts = request.split(['?', '&']);
+    let is_known = |part: &str| match part.strip_prefix("spl-token=") {
+        Some(mint) => quote.token_contract.as_deref() == Some(mint),
+        None => true,
+    };
+    parts.next() == Some(quote.address.as_str()) && parts.all(is_known)
 }
 
 /// Every `0x` with the forty digits of an address after it.
@@ -45,7 +59,10 @@ pub fn is_as_drawn(quote: &Quote) -> bool {
         let path = qr::draw(text).path;
         dom::attributes(selector, "d").iter().all(|drawn| *drawn == path)
     };
-    is_as_shown(quote) && is_code_of(".qr--request path", &quote.uri) && is_code_of(".qr--address path", &quote.address)
+    is_as_shown(quote)
+        && is_code_of(".qr--request path", &quote.uri)
+        && is_code_of(".qr--unmarked path", quote.plain_uri.as_deref().unwrap_or_default())
+        && is_code_of(".qr--address path", &quote.address)
 }
 
 /// The id of the element that shows the address.
@@ -81,6 +98,28 @@ mod tests {
             format!("{address}?data=0x{}", "ab".repeat(32)),
         ] {
             assert!(leads_to(&text, &quote), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_on_solana_leads_to_the_wallet_in_the_token_that_was_chosen() {
+        let quote = states::pay_on_solana().quote.unwrap();
+        let (address, mint) = (&quote.address, quote.token_contract.as_ref().unwrap());
+        let other = "2h2F2rC21vWWguebfoWHKkRTL1a9X3USaujUkutUPsCx";
+        for text in [&quote.uri, quote.plain_uri.as_ref().unwrap(), address] {
+            assert!(leads_to(text, &quote), "{text}");
+        }
+        for text in [
+            String::new(),
+            other.to_owned(),
+            quote.uri.replace(address, other),
+            quote.uri.replace(mint, other),
+            format!("{}&spl-token={other}", quote.uri),
+            format!("solana:{other}?to={address}"),
+            format!("solana:{}?amount=1", address.to_lowercase()),
+            format!("https://wallet.example/{address}"),
+        ] {
+            assert!(!leads_to(&text, &quote), "{text}");
         }
     }
 

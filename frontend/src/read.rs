@@ -101,6 +101,7 @@ fn token_type(json: &Json) -> Result<TokenType, Amiss> {
     Ok(match json.as_str()? {
         "native" => TokenType::Native,
         "erc20" => TokenType::Erc20,
+        "spl" => TokenType::Spl,
         _ => return Err(Amiss),
     })
 }
@@ -150,7 +151,7 @@ fn quote(json: &Json) -> Result<Quote, Amiss> {
         token_type: token_type(json.field("token_type"))?,
         network: json.text("network")?,
         network_title: json.text("network_title")?,
-        chain_id: json.integer("chain_id")?,
+        chain_id: json.optional_integer("chain_id")?.map(u64::try_from).transpose().map_err(|_| Amiss)?,
         token_contract: json.optional_text("token_contract")?,
         decimals: json.integer("decimals")?,
         address: json.text("address")?,
@@ -161,6 +162,9 @@ fn quote(json: &Json) -> Result<Quote, Amiss> {
         created_at: json.integer("created_at")?,
         valid_until: json.integer("valid_until")?,
         uri: json.text("uri")?,
+        plain_uri: json.optional_text("plain_uri")?,
+        is_marked: json.bool("is_marked")?,
+        opens_account: json.bool("opens_account")?,
         proof: optional(json.field("proof"), proof)?,
     })
 }

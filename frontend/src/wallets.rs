@@ -1,10 +1,14 @@
-//! What wallets read from a code, as far as anybody has written it down. The table ages: each entry says of when it is.
+//! What wallets read from a code, as far as anybody has written it down. The tables age: each entry says of when it is.
+
+use wire::snapshot::Quote;
 
 /// What a wallet makes of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// A payment request (EIP-681): recipient, token, amount and network.
+    /// A payment request (EIP-681 or Solana Pay): recipient, token and amount.
     Request,
+    /// A request without the mark that tells whose payment it is, which is known by its amount then.
+    Unmarked,
     /// An address. Of a request it would take the wrong one, or nothing.
     Address,
 }
@@ -14,6 +18,7 @@ impl Reads {
     pub const fn class(self) -> &'static str {
         match self {
             Self::Request => "fits-request",
+            Self::Unmarked => "fits-unmarked",
             Self::Address => "fits-address",
         }
     }
@@ -32,7 +37,24 @@ const fn wallet(name: &'static str, reads: Reads, as_of: &'static str) -> Wallet
     Wallet { name, reads, as_of }
 }
 
-/// By name. A wallet that is not in here gets the address alone, which every wallet reads.
+/// What the wallets of a quote's network read.
+pub fn wallets_for(quote: &Quote) -> &'static [Wallet] {
+    if quote.chain_id.is_some() { &WALLETS } else { &ON_SOLANA }
+}
+
+/// On Solana, by name.
+pub const ON_SOLANA: [Wallet; 5] = [
+    // Leaves the mark out by itself: coral-xyz/backpack#4369.
+    wallet("Backpack", Reads::Request, "2026-11"),
+    // Opens a request, but cannot add the mark (8.11).
+    wallet("MetaMask", Reads::Unmarked, "2026-09"),
+    wallet("Phantom", Reads::Request, "2026-11"),
+    wallet("Solflare", Reads::Request, "2026-11"),
+    // Sends a thousand times what a request for a token says.
+    wallet("Trust Wallet", Reads::Address, "2026-09"),
+];
+
+/// On EVM networks, by name. A wallet that is not in here gets the address alone, which every wallet reads.
 pub const WALLETS: [Wallet; 8] = [
     // Once Coinbase Wallet.
     wallet("Base App", Reads::Request, "2026-11"),
@@ -58,7 +80,8 @@ mod tests {
     #[test]
     fn wallets_are_in_order_and_each_says_of_when_it_is() {
         assert!(WALLETS.is_sorted_by_key(|wallet| wallet.name.to_lowercase()));
-        for Wallet { name, as_of, .. } in WALLETS {
+        assert!(ON_SOLANA.is_sorted_by_key(|wallet| wallet.name.to_lowercase()));
+        for Wallet { name, as_of, .. } in WALLETS.into_iter().chain(ON_SOLANA) {
             let (year, month) = as_of.split_once('-').unwrap_or_else(|| panic!("{name}"));
             assert!((2025..=2100).contains(&year.parse::<u32>().unwrap()), "{name}");
             assert!((1..=12).contains(&month.parse::<u32>().unwrap()), "{name}");
@@ -72,5 +95,15 @@ mod tests {
             assert_eq!(reads(name), Some(Reads::Address), "{name}");
         }
         assert_eq!(reads("MetaMask"), Some(Reads::Request));
+    }
+
+    #[test]
+    fn on_solana_a_wallet_that_would_send_too_much_gets_no_request_and_one_that_cannot_mark_gets_one_without_a_mark() {
+        let reads = |name| ON_SOLANA.into_iter().find(|wallet| wallet.name == name).map(|wallet| wallet.reads);
+        assert_eq!(reads("Trust Wallet"), Some(Reads::Address));
+        assert_eq!(reads("MetaMask"), Some(Reads::Unmarked));
+        assert_eq!(reads("Phantom"), Some(Reads::Request));
+        // Of EVM networks no wallet is asked to leave out what is not there.
+        assert!(WALLETS.iter().all(|wallet| wallet.reads != Reads::Unmarked));
     }
 }

@@ -6,7 +6,7 @@ use domain::{signature::ServerSecret, time::UnixSeconds};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    chains::{AddedEndpoints, Outages},
+    chains::{AddedEndpoints, Outages, TokenAccounts},
     clock::Clock,
     config::Config,
     events::{Hub, OpenAccess},
@@ -53,6 +53,8 @@ pub struct Shared {
     pub prices: Prices,
     /// Whether addresses were used before they are given to payers.
     pub lookout: Lookout,
+    /// Whether wallets on Solana can take tokens yet.
+    pub token_accounts: TokenAccounts,
     /// Who follows which invoice or merchant on this node.
     pub hub: Arc<Hub>,
     /// Which keys and tokens hold streams of this node open.
@@ -93,6 +95,7 @@ impl App {
             added_endpoints: AddedEndpoints::default(),
             prices: Prices::new(&config, clock.clone()),
             lookout: Lookout::new(&config),
+            token_accounts: TokenAccounts::new(&config),
             limits: Arc::new(RateLimits::new(&config.limits, living.clone())),
             living,
             config,

@@ -24,11 +24,13 @@ pub mod rates;
 pub mod sealing;
 pub mod serve;
 pub mod session;
+pub mod solana;
 pub mod store;
 pub mod sweeping;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod transaction_id;
 pub mod view;
 pub mod wallet;
 pub mod webhooks;

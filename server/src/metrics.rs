@@ -29,6 +29,7 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::{
     alarm,
     app::App,
+    config::NetworkKind,
     store::{BlockRef, StoreError},
 };
 
@@ -200,7 +201,10 @@ impl Seen {
             if let Some(cursor) = tx.cursor(name).await? {
                 cursors.insert(name.clone(), cursor);
             }
-            unswept.insert(name.clone(), tx.unswept(name).await?);
+            // On Solana nothing waits to be swept.
+            if network.kind == NetworkKind::Evm {
+                unswept.insert(name.clone(), tx.unswept(name).await?);
+            }
             differences.insert(name.clone(), tx.count_differences(name).await?);
         }
         let open_invoices = tx.count_open_invoices().await?;
@@ -233,6 +237,9 @@ fn register_state(app: &App, seen: Option<&Seen>, registry: &mut Registry) {
             behind.get_or_create(&label).set(now.0.saturating_sub(cursor.time.0).max(0));
         }
         differences.get_or_create(&label).set(seen.differences.get(&network.name).copied().unwrap_or_default());
+        if network.kind == NetworkKind::Solana {
+            continue;
+        }
         for token in &network.tokens {
             let amount = seen.unswept.get(&network.name).and_then(|amounts| amounts.get(&token.token_id()));
             let amount = amount.map_or_else(|| "0".to_owned(), |amount| amount.to_decimal(token.checked_decimals()));

@@ -116,7 +116,7 @@ pub async fn start(
         tracing::info!(%address, "metrics");
     }
     if let Some(key) = gas_key.map(Arc::new) {
-        for network in &app.config.networks {
+        for network in app.config.evm_networks() {
             let Some(limits) = network.sweep_by_key.clone() else { continue };
             duties.start("sweeps", sweeping::run(app.clone(), network.clone(), limits, Arc::clone(&key)));
         }

@@ -20,7 +20,7 @@ use wire::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, NetworkKind},
     invoicing::Payment,
     keys::Issued,
     store::{ApiKeyRecord, DeliveryRecord, DeliveryState, Endpoint, FirstPayer, InvoiceRecord, NewEvent},
@@ -193,7 +193,7 @@ pub fn payment(invoice: &InvoiceRecord, payment: &Payment, config: &Config) -> w
         token_amount: record.amount.to_decimal(record.decimals),
         tx_hash: record.tx_id.clone(),
         payer_wallet_address: record.payer.clone(),
-        payment_address: invoice.deposit_address.to_checksum(None),
+        payment_address: address_on(invoice, config.kind_of(&record.network)),
         amount: payment.worth.as_millis(),
         amount_decimal: three_decimals(payment.worth.as_millis()),
         amount_unit: "usd_millis".to_owned(),
@@ -205,6 +205,12 @@ pub fn payment(invoice: &InvoiceRecord, payment: &Payment, config: &Config) -> w
         environment: invoice.environment,
         created_at: record.block_time.0,
     }
+}
+
+/// Where an invoice is paid on networks of a kind, as people write it.
+pub fn address_on(invoice: &InvoiceRecord, kind: NetworkKind) -> String {
+    // Nothing is quoted, and nothing recorded, on a network that it is not paid on.
+    invoice.address_on(kind).map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// Dollars for one whole token, as a plain decimal.

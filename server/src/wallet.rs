@@ -1,9 +1,46 @@
 //! Addresses that money may be sent to. Whoever types one wrong has nobody to ask for it back.
 
+use std::{fmt, str::FromStr};
+
 use alloy_primitives::{Address, address};
 use wire::{Environment, deposit_address};
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    solana::{self, SolanaAddress},
+};
+
+/// Where money is sent, on networks of either family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WalletAddress {
+    Evm(Address),
+    Solana(SolanaAddress),
+}
+
+impl fmt::Display for WalletAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Evm(address) => f.pad(&address.to_checksum(None)),
+            Self::Solana(address) => address.fmt(f),
+        }
+    }
+}
+
+/// A text that is an address of neither family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is no address")]
+pub struct NoWalletAddress;
+
+impl FromStr for WalletAddress {
+    type Err = NoWalletAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoWalletAddress> {
+        if text.starts_with("0x") {
+            return text.parse().map(Self::Evm).map_err(|_| NoWalletAddress);
+        }
+        text.parse().map(Self::Solana).map_err(|_| NoWalletAddress)
+    }
+}
 
 /// Why money is not sent to such an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +126,20 @@ pub fn merchant_wallet(text: &str, config: &Config) -> Result<Address, WalletErr
     let address = evm_wallet(text, config.environment)?;
     let is_token = config.tokens().any(|(_, token)| token.address == Some(address));
     if is_token { Err(WalletError::TokenContract) } else { Ok(address) }
+}
+
+/// Reads a wallet on Solana of this server's merchants.
+///
+/// # Errors
+///
+/// If it is none, or one that money must not go to.
+pub fn merchant_solana_wallet(text: &str, config: &Config) -> Result<SolanaAddress, solana::WalletError> {
+    solana::solana_wallet(text, |address| is_mint(config, address))
+}
+
+/// Whether an address on Solana is the mint of a token that this server knows.
+pub fn is_mint(config: &Config, address: SolanaAddress) -> bool {
+    config.tokens().any(|(_, token)| token.mint == Some(address))
 }
 
 /// What people paste where an EVM address belongs.

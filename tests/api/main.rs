@@ -38,6 +38,8 @@ mod histories;
 mod metrics;
 mod networks;
 mod recover;
+mod solana;
+mod solana_cli;
 mod streams;
 mod sweep;
 mod two_nodes;

@@ -16,6 +16,7 @@ mod proof;
 mod questions_and_receipt;
 mod reconnect;
 mod socketless_proxy;
+mod solana;
 mod sweep;
 mod tampering_proxy;
 mod visit;

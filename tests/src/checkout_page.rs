@@ -174,6 +174,15 @@ impl<'a> CheckoutPage<'a> {
         payment_request::parse(&payment_request::scan(&picture)?)
     }
 
+    /// The text that a wallet reads from the code in sight, which may be of any kind.
+    ///
+    /// # Errors
+    ///
+    /// When no code can be read from a picture of it.
+    pub async fn scan_text(&self, code: &str) -> Outcome<String> {
+        payment_request::scan(&self.browser.picture_of(code).await?)
+    }
+
     /// What the code for exchanges holds: an address and nothing else. It is then the one in sight.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 //!
 //! [`TestApp`] runs the server in this process, with a clock that tests move; [`ServerProcess`] runs the
 //! `pepay` binary, which can be killed. [`ApiClient`] talks to either as merchants and payers do, and
-//! [`WebhookSink`] is what a merchant listens with. [`scene::Scene`] is the whole product on one machine, with a
-//! [`chromium::Chromium`] in which [`checkout_page::CheckoutPage`] is the payer's page.
+//! [`WebhookSink`] is what a merchant listens with. [`TestChain`] and [`SolanaChain`] are where payers pay.
+//! [`scene::Scene`] is the whole product on one machine, with a [`chromium::Chromium`] in which [`checkout_page::CheckoutPage`] is the payer's page.
 
 mod api_client;
 pub mod checkout_page;
@@ -15,6 +15,8 @@ pub mod outcome;
 pub mod payment_request;
 pub mod scene;
 mod server_process;
+mod solana_chain;
+mod terminal;
 mod test_app;
 mod test_chain;
 mod webhook_sink;
@@ -25,6 +27,8 @@ pub use api_client::{Answer, ApiClient};
 pub use folder::TestFolder;
 pub use invoice_event::{append_events, invoice_event};
 pub use server_process::{CommandOutput, ServerProcess, pepay_binary};
+pub use solana_chain::{DroppedTransaction, SolanaChain, SolanaFault, SolanaOptions, SolanaPaid, SolanaPayer};
+pub use terminal::{Typed, type_at_terminal};
 pub use test_app::{Database, Merchant, TestApp};
 pub use test_chain::{SentPayment, TestChain, USDC};
 pub use webhook_sink::{Received, Reply, WebhookSink};

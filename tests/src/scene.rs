@@ -33,9 +33,22 @@ impl Scene {
     ///
     /// When a part does not start.
     pub async fn set() -> Outcome<Self> {
+        Self::set_as(false).await
+    }
+
+    /// The same with a local Solana beside the other chains.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scene::set`].
+    pub async fn set_with_solana() -> Outcome<Self> {
+        Self::set_as(true).await
+    }
+
+    async fn set_as(with_solana: bool) -> Outcome<Self> {
         let folder = TestFolder::new();
-        let options =
-            StageOptions { pepay: pepay_binary(), dir: folder.path().to_owned(), port: None, shop_port: None };
+        let dir = folder.path().to_owned();
+        let options = StageOptions { pepay: pepay_binary(), dir, port: None, shop_port: None, with_solana };
         let chromium = Chromium::start(folder.path())?;
         let stage = Stage::set(&options, &mut |_| {}).await?;
         Ok(Self { chromium, stage, _folder: folder })

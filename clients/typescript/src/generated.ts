@@ -524,7 +524,8 @@ export interface ManualVerificationRequest {
 export interface MerchantNetwork {
   /** Ids of its tokens that are taken. */
   accepted_token_ids: Array<number>;
-  chain_id: number;
+  /** Null on Solana, which has none. */
+  chain_id: number | null;
   /** Whether it is being read. */
   is_monitored: boolean;
   /** Whether at least one of its tokens is taken. */
@@ -979,7 +980,7 @@ export interface TokenPrice {
   usd: PlainNumber;
 }
 
-export type TokenType = 'native' | 'erc20';
+export type TokenType = 'native' | 'erc20' | 'spl';
 
 /** How many invoices there are, and what they ask for together, in thousandths of a dollar. */
 export interface Total {

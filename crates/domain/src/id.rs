@@ -84,9 +84,19 @@ uuid_id!(
 impl WalletId {
     /// The id of the wallet a merchant began with, which has no row of its own.
     pub fn first_of(merchant: MerchantId) -> Self {
+        Self::made_of(&[b"wallet/1", &merchant.0.to_be_bytes()])
+    }
+
+    /// The id of a wallet that is known by its address alone, which has no row of its own either.
+    pub fn of_address(merchant: MerchantId, address: &str) -> Self {
+        Self::made_of(&[b"wallet/2", &merchant.0.to_be_bytes(), address.as_bytes()])
+    }
+
+    fn made_of(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
-        hash.update("wallet/1");
-        hash.update(merchant.0.to_be_bytes());
+        for part in parts {
+            hash.update(part);
+        }
         let digest = hash.finalize();
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
@@ -210,6 +220,12 @@ mod tests {
         assert_eq!(first, WalletId::first_of(MerchantId(7)));
         assert_ne!(first, WalletId::first_of(MerchantId(8)));
         assert_eq!(first.to_string().parse(), Ok(first));
+        let other = WalletId::of_address(MerchantId(7), "H39zXK9M");
+        assert_eq!(other, WalletId::of_address(MerchantId(7), "H39zXK9M"));
+        for another in [first, WalletId::of_address(MerchantId(8), "H39zXK9M"), WalletId::of_address(MerchantId(7), "")]
+        {
+            assert_ne!(other, another);
+        }
     }
 
     #[test]

@@ -69,6 +69,13 @@ impl fmt::Debug for SessionToken {
     }
 }
 
+/// The account by which a payment on a network without addresses of its own is known to be an invoice's. It is no secret
+/// once it was paid with, and says nothing about the invoice to whoever has not the server's.
+pub fn payment_reference(secret: &ServerSecret, invoice: InvoiceId, network: &str) -> [u8; 32] {
+    let invoice = invoice.to_string();
+    secret.mac(&[b"reference", b"|", invoice.as_bytes(), b"|", network.as_bytes()]).finalize().into_bytes().into()
+}
+
 /// The SHA-256 of a credential with at least 128 random bits; safe to store and to search by.
 #[derive(Clone, Copy, Debug)]
 pub struct CredentialHash([u8; 32]);

@@ -41,6 +41,8 @@ pub struct SessionDetails {
 pub enum TokenType {
     Native,
     Erc20,
+    /// A token on Solana.
+    Spl,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

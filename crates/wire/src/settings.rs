@@ -111,7 +111,8 @@ pub struct MerchantNetwork {
     pub network: String,
     pub title: String,
     pub network_environment: Environment,
-    pub chain_id: u64,
+    /// Null on Solana, which has none.
+    pub chain_id: Option<u64>,
     /// Whether at least one of its tokens is taken.
     pub is_selected: bool,
     /// Whether it is being read.

@@ -116,11 +116,12 @@ pub struct Quote {
     pub token_type: TokenType,
     pub network: String,
     pub network_title: String,
-    pub chain_id: u64,
-    /// `None` for the network's own coin.
+    /// `None` on Solana.
+    pub chain_id: Option<u64>,
+    /// A contract, or a mint on Solana; `None` for the network's own coin.
     pub token_contract: Option<String>,
     pub decimals: u8,
-    /// The deposit address, with checksum.
+    /// The deposit address, with checksum; on Solana a wallet.
     pub address: String,
     /// Whole tokens, a plain decimal.
     pub amount: String,
@@ -134,6 +135,12 @@ pub struct Quote {
     pub valid_until: i64,
     /// What a wallet scans.
     pub uri: String,
+    /// The same without the mark that some wallets choke on; `None` where there is none.
+    pub plain_uri: Option<String>,
+    /// Whether the amount was chosen to tell this payer from others.
+    pub is_marked: bool,
+    /// The payer's wallet has to make the account that the token goes to, and pays for that.
+    pub opens_account: bool,
     /// What the address is computed from; `None` for an address that is not.
     pub proof: Option<Proof>,
 }

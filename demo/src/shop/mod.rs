@@ -20,7 +20,7 @@ use serde_json::{json, value::RawValue};
 use tokio::{net::TcpListener, task::JoinSet};
 use uuid::Uuid;
 
-use self::customer::CustomerWallet;
+use self::customer::{CustomerWallet, SolanaWallet};
 use crate::webhook::VerifiedEvent;
 
 /// What the shop sells.
@@ -37,6 +37,8 @@ pub struct ShopOptions {
     pub webhook_secret: Option<String>,
     /// Wallets the "pay as customer" buttons send from, one for each chain; none hides the buttons.
     pub customers: Vec<CustomerWallet>,
+    /// The customer's wallet on a local Solana, if there is one.
+    pub on_solana: Option<SolanaWallet>,
     /// The price of the product in thousandths of a dollar.
     pub price_usd_millis: u64,
 }
@@ -48,6 +50,7 @@ impl Default for ShopOptions {
             api: None,
             webhook_secret: None,
             customers: Vec::new(),
+            on_solana: None,
             price_usd_millis: 24_900,
         }
     }
@@ -158,6 +161,12 @@ pub enum ShopError {
     /// The chain refused.
     #[error("the chain refused the payment")]
     Chain(#[from] crate::chain::ChainError),
+    /// The page asks for a payment on Solana, where the customer has no wallet.
+    #[error("the customer has no wallet on Solana")]
+    NoSolanaWallet,
+    /// The local Solana refused.
+    #[error("Solana refused the payment")]
+    Solana(#[from] crate::solana::SolanaError),
 }
 
 /// A running shop; it ends when this is dropped.
@@ -172,6 +181,7 @@ pub struct Shop {
 struct Inner {
     client: reqwest::Client,
     customers: Vec<CustomerWallet>,
+    on_solana: Option<SolanaWallet>,
     price_usd_millis: u64,
     state: Mutex<State>,
 }
@@ -214,6 +224,7 @@ impl Shop {
         let inner = Arc::new(Inner {
             client: crate::http_client()?,
             customers: options.customers,
+            on_solana: options.on_solana,
             price_usd_millis: options.price_usd_millis,
             state: Mutex::new(State {
                 api: options.api,

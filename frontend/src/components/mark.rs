@@ -55,10 +55,12 @@ pub fn token_mark(token_type: TokenType, symbol: &str, network: &str) -> &'stati
     match (token_type, symbol) {
         (TokenType::Native, "ETH") => DIAMOND,
         (TokenType::Native, _) => network_mark(network),
-        (TokenType::Erc20, "DAI") => DAI,
-        (TokenType::Erc20, symbol) if symbol.starts_with("USDT") || symbol.starts_with("USD₮") => TETHER,
-        (TokenType::Erc20, symbol) if symbol.contains("USD") => DOLLAR,
-        (TokenType::Erc20, _) => COIN,
+        (TokenType::Erc20 | TokenType::Spl, "DAI") => DAI,
+        (TokenType::Erc20 | TokenType::Spl, symbol) if symbol.starts_with("USDT") || symbol.starts_with("USD₮") => {
+            TETHER
+        }
+        (TokenType::Erc20 | TokenType::Spl, symbol) if symbol.contains("USD") => DOLLAR,
+        (TokenType::Erc20 | TokenType::Spl, _) => COIN,
     }
 }
 

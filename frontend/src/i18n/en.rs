@@ -47,6 +47,8 @@ super::catalog::language! {
     exchange_hint: "This code holds the address only. Choose {0} as the network, and enter the amount so that it arrives in full after the exchange's fee.",
     exchange_window: "Exchanges often send minutes later. What arrives after the time is up is not lost, but {0} decides about it.",
     only_this: "Send only {0} on {1} to this address. Anything else may be lost.",
+    marked_amount: "The last digits are there so that your payment is known as yours. Send exactly this amount.",
+    opens_account: "This shop has not been paid in {0} here before: your wallet also pays about 0.002 SOL, once, to open its account.",
     rate: "1 {0} = {1}",
     rate_valid_for: "Rate valid for",
     proof: "This address was computed from wallet {0} and a contract that can only pay that wallet; no key exists.",

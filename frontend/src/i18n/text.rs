@@ -184,6 +184,10 @@ messages! {
     exchange_hint(network: &str);
     exchange_window(merchant: &str);
     only_this(symbol: &str, network: &str);
+    /// Why the amount has odd digits.
+    marked_amount;
+    /// The wallet has to make the account that the token goes to.
+    opens_account(symbol: &str);
     rate(symbol: &str, rate: Price<'_>);
     rate_valid_for;
     proof(wallet: &str);

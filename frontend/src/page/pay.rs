@@ -13,7 +13,7 @@ use crate::{
     proof::{ADDRESS, is_as_shown},
     session::PaymentSession,
     stage,
-    wallets::{Reads, WALLETS},
+    wallets::{Reads, wallets_for},
 };
 
 pub fn pay(session: PaymentSession) -> Part {
@@ -35,6 +35,7 @@ pub fn pay(session: PaymentSession) -> Part {
         .child(facts(session))
         .child(proof_of_address(session))
         .child(part("p", "warning").child(mark(WARNING)).child(part("span", "").text(&only_this)))
+        .children(notes(session))
         .child(ways(session))
         .child(rate(session));
     part("div", "")
@@ -77,6 +78,17 @@ fn facts(session: PaymentSession) -> Part {
         .child(fact(t.to_address(), address))
 }
 
+/// What is odd about the amount, or about the fee that a wallet asks for.
+fn notes(session: PaymentSession) -> Vec<Part> {
+    let t = i18n::text();
+    let note = |text: &str| part("p", "hint").text(text);
+    let is = |of: fn(&Quote) -> bool| session.once(|held| held.quote.as_ref().is_some_and(of));
+    let marked = is(|quote| quote.is_marked).then(|| note(t.marked_amount()));
+    let opens = is(|quote| quote.opens_account)
+        .then(|| note(&session.quote_once(|quote| i18n::text().opens_account(&quote.symbol))));
+    marked.into_iter().chain(opens).collect()
+}
+
 /// Two ways, and one code in sight at a time: a camera must never find the other one. Which one follows from what is
 /// picked, by styles alone.
 fn ways(session: PaymentSession) -> Part {
@@ -100,22 +112,33 @@ fn way(session: PaymentSession) -> Part {
     let network = session.quote_once(|quote| quote.network_title.clone());
     let merchant = session.once(|held| held.merchant.name.clone());
     let hint = |class: &'static str, text: &str| part("p", class).text(text);
-    let uri = move || session.quote(|quote| quote.uri.clone());
-    let open = part("a", "button way__open").following("href", uri).with("target", "_top").with("rel", "noreferrer");
+    let open = |class: &'static str, link: fn(&Quote) -> String| {
+        let link = part("a", class).following("href", move || session.quote(link));
+        link.with("target", "_top").with("rel", "noreferrer").text(i18n::text().open_wallet())
+    };
+    // Only where there is something to leave out: each code weighs a kilobyte.
+    let has_unmarked = session.once(|held| held.quote.as_ref().is_some_and(|quote| quote.plain_uri.is_some()));
+    let unmarked_code = has_unmarked.then(|| {
+        qr_code("qr qr--unmarked", ".qr--unmarked path", unmarked, |quote| {
+            i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title)
+        })
+    });
     let text = part("div", "way__text")
-        .child(open.text(t.open_wallet()))
+        .child(open("button way__open", |quote| quote.uri.clone()))
+        .children(has_unmarked.then(|| open("button way__unmarked", unmarked)).into_iter().collect())
         .child(hint("hint way__request", t.wallet_hint()))
         .child(hint("hint way__plain", &t.plain_hint(&network)))
         .child(hint("hint way__exchange", &t.exchange_hint(&network)))
         .child(hint("hint way__exchange", &t.exchange_window(&merchant)));
     part("div", "way")
-        .child(wallet_choice())
+        .child(wallet_choice(session))
         .child(qr_code(
             "qr qr--request",
             ".qr--request path",
             |quote| quote.uri.clone(),
             |quote| i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title),
         ))
+        .children(unmarked_code.into_iter().collect())
         .child(qr_code(
             "qr qr--address",
             ".qr--address path",
@@ -125,11 +148,17 @@ fn way(session: PaymentSession) -> Part {
         .child(text)
 }
 
+/// The request without the mark that some wallets choke on.
+fn unmarked(quote: &Quote) -> String {
+    quote.plain_uri.clone().unwrap_or_default()
+}
+
 /// Which wallet, so that the code in sight is one it reads.
-fn wallet_choice() -> Part {
+fn wallet_choice(session: PaymentSession) -> Part {
     let t = i18n::text();
     let option = |name: &str, reads: Reads| part("option", reads.class()).text(name);
-    let named = WALLETS.iter().map(|wallet| option(wallet.name, wallet.reads)).collect();
+    let wallets = session.once(|held| held.quote.as_ref().map_or(&[][..], wallets_for));
+    let named = wallets.iter().map(|wallet| option(wallet.name, wallet.reads)).collect();
     let choice = part("select", "wallet__choice")
         .with("autocomplete", "off")
         .child(option(t.any_wallet(), Reads::Request))

@@ -25,6 +25,7 @@ pub const ALL: [(&str, State); 22] = [
     ("pay", pay),
     ("pay_native", pay_native),
     ("unproven", unproven),
+    ("pay_on_solana", pay_on_solana),
     ("lapsed", lapsed),
     ("found", found),
     ("confirming", confirming),
@@ -134,6 +135,28 @@ pub fn pay_native() -> Snapshot {
 /// The address is one that the merchant has set up by itself.
 pub fn unproven() -> Snapshot {
     Snapshot { quote: Some(Quote { proof: None, ..quote("20", "20000000") }), ..choose() }
+}
+
+/// A token on Solana is chosen, where the shop's wallet itself is paid.
+pub fn pay_on_solana() -> Snapshot {
+    let address = "H39zXK9MfNptcMQrmQhYAdbBj5x2MK1wfMDYRhrqdhzo";
+    let mint = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
+    let plain = format!("solana:{address}?amount=20.004217&spl-token={mint}&label=Blue%20Fir%20Books");
+    let quote = Quote {
+        token_type: TokenType::Spl,
+        network: "solana".to_owned(),
+        network_title: "Solana".to_owned(),
+        chain_id: None,
+        token_contract: Some(mint.to_owned()),
+        address: address.to_owned(),
+        uri: format!("{plain}&reference=Gj4rodrXodnZ718B8zpSiY9BYe1dWJaa7HTf7ECGaeth"),
+        plain_uri: Some(plain),
+        is_marked: true,
+        opens_account: true,
+        proof: None,
+        ..quote("20.004217", "20004217")
+    };
+    Snapshot { quote: Some(quote), ..choose() }
 }
 
 /// The rate's time is over, the invoice's is not.
@@ -287,7 +310,7 @@ fn quote(amount: &str, amount_base: &str) -> Quote {
         token_type: TokenType::Erc20,
         network: "base".to_owned(),
         network_title: "Base".to_owned(),
-        chain_id: 31_338,
+        chain_id: Some(31_338),
         token_contract: Some(USDC.to_owned()),
         decimals: 6,
         address: ADDRESS.to_owned(),
@@ -298,6 +321,9 @@ fn quote(amount: &str, amount_base: &str) -> Quote {
         created_at: NOW - 28,
         valid_until: NOW + 272,
         uri: wire::payment_uri::eip681(31_338, Some(USDC), ADDRESS, amount_base),
+        plain_uri: None,
+        is_marked: false,
+        opens_account: false,
         proof: Some(Proof { wallet: WALLET.to_owned(), salt: SALT.to_owned() }),
     }
 }

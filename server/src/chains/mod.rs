@@ -5,21 +5,25 @@
 pub mod evm;
 mod outages;
 pub mod rpc;
+pub mod solana;
+mod step;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use wire::Environment;
 
-use self::{
-    evm::{Fitness, Node, Step, StepError, WITNESSES, Watcher},
-    outages::OFFERED_FOR,
+use self::{evm::WITNESSES, outages::OFFERED_FOR, rpc::Rpc};
+pub use self::{
+    outages::Outages,
+    rpc::AddedEndpoints,
+    solana::TokenAccounts,
+    step::{Fitness, Step, StepError},
 };
-pub use self::{outages::Outages, rpc::AddedEndpoints};
 use crate::{
     alarm,
     app::App,
-    config::NetworkConfig,
+    config::{NetworkConfig, NetworkKind},
     nodes,
     store::{Lease, StoreError},
 };
@@ -36,8 +40,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 pub async fn tell_of_gaps(app: &App) -> Result<(), StoreError> {
     if app.config.environment == Environment::Mainnet {
         for network in &app.config.networks {
-            let node = Node::with_added(network, &app.added_endpoints, app.config.merchants.rpc_targets());
-            if node.hosts().len() < WITNESSES {
+            let rpc = Rpc::with_added(network, &app.added_endpoints, app.config.merchants.rpc_targets());
+            if rpc.hosts().len() < WITNESSES {
                 tracing::warn!(
                     payment.network = network.name,
                     single_source_usd = app.config.invoices.single_source_usd,
@@ -127,6 +131,35 @@ async fn watch(app: App, network: NetworkConfig, lease: Lease) {
                 return;
             }
             Err(error) => pause.after_error(&name, &error).await,
+        }
+    }
+}
+
+/// Reads one network, of either kind.
+enum Watcher {
+    Evm(Box<evm::Watcher>),
+    Solana(Box<solana::Watcher>),
+}
+
+impl Watcher {
+    fn new(app: App, network: NetworkConfig, lease: Lease) -> Self {
+        match network.kind {
+            NetworkKind::Evm => Self::Evm(Box::new(evm::Watcher::new(app, network, lease))),
+            NetworkKind::Solana => Self::Solana(Box::new(solana::Watcher::new(app, network, lease))),
+        }
+    }
+
+    async fn check_fitness(&self) -> Result<Fitness, StepError> {
+        match self {
+            Self::Evm(watcher) => watcher.check_fitness().await,
+            Self::Solana(watcher) => watcher.check_fitness().await,
+        }
+    }
+
+    async fn step(&mut self) -> Result<Step, StepError> {
+        match self {
+            Self::Evm(watcher) => watcher.step().await,
+            Self::Solana(watcher) => watcher.step().await,
         }
     }
 }

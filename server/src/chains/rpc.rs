@@ -1,7 +1,7 @@
 //! JSON-RPC over HTTP: several endpoints for one network, used as one.
 //!
-//! An endpoint is believed only after it showed the configured chain id and the same genesis block as
-//! the others, and again after every failure. It must answer with JSON-RPC that belongs to the question;
+//! An endpoint is believed only after it showed the configured chain id, where chains have ids, and the same genesis
+//! block as the others, and again after every failure. It must answer with JSON-RPC that belongs to the question;
 //! anything else counts as a failure, and the next endpoint is asked. A failing endpoint rests for a
 //! while that doubles up to a minute. Endpoints that were added while the server runs come after the
 //! operator's own, so they are asked only when none of those can be. Kept out: what the answers mean.
@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::B256;
 use domain::id::RpcEndpointId;
 use futures_util::future::join_all;
 use reqwest::{StatusCode, header::RETRY_AFTER, redirect};
@@ -26,7 +27,7 @@ use url::Url;
 
 use crate::{
     clock::random_bytes,
-    config::{NetworkConfig, REQUESTS_PER_SECOND, is_loopback},
+    config::{NetworkConfig, NetworkKind, REQUESTS_PER_SECOND, is_loopback},
     metrics, tls,
     webhooks::Targets,
 };
@@ -53,7 +54,7 @@ const LONGEST_MESSAGE: usize = 200;
 /// The endpoints of one network.
 pub struct Rpc {
     network: String,
-    chain_id: u64,
+    chain: Chain,
     timeout: Duration,
     known: Mutex<Known>,
     /// The hash of block 0, as it is configured or as the first of the operator's own endpoints told it.
@@ -61,6 +62,32 @@ pub struct Rpc {
     next_id: AtomicU64,
     /// Which endpoint answered last.
     last_used: Mutex<Option<Arc<Endpoint>>>,
+}
+
+/// What an endpoint has to show before it is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chain {
+    /// This chain id, and block 0.
+    Evm { chain_id: u64 },
+    /// The first block alone: there are no chain ids.
+    Solana,
+}
+
+impl Chain {
+    fn of(network: &NetworkConfig) -> Self {
+        match network.kind {
+            NetworkKind::Evm => Self::Evm { chain_id: network.chain_id },
+            NetworkKind::Solana => Self::Solana,
+        }
+    }
+
+    /// The hash of block 0 as endpoints of such a chain spell it.
+    fn spell(self, genesis: B256) -> String {
+        match self {
+            Self::Evm { .. } => genesis.to_string(),
+            Self::Solana => bs58::encode(genesis).into_string(),
+        }
+    }
 }
 
 type Endpoints = Arc<[Arc<Endpoint>]>;
@@ -300,12 +327,13 @@ impl Rpc {
     }
 
     fn of(network: &NetworkConfig, endpoints: Endpoints) -> Self {
+        let chain = Chain::of(network);
         Self {
             network: network.name.clone(),
-            chain_id: network.chain_id,
+            chain,
             timeout: Duration::from_millis(network.rpc_timeout_ms),
             known: Mutex::new(Known { endpoints, added: None }),
-            genesis: network.genesis.map_or_else(OnceLock::new, |genesis| OnceLock::from(genesis.to_string())),
+            genesis: network.genesis.map_or_else(OnceLock::new, |genesis| OnceLock::from(chain.spell(genesis))),
             next_id: AtomicU64::new(1),
             last_used: Mutex::new(None),
         }
@@ -420,7 +448,7 @@ impl Rpc {
         let endpoints = self.endpoints().iter().filter(|endpoint| endpoint.label == host).cloned().collect::<Vec<_>>();
         Self {
             network: self.network.clone(),
-            chain_id: self.chain_id,
+            chain: self.chain,
             timeout: self.timeout,
             known: Mutex::new(Known { endpoints: endpoints.into(), added: None }),
             genesis: self.genesis.clone(),
@@ -469,8 +497,8 @@ impl Rpc {
         if !endpoint.health().is_verified {
             let genesis = self.verify(endpoint).await?;
             let is_ours = match &endpoint.added {
-                Some((_, wanted)) => wanted.eq_ignore_ascii_case(&genesis),
-                None => self.genesis.get_or_init(|| genesis.clone()).eq_ignore_ascii_case(&genesis),
+                Some((_, wanted)) => *wanted == genesis,
+                None => *self.genesis.get_or_init(|| genesis.clone()) == genesis,
             };
             if !is_ours {
                 return Err(Problem::WrongGenesis);
@@ -479,7 +507,7 @@ impl Rpc {
         }
         // The operator's own may only now have told what block 0 is.
         if let (Some((_, genesis)), Some(ours)) = (&endpoint.added, self.genesis.get())
-            && !genesis.eq_ignore_ascii_case(ours)
+            && genesis != ours
         {
             return Err(Problem::WrongGenesis);
         }
@@ -499,17 +527,47 @@ impl Rpc {
         Ok(answers)
     }
 
-    /// Makes sure that an endpoint is on a chain with our id; returns the hash of its block 0.
-    async fn verify(&self, endpoint: &Endpoint) -> Result<String, Problem> {
-        let answer = self.ask_one(endpoint, &Call::new("eth_chainId", json!([]))).await?;
-        let found = answer.ok().as_ref().and_then(quantity).ok_or(Problem::NotJsonRpc)?;
-        if found != self.chain_id {
-            return Err(Problem::WrongChain { found, wanted: self.chain_id });
+    /// The hash of block 0 as an endpoint tells it that can be used, in the one spelling there is of it.
+    ///
+    /// # Errors
+    ///
+    /// If no endpoint can be used.
+    pub async fn first_block(&self) -> Result<String, RpcError> {
+        let answer = self.together(&[self.first_block_call()]).await?.pop();
+        self.read_first_block(answer).map_err(|problem| self.unavailable(problem))
+    }
+
+    fn first_block_call(&self) -> Call {
+        match self.chain {
+            Chain::Evm { .. } => Call::new("eth_getBlockByNumber", json!(["0x0", false])),
+            Chain::Solana => Call::new("getGenesisHash", json!([])),
         }
-        let first_block = Call::new("eth_getBlockByNumber", json!(["0x0", false]));
-        let answer = self.ask_one(endpoint, &first_block).await?;
-        let block = answer.map_err(|_| Problem::NotJsonRpc)?;
-        block["hash"].as_str().map(str::to_lowercase).ok_or(Problem::NotJsonRpc)
+    }
+
+    fn read_first_block(&self, answer: Option<Answer>) -> Result<String, Problem> {
+        let answer = answer.and_then(Result::ok).ok_or(Problem::NotJsonRpc)?;
+        let hash = match self.chain {
+            Chain::Evm { .. } => answer["hash"].as_str().map(str::to_lowercase),
+            // In base58 capital and small letters are different digits.
+            Chain::Solana => answer.as_str().map(str::to_owned),
+        };
+        hash.ok_or(Problem::NotJsonRpc)
+    }
+
+    /// Makes sure that an endpoint is on a chain with our id, if it has one; returns the hash of its block 0.
+    async fn verify(&self, endpoint: &Endpoint) -> Result<String, Problem> {
+        match self.chain {
+            Chain::Evm { chain_id: wanted } => {
+                let answer = self.ask_one(endpoint, &Call::new("eth_chainId", json!([]))).await?;
+                let found = answer.ok().as_ref().and_then(quantity).ok_or(Problem::NotJsonRpc)?;
+                if found != wanted {
+                    return Err(Problem::WrongChain { found, wanted });
+                }
+            }
+            Chain::Solana => {}
+        }
+        let answer = self.ask_one(endpoint, &self.first_block_call()).await?;
+        self.read_first_block(Some(answer))
     }
 
     async fn ask_one(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Problem> {

@@ -14,17 +14,20 @@ use crate::{
     app::App,
     chains::{
         evm::{Deployment, Node, StepError, WITNESSES, decimals_of},
-        rpc::Problem,
+        rpc::{EndpointReport, Problem, Rpc},
+        solana,
     },
-    config::{Config, NetworkConfig, PriceSource, TokenConfig},
+    config::{Config, NetworkConfig, NetworkKind, PriceSource, TokenConfig},
     rates::NoPrice,
     store::BlockRef,
     view,
-    wallet::merchant_wallet,
+    wallet::{merchant_solana_wallet, merchant_wallet},
 };
 
 /// An endpoint that far behind the others, and further than payments take to count, is not much use as a witness.
 const BLOCKS_BEHIND: u64 = 16;
+/// The same in slots of 400 ms.
+const SLOTS_BEHIND: u64 = 64;
 /// The server reads blocks within seconds.
 const READ_SECONDS_BEHIND: i64 = 60;
 /// No public network makes its payers wait for so long.
@@ -88,7 +91,11 @@ pub(super) async fn run(app: &App) -> Result<(Answer, usize), CliError> {
     let wallets = app.store.reader().await?.tx().all_wallets().await?;
     let mut contracts = Vec::new();
     app.prices.look_at_guards().await;
-    for network in &app.config.networks {
+    for network in app.config.solana_networks() {
+        tracing::info!(payment.network = network.name, "asking");
+        sections.push(check_solana(app, network).await?);
+    }
+    for network in app.config.evm_networks() {
         tracing::info!(payment.network = network.name, "asking");
         let node = Node::with_added(network, &app.added_endpoints, app.config.merchants.rpc_targets());
         sections.push(check_network(app, network, &node).await?);
@@ -102,7 +109,7 @@ pub(super) async fn run(app: &App) -> Result<(Answer, usize), CliError> {
 
 async fn check_network(app: &App, network: &NetworkConfig, node: &Node) -> Result<Section, CliError> {
     let mut section = Section::new(format!("{} (chain {})", network.name, network.chain_id));
-    if !check_endpoints(app, network, node, &mut section).await {
+    if !check_endpoints(app, network, &node.inspect().await, &mut section) {
         return Ok(section);
     }
     let checks = async {
@@ -124,19 +131,95 @@ async fn check_network(app: &App, network: &NetworkConfig, node: &Node) -> Resul
     Ok(section)
 }
 
+async fn check_solana(app: &App, network: &NetworkConfig) -> Result<Section, CliError> {
+    let mut section = Section::new(format!("{} (Solana)", network.name));
+    let rpc = Rpc::with_added(network, &app.added_endpoints, app.config.merchants.rpc_targets());
+    if !check_endpoints(app, network, &rpc.inspect().await, &mut section) {
+        return Ok(section);
+    }
+    let head = async {
+        for token in &network.tokens {
+            let symbol = &token.symbol;
+            match solana::check_mint(&rpc, token).await? {
+                Ok(()) => section.good(format!("token {symbol}: {} decimals", token.decimals)),
+                Err(problem) => section.problem(
+                    format!("token {symbol} {problem}, so the network is not watched"),
+                    "correct `mint`, `program` or `decimals` of the token",
+                ),
+            }
+        }
+        let head = solana::head(&rpc).await?;
+        let behind = head.block.number.saturating_sub(head.finalized);
+        section.good(format!("finality: slot {} is final, {behind} behind", head.finalized));
+        check_token_accounts(app, network, &rpc, &mut section).await?;
+        Ok::<_, StepError>(head.block)
+    };
+    let head = match head.await {
+        Ok(head) => head,
+        Err(error) => {
+            section.problem(format!("the network cannot be asked: {error}"), "look at the endpoints above");
+            return Ok(section);
+        }
+    };
+    check_prices(app, network, &mut section).await;
+    let cursor = app.store.reader().await?.tx().cursor(&network.name).await?;
+    let is_real = app.config.environment == Environment::Mainnet;
+    check_reading(cursor.as_ref(), &head, is_real.then(|| app.clock.now()), &mut section);
+    Ok(section)
+}
+
+/// Whether merchants' wallets can take each token yet.
+async fn check_token_accounts(
+    app: &App,
+    network: &NetworkConfig,
+    rpc: &Rpc,
+    section: &mut Section,
+) -> Result<(), StepError> {
+    let wallets = app.store.reader().await?.tx().all_solana_wallets().await?;
+    for wallet in &wallets {
+        // It was good when it was set, but the configuration may be another one now.
+        if let Err(problem) = merchant_solana_wallet(&wallet.to_string(), &app.config) {
+            section
+                .problem(format!("wallet {wallet}: {problem}"), "set another one: `pepay merchant set-solana-wallet`");
+        }
+        for token in &network.tokens {
+            let Some(account) = solana::token_account(*wallet, token) else { continue };
+            if !solana::is_there(rpc, account).await? {
+                section.warning(
+                    format!(
+                        "wallet {wallet} has no account for {} yet: whoever pays it first pays about 0.002 SOL",
+                        token.symbol
+                    ),
+                    "receive any amount of the token in that wallet once, or have it add the token; wallets and \
+                     `spl-token create-account` make the account",
+                );
+            }
+        }
+    }
+    section.good(format!("wallets: {} looked at", wallets.len()));
+    Ok(())
+}
+
 /// `false` if there is nobody to ask about the rest.
-async fn check_endpoints(app: &App, network: &NetworkConfig, node: &Node, section: &mut Section) -> bool {
-    let reports = node.inspect().await;
+fn check_endpoints(app: &App, network: &NetworkConfig, reports: &[EndpointReport], section: &mut Section) -> bool {
+    let unit = match network.kind {
+        NetworkKind::Evm => "block",
+        NetworkKind::Solana => "slot",
+    };
     let highest = reports.iter().filter_map(|report| report.head.as_ref().ok()).max().copied();
-    for report in &reports {
+    for report in reports {
         let host = &report.host;
         match &report.head {
             Ok(head) => {
                 let behind = highest.unwrap_or_default().saturating_sub(*head);
-                let what = format!("endpoint {host}: block {head}, {} ms", report.took.as_millis());
-                if BLOCKS_BEHIND.max(network.paid_after.into()) < behind {
+                let what = format!("endpoint {host}: {unit} {head}, {} ms", report.took.as_millis());
+                let tolerated = match network.kind {
+                    NetworkKind::Evm => BLOCKS_BEHIND.max(network.paid_after.into()),
+                    NetworkKind::Solana => SLOTS_BEHIND,
+                };
+                if tolerated < behind {
                     section.warning(
-                        format!("{what}, {behind} blocks behind another"),
+                        format!("{what}, {behind} {unit}s behind another"),
                         "wait until it has caught up, or replace it",
                     );
                 } else {
@@ -288,7 +371,7 @@ fn fix_price(reason: &NoPrice) -> &'static str {
         NoPrice::Stale { .. } | NoPrice::NotPositive | NoPrice::Unfinished => {
             "check at the feed's makers that it is kept up, and its address and `heartbeat_seconds` in `price`"
         }
-        NoPrice::FromTheFuture { .. } => "check this machine's clock",
+        NoPrice::FromTheFuture { .. } | NoPrice::LongAgo { .. } => "check this machine's clock",
         NoPrice::Jumped { .. } => "wait for the feed's next round",
         NoPrice::SequencerDown | NoPrice::SequencerJustUp { .. } => "wait until the sequencer has been up for an hour",
         NoPrice::OffPar { .. } => "wait until it is a dollar again, or set `accepted = false` for it",

@@ -53,7 +53,7 @@ enum NotDeployed {
 /// second value is on how many networks there is no factory and nothing to send either.
 pub(super) async fn run(arguments: &Arguments, config: &Config) -> Result<(Answer, usize), CliError> {
     let wanted = arguments.network.as_ref();
-    let networks = config.networks.iter().filter(|network| wanted.is_none_or(|name| *name == network.name));
+    let networks = config.evm_networks().filter(|network| wanted.is_none_or(|name| *name == network.name));
     let networks: Vec<_> = networks.collect();
     match wanted {
         Some(name) if networks.is_empty() => return Err(DeployError::NoSuchNetwork(name.clone()).into()),

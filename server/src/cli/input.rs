@@ -5,7 +5,8 @@ use url::Url;
 
 use crate::{
     config::{Config, is_loopback},
-    wallet::merchant_wallet,
+    solana::SolanaAddress,
+    wallet::{merchant_solana_wallet, merchant_wallet},
     webhooks::Targets,
 };
 
@@ -31,6 +32,15 @@ impl InputError {
 /// If it is none, or one that money must not go to.
 pub fn wallet(what: &'static str, text: &str, config: &Config) -> Result<Address, InputError> {
     merchant_wallet(text, config).map_err(|problem| InputError::new(what, problem.to_string()))
+}
+
+/// Reads the wallet a merchant is paid to on Solana; see [`merchant_solana_wallet`].
+///
+/// # Errors
+///
+/// If it is none, or one that money must not go to.
+pub fn solana_wallet(what: &'static str, text: &str, config: &Config) -> Result<SolanaAddress, InputError> {
+    merchant_solana_wallet(text, config).map_err(|problem| InputError::new(what, problem.to_string()))
 }
 
 /// Reads where webhooks go.

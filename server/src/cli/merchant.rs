@@ -25,7 +25,9 @@ use crate::{
     config::load_secrets,
     keys,
     merchants::{self, AddressModeError, WalletError},
-    store::NewMerchant,
+    solana::read_address_list,
+    store::{AddressStock, NewMerchant},
+    wallet::is_mint,
     webhooks::{self, Sealer, Targets},
     xpub::AddressKey,
 };
@@ -40,9 +42,12 @@ pub(super) enum Command {
         /// Where payers ask for help
         #[arg(long)]
         email: String,
-        /// The wallet that receives all payments, 0x…
+        /// The wallet that receives all payments on EVM networks, 0x…
         #[arg(long, value_name = "ADDRESS")]
         wallet: String,
+        /// The wallet that receives all payments on Solana
+        #[arg(long, value_name = "ADDRESS")]
+        solana_wallet: Option<String>,
     },
     /// Have new invoices paid to another wallet from now on; calls off what was scheduled
     SetWallet {
@@ -50,6 +55,19 @@ pub(super) enum Command {
         /// 0x…
         #[arg(value_name = "ADDRESS")]
         wallet: String,
+    },
+    /// Have new invoices paid to a wallet on Solana from now on
+    SetSolanaWallet {
+        merchant_id: i64,
+        /// As the wallet shows it under "receive"; without it, new invoices cannot be paid on Solana any more
+        #[arg(value_name = "ADDRESS")]
+        wallet: Option<String>,
+    },
+    /// Have new invoices paid on Solana to addresses of a list, one for each; more are added to those that are there
+    SetSolanaAddresses {
+        merchant_id: i64,
+        /// Addresses that the merchant has the keys of, one in each line; what begins with `#` is a remark
+        file: PathBuf,
     },
     /// Say what kind of address payers of new invoices are given
     SetAddresses {
@@ -114,8 +132,16 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, CliError> {
     match command {
-        Command::Create { name, email, wallet } => create(session, &name, &email, &wallet).await,
+        Command::Create { name, email, wallet, solana_wallet } => {
+            create(session, &name, &email, &wallet, solana_wallet.as_deref()).await
+        }
         Command::SetWallet { merchant_id, wallet } => set_wallet(session, MerchantId(merchant_id), &wallet).await,
+        Command::SetSolanaWallet { merchant_id, wallet } => {
+            set_solana_wallet(session, MerchantId(merchant_id), wallet.as_deref()).await
+        }
+        Command::SetSolanaAddresses { merchant_id, file } => {
+            set_solana_addresses(session, MerchantId(merchant_id), &file).await
+        }
         Command::SetAddresses { merchant_id, mode, xpub, next_index } => {
             set_addresses(session, MerchantId(merchant_id), mode, xpub.as_deref(), next_index).await
         }
@@ -134,7 +160,15 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, C
     }
 }
 
-async fn create(session: &Session, name: &str, email: &str, wallet: &str) -> Result<Answer, CliError> {
+async fn create(
+    session: &Session,
+    name: &str,
+    email: &str,
+    wallet: &str,
+    solana_wallet: Option<&str>,
+) -> Result<Answer, CliError> {
+    let on_solana = solana_wallet.map(|text| input::solana_wallet("--solana-wallet", text, &session.config));
+    let on_solana = on_solana.transpose()?;
     let merchant = NewMerchant {
         name: input::name(name)?,
         email: input::email(email)?,
@@ -146,11 +180,20 @@ async fn create(session: &Session, name: &str, email: &str, wallet: &str) -> Res
     let wallet = merchant.evm_wallet;
     let id: MerchantId = session
         .store
-        .write(move |tx| Box::pin(async move { tx.insert_merchant(&merchant).await.map_err(CliError::from) }))
+        .write(move |tx| {
+            Box::pin(async move {
+                let id = tx.insert_merchant(&merchant).await?;
+                if on_solana.is_some() {
+                    tx.set_solana_wallet(id, on_solana).await?;
+                }
+                Ok::<_, CliError>(id)
+            })
+        })
         .await?;
+    let and_there = on_solana.map(|wallet| format!(", on Solana to {wallet}")).unwrap_or_default();
     Ok(Answer {
         text: format!(
-            "merchant {id}, paid to {wallet}\nrecovery code {recovery_code}\n\
+            "merchant {id}, paid to {wallet}{and_there}\nrecovery code {recovery_code}\n\
              Keep the recovery code: with it and the wallet, every deposit address can be found again without\n\
              this server. It is not shown again.\n"
         ),
@@ -173,6 +216,70 @@ async fn set_wallet(session: &Session, merchant: MerchantId, wallet: &str) -> Re
             change.wallet_address, change.previous_wallet_address
         ),
         json: json!(change),
+    })
+}
+
+async fn set_solana_wallet(session: &Session, merchant: MerchantId, wallet: Option<&str>) -> Result<Answer, CliError> {
+    let wallet = wallet.map(|text| input::solana_wallet("ADDRESS", text, &session.config)).transpose()?;
+    let found: bool = session
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                if let Some(wallet) = wallet
+                    && tx.is_listed_on_solana(wallet).await?
+                {
+                    return Err(InputError::new("ADDRESS", "is on a list of addresses that invoices are given").into());
+                }
+                tx.set_solana_wallet(merchant, wallet).await.map_err(CliError::from)
+            })
+        })
+        .await?;
+    if !found {
+        return Err(CliError::NoSuchMerchant(merchant));
+    }
+    let kept = "Invoices that exist stay with the wallet they were created for.";
+    Ok(Answer {
+        text: match wallet {
+            Some(wallet) => format!("new invoices of merchant {merchant} are paid to {wallet} on Solana\n{kept}\n"),
+            None => format!("new invoices of merchant {merchant} cannot be paid on Solana\n{kept}\n"),
+        },
+        json: json!({ "merchant_id": merchant.0, "solana_wallet": wallet.map(|wallet| wallet.to_string()) }),
+    })
+}
+
+async fn set_solana_addresses(session: &Session, merchant: MerchantId, file: &Path) -> Result<Answer, CliError> {
+    let refused = |problem: String| InputError::new("FILE", format!("{}: {problem}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    let list = read_address_list(&text, |address| is_mint(&session.config, address));
+    let list = list.map_err(|problem| refused(problem.to_string()))?;
+    let shown = file.display().to_string();
+    let (added, stock): (u64, AddressStock) = session
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                tx.lock_merchant(merchant).await?;
+                if !tx.use_solana_list(merchant).await? {
+                    return Err(CliError::NoSuchMerchant(merchant));
+                }
+                let mut added = 0;
+                for address in list {
+                    if tx.is_solana_wallet(address).await? {
+                        let problem = format!("{shown}: {address} is a merchant's wallet, where everything arrives");
+                        return Err(InputError::new("FILE", problem).into());
+                    }
+                    added += u64::from(tx.add_solana_address(merchant, address).await?);
+                }
+                Ok((added, tx.solana_stock(merchant).await?))
+            })
+        })
+        .await?;
+    let AddressStock { total, left } = stock;
+    Ok(Answer {
+        text: format!(
+            "each new invoice of merchant {merchant} is given an address of its list on Solana\n\
+             {added} were added; {left} of {total} are left\n"
+        ),
+        json: json!({ "merchant_id": merchant.0, "added": added, "left": left, "total": total }),
     })
 }
 

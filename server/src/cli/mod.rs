@@ -12,6 +12,7 @@ mod key;
 mod merchant;
 mod recover;
 mod serve;
+mod solana;
 mod sweep;
 mod transaction;
 
@@ -39,12 +40,15 @@ use crate::{
     tls,
 };
 
+/// Where the configuration is unless something else is said.
+const DEFAULT_CONFIG: &str = "pepay.toml";
+
 /// Self-hosted, non-custodial crypto checkout.
 #[derive(Debug, Parser)]
 #[command(name = "pepay", version, disable_help_subcommand = true)]
 pub struct Cli {
     /// The configuration file
-    #[arg(long, global = true, env = "PEPAY_CONFIG", default_value = "pepay.toml", value_name = "FILE")]
+    #[arg(long, global = true, env = "PEPAY_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
     config: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
@@ -73,6 +77,9 @@ enum Command {
     Check,
     /// Find deposits that hold money again, from the recovery code and wallets alone, without the database
     Recover(recover::Arguments),
+    /// Derive addresses on Solana from your seed phrase and bring home what they hold, away from the server
+    #[command(subcommand)]
+    Solana(solana::Command),
 }
 
 /// A command failed.
@@ -92,6 +99,8 @@ enum CliError {
     DeployFactory(#[from] deploy_factory::DeployError),
     #[error(transparent)]
     Recover(#[from] recover::RecoverError),
+    #[error(transparent)]
+    Solana(#[from] solana::SolanaError),
     #[error(transparent)]
     Webhook(#[from] crate::webhooks::EndpointError),
     #[error("{0}")]
@@ -152,6 +161,7 @@ async fn try_run(cli: Cli) -> Result<(), CliError> {
             return print_with_problems(&answer, problems, cli.json);
         }
         Command::Recover(arguments) => recover::run(&arguments, &load_config(path, LogStream::Stderr)?).await?,
+        Command::Solana(command) => solana::run(command, path).await?,
         Command::Key(command) => key::run(command, &Session::open(path).await?).await?,
     };
     print(&answer, cli.json)

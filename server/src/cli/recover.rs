@@ -78,12 +78,13 @@ pub(super) async fn run(arguments: &Arguments, config: &Config) -> Result<Answer
     })?;
     let wallets = arguments.wallets.iter().map(|wallet| input::wallet("--wallet", wallet, config));
     let wallets: Vec<Address> = wallets.collect::<Result<_, _>>()?;
-    if config.networks.is_empty() {
+    if config.evm_networks().next().is_none() {
         return Err(RecoverError::NoNetwork.into());
     }
     let mut text = String::new();
     let mut networks = Vec::new();
-    for network in &config.networks {
+    // On Solana the merchant's own wallet is paid, so there is nothing to recover.
+    for network in config.evm_networks() {
         let search = search(network, &code, &wallets, arguments).await?;
         networks.push(report(network, &search, arguments.from, &mut text));
     }

@@ -8,13 +8,15 @@ use url::{Host, Url};
 use wire::Environment;
 
 use super::{
-    Config, FeedConfig, LimitsConfig, MerchantsConfig, NetworkConfig, PriceSource, SweepsConfig, TokenConfig,
-    WebhooksConfig,
+    Asset, Config, FeedConfig, LimitsConfig, MerchantsConfig, NetworkConfig, NetworkKind, PriceSource, SweepsConfig,
+    TokenConfig, WebhooksConfig,
 };
 use crate::limits::MOST_PER_MINUTE;
 
 /// Chain ids of local development chains; coins there are worth nothing.
 pub(super) const LOCAL_CHAIN_IDS: [u64; 3] = [1337, 31_337, 31_338];
+/// Of SOL, which are no setting.
+const SOL_DECIMALS: u8 = 9;
 /// A delivery is leased for a minute; a try must end well before somebody else may take it.
 const LONGEST_WEBHOOK_TIMEOUT_MS: u64 = 45_000;
 
@@ -154,16 +156,27 @@ fn check_networks(config: &Config) -> Checked {
     for (index, network) in config.networks.iter().enumerate() {
         let key = |field: &str| format!("networks[{index}].{field}");
         ensure(names.insert(&network.name), key("name"), format!("{} is there twice", network.name))?;
-        ensure(
-            chain_ids.insert(network.chain_id),
-            key("chain_id"),
-            format!("{} is the chain of another network too", network.chain_id),
-        )?;
+        match network.kind {
+            NetworkKind::Evm => {
+                let message = format!("{} is the chain of another network too", network.chain_id);
+                ensure(chain_ids.insert(network.chain_id), key("chain_id"), message)?;
+                ensure(network.chain_id != 0, key("chain_id"), "must be at least 1")?;
+            }
+            NetworkKind::Solana => {
+                let message = "must be given: on Solana the first block is all that tells networks apart";
+                ensure(network.genesis.is_some(), key("genesis"), message)?;
+                let is_twice = |other: &NetworkConfig| {
+                    other.kind == NetworkKind::Solana && other.name != network.name && other.genesis == network.genesis
+                };
+                let message = "is the first block of another network too";
+                ensure(!config.networks.iter().any(is_twice), key("genesis"), message)?;
+            }
+        }
         check_network(network, config.environment, key)?;
         for (index, token) in network.tokens.iter().enumerate() {
             let key = |field: &str| key(&format!("tokens[{index}].{field}"));
             ensure(tokens.insert(token.id), key("id"), format!("{} is there twice", token.id))?;
-            check_token(token, network, key)?;
+            check_token(token, network, config, key)?;
         }
     }
     Ok(())
@@ -177,7 +190,6 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
         "must be 1 to 32 lower-case letters, digits, - or _",
     )?;
     ensure(!network.title.trim().is_empty(), key("title"), "must not be empty")?;
-    ensure(network.chain_id != 0, key("chain_id"), "must be at least 1")?;
     let is_mainnet = environment == Environment::Mainnet;
     ensure(
         !(is_mainnet && LOCAL_CHAIN_IDS.contains(&network.chain_id)),
@@ -247,7 +259,7 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
     )
 }
 
-fn check_token(token: &TokenConfig, network: &NetworkConfig, key: impl Fn(&str) -> String) -> Checked {
+fn check_token(token: &TokenConfig, network: &NetworkConfig, config: &Config, key: impl Fn(&str) -> String) -> Checked {
     ensure(1 <= token.id, key("id"), "must be at least 1")?;
     ensure(
         !token.symbol.is_empty()
@@ -267,11 +279,28 @@ fn check_token(token: &TokenConfig, network: &NetworkConfig, key: impl Fn(&str) 
         key("address"),
         "must not be zero; leave it out for the network's own coin",
     )?;
-    let is_same_asset = |other: &&TokenConfig| other.address == token.address;
-    ensure(network.tokens.iter().filter(is_same_asset).count() == 1, key("address"), "is there twice on this network")?;
+    let asset = |token: &TokenConfig| (token.address, token.mint);
+    let is_same_asset = |other: &&TokenConfig| asset(other) == asset(token);
+    let named_by = match network.kind {
+        NetworkKind::Evm => "address",
+        NetworkKind::Solana => "mint",
+    };
+    ensure(network.tokens.iter().filter(is_same_asset).count() == 1, key(named_by), "is there twice on this network")?;
+    if network.kind == NetworkKind::Solana {
+        ensure(
+            token.mint.is_some() || token.program.is_none(),
+            key("program"),
+            "is for a token with a `mint`; SOL has neither",
+        )?;
+        ensure(
+            token.asset() != Asset::Coin || token.decimals == SOL_DECIMALS,
+            key("decimals"),
+            format!("must be {SOL_DECIMALS} for SOL; a token has a `mint`"),
+        )?;
+    }
     match &token.price {
         PriceSource::Par(_) => {}
-        PriceSource::Feed(feed) => check_feed(feed, |field| key(&format!("price.{field}")))?,
+        PriceSource::Feed(feed) => check_feed(feed, network, config, |field| key(&format!("price.{field}")))?,
     }
     if let Some(opinion) = &token.second_opinion {
         ensure(
@@ -296,12 +325,28 @@ fn check_token(token: &TokenConfig, network: &NetworkConfig, key: impl Fn(&str) 
             key("guard"),
             "is for a token taken at par; another has its price from a feed anyway",
         )?;
-        check_feed(guard, |field| key(&format!("guard.{field}")))?;
+        check_feed(guard, network, config, |field| key(&format!("guard.{field}")))?;
     }
     Ok(())
 }
 
-fn check_feed(feed: &FeedConfig, key: impl Fn(&str) -> String) -> Checked {
+fn check_feed(feed: &FeedConfig, network: &NetworkConfig, config: &Config, key: impl Fn(&str) -> String) -> Checked {
+    let known: Vec<&str> = config.evm_networks().map(|network| network.name.as_str()).collect();
+    match &feed.network {
+        Some(name) => {
+            let message = match known.as_slice() {
+                [] => "must be an EVM network of this configuration, and there is none; add one to read the feed on"
+                    .into(),
+                known => format!("must be an EVM network of this configuration: {}", known.join(", ")),
+            };
+            ensure(known.contains(&name.as_str()), key("network"), message)?;
+        }
+        None => ensure(
+            network.kind == NetworkKind::Evm,
+            key("network"),
+            "must be given: feeds are read on EVM networks; name one of this configuration, as in \"ethereum\"",
+        )?,
+    }
     ensure(!feed.feed.is_zero(), key("feed"), "must not be zero")?;
     ensure((1..=7 * 86_400).contains(&feed.heartbeat_seconds), key("heartbeat_seconds"), "must be 1 second to 7 days")
 }

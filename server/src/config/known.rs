@@ -9,9 +9,13 @@ use std::sync::LazyLock;
 use alloy_primitives::Address;
 use serde::Deserialize;
 use toml::{Table, Value};
+use url::Url;
 use wire::Environment;
 
-use super::check::{LOCAL_CHAIN_IDS, Problem};
+use super::{
+    check::{LOCAL_CHAIN_IDS, Problem, is_loopback},
+    kinds,
+};
 
 const TABLE: &str = include_str!("../../networks.toml");
 
@@ -19,7 +23,8 @@ const TABLE: &str = include_str!("../../networks.toml");
 struct Known {
     environment: Environment,
     name: String,
-    chain_id: i64,
+    /// `None` on Solana, where the first block alone tells networks apart.
+    chain_id: Option<i64>,
     /// What it adds, by key.
     settings: Table,
 }
@@ -33,7 +38,7 @@ struct Pinned {
 struct Entry {
     environment: Environment,
     name: String,
-    chain_id: i64,
+    chain_id: Option<i64>,
     /// Between two blocks.
     block_ms: i64,
     #[serde(flatten)]
@@ -52,11 +57,21 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
 impl Known {
     fn of(entry: Entry) -> Self {
         let Entry { environment, name, chain_id, block_ms, mut settings } = entry;
-        settings.insert("chain_id".to_owned(), Value::Integer(chain_id));
+        if let Some(chain_id) = chain_id {
+            settings.insert("chain_id".to_owned(), Value::Integer(chain_id));
+        }
         let poll_ms = (block_ms / 2).clamp(*POLL_MS.start(), *POLL_MS.end());
-        settings.insert("poll_ms".to_owned(), Value::Integer(poll_ms));
+        settings.entry("poll_ms").or_insert(Value::Integer(poll_ms));
         settings.insert("block_ms".to_owned(), Value::Integer(block_ms));
         Self { environment, name, chain_id, settings }
+    }
+
+    fn is_solana(&self) -> bool {
+        kinds::is_solana(&self.settings)
+    }
+
+    fn genesis(&self) -> Option<&str> {
+        self.settings.get("genesis").and_then(Value::as_str)
     }
 
     fn tokens(&self) -> impl Iterator<Item = &Table> {
@@ -74,9 +89,12 @@ pub(super) fn complete(config: &mut Table) -> Result<(), Problem> {
     let networks = config.get_mut("networks").and_then(Value::as_array_mut);
     // What is not as it should be is named when all of it is read.
     let (Some(environment), Some(networks)) = (environment, networks) else { return Ok(()) };
+    let name_of = |network: &Value| network.get("name").and_then(Value::as_str).map(str::to_owned);
+    let names: Vec<String> = networks.iter().filter_map(name_of).collect();
     for (index, network) in networks.iter_mut().enumerate() {
         if let Some(network) = network.as_table_mut() {
             complete_network(environment, network, &format!("networks[{index}]"))?;
+            drop_foreign_guards(network, &names);
         }
     }
     Ok(())
@@ -84,30 +102,46 @@ pub(super) fn complete(config: &mut Table) -> Result<(), Problem> {
 
 fn complete_network(environment: Environment, network: &mut Table, key: &str) -> Result<(), Problem> {
     let name = network.get("name").and_then(Value::as_str).map(str::to_owned);
+    let known = KNOWN.iter().find(|known| known.environment == environment && Some(&known.name) == name.as_ref());
+    if let Some(known) = known.filter(|known| known.is_solana()) {
+        network.entry("kind").or_insert_with(|| Value::String("solana".to_owned()));
+        if !kinds::is_solana(network) {
+            let message = format!("{} is of kind \"solana\"; give another network another name", known.name);
+            return Err(problem(format!("{key}.kind"), message));
+        }
+    }
     let chain_id = network.get("chain_id").and_then(Value::as_integer);
-    if let Some(other) = chain_id.and_then(|id| KNOWN.iter().find(|known| known.chain_id == id))
+    kinds::settle(network, key)?;
+    if kinds::is_solana(network) {
+        check_first_block(environment, network, key)?;
+        return match known.filter(|known| known.is_solana() && !is_local(environment, known, network)) {
+            Some(known) => fill_up(known, network, key),
+            None => plain_tokens(network, key),
+        };
+    }
+    if let Some(other) = chain_id.and_then(|id| KNOWN.iter().find(|known| known.chain_id == Some(id)))
         && other.environment != environment
     {
-        let (is, wants) = match other.environment {
-            Environment::Mainnet => ("the network itself, where coins are worth something", "mainnet"),
-            Environment::Devnet => ("a test network, where coins are worth nothing", "devnet"),
-        };
-        let message = format!("chain {} of {} is {is}; it needs environment = \"{wants}\"", other.chain_id, other.name);
+        let (is, wants) = kept_apart(other.environment);
+        let id = chain_id.unwrap_or_default();
+        let message = format!("chain {id} of {} is {is}; it needs environment = \"{wants}\"", other.name);
         return Err(problem(format!("{key}.chain_id"), message));
     }
-    let known = KNOWN.iter().find(|known| known.environment == environment && Some(&known.name) == name.as_ref());
     let Some(known) = known else {
         return plain_tokens(network, key);
     };
-    if let Some(chain_id) = chain_id.filter(|id| *id != known.chain_id) {
+    if let Some((chain_id, wanted)) = chain_id.zip(known.chain_id).filter(|(set, wanted)| set != wanted) {
         let is_local = u64::try_from(chain_id).is_ok_and(|id| LOCAL_CHAIN_IDS.contains(&id));
         if environment == Environment::Devnet && is_local {
             return plain_tokens(network, key);
         }
-        let message =
-            format!("{} is chain {}, not {chain_id}; give another network another name", known.name, known.chain_id);
+        let message = format!("{} is chain {wanted}, not {chain_id}; give another network another name", known.name);
         return Err(problem(format!("{key}.chain_id"), message));
     }
+    fill_up(known, network, key)
+}
+
+fn fill_up(known: &Known, network: &mut Table, key: &str) -> Result<(), Problem> {
     keep_pinned(known, network, key)?;
     choose_tokens(known, network, key)?;
     // Thresholds belong together.
@@ -121,11 +155,58 @@ fn complete_network(environment: Environment, network: &mut Table, key: &str) ->
     Ok(())
 }
 
+/// What a network of an environment is, and how that is spelt.
+fn kept_apart(environment: Environment) -> (&'static str, &'static str) {
+    match environment {
+        Environment::Mainnet => ("the network itself, where coins are worth something", "mainnet"),
+        Environment::Devnet => ("a test network, where coins are worth nothing", "devnet"),
+    }
+}
+
+/// Where there are no chain ids, the first block tells which network is meant, whatever it is called.
+fn check_first_block(environment: Environment, network: &Table, key: &str) -> Result<(), Problem> {
+    let Some(genesis) = network.get("genesis").and_then(Value::as_str) else { return Ok(()) };
+    match KNOWN.iter().find(|known| known.is_solana() && known.genesis() == Some(genesis)) {
+        Some(other) if other.environment != environment => {
+            let (is, wants) = kept_apart(other.environment);
+            let message = format!("this {} is {is}; it needs environment = \"{wants}\"", other.name);
+            Err(problem(format!("{key}.genesis"), message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a network is a test chain of this machine under a known one's name.
+fn is_local(environment: Environment, known: &Known, network: &Table) -> bool {
+    let is_other = network.get("genesis").and_then(Value::as_str).is_some_and(|own| Some(own) != known.genesis());
+    let endpoints = network.get("rpc").and_then(Value::as_array);
+    let is_here = |url: &Value| url.as_str().and_then(|url| Url::parse(url).ok()).is_some_and(|url| is_loopback(&url));
+    environment == Environment::Devnet
+        && is_other
+        && endpoints.is_some_and(|urls| !urls.is_empty() && urls.iter().all(is_here))
+}
+
+/// A guard of the table may be a feed on another network. Where that is not read, there is nobody to ask.
+fn drop_foreign_guards(network: &mut Table, names: &[String]) {
+    let tokens = network.get_mut("tokens").and_then(Value::as_array_mut);
+    for token in tokens.into_iter().flatten().filter_map(Value::as_table_mut) {
+        let is_pinned = token.get("guard").and_then(|guard| guard.get("pinned")).is_some();
+        let elsewhere = token.get("guard").and_then(|guard| guard.get("network")).and_then(Value::as_str);
+        if is_pinned && elsewhere.is_some_and(|elsewhere| !names.iter().any(|name| name == elsewhere)) {
+            token.remove("guard");
+        }
+        if let Some(guard) = token.get_mut("guard").and_then(Value::as_table_mut) {
+            guard.remove("pinned");
+        }
+    }
+}
+
 /// What makes the network that network cannot be set otherwise.
 fn keep_pinned(known: &Known, network: &Table, key: &str) -> Result<(), Problem> {
-    let pinned = known.settings.get("genesis").and_then(Value::as_str);
-    if let (Some(set), Some(pinned)) = (network.get("genesis").and_then(Value::as_str), pinned)
-        && !set.eq_ignore_ascii_case(pinned)
+    // In base58 capital and small letters are different digits.
+    let is_same = |set: &str, pinned: &str| set == pinned || (!known.is_solana() && set.eq_ignore_ascii_case(pinned));
+    if let (Some(set), Some(pinned)) = (network.get("genesis").and_then(Value::as_str), known.genesis())
+        && !is_same(set, pinned)
     {
         return Err(problem(format!("{key}.genesis"), format!("the first block of {} is {pinned}", known.name)));
     }
@@ -149,7 +230,9 @@ fn choose_tokens(known: &Known, network: &mut Table, key: &str) -> Result<(), Pr
             }
             Value::Table(token) => {
                 let address = address_of(token).map_err(|message| problem(format!("{key}.address"), message))?;
-                let pinned = known.tokens().find(|known| address_of(known) == Ok(address));
+                let mint = |token: &Table| token.get("mint").and_then(Value::as_str).map(str::to_owned);
+                let is_it = |known: &&Table| address_of(known) == Ok(address) && mint(known) == mint(token);
+                let pinned = known.tokens().find(is_it);
                 let decimals = |token: &Table| token.get("decimals").and_then(Value::as_integer);
                 if let Some(pinned) = pinned
                     && decimals(token).is_some_and(|set| Some(set) != decimals(pinned))

@@ -4,6 +4,7 @@
 //! reads the server secret, which is not part of [`Config`] so that nothing can print it.
 
 mod check;
+mod kinds;
 mod known;
 mod load;
 mod secrets;
@@ -26,7 +27,10 @@ use serde::Deserialize;
 use url::Url;
 use wire::{Environment, snapshot::Fees};
 
-use crate::webhooks::Targets;
+use crate::{
+    solana::{SolanaAddress, programs},
+    webhooks::Targets,
+};
 
 pub(crate) use check::is_loopback;
 pub use load::{ConfigError, Source};
@@ -356,17 +360,29 @@ impl Default for LimitsConfig {
     }
 }
 
-/// An EVM network that invoices can be paid on.
+/// What kind of chain a network is. What only one kind has is refused for the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkKind {
+    #[default]
+    Evm,
+    Solana,
+}
+
+/// A network that invoices can be paid on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
     /// As the API spells it, in lower case.
     pub name: String,
+    #[serde(default)]
+    pub kind: NetworkKind,
     /// For people.
     pub title: String,
+    /// 0 for a network that has none, as Solana.
     pub chain_id: u64,
     /// The hash of block 0, which every endpoint must show; `None` means that of the first endpoint.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "kinds::genesis")]
     pub genesis: Option<B256>,
     /// JSON-RPC endpoints, the preferred one first.
     pub rpc: Vec<Url>,
@@ -468,9 +484,15 @@ pub struct TokenConfig {
     pub id: i64,
     pub symbol: String,
     pub name: String,
-    /// The contract; `None` for the network's own coin.
+    /// The contract on an EVM network; `None` for the network's own coin.
     #[serde(default)]
     pub address: Option<Address>,
+    /// The mint on Solana; `None` for SOL.
+    #[serde(default)]
+    pub mint: Option<SolanaAddress>,
+    /// Whose the mint is.
+    #[serde(default)]
+    pub program: Option<TokenProgram>,
     pub decimals: u8,
     pub price: PriceSource,
     /// For a token taken at par: a feed that says what it is worth elsewhere.
@@ -484,13 +506,31 @@ pub struct TokenConfig {
     pub accepted: bool,
 }
 
+/// A program that keeps tokens on Solana.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenProgram {
+    Token,
+    #[serde(rename = "token-2022")]
+    Token2022,
+}
+
+/// What a token is on its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asset {
+    /// The network's own coin.
+    Coin,
+    Contract(Address),
+    Mint(SolanaAddress, TokenProgram),
+}
+
 /// Where a token's price comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected \"par\" or { feed = \"0x…\", heartbeat_seconds = … }")]
 pub enum PriceSource {
     /// One token is one dollar.
     Par(Par),
-    /// A Chainlink aggregator on the same network.
+    /// A Chainlink aggregator on the same network, or on the EVM network that it names.
     Feed(FeedConfig),
 }
 
@@ -507,6 +547,9 @@ pub struct FeedConfig {
     pub feed: Address,
     /// How often the feed promises an answer.
     pub heartbeat_seconds: i64,
+    /// The EVM network that the feed is on; `None` for the token's own.
+    #[serde(default)]
+    pub network: Option<String>,
 }
 
 /// A service that says what a token costs, as JSON.
@@ -540,8 +583,27 @@ mod defaults {
 }
 
 impl Config {
+    /// The EVM networks, in their order.
+    pub fn evm_networks(&self) -> impl Iterator<Item = &NetworkConfig> {
+        self.of_kind(NetworkKind::Evm)
+    }
+
+    /// The networks that are Solana, in their order.
+    pub fn solana_networks(&self) -> impl Iterator<Item = &NetworkConfig> {
+        self.of_kind(NetworkKind::Solana)
+    }
+
+    fn of_kind(&self, kind: NetworkKind) -> impl Iterator<Item = &NetworkConfig> {
+        self.networks.iter().filter(move |network| network.kind == kind)
+    }
+
     pub fn network(&self, name: &str) -> Option<&NetworkConfig> {
         self.networks.iter().find(|network| network.name == name)
+    }
+
+    /// What kind of chain a network is; one that is no longer configured counts as an EVM network.
+    pub fn kind_of(&self, network: &str) -> NetworkKind {
+        self.network(network).map(|network| network.kind).unwrap_or_default()
     }
 
     /// All tokens with the network each is on, in their order.
@@ -592,6 +654,14 @@ impl InvoicesConfig {
 }
 
 impl NetworkConfig {
+    /// `None` for a network that has none.
+    pub fn shown_chain_id(&self) -> Option<u64> {
+        match self.kind {
+            NetworkKind::Evm => Some(self.chain_id),
+            NetworkKind::Solana => None,
+        }
+    }
+
     pub fn thresholds(&self) -> Thresholds {
         let usd = |usd: u64| UsdMillis::from_millis(usd.saturating_mul(1_000));
         Thresholds {
@@ -613,9 +683,37 @@ impl From<BlockTag> for Tag {
     }
 }
 
+impl TokenProgram {
+    /// Its address, which is the same on all networks.
+    pub fn address(self) -> SolanaAddress {
+        match self {
+            Self::Token => programs::TOKEN,
+            Self::Token2022 => programs::TOKEN_2022,
+        }
+    }
+}
+
 impl TokenConfig {
     pub fn token_id(&self) -> TokenId {
         TokenId(self.id)
+    }
+
+    /// What it is on its chain.
+    pub fn asset(&self) -> Asset {
+        match (self.address, self.mint) {
+            (Some(contract), _) => Asset::Contract(contract),
+            (None, Some(mint)) => Asset::Mint(mint, self.program.unwrap_or(TokenProgram::Token)),
+            (None, None) => Asset::Coin,
+        }
+    }
+
+    /// Its contract or mint as people write it; `None` for a network's own coin.
+    pub fn shown_address(&self) -> Option<String> {
+        match self.asset() {
+            Asset::Coin => None,
+            Asset::Contract(contract) => Some(contract.to_checksum(None)),
+            Asset::Mint(mint, _) => Some(mint.to_string()),
+        }
     }
 
     /// The token's decimals; the configuration is checked before anything asks.

@@ -10,7 +10,11 @@ use domain::{
     transfer::Valuation,
 };
 use tokio::time::timeout;
-use wire::{invoice::SessionHeaders, payment_uri, snapshot as wire_snapshot};
+use wire::{
+    invoice::SessionHeaders,
+    payment_uri::{self, SolanaTransfer},
+    snapshot as wire_snapshot,
+};
 
 use super::{
     error::ApiError,
@@ -19,8 +23,10 @@ use super::{
 };
 use crate::{
     app::App,
+    config::NetworkKind,
     invoicing::{self, Case, Payment, QuoteError},
     session::Session,
+    solana::Signature,
     store::{BrandRecord, MerchantRecord, QuoteRecord},
     view,
 };
@@ -162,7 +168,7 @@ async fn build(
             .last()
             .filter(|record| is_open && now_ms.as_seconds() <= record.quote.valid_until)
             .filter(|record| record.quote.covers == invoice.standing.remaining)
-            .and_then(|record| shown_quote(app, &case, record)),
+            .and_then(|record| shown_quote(app, &case, record, &merchant.name)),
         notice,
         payments: case.payments.iter().rev().map(|payment| shown_payment(app, payment)).collect(),
         return_url: invoice.return_url.clone().filter(|url| invoice.return_url_enabled && url.starts_with("https://")),
@@ -217,31 +223,55 @@ fn shown_invoice(case: &Case) -> wire_snapshot::Invoice {
 }
 
 /// `None` for a token that is no longer configured: nothing more should be sent in it.
-fn shown_quote(app: &App, case: &Case, record: &QuoteRecord) -> Option<wire_snapshot::Quote> {
+fn shown_quote(app: &App, case: &Case, record: &QuoteRecord, merchant: &str) -> Option<wire_snapshot::Quote> {
     let quote = &record.quote;
     let (network, token) = app.config.token(quote.token).filter(|(network, _)| network.name == record.network)?;
-    let address = case.invoice.deposit_address.to_checksum(None);
+    let address = case.invoice.address_on(network.kind)?.to_string();
+    let amount = quote.amount.to_decimal(quote.decimals);
     let amount_base = quote.amount.base_units().to_string();
-    let token_contract = token.address.map(|contract| contract.to_checksum(None));
+    let token_contract = token.shown_address();
+    let (uri, plain_uri) = match network.kind {
+        NetworkKind::Evm => {
+            (payment_uri::eip681(network.chain_id, token_contract.as_deref(), &address, &amount_base), None)
+        }
+        NetworkKind::Solana => {
+            let reference = record.reference.map(|reference| reference.to_string());
+            let plain = SolanaTransfer {
+                recipient: &address,
+                amount: &amount,
+                mint: token_contract.as_deref(),
+                reference: None,
+                label: Some(merchant),
+                message: None,
+                memo: None,
+            };
+            let marked = SolanaTransfer { reference: reference.as_deref(), ..plain };
+            (payment_uri::solana_pay(&marked), reference.is_some().then(|| payment_uri::solana_pay(&plain)))
+        }
+    };
+    let is_computed = network.kind == NetworkKind::Evm && case.invoice.address_mode == AddressMode::Forwarder;
     Some(wire_snapshot::Quote {
         token_id: token.id,
         symbol: token.symbol.clone(),
         token_type: token_type(token),
         network: network.name.clone(),
         network_title: network.title.clone(),
-        chain_id: network.chain_id,
-        uri: payment_uri::eip681(network.chain_id, token_contract.as_deref(), &address, &amount_base),
+        chain_id: network.shown_chain_id(),
+        uri,
+        plain_uri,
+        is_marked: case.invoice.shares_address_on(network.kind),
+        opens_account: record.opens_account,
         token_contract,
         decimals: quote.decimals.get(),
         address,
-        amount: quote.amount.to_decimal(quote.decimals),
+        amount,
         amount_base,
         rate: view::rate(quote.rate),
         covers: quote.covers.as_millis(),
         created_at: quote.created_at.0,
         valid_until: quote.valid_until.0,
         // Only a forwarder's address follows from the wallet that it pays.
-        proof: (case.invoice.address_mode == AddressMode::Forwarder).then(|| wire_snapshot::Proof {
+        proof: is_computed.then(|| wire_snapshot::Proof {
             wallet: case.invoice.receiver.to_checksum(None),
             salt: case.invoice.deposit_salt.to_string(),
         }),
@@ -279,7 +309,10 @@ pub fn explorer_link(app: &App, network: &str, transaction: &str) -> Option<Stri
 
 /// Value that no transaction explains has a made-up id, which no explorer knows.
 fn is_transaction(id: &str) -> bool {
-    id.strip_prefix("0x").is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    match id.strip_prefix("0x") {
+        Some(digits) => digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => id.parse::<Signature>().is_ok(),
+    }
 }
 
 fn payment_state(payment: &Payment) -> wire_snapshot::PaymentState {

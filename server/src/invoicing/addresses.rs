@@ -73,7 +73,7 @@ struct Clear {
 
 impl Lookout {
     pub fn new(config: &Config) -> Self {
-        let nodes = config.networks.iter().map(|network| (network.name.clone(), Node::new(network)));
+        let nodes = config.evm_networks().map(|network| (network.name.clone(), Node::new(network)));
         Self { nodes: nodes.collect(), clear: Mutex::default() }
     }
 
@@ -93,7 +93,7 @@ impl Lookout {
 
     /// Which of these addresses sent a transaction or hold something, on any network.
     async fn are_used(&self, app: &App, addresses: &[Address]) -> Result<Vec<bool>, AddressError> {
-        let networks = app.config.networks.iter().filter(|network| app.outages.is_offered(&network.name));
+        let networks = app.config.evm_networks().filter(|network| app.outages.is_offered(&network.name));
         let answers = join_all(networks.map(async |network| {
             let assets: Vec<Option<Address>> = network.tokens.iter().map(|token| token.address).collect();
             let asked = match self.nodes.get(&network.name) {

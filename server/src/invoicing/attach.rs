@@ -50,12 +50,14 @@ pub async fn attach(
                 tx.lock_network(&network).await?;
                 tx.lock_invoice(merchant, id).await?;
                 let invoice = tx.invoice(merchant, id).await?.ok_or(AttachError::NoSuchInvoice)?;
-                if !invoice.address_mode.settles_at_once() {
+                let kind = task.config.kind_of(&network);
+                if !invoice.shares_address_on(kind) {
                     return Err(AttachError::HasOwnAddress);
                 }
+                let wallet = invoice.address_on(kind);
                 let mut came = tx.unattributed_of(merchant, &network, &tx_id).await?;
                 came.retain(|came| {
-                    came.wallet == invoice.deposit_address && payment.is_none_or(|payment| payment == came.payment())
+                    Some(came.wallet) == wallet && payment.is_none_or(|payment| payment == came.payment())
                 });
                 let came = match <[_; 1]>::try_from(came) {
                     Ok([came]) => came,

@@ -97,12 +97,19 @@ pub(super) fn check_open(invoice: &InvoiceRecord, now: UnixSeconds) -> Result<()
     }
 }
 
+/// What follows for a transfer from the network it came on.
+#[derive(Clone, Copy)]
+struct Demands {
+    paid_after: u32,
+    settles_at_once: bool,
+}
+
 /// What the fold works on.
 #[derive(Default)]
 struct Facts {
     quotes: Vec<QuoteRecord>,
     plain_quotes: Vec<Quote>,
-    records: Vec<(TransferRecord, u32)>,
+    records: Vec<(TransferRecord, Demands)>,
     transfers: Vec<Transfer>,
     sweeps: Vec<Sweep>,
 }
@@ -115,8 +122,11 @@ impl Facts {
         let records: Vec<_> = records
             .into_iter()
             .map(|record| {
-                let paid_after = config.thresholds(&record.network).paid_after(invoice.terms.due);
-                (record, paid_after)
+                let demands = Demands {
+                    paid_after: config.thresholds(&record.network).paid_after(invoice.terms.due),
+                    settles_at_once: invoice.settles_at_once_on(config.kind_of(&record.network)),
+                };
+                (record, demands)
             })
             .collect();
         Ok(Self {
@@ -133,10 +143,10 @@ impl Facts {
             .records
             .into_iter()
             .zip(&self.transfers)
-            .map(|((record, required_confirmations), transfer)| {
+            .map(|((record, demands), transfer)| {
+                let Demands { paid_after: required_confirmations, settles_at_once } = demands;
                 let status = invoice.terms.payment_status(transfer, &self.plain_quotes, invoice.standing.status);
                 let settlement = Settlement::of(transfer, &self.sweeps);
-                let settles_at_once = invoice.address_mode.settles_at_once();
                 let is_credited = matches!(status, PaymentStatus::Confirmed | PaymentStatus::Underpaid);
                 let is_held = status == PaymentStatus::ManualRetry && settlement.sweep.is_none() && !settles_at_once;
                 Payment {

@@ -13,10 +13,12 @@ use wire::deposit_address;
 
 use super::addresses::{AddressError, take_address};
 use crate::{
+    alarm,
     app::App,
     clock::random_bytes,
     failpoint, merchants,
-    store::{IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError, Tx},
+    solana::SolanaAddress,
+    store::{AddressStock, IdempotencyRecord, InvoiceRecord, NewEvent, NewInvoice, StoreError, Tx},
     view,
 };
 
@@ -133,6 +135,7 @@ pub async fn create(
                         PaidTo { index: Some(index), ..PaidTo::itself(address) }
                     }
                 };
+                let on_solana = address_on_solana(tx, &app, (merchant.id, id), request.receiver.is_some()).await?;
                 let new = NewInvoice {
                     merchant: merchant.id,
                     id,
@@ -160,6 +163,8 @@ pub async fn create(
                     deposit_salt: salt,
                     deposit_address: paid_to.address,
                     address_index: paid_to.index,
+                    solana_address: on_solana.map(|(address, _)| address),
+                    solana_is_own: on_solana.is_some_and(|(_, is_own)| is_own),
                     created: now,
                 };
                 tx.insert_invoice(&new).await?;
@@ -189,6 +194,41 @@ pub async fn create(
         .await;
     failpoint::pass("create.before_answer");
     created
+}
+
+/// Where an invoice is paid on Solana, if it can be, and whether that is its own alone. The merchant is locked. What is to
+/// go elsewhere, to an address on EVM networks, cannot be paid here.
+async fn address_on_solana(
+    tx: &mut Tx<'_>,
+    app: &App,
+    (merchant, invoice): (MerchantId, InvoiceId),
+    is_redirected: bool,
+) -> Result<Option<(SolanaAddress, bool)>, StoreError> {
+    if is_redirected {
+        return Ok(None);
+    }
+    if !tx.has_solana_list(merchant).await? {
+        return Ok(tx.solana_wallet(merchant).await?.map(|wallet| (wallet, false)));
+    }
+    // Each is given once, so none is wasted where nobody could pay to it.
+    if app.config.solana_networks().next().is_none() {
+        return Ok(None);
+    }
+    let address = tx.take_solana_address(merchant, invoice).await?;
+    let AddressStock { total, left } = tx.solana_stock(merchant).await?;
+    // Once at a fifth, and again with each invoice that gets none.
+    let is_low = left.saturating_mul(5) <= total && total < left.saturating_add(1).saturating_mul(5);
+    if address.is_none() || is_low {
+        tracing::error!(
+            alarm = alarm::SOLANA_ADDRESSES_RUN_OUT,
+            merchant.id = %merchant,
+            addresses.left = left,
+            addresses.total = total,
+            "ALARM: few addresses on Solana are left, or none, of those that the merchant gave; without one an invoice cannot \
+             be paid there"
+        );
+    }
+    Ok(address.map(|address| (address, true)))
 }
 
 /// Where payers of an invoice pay to, and where that goes.

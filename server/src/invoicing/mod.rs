@@ -11,7 +11,9 @@ mod case;
 mod create;
 mod expire;
 mod quote;
+mod record_arrivals;
 mod record_scan;
+mod recording;
 mod settle;
 mod verify;
 mod worth;
@@ -27,7 +29,9 @@ pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
 pub use expire::{end_due_invoices, run as run_expiry};
 pub use quote::{Chosen, QuoteError, choose, is_markable, is_payable, keep_quoted};
+pub use record_arrivals::{Arrived, Reading, record_arrivals};
 pub use record_scan::{Compared, RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan};
+pub use recording::Said;
 pub use settle::{
     DueAmount, DueDeposit, PlannedSweep, SweepError, plan_sweeps, safe_batches, send_sweep, sweep_calls, sweepCall,
 };

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use alloy_primitives::Address;
 use domain::{
-    address_mode::AddressMode,
     id::{InvoiceId, MerchantId, QuoteId, TokenId},
     invoice::InvoiceStatus,
     money::{Rate, UsdMillis},
     quote::Quote,
+    signature::payment_reference,
     time::UnixSeconds,
     unique_amount::Marks,
 };
@@ -24,10 +23,12 @@ use crate::{
     alarm,
     app::App,
     clock::random_bytes,
-    config::{NetworkConfig, TokenConfig},
+    config::{Asset, NetworkConfig, NetworkKind, TokenConfig},
     events::Change,
     rates::NoPrice,
-    store::{QuoteRecord, StoreError, Tx, UniqueAmount},
+    solana::SolanaAddress,
+    store::{InvoiceRecord, QuoteRecord, StoreError, Tx, UniqueAmount},
+    wallet::WalletAddress,
 };
 
 /// A quote this young is given again: the same click twice is one quote.
@@ -83,18 +84,27 @@ impl From<AddressError> for QuoteError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
     pub record: QuoteRecord,
-    pub address: Address,
+    pub address: WalletAddress,
 }
 
-/// Whether a token can be asked for in a mode. Where a wallet is paid directly only logs tell what came, and coin that
-/// moves leaves none on most networks.
-pub fn is_payable(mode: AddressMode, network: &NetworkConfig, token: &TokenConfig) -> bool {
-    !mode.settles_at_once() || token.address.is_some() || network.native_logs
+/// Whether a token can be asked for. Where a wallet is paid directly on an EVM network only logs tell what came, and coin
+/// that moves leaves none on most of them.
+pub fn is_payable(invoice: &InvoiceRecord, network: &NetworkConfig, token: &TokenConfig) -> bool {
+    match (network.kind, token.asset()) {
+        (NetworkKind::Evm, Asset::Coin) => network.native_logs || !invoice.shares_address_on(NetworkKind::Evm),
+        (NetworkKind::Evm | NetworkKind::Solana, _) => true,
+    }
 }
 
-/// Whether invoices over what is due can be told apart in a mode, by amounts of a token at a rate.
-pub fn is_markable(mode: AddressMode, due: UsdMillis, token: &TokenConfig, rate: Rate) -> bool {
-    !mode.settles_at_once() || Marks::of(due, token.checked_decimals(), rate).is_some()
+/// Whether an invoice over what is due can be told from others to the same address, by amounts of a token at a rate.
+pub fn is_markable(
+    invoice: &InvoiceRecord,
+    network: &NetworkConfig,
+    due: UsdMillis,
+    token: &TokenConfig,
+    rate: Rate,
+) -> bool {
+    !invoice.shares_address_on(network.kind) || Marks::of(due, token.checked_decimals(), rate).is_some()
 }
 
 /// Quotes what is still due in a token of a network, and has the address to pay it to watched on every network.
@@ -133,14 +143,18 @@ async fn choose_once(
         return Err(QuoteError::NotOffered(token));
     }
     let known = app.store.reader().await?.tx().invoice(merchant, invoice).await?.ok_or(QuoteError::NoSuchInvoice)?;
-    if !is_payable(known.address_mode, network_config, token_config) {
+    let kind = network_config.kind;
+    if known.address_on(kind).is_none() || !is_payable(&known, network_config, token_config) {
         return Err(QuoteError::NotOffered(token));
     }
     // Before any chain is asked: whoever has the link of an old invoice must not make us ask.
     check_open(&known, app.clock.now()).map_err(QuoteError::Ended)?;
     // Asked before the transaction, which must not wait for a chain; whether a price is missed is told there.
-    let (asked, address) =
-        tokio::join!(timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)), ensure_fresh(app, &known));
+    let (asked, address, opens_account) = tokio::join!(
+        timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)),
+        fresh_address(app, &known, kind),
+        app.token_accounts.is_missing(network, known.solana_address, token_config.asset()),
+    );
     let fresh = address?;
     let rate = asked.unwrap_or_else(|_| Err(NoPrice::Unreachable("no answer in time".to_owned())));
     let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
@@ -157,7 +171,7 @@ async fn choose_once(
                 if case.quotes.is_empty() && must_answer(&case.invoice) {
                     return Err(QuoteError::Unanswered);
                 }
-                let address = case.invoice.deposit_address;
+                let address = case.invoice.address_on(kind).ok_or(QuoteError::NotOffered(token))?;
                 if address != fresh {
                     return Err(QuoteError::AddressMoved);
                 }
@@ -180,11 +194,17 @@ async fn choose_once(
                 check_room(&case, now)?;
                 let id = QuoteId::from_random(random_bytes());
                 let mut quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
-                if case.invoice.address_mode.settles_at_once() {
+                if case.invoice.shares_address_on(kind) {
                     let kept = task.config.invoices.unique_amount_days.saturating_mul(86_400);
-                    make_unique(tx, &case, &mut quote, now, kept).await?;
+                    make_unique(tx, &case, address, &mut quote, now, kept).await?;
                 }
-                let record = QuoteRecord { network, quote };
+                let reference = match kind {
+                    NetworkKind::Solana if case.invoice.shares_address_on(kind) => {
+                        Some(SolanaAddress::new(payment_reference(task.secret(), invoice, &network)))
+                    }
+                    NetworkKind::Solana | NetworkKind::Evm => None,
+                };
+                let record = QuoteRecord { network, quote, reference, opens_account };
                 tx.insert_quote(merchant, invoice, &record).await?;
                 let until = task.config.invoices.end_of_watch(case.invoice.terms.expires_at);
                 tx.watch_invoice(merchant, invoice, until).await?;
@@ -196,6 +216,16 @@ async fn choose_once(
         app.hub.announce(merchant, Some(invoice), Change::Quote);
     }
     Ok(chosen)
+}
+
+/// The address to be shown, which nobody used before if it is the invoice's alone.
+async fn fresh_address(app: &App, invoice: &InvoiceRecord, kind: NetworkKind) -> Result<WalletAddress, AddressError> {
+    // Also for Solana: from the first quote on, wherever it is, the address on EVM networks counts as shown.
+    let on_evm = ensure_fresh(app, invoice).await.map(WalletAddress::Evm)?;
+    Ok(match kind {
+        NetworkKind::Evm => on_evm,
+        NetworkKind::Solana => invoice.solana_address.map_or(on_evm, WalletAddress::Solana),
+    })
 }
 
 /// Quotes again what the payer chose before, if that quote lapsed or no longer covers what is due;
@@ -225,6 +255,7 @@ pub async fn keep_quoted(app: &App, case: &Case) -> Result<Option<Chosen>, Quote
 async fn make_unique(
     tx: &mut Tx<'_>,
     case: &Case,
+    wallet: WalletAddress,
     quote: &mut Quote,
     now: UnixSeconds,
     kept_seconds: i64,
@@ -234,7 +265,7 @@ async fn make_unique(
     let unique = |amount| UniqueAmount {
         merchant: invoice.merchant,
         invoice: invoice.id,
-        wallet: invoice.deposit_address,
+        wallet,
         token: quote.token,
         amount,
         reserved_until: invoice.terms.expires_at.plus(kept_seconds),

@@ -1,18 +1,15 @@
 //! Recording what a watcher saw: facts, cursor, statuses and events in one transaction.
 
-use std::collections::{BTreeSet, HashMap, hash_map::Entry};
-
 use domain::{
     acceptance::Acceptance,
-    finality::{Depth, Finality, Marks},
+    finality::{Finality, Marks},
     id::{InvoiceId, MerchantId, PaymentId, TokenId},
-    invoice::DUST_BELOW,
     money::{Decimals, Rate, TokenAmount},
     quote::Quote,
     transfer::Valuation,
 };
 
-use super::case::refold;
+use super::recording::{Recording, Said, attribute};
 use crate::{
     alarm,
     app::App,
@@ -148,42 +145,12 @@ impl SeenTransfer {
     }
 }
 
-/// Tells to which invoices belongs what came to wallets, and records the rest.
-async fn attribute(tx: &mut Tx<'_>, scan: &mut Scan) -> Result<(), StoreError> {
-    for came in std::mem::take(&mut scan.at_wallets) {
-        // First of all: a sweep may happen to be of an amount that somebody was asked for.
-        if is_our_sweep(tx, &came).await? {
-            continue;
-        }
-        let attached = tx.attachment(came.merchant, came.payment()).await?;
-        let owner = match attached {
-            Some(invoice) => Some((came.merchant, invoice)),
-            None => tx.invoice_of_amount(came.wallet, came.token, came.amount, came.block_time).await?,
-        };
-        match owner {
-            Some((merchant, invoice)) if merchant == came.merchant => {
-                scan.transfers.push(SeenTransfer::to_invoice(&came, invoice));
-            }
-            // It is another merchant's with the same wallet.
-            Some(_) => {}
-            None if is_dust(&came) => {}
-            None => tx.record_unattributed(&came).await?,
-        }
-    }
-    Ok(())
-}
-
 /// Whether it came from a deposit address, whose payment was counted when it arrived there.
 async fn is_our_sweep(tx: &mut Tx<'_>, came: &UnattributedRecord) -> Result<bool, StoreError> {
     match came.payer.as_ref().and_then(|payer| payer.parse().ok()) {
         Some(payer) => tx.is_deposit_of(came.merchant, payer).await,
         None => Ok(false),
     }
-}
-
-/// Whether it is worth so little that it is nobody's payment. Everybody can send such to any wallet, and some do.
-fn is_dust(came: &UnattributedRecord) -> bool {
-    came.price_at_block.is_some_and(|rate| rate.worth(came.amount, came.decimals) < DUST_BELOW)
 }
 
 /// Stores a scan and everything that follows from it, or nothing.
@@ -206,14 +173,15 @@ pub async fn record_scan(app: &App, lease: &Lease, mut scan: Scan) -> Result<(),
                 if let Some(fork) = &scan.forked_at {
                     tx.orphan_unattributed_above(&scan.network, fork.number).await?;
                 }
-                attribute(tx, &mut scan).await?;
+                for came in std::mem::take(&mut scan.at_wallets) {
+                    // First of all: a sweep may happen to be of an amount that somebody was asked for.
+                    if is_our_sweep(tx, &came).await? {
+                        continue;
+                    }
+                    scan.transfers.extend(attribute(tx, &came, &Said::default()).await?);
+                }
                 let network = scan.network.as_str();
-                let mut touched = BTreeSet::new();
-                let now = task.clock.now_ms();
-                let seconds = now.as_seconds();
                 let settings = task.config.network(network);
-                let thresholds = task.config.thresholds(network);
-                let one_is_enough = scan.is_alone.then(|| task.config.single_source());
 
                 // All invoices first: a fold writes facts too, and must not wait for one of ours while we wait for it.
                 let transfers = scan.transfers.iter().map(|seen| (seen.merchant, seen.invoice));
@@ -221,8 +189,12 @@ pub async fn record_scan(app: &App, lease: &Lease, mut scan: Scan) -> Result<(),
                 let fork = scan.forked_at.as_ref().map(|fork| fork.number);
                 tx.lock_invoices_of_network(network, fork, transfers.chain(sweeps)).await?;
 
+                // Without either, only what is known of older facts is new.
+                let head = scan.blocks.last().or(scan.forked_at.as_ref()).or(scan.from.as_ref()).cloned();
+                let mut recording = Recording::new(&task, network, head.as_ref().map(|head| head.number), scan.marks);
+                let seconds = recording.now();
                 if let Some(fork) = &scan.forked_at {
-                    touched.extend(tx.orphan_above(network, fork.number).await?);
+                    recording.touch(tx.orphan_above(network, fork.number).await?);
                     tx.forget_sweep_failures_above(network, fork.number).await?;
                     tx.keep_blocks(network, 0, fork.number).await?;
                     tx.move_cursor(network, fork, seconds).await?;
@@ -230,38 +202,15 @@ pub async fn record_scan(app: &App, lease: &Lease, mut scan: Scan) -> Result<(),
                 }
                 failpoint::pass("scan.after_orphaning");
 
-                // Without either, only what is known of older facts is new.
-                let head = scan.blocks.last().or(scan.forked_at.as_ref()).or(scan.from.as_ref()).cloned();
-                let depth_of = |block: &BlockRef| {
-                    let head = head.as_ref().map_or(block.number, |head| head.number);
-                    Depth { block: block.number, head, marks: scan.marks, is_vouched: false }.confirmations()
-                };
-                let mut quotes: HashMap<InvoiceId, Vec<Quote>> = HashMap::new();
-                let mut acceptances: HashMap<MerchantId, Acceptance> = HashMap::new();
-                for seen in &scan.transfers {
-                    if let Entry::Vacant(entry) = acceptances.entry(seen.merchant) {
-                        entry.insert(tx.acceptance(seen.merchant).await?);
-                    }
-                    if let Entry::Vacant(entry) = quotes.entry(seen.invoice) {
-                        let records = tx.quotes(seen.merchant, seen.invoice).await?;
-                        entry.insert(records.into_iter().map(|record| record.quote).collect());
-                    }
-                    let (quotes, acceptance) = (&quotes[&seen.invoice], &acceptances[&seen.merchant]);
-                    let record = seen.to_record(network, quotes, acceptance, depth_of(&seen.block));
-                    if tx.record_transfer(&record, seconds).await? {
-                        touched.insert((seen.merchant, seen.invoice));
-                    }
-                }
+                recording.record_transfers(tx, &scan.transfers).await?;
                 failpoint::pass("scan.after_transfers");
                 for seen in &scan.sweeps {
-                    if tx.record_sweep(&seen.to_record(network, depth_of(&seen.block))).await? {
-                        touched.insert((seen.merchant, seen.invoice));
+                    let record = seen.to_record(network, recording.confirmations(&seen.block));
+                    if tx.record_sweep(&record).await? {
+                        recording.touch([(seen.merchant, seen.invoice)]);
                     }
                 }
                 let failed = record_failures(tx, &scan).await?;
-                for fact in &scan.vouched {
-                    tx.vouch(network, fact).await?;
-                }
                 for block in &scan.blocks {
                     tx.remember_block(network, block).await?;
                 }
@@ -269,8 +218,8 @@ pub async fn record_scan(app: &App, lease: &Lease, mut scan: Scan) -> Result<(),
                     let ring = settings.map_or(256, |settings| settings.ring_blocks);
                     tx.keep_blocks(network, head.number.saturating_sub(ring), head.number).await?;
                     tx.move_cursor(network, head, seconds).await?;
-                    touched.extend(tx.deepen(network, head.number, scan.marks, &thresholds, one_is_enough).await?);
                 }
+                recording.judge(tx, &scan.vouched, scan.is_alone).await?;
                 failpoint::pass("scan.after_cursor");
                 if let Some(compared) = &scan.compared {
                     for known in &compared.ended {
@@ -283,9 +232,7 @@ pub async fn record_scan(app: &App, lease: &Lease, mut scan: Scan) -> Result<(),
                         tx.set_comparison(network, compared.lane, comparison).await?;
                     }
                 }
-                for &(merchant, invoice) in &touched {
-                    refold(tx, &task, now, merchant, invoice).await?;
-                }
+                let touched = recording.refold(tx).await?;
                 failpoint::pass("scan.after_refold");
                 Ok::<_, RecordError>((touched, failed))
             })

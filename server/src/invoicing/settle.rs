@@ -123,7 +123,7 @@ pub(super) async fn due_deposits(
     let mut reader = app.store.reader().await?;
     let mut tx = reader.tx();
     let mut due = Vec::new();
-    for config in app.config.networks.iter().filter(|config| network.is_none_or(|name| name == config.name)) {
+    for config in app.config.evm_networks().filter(|config| network.is_none_or(|name| name == config.name)) {
         for (owner, id) in tx.invoices_with_final_transfers(&config.name).await? {
             if merchant.is_some_and(|merchant| merchant != owner) {
                 continue;

@@ -3,7 +3,6 @@
 //! Whoever watches the network looks, when it is the turn of the search: at what the address holds, and at the transaction
 //! if one was named. What is found is recorded like anything that is read; a search only says whether it was.
 
-use alloy_primitives::B256;
 use domain::{
     id::{InvoiceId, MerchantId, VerificationId},
     time::UnixMillis,
@@ -14,6 +13,7 @@ use crate::{
     app::App,
     clock::random_bytes,
     store::{Failure, InvoiceRecord, Lease, StoreError, VerificationRecord},
+    transaction_id::TransactionId,
 };
 
 /// How often it is looked; the last time after some six minutes.
@@ -43,7 +43,7 @@ pub async fn verify(
     app: &App,
     invoice: &InvoiceRecord,
     network: Option<String>,
-    transaction: Option<B256>,
+    transaction: Option<TransactionId>,
 ) -> Result<VerificationRecord, VerifyError> {
     if let Some(unknown) = network.as_ref().filter(|name| app.config.network(name).is_none()) {
         return Err(VerifyError::NoSuchNetwork(unknown.clone()));

@@ -6,7 +6,6 @@
 use std::{collections::HashMap, time::Duration};
 
 use domain::id::{MerchantId, RpcEndpointId};
-use serde_json::json;
 use tokio::time::timeout;
 use url::Url;
 
@@ -75,13 +74,10 @@ pub async fn add_rpc_endpoint(
     let probing = timeout(PROBE_TAKES_AT_MOST, Rpc::probe(config, &url, &targets));
     let genesis = probing.await.unwrap_or(Err(Problem::TooSlow)).map_err(RpcEndpointError::Unfit)?;
     let own = Rpc::new(config);
-    let asking = timeout(PROBE_TAKES_AT_MOST, own.call("eth_getBlockByNumber", json!(["0x0", false])));
+    let asking = timeout(PROBE_TAKES_AT_MOST, own.first_block());
     let ours: Result<_, RpcError> = asking.await.map_err(|_| RpcEndpointError::NothingToCompareWith)?;
-    let ours = ours.map_err(|_| RpcEndpointError::NothingToCompareWith)?;
-    match ours["hash"].as_str() {
-        Some(ours) if ours.eq_ignore_ascii_case(&genesis) => {}
-        Some(_) => return Err(RpcEndpointError::Unfit(Problem::WrongGenesis)),
-        None => return Err(RpcEndpointError::NothingToCompareWith),
+    if ours.map_err(|_| RpcEndpointError::NothingToCompareWith)? != genesis {
+        return Err(RpcEndpointError::Unfit(Problem::WrongGenesis));
     }
 
     let id = RpcEndpointId::from_random(random_bytes());

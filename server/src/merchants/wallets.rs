@@ -224,7 +224,7 @@ pub fn change_of(
         id: wallet.id.to_string(),
         merchant_id: wallet.merchant.0,
         status,
-        networks: config.networks.iter().map(|network| network.name.clone()).collect(),
+        networks: config.evm_networks().map(|network| network.name.clone()).collect(),
         wallet_address: wallet.address.to_checksum(None),
         previous_wallet_address: previous.to_checksum(None),
         created_at: wallet.created_at.0,

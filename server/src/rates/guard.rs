@@ -49,7 +49,7 @@ impl Guard {
 
     /// What it was worth at a block, if that was not a dollar. Where the feed cannot be read, what is known now has to do.
     pub async fn off_par_at(&self, block: &BlockRef) -> Option<u128> {
-        match self.feed.round_at(block).await {
+        match self.feed.round_for(block).await {
             Ok(round) => off_par(round.rate.usd_e8()),
             Err(_) => self.off_par(),
         }

@@ -1,8 +1,8 @@
 //! What tokens cost. No price, no quote: never one, never the last value.
 //!
 //! A dollar token is taken at par, unless its guard, a feed too, says that it is worth something else. Other tokens are
-//! priced by a Chainlink aggregator on their own network, read over the endpoints that are there anyway, and where
-//! somebody else is asked as well, both must agree.
+//! priced by a Chainlink aggregator on their own network, or on an EVM network that is read as well, over the endpoints
+//! that are there anyway, and where somebody else is asked as well, both must agree.
 
 mod chainlink;
 mod guard;
@@ -33,6 +33,8 @@ use crate::{
 
 /// A price this young is given again without asking.
 const FRESH_FOR_MS: i64 = 10_000;
+/// A block of another network than the feed's is priced by what the feed says now, if it is no older.
+const OTHER_NETWORK_SECONDS: i64 = 300;
 /// A dollar does not fall within seconds, and its feed speaks once a day.
 const LOOK_AT_GUARDS_EVERY: Duration = Duration::from_mins(1);
 /// Often enough that a price is still fresh when the next one comes, so that no page waits for a chain.
@@ -63,6 +65,8 @@ pub enum NoPrice {
     SequencerDown,
     #[error("the network's sequencer was down until {up_for_seconds} s ago")]
     SequencerJustUp { up_for_seconds: i64 },
+    #[error("the feed is on another network, and cannot say what the price was {ago_seconds} s ago")]
+    LongAgo { ago_seconds: i64 },
     #[error("the token is worth {usd_e8} (in 1/10^8 dollars), not a dollar")]
     OffPar { usd_e8: u128 },
     #[error("the feed says {feed} and the second opinion {other} (in 1/10^8 dollars)")]
@@ -94,6 +98,8 @@ enum Source {
 struct Feed {
     node: Arc<Node>,
     config: FeedConfig,
+    /// Whether it is on another network than the token, whose blocks it knows nothing of.
+    is_elsewhere: bool,
     /// The feed of the network's sequencer, if it has one.
     sequencer: Option<Address>,
     opinion: Option<Opinion>,
@@ -115,7 +121,10 @@ struct Memory {
 impl Prices {
     /// Prices of the configured tokens.
     pub fn new(config: &Arc<Config>, clock: Clock) -> Self {
-        let sources = config.networks.iter().flat_map(sources_of).collect();
+        // Not the watcher's own endpoints: a page that asks for prices must not slow down or rest those.
+        let nodes = config.evm_networks().map(|network| (network.name.as_str(), Arc::new(Node::new(network))));
+        let nodes: HashMap<&str, Arc<Node>> = nodes.collect();
+        let sources = config.networks.iter().flat_map(|network| sources_of(config, network, &nodes)).collect();
         Self(Arc::new(Shared { clock, sources }))
     }
 
@@ -169,7 +178,7 @@ impl Prices {
                 };
             }
         };
-        let round = feed.round_at(block).await?;
+        let round = feed.round_for(block).await?;
         match feed.memory().good {
             Some(good) if is_jump(good, round) => Err(jumped(good, round)),
             _ => Ok(round.rate),
@@ -267,6 +276,20 @@ impl Feed {
         Ok(round)
     }
 
+    /// What it said at a block of the token's network.
+    async fn round_for(&self, block: &BlockRef) -> Result<Round, NoPrice> {
+        if !self.is_elsewhere {
+            return self.round_at(block).await;
+        }
+        let head = self.node.head().await.map_err(|error| unreachable(&error))?.to_block();
+        let ago_seconds = head.time.0.saturating_sub(block.time.0);
+        if OTHER_NETWORK_SECONDS < ago_seconds.saturating_abs() {
+            return Err(NoPrice::LongAgo { ago_seconds });
+        }
+        self.round_at(&head).await
+    }
+
+    /// What it said at a block of its own network.
     async fn round_at(&self, block: &BlockRef) -> Result<Round, NoPrice> {
         if let Some(sequencer) = self.sequencer {
             chainlink::check_sequencer(&self.node, sequencer, block).await?;
@@ -311,25 +334,29 @@ fn jumped(before: Round, now: Round) -> NoPrice {
     NoPrice::Jumped { before: before.rate.usd_e8(), now: now.rate.usd_e8() }
 }
 
-fn sources_of(network: &NetworkConfig) -> Vec<(TokenId, Source)> {
-    // Not the watcher's own endpoints: a page that asks for prices must not slow down or rest those.
-    let node = Arc::new(Node::new(network));
-    let feed = |config: &FeedConfig, token: &TokenConfig| Feed {
-        node: Arc::clone(&node),
-        config: config.clone(),
-        sequencer: network.sequencer_feed,
-        opinion: token.second_opinion.as_ref().map(|opinion| Opinion::new(network, token, opinion)),
-        memory: std::sync::Mutex::default(),
-        asking: tokio::sync::Mutex::default(),
+fn sources_of(config: &Config, network: &NetworkConfig, nodes: &HashMap<&str, Arc<Node>>) -> Vec<(TokenId, Source)> {
+    let feed = |feed: &FeedConfig, token: &TokenConfig| {
+        let read_on = feed.network.as_deref().unwrap_or(&network.name);
+        // The configuration is checked: the network is there, and an EVM one.
+        let node = nodes.get(read_on)?;
+        Some(Feed {
+            node: Arc::clone(node),
+            config: feed.clone(),
+            is_elsewhere: read_on != network.name,
+            sequencer: config.network(read_on).and_then(|network| network.sequencer_feed),
+            opinion: token.second_opinion.as_ref().map(|opinion| Opinion::new(network, token, opinion)),
+            memory: std::sync::Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        })
     };
     let source = |token: &TokenConfig| match &token.price {
         PriceSource::Par(_) => {
-            let guard = token.guard.as_ref().map(|guard| Guard::new(network, token, feed(guard, token)));
-            Source::Par(guard.map(Box::new))
+            let guard = token.guard.as_ref().and_then(|guard| Some(Guard::new(network, token, feed(guard, token)?)));
+            Some(Source::Par(guard.map(Box::new)))
         }
-        PriceSource::Feed(config) => Source::Feed(Box::new(feed(config, token))),
+        PriceSource::Feed(price) => Some(Source::Feed(Box::new(feed(price, token)?))),
     };
-    network.tokens.iter().map(|token| (token.token_id(), source(token))).collect()
+    network.tokens.iter().filter_map(|token| Some((token.token_id(), source(token)?))).collect()
 }
 
 fn unreachable(error: &StepError) -> NoPrice {

@@ -12,6 +12,7 @@ use super::{
     InvoiceRecord, NewInvoice, Store, UnattributedPart, UnattributedPlace, UnattributedRecord, UniqueAmount,
     contract::{insert, new_invoice, new_merchant, plain},
 };
+use crate::wallet::WalletAddress;
 
 const WALLET: Address = Address::repeat_byte(0x77);
 const OTHER_WALLET: Address = Address::repeat_byte(0x78);
@@ -21,7 +22,7 @@ impl Store {
         let unique = UniqueAmount {
             merchant: invoice.merchant,
             invoice: invoice.id,
-            wallet: WALLET,
+            wallet: WalletAddress::Evm(WALLET),
             token: TokenId(1),
             amount: units(amount),
             reserved_until: until,
@@ -31,7 +32,7 @@ impl Store {
 
     async fn owner(&self, wallet: Address, amount: u64, at: UnixSeconds) -> Option<(MerchantId, InvoiceId)> {
         let mut reader = self.reader().await.unwrap();
-        reader.tx().invoice_of_amount(wallet, TokenId(1), units(amount), at).await.unwrap()
+        reader.tx().invoice_of_amount(WalletAddress::Evm(wallet), TokenId(1), units(amount), at).await.unwrap()
     }
 
     async fn came(&self, seen: &UnattributedRecord) {
@@ -79,7 +80,7 @@ fn seen(merchant: MerchantId, block: u64) -> UnattributedRecord {
         tx_id: format!("0x{block}"),
         log_index: 3,
         ordinal: 1,
-        wallet: WALLET,
+        wallet: WalletAddress::Evm(WALLET),
         token: TokenId(1),
         decimals: Decimals::new(6).unwrap(),
         amount: TokenAmount::from_base_units(U256::MAX),

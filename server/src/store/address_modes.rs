@@ -10,13 +10,14 @@ use domain::{
 };
 
 use super::{StoreError, Tx, invoices::read_key, row::Columns};
+use crate::wallet::WalletAddress;
 
 /// An amount that one invoice alone is paid with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UniqueAmount {
     pub merchant: MerchantId,
     pub invoice: InvoiceId,
-    pub wallet: Address,
+    pub wallet: WalletAddress,
     pub token: TokenId,
     pub amount: TokenAmount,
     pub reserved_until: UnixSeconds,
@@ -145,7 +146,7 @@ impl Tx<'_> {
     ///
     /// If the database refuses.
     pub async fn reserve_amount(&mut self, amount: &UniqueAmount, now: UnixSeconds) -> Result<bool, StoreError> {
-        let (wallet, units) = (amount.wallet.to_checksum(None), amount.amount.base_units().to_string());
+        let (wallet, units) = (amount.wallet.to_string(), amount.amount.base_units().to_string());
         sqlx::query(
             "DELETE FROM unique_amounts WHERE wallet = $1 AND token_id = $2 AND amount = $3 AND reserved_until < $4",
         )
@@ -207,7 +208,7 @@ impl Tx<'_> {
     /// If the database refuses.
     pub async fn invoice_of_amount(
         &mut self,
-        wallet: Address,
+        wallet: WalletAddress,
         token: TokenId,
         amount: TokenAmount,
         block_time: UnixSeconds,
@@ -219,7 +220,7 @@ impl Tx<'_> {
              WHERE wallet = $1 AND token_id = $2 AND amount = $3 AND reserved_until >= $4
                 AND created_ms <= $5",
         )
-        .bind(wallet.to_checksum(None))
+        .bind(wallet.to_string())
         .bind(token.0)
         .bind(amount.base_units().to_string())
         .bind(block_time.0)

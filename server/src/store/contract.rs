@@ -44,6 +44,7 @@ use super::{
     NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError,
     StreamSession, SweepRecord, TransferRecord, Tx,
 };
+use crate::solana::SolanaAddress;
 
 pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 pub(super) const NOW_MS: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -211,6 +212,8 @@ pub(super) fn plain(merchant: MerchantId, number: u64) -> NewInvoice {
         deposit_salt: B256::repeat_byte(1),
         deposit_address: Address::repeat_byte(0xcd),
         address_index: None,
+        solana_address: None,
+        solana_is_own: false,
         created: NOW_MS,
     }
 }
@@ -239,6 +242,8 @@ fn expected(new: &NewInvoice) -> InvoiceRecord {
         deposit_salt: new.deposit_salt,
         deposit_address: new.deposit_address,
         address_index: new.address_index,
+        solana_address: new.solana_address,
+        solana_is_own: new.solana_is_own,
         created: new.created,
         standing: unpaid(new.terms.due),
         version: 1,
@@ -272,7 +277,7 @@ pub(super) async fn new_invoice(store: &Store) -> InvoiceRecord {
     insert(store, plain(merchant, 1)).await
 }
 
-fn transfer(invoice: &InvoiceRecord, block: u64, log_index: i64) -> TransferRecord {
+pub(super) fn transfer(invoice: &InvoiceRecord, block: u64, log_index: i64) -> TransferRecord {
     TransferRecord {
         merchant: invoice.merchant,
         invoice: invoice.id,
@@ -519,7 +524,7 @@ async fn an_invoice_s_version_rises_with_its_quotes_and_its_standing(store: Stor
     let due = UsdMillis::from_millis(5);
     let quote =
         Quote::new(QuoteId::from_random([1; 16]), TokenId(1), Decimals::new(6).unwrap(), Rate::PAR, due, NOW, 300);
-    let record = QuoteRecord { network: "ethereum".into(), quote };
+    let record = QuoteRecord { network: "ethereum".into(), quote, reference: None, opens_account: false };
     store
         .does(move |tx| {
             Box::pin(async move {
@@ -831,6 +836,8 @@ async fn quotes_read_back_in_the_order_they_were_made(store: Store) {
     for (number, (amount, decimals, rate, covers)) in (0_u64..).zip(extremes) {
         let record = QuoteRecord {
             network: "ethereum".into(),
+            reference: (number % 2 == 0).then(|| SolanaAddress::new([u8::try_from(number).unwrap(); 32])),
+            opens_account: number % 2 == 1,
             quote: Quote {
                 id: QuoteId::from_random(id(100 - number)),
                 token: TokenId(i64::MAX),

@@ -13,6 +13,7 @@ use super::{
     row::Columns,
     transfers::{block_number, distinct},
 };
+use crate::solana::SolanaAddress;
 
 /// What kind of fact it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +38,8 @@ pub struct UnvouchedFact {
     pub key: FactKey,
     pub invoice: InvoiceId,
     pub deposit: Address,
+    /// Where its invoice is paid on Solana.
+    pub solana_address: Option<SolanaAddress>,
     pub mode: AddressMode,
     pub block: u64,
     pub token: TokenId,
@@ -83,7 +86,7 @@ macro_rules! statements {
         concat!(
             "SELECT facts.merchant_id, facts.invoice_id, facts.block_hash, facts.tx_id, facts.log_index,
                 facts.block_number, facts.token_id, facts.amount, facts.confirmations, facts.finality, facts.vouched,
-                invoices.deposit_address, invoices.address_mode, invoices.due, merchants.single_source_usd_millis
+                invoices.deposit_address, invoices.solana_address, invoices.address_mode, invoices.due, merchants.single_source_usd_millis
              FROM ", $table, " AS facts
              JOIN invoices ON invoices.merchant_id = facts.merchant_id AND invoices.invoice_id = facts.invoice_id
              JOIN merchants ON merchants.merchant_id = facts.merchant_id
@@ -171,6 +174,7 @@ impl Tx<'_> {
                     },
                     invoice: columns.parsed("invoice_id")?,
                     deposit: columns.parsed("deposit_address")?,
+                    solana_address: columns.optional_parsed("solana_address")?,
                     mode: columns.parsed("address_mode")?,
                     block: columns.number("block_number")?,
                     token: TokenId(columns.integer("token_id")?),

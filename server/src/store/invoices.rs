@@ -14,6 +14,7 @@ use sqlx::any::AnyRow;
 use wire::Environment;
 
 use super::{StoreError, Tx, row::Columns, statement::Statement};
+use crate::{config::NetworkKind, solana::SolanaAddress, wallet::WalletAddress};
 
 /// An invoice as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,10 @@ pub struct InvoiceRecord {
     pub deposit_address: Address,
     /// The number of the address below the merchant's extended public key.
     pub address_index: Option<u32>,
+    /// Where it is paid on Solana, fixed at creation; `None` if it cannot be.
+    pub solana_address: Option<SolanaAddress>,
+    /// Whether that is its own alone.
+    pub solana_is_own: bool,
     pub created: UnixMillis,
     pub standing: Standing,
     pub version: i64,
@@ -76,7 +81,36 @@ pub struct NewInvoice {
     pub deposit_salt: B256,
     pub deposit_address: Address,
     pub address_index: Option<u32>,
+    pub solana_address: Option<SolanaAddress>,
+    pub solana_is_own: bool,
     pub created: UnixMillis,
+}
+
+impl InvoiceRecord {
+    /// Where it is paid on networks of a kind; `None` if it cannot be.
+    pub fn address_on(&self, kind: NetworkKind) -> Option<WalletAddress> {
+        match kind {
+            NetworkKind::Evm => Some(WalletAddress::Evm(self.deposit_address)),
+            NetworkKind::Solana => self.solana_address.map(WalletAddress::Solana),
+        }
+    }
+
+    /// Whether what is paid on networks of a kind is the merchant's at once, so that its payment is its settlement.
+    pub fn settles_at_once_on(&self, kind: NetworkKind) -> bool {
+        match kind {
+            NetworkKind::Evm => self.address_mode.settles_at_once(),
+            NetworkKind::Solana => true,
+        }
+    }
+
+    /// Whether other invoices are paid to the same address on networks of a kind, so that something else has to tell
+    /// them apart.
+    pub fn shares_address_on(&self, kind: NetworkKind) -> bool {
+        match kind {
+            NetworkKind::Evm => self.address_mode == AddressMode::Direct,
+            NetworkKind::Solana => !self.solana_is_own,
+        }
+    }
 }
 
 /// What rises when what is shown of an invoice changes.
@@ -187,9 +221,9 @@ impl Tx<'_> {
                 title, footer, customer_id, customer_email, metadata, questions, return_url, return_url_enabled,
                 tolerance_basis_points, tolerance_at_most, late_days, late_band_basis_points, receiver, deposit_salt,
                 deposit_address, created_ms, expires_at, status, credit, remaining, overpaid, late, is_checking,
-                ended_unverified, version, address_mode, address_index)
+                ended_unverified, version, address_mode, address_index, solana_address, solana_is_own)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                $22, $23, $24, 'unpaid', 0, $6, 0, 0, 0, 0, 1, $25, $26)",
+                $22, $23, $24, 'unpaid', 0, $6, 0, 0, 0, 0, 1, $25, $26, $27, $28)",
         )
         .bind(invoice.merchant.0)
         .bind(invoice.id.to_string())
@@ -217,6 +251,8 @@ impl Tx<'_> {
         .bind(invoice.terms.expires_at.0)
         .bind(invoice.address_mode.as_str())
         .bind(invoice.address_index.map(i64::from))
+        .bind(invoice.solana_address.map(|address| address.to_string()))
+        .bind(i64::from(invoice.solana_is_own))
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -515,6 +551,8 @@ pub(super) fn read_invoice(row: &AnyRow) -> Result<InvoiceRecord, StoreError> {
         deposit_salt: columns.parsed("deposit_salt")?,
         deposit_address: columns.parsed("deposit_address")?,
         address_index: columns.optional_number("address_index")?,
+        solana_address: columns.optional_parsed("solana_address")?,
+        solana_is_own: columns.flag("solana_is_own")?,
         created: UnixMillis(columns.integer("created_ms")?),
         standing: Standing {
             status: parse_status(&status).ok_or_else(|| columns.corrupt("status", status))?,

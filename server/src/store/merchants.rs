@@ -9,6 +9,7 @@ use domain::{
 use sqlx::any::AnyRow;
 
 use super::{StoreError, Tx, row::Columns};
+use crate::solana::SolanaAddress;
 
 /// A merchant as stored.
 #[derive(Clone)]
@@ -73,6 +74,56 @@ impl Tx<'_> {
         .fetch_optional(&mut *self.connection)
         .await?;
         row.as_ref().map(read_merchant).transpose()
+    }
+
+    /// Where new invoices of a merchant are paid on Solana; `None` if they are not, or there is no such merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn solana_wallet(&mut self, id: MerchantId) -> Result<Option<SolanaAddress>, StoreError> {
+        let row = sqlx::query("SELECT solana_wallet FROM merchants WHERE merchant_id = $1")
+            .bind(id.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        match row {
+            Some(row) => Columns::of(&row, "merchants").optional_parsed("solana_wallet"),
+            None => Ok(None),
+        }
+    }
+
+    /// Sets where new invoices of a merchant are paid on Solana, or that they are not; `false` if there is no such
+    /// merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn set_solana_wallet(
+        &mut self,
+        id: MerchantId,
+        wallet: Option<SolanaAddress>,
+    ) -> Result<bool, StoreError> {
+        let done =
+            sqlx::query("UPDATE merchants SET solana_wallet = $2, solana_mode = 'wallet' WHERE merchant_id = $1")
+                .bind(id.0)
+                .bind(wallet.map(|wallet| wallet.to_string()))
+                .execute(&mut *self.connection)
+                .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Every merchant's wallet on Solana, each once.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn all_solana_wallets(&mut self) -> Result<Vec<SolanaAddress>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT solana_wallet FROM merchants WHERE solana_wallet IS NOT NULL ORDER BY solana_wallet",
+        )
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(|row| Columns::of(row, "merchants").parsed("solana_wallet")).collect()
     }
 
     /// Replaces the origins that may embed the page; `false` if there is no such merchant.

@@ -24,6 +24,7 @@ mod quotes;
 mod readers;
 mod row;
 mod rpc_endpoints;
+mod solana;
 mod statement;
 mod stream_tokens;
 mod subscriptions;
@@ -44,6 +45,8 @@ mod lease_contract;
 mod migration_tests;
 #[cfg(test)]
 mod settings_contract;
+#[cfg(test)]
+mod solana_contract;
 #[cfg(test)]
 mod sweep_contract;
 #[cfg(test)]
@@ -79,6 +82,7 @@ pub use quotes::QuoteRecord;
 pub use readers::Reader;
 use readers::Readers;
 pub use rpc_endpoints::RpcEndpointRecord;
+pub use solana::{AccountCursor, AddressStock, OpenSignature, WatchedWallet};
 pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use sweep_transactions::{SweepFailureRecord, SweepState, SweepTransaction};

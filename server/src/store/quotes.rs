@@ -9,12 +9,17 @@ use domain::{
 use sqlx::any::AnyRow;
 
 use super::{StoreError, Tx, invoices::dollars, row::Columns, transfers};
+use crate::solana::SolanaAddress;
 
 /// A quote with the network it was made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuoteRecord {
     pub network: String,
     pub quote: Quote,
+    /// On Solana, the account by which a payment is known to be the invoice's, if something has to tell.
+    pub reference: Option<SolanaAddress>,
+    /// Whether the account that the token goes to was missing when it was made, so that the payer pays for making it.
+    pub opens_account: bool,
 }
 
 impl Tx<'_> {
@@ -30,8 +35,8 @@ impl Tx<'_> {
         let quote = &record.quote;
         sqlx::query(
             "INSERT INTO quotes (merchant_id, invoice_id, quote_id, network, token_id, decimals, rate, amount, covers,
-                created_at, valid_until, ordinal)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                created_at, valid_until, reference, opens_account, ordinal)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
                 (SELECT COUNT(*) FROM quotes WHERE merchant_id = $1 AND invoice_id = $2))",
         )
         .bind(merchant.0)
@@ -45,6 +50,8 @@ impl Tx<'_> {
         .bind(dollars(quote.covers))
         .bind(quote.created_at.0)
         .bind(quote.valid_until.0)
+        .bind(record.reference.map(|reference| reference.to_string()))
+        .bind(i64::from(record.opens_account))
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -71,6 +78,8 @@ fn read_quote(row: &AnyRow) -> Result<QuoteRecord, StoreError> {
     let rate: u128 = columns.parsed("rate")?;
     Ok(QuoteRecord {
         network: columns.text("network")?,
+        reference: columns.optional_parsed("reference")?,
+        opens_account: columns.flag("opens_account")?,
         quote: Quote {
             id: columns.parsed::<QuoteId>("quote_id")?,
             token: TokenId(columns.integer("token_id")?),

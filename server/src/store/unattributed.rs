@@ -1,6 +1,5 @@
 //! What came to merchants' own wallets and belongs to no invoice, or did not until a merchant said so.
 
-use alloy_primitives::Address;
 use domain::{
     id::{InvoiceId, MerchantId, PaymentId, TokenId},
     money::{Decimals, Rate, TokenAmount},
@@ -13,6 +12,7 @@ use super::{
     row::Columns,
     transfers::{block_number, read_decimals},
 };
+use crate::wallet::WalletAddress;
 
 /// A transfer to a merchant's wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct UnattributedRecord {
     pub log_index: i64,
     /// Which one it is among this transaction's transfers of this token to this wallet, from 0.
     pub ordinal: u32,
-    pub wallet: Address,
+    pub wallet: WalletAddress,
     pub token: TokenId,
     pub decimals: Decimals,
     pub amount: TokenAmount,
@@ -72,7 +72,7 @@ macro_rules! unattributed_sql {
 impl UnattributedRecord {
     /// The same in whatever block its transaction comes to be. As a payment of an invoice it has another id.
     pub fn payment(&self) -> PaymentId {
-        let wallet = self.wallet.to_checksum(None);
+        let wallet = self.wallet.to_string();
         PaymentId::of_transfer(&self.network, &self.tx_id, &wallet, &self.token.to_string(), self.ordinal)
     }
 }
@@ -96,7 +96,7 @@ impl Tx<'_> {
         .bind(&seen.tx_id)
         .bind(seen.log_index)
         .bind(i64::from(seen.ordinal))
-        .bind(seen.wallet.to_checksum(None))
+        .bind(seen.wallet.to_string())
         .bind(seen.token.0)
         .bind(i64::from(seen.decimals.get()))
         .bind(seen.amount.base_units().to_string())

@@ -1,6 +1,5 @@
 //! Searches for payments that somebody asked for.
 
-use alloy_primitives::B256;
 use domain::{
     id::{InvoiceId, MerchantId, VerificationId},
     time::UnixMillis,
@@ -8,6 +7,7 @@ use domain::{
 use sqlx::any::AnyRow;
 
 use super::{StoreError, Tx, WatchedDeposit, row::Columns};
+use crate::transaction_id::TransactionId;
 
 /// A search for a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct VerificationRecord {
     pub invoice: InvoiceId,
     pub network: String,
     /// The transaction that is said to have paid.
-    pub transaction: Option<B256>,
+    pub transaction: Option<TransactionId>,
     pub attempts: u32,
     /// When it is looked for again; `None` once it is completed.
     pub next_at: Option<UnixMillis>,

@@ -9,6 +9,8 @@ use domain::{
 use pepay::{
     invoicing::{self, AddressError, AttachError, QuoteError, plan_sweeps},
     store::{UnattributedPart, UnattributedRecord},
+    transaction_id::TransactionId,
+    wallet::WalletAddress,
     xpub::AddressKey,
 };
 use serde_json::{Value, json};
@@ -440,7 +442,10 @@ async fn an_amount_that_nobody_was_asked_for_is_nobody_s_until_the_merchant_says
     check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
     let unattributed = shop.unattributed().await;
     assert_eq!(unattributed.len(), 1);
-    assert_eq!((unattributed[0].tx_id.as_str(), unattributed[0].wallet), (paid.to_string().as_str(), WALLET));
+    assert_eq!(
+        (unattributed[0].tx_id.as_str(), unattributed[0].wallet),
+        (paid.to_string().as_str(), WalletAddress::Evm(WALLET))
+    );
 
     assert!(matches!(shop.attach(order, B256::ZERO).await, Err(AttachError::NoSuchTransaction)));
     shop.attach(order, paid).await.unwrap();
@@ -550,7 +555,7 @@ async fn a_payment_of_the_wallet_that_an_endpoint_left_out_is_found_by_its_trans
     check(&shop.case(asked).await, InvoiceStatus::Unpaid, 0);
     for (order, transaction) in [(asked, paid), (other, unasked)] {
         let invoice = shop.case(order).await.invoice;
-        invoicing::verify(&shop.app, &invoice, None, Some(transaction)).await.unwrap();
+        invoicing::verify(&shop.app, &invoice, None, Some(TransactionId::Evm(transaction))).await.unwrap();
     }
     shop.clock.advance_seconds(61);
     shop.catch_up().await;

@@ -5,6 +5,7 @@ use domain::invoice::InvoiceStatus;
 use pepay::{
     invoicing::{self, MOST_ATTEMPTS, VerifyError},
     store::{Failure, VerificationRecord},
+    transaction_id::TransactionId,
 };
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ async fn unseen(dollar: bool) -> (Shop, Relay, Order, B256) {
 
 async fn verify(shop: &Shop, order: Order, transaction: Option<B256>) -> VerificationRecord {
     let invoice = shop.case(order).await.invoice;
-    invoicing::verify(&shop.app, &invoice, None, transaction).await.unwrap()
+    invoicing::verify(&shop.app, &invoice, None, transaction.map(TransactionId::Evm)).await.unwrap()
 }
 
 async fn last(shop: &Shop, order: Order) -> VerificationRecord {

@@ -29,6 +29,7 @@ const CARGO_DENY: &str = "0.20.2";
 const CARGO_MUTANTS: &str = "27.1.0";
 /// The name of the step that installs what the contracts need.
 const CONTRACTS: &str = "Solidity compiler, tests and local chain";
+const SOLANA: &str = "local Solana";
 
 /// What builds the page.
 pub struct PageTools {
@@ -102,9 +103,10 @@ pub fn for_page(workspace: &Workspace) -> Result<PageTools> {
 
 /// For the demo: the page, and the local chains.
 pub fn for_demo(workspace: &Workspace) -> Result<PageTools> {
-    let steps = &mut Steps::of(6);
+    let steps = &mut Steps::of(7);
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)?;
+    node::install_packages(workspace, &steps.next(SOLANA), &node::SOLANA)?;
     Ok(page)
 }
 
@@ -117,9 +119,10 @@ pub fn for_contracts(workspace: &Workspace) -> Result {
 
 /// For what shows the product in a browser.
 pub fn for_browser(workspace: &Workspace) -> Result<BrowserTools> {
-    let steps = &mut Steps::of(7);
+    let steps = &mut Steps::of(8);
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)?;
+    node::install_packages(workspace, &steps.next(SOLANA), &node::SOLANA)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;
     Ok(BrowserTools { page, browser })
 }
@@ -149,7 +152,7 @@ pub fn for_tests(workspace: &Workspace) -> Result<TestTools> {
     let page = page_tools(workspace, steps)?;
     node::install_packages(workspace, &steps.next(CONTRACTS), &node::CONTRACTS)?;
     node::install_packages(workspace, &steps.next("TypeScript"), &node::CLIENT)?;
-    node::install_packages(workspace, &steps.next("local Solana"), &node::SOLANA)?;
+    node::install_packages(workspace, &steps.next(SOLANA), &node::SOLANA)?;
     node::install_packages(workspace, &steps.next("rules of accessibility"), &node::ACCESSIBILITY)?;
     let deny = check_tools(workspace, steps)?;
     let browser = browser::find(&steps.next("Chromium with chromedriver"))?;

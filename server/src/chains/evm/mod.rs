@@ -26,6 +26,7 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
+pub(super) use self::witness::{Verdict, Waiting, is_vouched, tell_of_lack};
 pub(crate) use self::{
     factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
     logs::SweepFailure,
@@ -39,16 +40,18 @@ use self::{
     reconcile::Reconciler,
     tags::{HostTags, Tags, Word, Words},
     verify::Searches,
-    witness::{Claim, Evidence, Outcome, Questions, Waiting},
+    witness::{Claim, Evidence, Questions},
 };
 use super::rpc::{FaultKind, RpcError};
+pub use super::step::{Fitness, Step, StepError};
 use crate::{
     alarm,
     app::App,
     config::{NetworkConfig, TokenConfig},
     failpoint,
     invoicing::{RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan},
-    store::{BlockRef, FactKey, FactKind, Lease, StoreError, UnattributedRecord, UnvouchedFact, WatchedDeposit},
+    store::{BlockRef, FactKey, FactKind, Lease, UnattributedRecord, UnvouchedFact, WatchedDeposit},
+    wallet::WalletAddress,
 };
 
 /// Whose logs tell of native coin that moves, on networks that have them (EIP-7708).
@@ -99,49 +102,6 @@ pub struct Watcher {
     waiting: Waiting,
     reconciler: Reconciler,
     searches: Searches,
-}
-
-/// What a step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// There was nothing new.
-    Idle,
-    /// The head is below what was read. If that lasts, it is a reorganisation.
-    Behind,
-    /// Blocks were recorded.
-    Recorded { is_at_head: bool },
-    /// Somebody else recorded them first.
-    Outrun,
-}
-
-/// Whether the configuration and the network agree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fitness {
-    Fit,
-    Unfit(String),
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum StepError {
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
-    #[error("the chain moved while it was read")]
-    Moved,
-    #[error("an endpoint told something that cannot be true: {0}")]
-    Untrue(&'static str),
-    #[error("{network} was reorganised deeper than block {oldest}, the oldest one remembered")]
-    TooDeep { network: String, oldest: u64 },
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl StepError {
-    /// Whether it is another node that watches the network now.
-    pub fn is_lease_lost(&self) -> bool {
-        matches!(self, Self::Record(RecordError::Store(StoreError::LeaseLost { .. })))
-    }
 }
 
 /// A stretch that was read, not recorded yet.
@@ -796,11 +756,7 @@ impl Watcher {
         if hosts.len() < WITNESSES {
             for fact in &facts {
                 if self.limit(fact) < fact.due && self.waiting.is_news(fact, now) {
-                    self.tell(
-                        fact,
-                        alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT,
-                        "ALARM: a payment does not count: it is for too much, and only one endpoint is configured",
-                    );
+                    tell_of_lack(&self.network.name, fact);
                 }
             }
             return Ok(Vec::new());
@@ -833,33 +789,9 @@ impl Watcher {
         let mut vouched = Vec::new();
         for ((claim, _), verdicts) in claims.iter().zip(witness::verdicts(&claims, &said)) {
             let fact = claim.fact;
-            match self.waiting.hear(fact, &verdicts, self.limit(fact), now) {
-                Outcome::Vouched => vouched.push(fact.key.clone()),
-                Outcome::OneIsEnough => {
-                    tracing::warn!(
-                        payment.network = self.network.name,
-                        invoice.id = %fact.invoice,
-                        transaction = fact.key.tx_id,
-                        "a payment counts on the word of one endpoint, since no other could be asked for a minute"
-                    );
-                    vouched.push(fact.key.clone());
-                }
-                Outcome::Waits => {}
-                Outcome::Disputed => self.tell(
-                    fact,
-                    alarm::PAYMENT_DISPUTED,
-                    "ALARM: endpoints disagree about a payment; it does not count",
-                ),
-                Outcome::TooMuchForOne => {
-                    self.tell(
-                        fact,
-                        alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT,
-                        "ALARM: a payment does not count: it is for too much, and only one endpoint can be asked",
-                    );
-                }
-                Outcome::NobodyKnows => {
-                    self.tell(fact, alarm::PAYMENT_WITHOUT_WITNESS, "ALARM: no endpoint can be asked about a payment");
-                }
+            let outcome = self.waiting.hear(fact, &verdicts, self.limit(fact), now);
+            if is_vouched(&self.network.name, fact, outcome) {
+                vouched.push(fact.key.clone());
             }
         }
         Ok(vouched)
@@ -868,16 +800,6 @@ impl Watcher {
     /// Up to what the invoice of a fact is paid on the word of one endpoint.
     fn limit(&self, fact: &UnvouchedFact) -> UsdMillis {
         fact.single_source.unwrap_or(self.app.config.single_source())
-    }
-
-    fn tell(&self, fact: &UnvouchedFact, alarm: &str, text: &str) {
-        tracing::error!(
-            alarm,
-            payment.network = self.network.name,
-            invoice.id = %fact.invoice,
-            transaction = fact.key.tx_id,
-            "{text}"
-        );
     }
 
     /// What an address has to hold for native coin to have come that no transaction of its own brought.
@@ -997,7 +919,7 @@ impl Watcher {
                 tx_id: arrival.tx_id.clone(),
                 log_index: arrival.position,
                 ordinal,
-                wallet: arrival.deposit,
+                wallet: WalletAddress::Evm(arrival.deposit),
                 token: token.token_id(),
                 decimals: token.checked_decimals(),
                 amount: TokenAmount::from_base_units(arrival.amount),

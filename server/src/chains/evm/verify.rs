@@ -24,6 +24,7 @@ use crate::{
     chains::rpc::{Answer, Call},
     invoicing::{Missing, Scan, SeenTransfer, conclude_look},
     store::{BlockRef, Failure, Lane, UnattributedRecord, VerificationRecord, WatchedDeposit},
+    transaction_id::TransactionId,
 };
 
 /// Searches that are looked after in one step.
@@ -78,7 +79,9 @@ impl Watcher {
         let due = self.app.store.reader().await?.tx().due_verifications(&self.network.name, now, AT_ONCE).await?;
         for (record, deposit) in due {
             let missing = match record.transaction {
-                Some(transaction) => self.look_at_transaction(transaction, deposit).await?,
+                Some(TransactionId::Evm(hash)) => self.look_at_transaction(hash, deposit).await?,
+                // No such network has transactions of that name.
+                Some(TransactionId::Solana(_)) => Missing::ForGood(Failure::TransactionNotFound),
                 None => Missing::Yet(Failure::PaymentNotFound),
             };
             // What a wallet holds that is paid directly says nothing.

@@ -20,6 +20,7 @@ use super::{
     position,
 };
 use crate::{
+    alarm,
     chains::rpc::{Answer, Call, HostAnswers},
     store::{FactKey, UnvouchedFact},
 };
@@ -65,7 +66,7 @@ pub(super) enum Evidence {
 
 /// What a host's answers say of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::chains) enum Verdict {
     Shows,
     Denies,
     /// It cannot tell.
@@ -346,7 +347,7 @@ fn has_log(receipt: Option<&Receipt>, key: &FactKey, amount: U256, is_it: impl F
 
 /// Facts that wait for another host's word.
 #[derive(Default)]
-pub(super) struct Waiting(HashMap<FactKey, Wait>);
+pub(in crate::chains) struct Waiting(HashMap<FactKey, Wait>);
 
 struct Wait {
     /// When it was first found to wait.
@@ -362,7 +363,7 @@ struct Wait {
 
 /// What is done about a fact after hosts were asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::chains) enum Outcome {
     /// Enough hosts show it.
     Vouched,
     /// One host shows it, nobody else could be asked for a while, and little is at stake.
@@ -456,6 +457,47 @@ impl Wait {
         // A clock that was set back must not keep us from asking.
         self.asked_at.is_none_or(|asked_at| !(0..self.pause_ms).contains(&now.0.saturating_sub(asked_at.0)))
     }
+}
+
+/// Whether a fact counts after hosts were asked; tells whoever should know why it does not, or why it does.
+pub(in crate::chains) fn is_vouched(network: &str, fact: &UnvouchedFact, outcome: Outcome) -> bool {
+    let (alarm, text) = match outcome {
+        Outcome::Vouched => return true,
+        Outcome::OneIsEnough => {
+            tracing::warn!(
+                payment.network = network,
+                invoice.id = %fact.invoice,
+                transaction = fact.key.tx_id,
+                "a payment counts on the word of one endpoint, since no other could be asked for a minute"
+            );
+            return true;
+        }
+        Outcome::Waits => return false,
+        Outcome::Disputed => (alarm::PAYMENT_DISPUTED, "ALARM: endpoints disagree about a payment; it does not count"),
+        Outcome::TooMuchForOne => (
+            alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT,
+            "ALARM: a payment does not count: it is for too much, and only one endpoint can be asked",
+        ),
+        Outcome::NobodyKnows => (alarm::PAYMENT_WITHOUT_WITNESS, "ALARM: no endpoint can be asked about a payment"),
+    };
+    tell(network, fact, alarm, text);
+    false
+}
+
+/// Tells that only one endpoint is configured, which is not enough for a fact.
+pub(in crate::chains) fn tell_of_lack(network: &str, fact: &UnvouchedFact) {
+    let text = "ALARM: a payment does not count: it is for too much, and only one endpoint is configured";
+    tell(network, fact, alarm::PAYMENT_TOO_LARGE_FOR_ONE_ENDPOINT, text);
+}
+
+fn tell(network: &str, fact: &UnvouchedFact, alarm: &str, text: &str) {
+    tracing::error!(
+        alarm,
+        payment.network = network,
+        invoice.id = %fact.invoice,
+        transaction = fact.key.tx_id,
+        "{text}"
+    );
 }
 
 /// What each host says of each claim, given the places of the answers about it.

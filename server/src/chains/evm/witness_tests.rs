@@ -26,6 +26,7 @@ fn fact(kind: FactKind, tx_id: &str, log_index: i64, units: u64) -> UnvouchedFac
             log_index,
         },
         invoice: InvoiceId::from_random([1; 16]),
+        solana_address: None,
         deposit: DEPOSIT,
         block: 7,
         token: TokenId(1),

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Call, Endpoint, Problem, Rpc, quantity};
+use super::{Call, Chain, Endpoint, Problem, Rpc, quantity};
 
 /// How one endpoint answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct EndpointReport {
     /// Whether it was added through the API.
     pub is_added: bool,
     pub took: Duration,
-    /// The number of the newest block, or what is wrong with the endpoint.
+    /// The number of the newest block, of its slot on Solana, or what is wrong with the endpoint.
     pub head: Result<u64, Problem>,
 }
 
@@ -49,8 +49,15 @@ impl Rpc {
     }
 
     async fn head_of(&self, endpoint: &Endpoint) -> Result<u64, Problem> {
-        let call = Call::new("eth_blockNumber", json!([]));
-        let mut answers = self.ask(endpoint, slice::from_ref(&call)).await?;
-        answers.pop().and_then(|answer| quantity(&answer.ok()?)).ok_or(Problem::NotJsonRpc)
+        let call = match self.chain {
+            Chain::Evm { .. } => Call::new("eth_blockNumber", json!([])),
+            Chain::Solana => Call::new("getSlot", json!([{ "commitment": "confirmed" }])),
+        };
+        let answer = self.ask(endpoint, slice::from_ref(&call)).await?.pop().and_then(Result::ok);
+        let number = answer.and_then(|answer| match self.chain {
+            Chain::Evm { .. } => quantity(&answer),
+            Chain::Solana => answer.as_u64(),
+        });
+        number.ok_or(Problem::NotJsonRpc)
     }
 }

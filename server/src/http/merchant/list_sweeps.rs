@@ -75,7 +75,7 @@ fn show_sweep(app: &App, offer: &SweepOffer) -> Sweep {
     let amounts = sweep.amounts().into_values().map(|due| SweepAmount {
         token_id: due.token.0,
         token_symbol: symbol(app, due.token),
-        token_address: app.config.token(due.token).and_then(|(_, token)| Some(token.address?.to_checksum(None))),
+        token_address: app.config.token(due.token).and_then(|(_, token)| token.shown_address()),
         token_decimals: due.decimals.get(),
         token_amount: due.amount.to_decimal(due.decimals),
     });

@@ -77,7 +77,7 @@ fn show(app: &App, acceptance: &Acceptance) -> NetworkSelection {
                 network: network.name.clone(),
                 title: network.title.clone(),
                 network_environment: app.config.environment,
-                chain_id: network.chain_id,
+                chain_id: network.shown_chain_id(),
                 is_selected: !accepted_token_ids.is_empty(),
                 is_monitored: app.outages.is_offered(&network.name),
                 accepted_token_ids,

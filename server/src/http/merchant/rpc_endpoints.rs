@@ -9,6 +9,7 @@ use wire::settings::{AddRpcEndpointRequest, Removed, RpcEndpoint, RpcEndpointLis
 
 use crate::{
     app::App,
+    config::NetworkConfig,
     http::{
         error::{ApiError, invalid},
         error_codes::codes,
@@ -80,7 +81,7 @@ fn show(app: &App, record: &RpcEndpointRecord) -> RpcEndpoint {
         object: "rpc_endpoint".to_owned(),
         id: record.id.to_string(),
         network: record.network.clone(),
-        chain_id: app.config.network(&record.network).map(|network| network.chain_id),
+        chain_id: app.config.network(&record.network).and_then(NetworkConfig::shown_chain_id),
         rpc_url: merchants::rpc_endpoint_url(app, record).map_or_else(|_| "…".to_owned(), |url| masked(&url)),
         created_at: record.created_at.0,
     }

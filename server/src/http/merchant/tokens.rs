@@ -194,7 +194,8 @@ impl Filter {
             None => None,
             Some("native") => Some(KnownType::Ours(TokenType::Native)),
             Some("erc20") => Some(KnownType::Ours(TokenType::Erc20)),
-            Some("spl" | "ton" | "sui") => Some(KnownType::Other),
+            Some("spl") => Some(KnownType::Ours(TokenType::Spl)),
+            Some("ton" | "sui") => Some(KnownType::Other),
             Some(_) => return Err(invalid("token_type", "token_type must be native, erc20, spl, ton or sui")),
         };
         Ok(Self {
@@ -209,7 +210,7 @@ impl Filter {
 
     fn fits(&self, network: &NetworkConfig, token: &TokenConfig, is_blocked: bool) -> bool {
         let is_found = |search: &String| {
-            let address = token.address.map(|address| address.to_string()).unwrap_or_default();
+            let address = token.shown_address().unwrap_or_default();
             [&token.symbol, &token.name, &address].iter().any(|text| text.to_lowercase().contains(search))
         };
         self.search.as_ref().is_none_or(is_found)
@@ -244,7 +245,7 @@ async fn show(app: &App, acceptance: &Acceptance, tokens: Vec<(&NetworkConfig, &
         id: token.id,
         token_symbol: token.symbol.clone(),
         token_name: token.name.clone(),
-        token_address: token.address.map(|address| address.to_checksum(None)),
+        token_address: token.shown_address(),
         token_decimals: token.decimals,
         network: network.name.clone(),
         network_environment: app.config.environment,

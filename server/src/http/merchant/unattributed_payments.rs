@@ -10,6 +10,7 @@ use wire::{
 use super::filters::{self, AFTER, BEFORE, PageParameters, PageStart};
 use crate::{
     app::App,
+    config::TokenConfig,
     http::{
         error::{ApiError, invalid},
         error_codes::codes,
@@ -17,7 +18,7 @@ use crate::{
             JsonBody, Merchant, NamedInvoice, Parameters,
             rights::{ManageWallets, ReadInvoices},
         },
-        payor::read_hash,
+        payor::read_transaction,
     },
     invoicing::{self, Case},
     store::{Tx, UnattributedPart, UnattributedPlace, UnattributedRecord},
@@ -74,7 +75,7 @@ pub async fn attach_payment(
     NamedInvoice(id): NamedInvoice,
     JsonBody { value: request, .. }: JsonBody<AttachPaymentRequest>,
 ) -> Result<Json<Invoice>, ApiError> {
-    let hash = read_hash(&request.tx_hash)?.to_string();
+    let hash = read_transaction(&request.tx_hash)?.to_string();
     if app.config.network(&request.network).is_none() {
         return Err(ApiError::UnknownNetwork { field: "network".to_owned() });
     }
@@ -93,10 +94,10 @@ fn show(app: &App, payment: &UnattributedRecord) -> UnattributedPayment {
         payment_id: payment.payment().to_string(),
         network: payment.network.clone(),
         tx_hash: payment.tx_id.clone(),
-        wallet_address: payment.wallet.to_checksum(None),
+        wallet_address: payment.wallet.to_string(),
         token_id: payment.token.0,
         token_symbol: token.map(|token| token.symbol.clone()).unwrap_or_default(),
-        token_address: token.and_then(|token| token.address).map(|address| address.to_checksum(None)),
+        token_address: token.and_then(TokenConfig::shown_address),
         token_decimals: payment.decimals.get(),
         token_amount: payment.amount.to_decimal(payment.decimals),
         payer_wallet_address: payment.payer.clone(),

@@ -13,7 +13,7 @@ use crate::{
     http::{
         error::ApiError,
         extract::Parameters,
-        payor::read_hash,
+        payor::read_transaction,
         snapshot::{self, Shown},
     },
     invoicing::{self, EmailError, MOST_ATTEMPTS, VerifyError},
@@ -149,7 +149,7 @@ async fn look_for(app: &App, form: &Form) -> Result<(), Refused> {
     let typed = form.given(TRANSACTION);
     let transaction = match typed.trim() {
         "" => None,
-        hash => Some(read_hash(hash).map_err(|_| Refused::Wrong(Wrong::Transaction))?),
+        hash => Some(read_transaction(hash).map_err(|_| Refused::Wrong(Wrong::Transaction))?),
     };
     let network = Some(form.given(NETWORK)).filter(|name| !name.is_empty());
     match invoicing::verify(app, &form.session.invoice, network, transaction).await {

@@ -14,7 +14,7 @@ use wire::{
 
 use crate::{
     app::App,
-    config::{NetworkConfig, TokenConfig},
+    config::{Asset, NetworkConfig, TokenConfig},
     http::{
         error::{ApiError, invalid},
         extract::{Parameters, Payor, SessionInvoice},
@@ -86,7 +86,11 @@ pub fn offers<'a>(app: &'a App, case: &Case, acceptance: &Acceptance) -> Vec<(&'
         Some(lock) => lock == (network.name.as_str(), token.token_id()),
         None => !acceptance.blocks(token.token_id()),
     };
-    app.config.tokens().filter(|(network, token)| token.accepted && is_offered(network, token)).collect()
+    let is_paid_there = |network: &NetworkConfig| case.invoice.address_on(network.kind).is_some();
+    let is_offer = |network: &NetworkConfig, token: &TokenConfig| {
+        token.accepted && is_paid_there(network) && is_offered(network, token)
+    };
+    app.config.tokens().filter(|(network, token)| is_offer(network, token)).collect()
 }
 
 /// Asks for the price of each, for an invoice; a token without one cannot be chosen now, nor one whose payments
@@ -97,7 +101,7 @@ pub async fn priced<'a>(
     offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>,
 ) -> Vec<Offer<'a>> {
     join_all(offers.into_iter().map(async |(network, token)| {
-        if !is_payable(invoice.address_mode, network, token) {
+        if !is_payable(invoice, network, token) {
             return Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unseen) };
         }
         if !app.outages.is_offered(&network.name) {
@@ -108,7 +112,7 @@ pub async fn priced<'a>(
         let due = invoice.standing.remaining;
         let unavailable = match &price {
             None => Some(Unavailable::NoPrice),
-            Some(price) if !is_markable(invoice.address_mode, due, token, price.rate) => Some(Unavailable::Coarse),
+            Some(price) if !is_markable(invoice, network, due, token, price.rate) => Some(Unavailable::Coarse),
             Some(_) => None,
         };
         Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable }
@@ -118,7 +122,11 @@ pub async fn priced<'a>(
 
 /// How the wire calls a token's kind.
 pub fn token_type(token: &TokenConfig) -> TokenType {
-    if token.address.is_some() { TokenType::Erc20 } else { TokenType::Native }
+    match token.asset() {
+        Asset::Coin => TokenType::Native,
+        Asset::Contract(_) => TokenType::Erc20,
+        Asset::Mint(..) => TokenType::Spl,
+    }
 }
 
 fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
@@ -132,7 +140,7 @@ fn entry(environment: Environment, offer: Offer<'_>) -> AvailableToken {
         token_type: token_type(token),
         network: network.name.clone(),
         token_decimals: token.decimals,
-        token_address: token.address.map(|address| address.to_checksum(None)),
+        token_address: token.shown_address(),
         requires_memo: false,
         photo_uri: None,
         is_monitored: true,

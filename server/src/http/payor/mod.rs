@@ -10,7 +10,7 @@ mod stream_token;
 mod verification;
 
 pub use available_tokens::{offers, priced, token_type};
-pub use verification::read_hash;
+pub use verification::read_transaction;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 

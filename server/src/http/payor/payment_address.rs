@@ -68,7 +68,7 @@ fn available(app: &App, chosen: &Chosen, connection: StreamConnection) -> Paymen
         quote_status: QuoteStatus::Available,
         status_code: "ok".to_owned(),
         message: None,
-        temp_address: Some(address.to_checksum(None)),
+        temp_address: Some(address.to_string()),
         network: record.network.clone(),
         supported_token_id: quote.token.0,
         estimated_token_amount: Some(quote.amount.to_decimal(quote.decimals)),

@@ -43,7 +43,7 @@ pub async fn retrieve_session_details(State(app): State<App>, payor: Payor) -> R
         network_environment: invoice.environment,
         locked_network: lock.map(|record| record.network.clone()),
         locked_token_id: lock.map(|record| record.token.0),
-        locked_payment_address: lock.map(|_| invoice.deposit_address.to_checksum(None)),
+        locked_payment_address: lock.map(|record| view::address_on(invoice, app.config.kind_of(&record.network))),
         invoice_title: invoice.title.clone(),
         invoice_footer: invoice.footer.clone(),
         payment_return_url: invoice.return_url.clone(),

@@ -1,6 +1,5 @@
 //! `POST /api/v1/invoice/{invoice_id}/verify` and `GET` on the same path
 
-use alloy_primitives::B256;
 use axum::{
     Json,
     extract::{Request, State},
@@ -20,6 +19,7 @@ use crate::{
     },
     invoicing::{self, Case, MOST_ATTEMPTS},
     store::{Failure, VerificationRecord},
+    transaction_id::TransactionId,
     view,
 };
 
@@ -44,7 +44,7 @@ pub async fn verify_invoice(
         return Err(ApiError::InvoiceNotFound);
     }
     let request: ManualVerificationRequest = optional_json(request, &app).await?.unwrap_or_default();
-    let transaction = request.tx_hash.as_deref().map(read_hash).transpose()?;
+    let transaction = request.tx_hash.as_deref().map(read_transaction).transpose()?;
     let record = invoicing::verify(&app, payor.invoice(), request.network, transaction).await?;
     Ok((StatusCode::ACCEPTED, Json(answer(&record, &payor.case(&app).await?))))
 }
@@ -73,15 +73,13 @@ pub async fn retrieve_verification(
     Ok(Json(answer(&record, &payor.case(&app).await?)))
 }
 
-/// A transaction's hash, written in full.
+/// A transaction's name, written in full.
 ///
 /// # Errors
 ///
 /// If it is none.
-pub fn read_hash(text: &str) -> Result<B256, ApiError> {
-    let is_whole = text.len() == 66 && text.starts_with("0x");
-    let hash = text.parse().ok().filter(|_| is_whole);
-    hash.ok_or_else(|| invalid("tx_hash", "tx_hash must be 0x and 64 hexadecimal digits"))
+pub fn read_transaction(text: &str) -> Result<TransactionId, ApiError> {
+    text.parse().map_err(|problem| invalid("tx_hash", format!("tx_hash {problem}")))
 }
 
 fn answer(record: &VerificationRecord, case: &Case) -> ManualVerificationAnswer {
@@ -130,19 +128,4 @@ fn error(failure: Failure) -> VerificationError {
         Failure::TransactionPaysAnother => "the transaction brought nothing to this invoice's address",
     };
     VerificationError { code: failure.code().to_owned(), message: message.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_is_written_in_full() {
-        let hash = format!("0x{}", "ab".repeat(32));
-        assert_eq!(read_hash(&hash).unwrap().to_string(), hash);
-        for text in ["", "0x", &hash[2..], &hash[..65], &format!("{hash}0"), &hash.replace('a', "g")] {
-            let refused = read_hash(text);
-            assert!(matches!(refused, Err(ApiError::Invalid { field, .. }) if field == "tx_hash"), "{text}");
-        }
-    }
 }

@@ -14,6 +14,7 @@ use wire::{
 };
 
 use crate::{
+    config::NetworkKind,
     events::to_wire,
     store::{InvoiceRecord, QuoteRecord, StoredEvent},
     view,
@@ -83,7 +84,15 @@ pub fn payor_event(stored: &StoredEvent) -> Event {
 }
 
 /// Says what is to be sent now. It is not in the log; `since` with its id goes on after `last_sequence`.
-pub fn quote_event(invoice: &InvoiceRecord, record: &QuoteRecord, last_sequence: i64, now: UnixMillis) -> Event {
+///
+/// `kind` is that of the quote's network.
+pub fn quote_event(
+    invoice: &InvoiceRecord,
+    record: &QuoteRecord,
+    kind: NetworkKind,
+    last_sequence: i64,
+    now: UnixMillis,
+) -> Event {
     let quote = &record.quote;
     let expires_in = |now: UnixSeconds| quote.valid_until.0.saturating_sub(now.0);
     let object = PaymentQuote {
@@ -95,7 +104,7 @@ pub fn quote_event(invoice: &InvoiceRecord, record: &QuoteRecord, last_sequence:
         amount_remaining_decimal: three_decimals(quote.covers.as_millis()),
         amount_unit: "usd_millis".to_owned(),
         quote_status: QuoteStatus::Available,
-        temp_address: invoice.deposit_address.to_checksum(None),
+        temp_address: view::address_on(invoice, kind),
         supported_token_id: quote.token.0,
         estimated_token_amount: quote.amount.to_decimal(quote.decimals),
         exchange_rate: view::rate(quote.rate),

@@ -129,7 +129,7 @@ impl Followed for InvoiceStream {
         if let (Some(invoice), Some(quote)) = (invoice, quote)
             && self.told.quote != is_now.quote
         {
-            let event = quote_event(&invoice, &quote, sent, app.clock.now_ms());
+            let event = quote_event(&invoice, &quote, app.config.kind_of(&quote.network), sent, app.clock.now_ms());
             frames.push(Frame::Event(Box::new(event)));
             self.told.quote = is_now.quote;
         }

@@ -16,6 +16,7 @@ use crate::{
     invoicing::{Scan, record_scan},
     merchants,
     store::{BlockRef, NewMerchant, UnattributedPart, UnattributedRecord},
+    wallet::WalletAddress,
     xpub::AddressKey,
 };
 
@@ -58,7 +59,7 @@ impl Server {
             tx_id: format!("0x{:064x}", block + 0xabc),
             log_index: i64::from(ordinal),
             ordinal,
-            wallet: WALLET,
+            wallet: WalletAddress::Evm(WALLET),
             token: TokenId(1),
             decimals: Decimals::new(6).unwrap(),
             amount: TokenAmount::from_base_units(U256::from(units)),

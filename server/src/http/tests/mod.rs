@@ -232,7 +232,12 @@ impl Server {
                     now,
                     300,
                 );
-                tx.insert_quote(merchant, invoice, &QuoteRecord { network: "ethereum".to_owned(), quote }).await?;
+                tx.insert_quote(
+                    merchant,
+                    invoice,
+                    &QuoteRecord { network: "ethereum".to_owned(), quote, reference: None, opens_account: false },
+                )
+                .await?;
                 tx.watch_invoice(merchant, invoice, now.plus(86_400)).await
             })
         });

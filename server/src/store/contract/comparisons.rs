@@ -11,6 +11,7 @@ use super::{NOW, NOW_MS, at, block, id, insert, new_invoice, new_merchant, plain
 use crate::store::{
     Comparison, Difference, Failure, InvoiceRecord, Lane, Round, Store, SweepRecord, TransferRecord, VerificationRecord,
 };
+use crate::{solana::Signature, transaction_id::TransactionId};
 
 fn units(units: u64) -> U256 {
     U256::from(units)
@@ -170,12 +171,13 @@ pub(super) async fn a_difference_is_known_until_it_is_none(store: Store) {
 pub(super) async fn an_invoice_has_one_search_and_it_is_due_when_it_says(store: Store) {
     let merchant = new_merchant(&store).await;
     let (first, second) = (insert(&store, plain(merchant, 1)).await, insert(&store, plain(merchant, 2)).await);
-    let record = |invoice: &InvoiceRecord, number, due: Option<i64>| VerificationRecord {
+    let named = [TransactionId::Evm(B256::repeat_byte(0xaa)), TransactionId::Solana(Signature::new([0xaa; 64]))];
+    let record = |invoice: &InvoiceRecord, number: u64, due: Option<i64>| VerificationRecord {
         id: VerificationId::from_random(id(number)),
         merchant: invoice.merchant,
         invoice: invoice.id,
         network: "ethereum".into(),
-        transaction: Some(B256::repeat_byte(0xaa)),
+        transaction: Some(named[usize::from(number.is_multiple_of(2))]),
         attempts: 2,
         next_at: due.map(at),
         created_at: NOW_MS,

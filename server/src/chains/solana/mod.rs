@@ -1,0 +1,16 @@
+//! Watching Solana: what a node's answers say, what a transaction brought to whom, and a watcher that reads all of it.
+
+pub mod accounts;
+mod listing;
+pub mod rpc;
+mod token_accounts;
+pub mod transaction;
+#[cfg(test)]
+mod transaction_tests;
+mod watcher;
+
+pub use self::{token_accounts::TokenAccounts, watcher::Watcher};
+pub(crate) use self::{
+    token_accounts::{is_there, token_account},
+    watcher::{check_mint, head},
+};

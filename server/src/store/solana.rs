@@ -1,0 +1,377 @@
+//! Solana: which wallets are looked at, how far each account was read, and whose a payment is.
+
+use domain::{
+    id::{InvoiceId, MerchantId},
+    time::{UnixMillis, UnixSeconds},
+};
+
+use super::{
+    StoreError, Tx,
+    invoices::read_key,
+    row::Columns,
+    statement::Statement,
+    transfers::{block_number, distinct},
+};
+use crate::solana::SolanaAddress;
+
+/// A wallet that invoices are paid to, as one merchant's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchedWallet {
+    pub merchant: MerchantId,
+    pub address: SolanaAddress,
+    /// When the first of the invoices was created that are looked for.
+    pub since: UnixSeconds,
+    /// Whether one of them can still be paid.
+    pub is_open: bool,
+    /// When the time of the last of them is up.
+    pub ends: UnixSeconds,
+}
+
+/// How far an account was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountCursor {
+    pub account: SolanaAddress,
+    /// The newest final signature; it and everything before it was read.
+    pub signature: String,
+    pub slot: u64,
+}
+
+/// A transaction that was recorded, and might still vanish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSignature {
+    pub signature: String,
+    pub slot: u64,
+}
+
+/// A merchant's list of addresses on Solana.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressStock {
+    pub total: i64,
+    /// Those that no invoice has.
+    pub left: i64,
+}
+
+impl Tx<'_> {
+    /// Whether new invoices of a merchant are given addresses of its list on Solana.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn has_solana_list(&mut self, merchant: MerchantId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM merchants WHERE merchant_id = $1 AND solana_mode = 'list'")
+            .bind(merchant.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Has new invoices of a merchant be given addresses of its list on Solana; `false` if there is no such merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn use_solana_list(&mut self, merchant: MerchantId) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE merchants SET solana_mode = 'list' WHERE merchant_id = $1")
+            .bind(merchant.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Adds an address to the end of a merchant's list; `false` if it is on one already. Lock the merchant first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn add_solana_address(
+        &mut self,
+        merchant: MerchantId,
+        address: SolanaAddress,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO solana_addresses (merchant_id, address, ordinal)
+             SELECT $1, $2, COALESCE(MAX(ordinal), 0) + 1 FROM solana_addresses WHERE merchant_id = $1
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(merchant.0)
+        .bind(address.to_string())
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives an invoice the next address of its merchant's list, for good; `None` if there is none left. Lock the merchant
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn take_solana_address(
+        &mut self,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+    ) -> Result<Option<SolanaAddress>, StoreError> {
+        let row = sqlx::query(
+            "UPDATE solana_addresses SET invoice_id = $2 WHERE merchant_id = $1 AND address = (
+                SELECT address FROM solana_addresses WHERE merchant_id = $1 AND invoice_id IS NULL
+                ORDER BY ordinal LIMIT 1)
+             RETURNING address",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        row.map(|row| Columns::of(&row, "solana_addresses").parsed("address")).transpose()
+    }
+
+    /// How many addresses a merchant's list has.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn solana_stock(&mut self, merchant: MerchantId) -> Result<AddressStock, StoreError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS total, COUNT(*) - COUNT(invoice_id) AS unused FROM solana_addresses
+             WHERE merchant_id = $1",
+        )
+        .bind(merchant.0)
+        .fetch_one(&mut *self.connection)
+        .await?;
+        let columns = Columns::of(&row, "solana_addresses");
+        Ok(AddressStock { total: columns.integer("total")?, left: columns.integer("unused")? })
+    }
+
+    /// Whether an address on Solana is some merchant's wallet, or one that invoices are paid to in common.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_solana_wallet(&mut self, address: SolanaAddress) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM merchants WHERE solana_wallet = $1
+             UNION ALL SELECT 1 FROM invoices WHERE solana_address = $1 AND solana_is_own = 0 LIMIT 1",
+        )
+        .bind(address.to_string())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether an address on Solana is on some merchant's list.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_listed_on_solana(&mut self, address: SolanaAddress) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM solana_addresses WHERE address = $1")
+            .bind(address.to_string())
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// The invoice whose own an address on Solana is.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoice_of_solana_address(
+        &mut self,
+        address: SolanaAddress,
+    ) -> Result<Option<(MerchantId, InvoiceId)>, StoreError> {
+        let row =
+            sqlx::query("SELECT merchant_id, invoice_id FROM invoices WHERE solana_address = $1 AND solana_is_own = 1")
+                .bind(address.to_string())
+                .fetch_optional(&mut *self.connection)
+                .await?;
+        row.map(|row| read_key(&row, "invoices")).transpose()
+    }
+
+    /// The wallets of invoices that were quoted on a network and are looked for at `now`, for each merchant.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn watched_solana_wallets(
+        &mut self,
+        network: &str,
+        now: UnixSeconds,
+    ) -> Result<Vec<WatchedWallet>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT merchant_id, solana_address, MIN(created_ms) AS began_ms, MAX(expires_at) AS ends,
+                MAX(CASE WHEN status IN ('unpaid', 'underpaid') THEN 1 ELSE 0 END) AS is_open
+             FROM invoices
+             WHERE watched_until IS NOT NULL AND watched_until > $1 AND solana_address IS NOT NULL
+                AND EXISTS (SELECT 1 FROM quotes WHERE quotes.merchant_id = invoices.merchant_id
+                    AND quotes.invoice_id = invoices.invoice_id AND quotes.network = $2)
+             GROUP BY merchant_id, solana_address ORDER BY solana_address, merchant_id",
+        )
+        .bind(now.0)
+        .bind(network)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let wallets = rows.iter().map(|row| {
+            let columns = Columns::of(row, "invoices");
+            Ok(WatchedWallet {
+                merchant: MerchantId(columns.integer("merchant_id")?),
+                address: columns.parsed("solana_address")?,
+                since: UnixMillis(columns.integer("began_ms")?).as_seconds(),
+                is_open: columns.flag("is_open")?,
+                ends: UnixSeconds(columns.integer("ends")?),
+            })
+        });
+        wallets.collect()
+    }
+
+    /// How far each account of a network was read.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn solana_cursors(&mut self, network: &str) -> Result<Vec<AccountCursor>, StoreError> {
+        let rows = sqlx::query("SELECT account, signature, slot FROM solana_cursors WHERE network = $1")
+            .bind(network)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        let cursors = rows.iter().map(|row| {
+            let columns = Columns::of(row, "solana_cursors");
+            Ok(AccountCursor {
+                account: columns.parsed("account")?,
+                signature: columns.text("signature")?,
+                slot: columns.number("slot")?,
+            })
+        });
+        cursors.collect()
+    }
+
+    /// Moves an account's cursor forwards.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn move_solana_cursor(&mut self, network: &str, to: &AccountCursor) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO solana_cursors (network, account, signature, slot) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (network, account) DO UPDATE SET signature = excluded.signature, slot = excluded.slot
+             WHERE solana_cursors.slot <= excluded.slot",
+        )
+        .bind(network)
+        .bind(to.account.to_string())
+        .bind(&to.signature)
+        .bind(block_number(to.slot))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Invoices that are paid to a wallet and were quoted on a network with one of these references.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoices_of_references(
+        &mut self,
+        network: &str,
+        wallet: SolanaAddress,
+        references: &[SolanaAddress],
+    ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
+        if references.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut statement = Statement::of(
+            "SELECT DISTINCT invoices.merchant_id, invoices.invoice_id FROM quotes
+             JOIN invoices ON invoices.merchant_id = quotes.merchant_id AND invoices.invoice_id = quotes.invoice_id
+             WHERE quotes.network = ",
+        );
+        statement.bind(network.to_owned());
+        statement.push(" AND invoices.solana_address = ");
+        statement.bind(wallet.to_string());
+        statement.push(" AND quotes.reference IN ");
+        statement.bind_list(references.iter().map(ToString::to_string));
+        let rows = statement.query().fetch_all(&mut *self.connection).await?;
+        rows.iter().map(|row| read_key(row, "quotes")).collect()
+    }
+
+    /// The merchant of an invoice that is paid to a wallet and was quoted on a network.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn invoice_at_solana_wallet(
+        &mut self,
+        network: &str,
+        wallet: SolanaAddress,
+        invoice: InvoiceId,
+    ) -> Result<Option<(MerchantId, InvoiceId)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT merchant_id, invoice_id FROM invoices WHERE solana_address = $1 AND invoice_id = $2
+                AND EXISTS (SELECT 1 FROM quotes WHERE quotes.merchant_id = invoices.merchant_id
+                    AND quotes.invoice_id = invoices.invoice_id AND quotes.network = $3)",
+        )
+        .bind(wallet.to_string())
+        .bind(invoice.to_string())
+        .bind(network)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        row.map(|row| read_key(&row, "invoices")).transpose()
+    }
+
+    /// Transactions on a network that are not final yet, and those that came to wallets since a slot.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn open_signatures(&mut self, network: &str, since: u64) -> Result<Vec<OpenSignature>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT tx_id, block_number FROM transfers
+             WHERE network = $1 AND canonical = 1 AND finality <> 'final'
+             UNION SELECT tx_id, block_number FROM unattributed
+             WHERE network = $1 AND canonical = 1 AND block_number > $2
+             ORDER BY block_number, tx_id",
+        )
+        .bind(network)
+        .bind(block_number(since))
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let open = rows.iter().map(|row| {
+            let columns = Columns::of(row, "transfers");
+            Ok(OpenSignature { signature: columns.text("tx_id")?, slot: columns.number("block_number")? })
+        });
+        open.collect()
+    }
+
+    /// Takes a transaction off the chain, but for what is of the block `but`; returns the invoices concerned.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn orphan_transaction(
+        &mut self,
+        network: &str,
+        tx_id: &str,
+        but: Option<&str>,
+    ) -> Result<Vec<(MerchantId, InvoiceId)>, StoreError> {
+        let but = but.unwrap_or_default();
+        sqlx::query(
+            "UPDATE unattributed SET canonical = 0
+             WHERE network = $1 AND tx_id = $2 AND block_hash <> $3 AND canonical = 1",
+        )
+        .bind(network)
+        .bind(tx_id)
+        .bind(but)
+        .execute(&mut *self.connection)
+        .await?;
+        let rows = sqlx::query(
+            "UPDATE transfers SET canonical = 0, confirmations = 0, finality = 'seen', vouched = 0
+             WHERE network = $1 AND tx_id = $2 AND block_hash <> $3 AND canonical = 1
+             RETURNING merchant_id, invoice_id",
+        )
+        .bind(network)
+        .bind(tx_id)
+        .bind(but)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let touched = rows.iter().map(|row| read_key(row, "transfers")).collect::<Result<Vec<_>, _>>()?;
+        Ok(distinct(touched))
+    }
+}

@@ -1,0 +1,8 @@
+//! Payments on Solana, on the real VM: whose each is, what it is worth, and what becomes of it when the chain, an endpoint
+//! or the server misbehaves.
+
+mod attribution;
+mod crash;
+mod reading;
+mod shop;
+mod standing;
