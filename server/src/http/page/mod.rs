@@ -15,7 +15,7 @@ use axum::{
     extract::{FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
-    routing::{MethodRouter, any, get, post},
+    routing::{any, get, post},
 };
 use domain::id::TokenId;
 use frontend::still::Still;
@@ -55,7 +55,7 @@ pub const SNAPSHOT_PATH: &str = "/pay/snapshot";
 pub fn routes() -> Router<App> {
     let html = Router::new()
         .route(PATH, get(draw_page))
-        .merge(asked_by_scripts(CHOICE_PATH, post(choose)))
+        .merge(for_any_origin(Router::new().route(CHOICE_PATH, post(choose))))
         .route("/pay/questions", post(questions::submit_questions))
         .route("/pay/help", get(help::draw_help))
         .route("/pay/verify", post(help::submit_search))
@@ -65,14 +65,14 @@ pub fn routes() -> Router<App> {
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(BROTLI_LEVEL)));
     Router::new()
         .merge(html)
-        .merge(asked_by_scripts(SNAPSHOT_PATH, get(retrieve_snapshot)))
+        .merge(for_any_origin(Router::new().route(SNAPSHOT_PATH, get(retrieve_snapshot))))
         .route("/pay/brand/{merchant}/{version}/style.css", get(brand::serve_style))
         .route("/pay/brand/{merchant}/{version}/logo", get(brand::serve_logo))
 }
 
 /// What the page itself asks for, also where it is in a frame of no origin.
-fn asked_by_scripts(path: &str, route: MethodRouter<App>) -> Router<App> {
-    Router::new().route(path, route).method_not_allowed_fallback(method_not_allowed).layer(any_origin::cors())
+fn for_any_origin(routes: Router<App>) -> Router<App> {
+    routes.method_not_allowed_fallback(method_not_allowed).layer(any_origin::cors())
 }
 
 /// Beside the pages there are: a link that was cut off.
