@@ -284,10 +284,10 @@ async fn a_sweep_with_nonces_can_be_signed_offline_and_sent_much_later() {
     // Longer than a block's hash is good for.
     chain.slots(400).await;
     let send = ["solana", "send", "signed.txt", "--rpc", chain.rpc_url()];
-    let (is_good, sent, stderr) = run(&shop.folder, &[], &send);
-    assert!(is_good && sent.lines().count() == 2, "{sent}{stderr}");
+    let (is_good, printed, stderr) = run(&shop.folder, &[], &send);
+    assert!(is_good && printed.lines().count() == 2, "{printed}{stderr}");
     let first = shop.held_at_home(usd, programs::TOKEN).await.unwrap();
-    assert!(8 * USD <= first && first < 12 * USD, "{first}");
+    assert!((8 * USD..12 * USD).contains(&first), "{first}");
     // Each is used once.
     let (is_good, _, stderr) = run(&shop.folder, &[], &send);
     assert!(!is_good, "{stderr}");

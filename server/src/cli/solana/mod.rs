@@ -12,7 +12,9 @@ mod summary;
 mod sweep;
 
 use std::{
-    env, fmt, fs, io,
+    env,
+    fmt::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -108,7 +110,7 @@ fn addresses(arguments: &Addresses) -> Result<Answer, SolanaError> {
     let Numbers { first, count } = arguments.numbers;
     let addresses = (first..first + count).map(|number| accounts.account(number).address());
     let addresses: Vec<SolanaAddress> = addresses.collect();
-    let text = addresses.iter().map(|address| format!("{address}\n")).collect();
+    let text = one_in_each_line(&addresses);
     let json = json!({ "first": first, "addresses": addresses });
     Ok(Answer { text, json })
 }
@@ -145,6 +147,14 @@ fn refuse_on_the_server(config: &Path) -> Result<(), SolanaError> {
         (None, Some(name)) => Err(SolanaError::OnTheServer(format!("the variable {}", name.display()))),
         (None, None) => Ok(()),
     }
+}
+
+fn one_in_each_line(items: &[impl fmt::Display]) -> String {
+    items.iter().fold(String::new(), |mut text, item| {
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(text, "{item}");
+        text
+    })
 }
 
 fn read_file(path: &Path) -> Result<String, SolanaError> {

@@ -20,6 +20,7 @@ use super::{
     Passphrase, SolanaError, ask_for_accounts,
     keys::{Accounts, Signer},
     node::Node,
+    one_in_each_line,
     plan::Planned,
     read_file,
     summary::Summary,
@@ -248,8 +249,7 @@ async fn send_one(node: &Node, transaction: &str, signature: Signature) -> Resul
 }
 
 fn sent_answer(sent: &[Signature]) -> Answer {
-    let text = sent.iter().map(|signature| format!("{signature}\n")).collect();
-    Answer { text, json: json!({ "confirmed": sent }) }
+    Answer { text: one_in_each_line(sent), json: json!({ "confirmed": sent }) }
 }
 
 /// Tells on standard error what is going on.
