@@ -18,7 +18,7 @@ const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 pub type State = fn() -> Snapshot;
 
 /// All of them, by name.
-pub const ALL: [(&str, State); 22] = [
+pub const ALL: [(&str, State); 23] = [
     ("choose", choose),
     ("choose_many", choose_many),
     ("no_price", no_price),
