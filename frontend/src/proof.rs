@@ -61,7 +61,7 @@ pub fn is_as_drawn(quote: &Quote) -> bool {
     };
     is_as_shown(quote)
         && is_code_of(".qr--request path", &quote.uri)
-        && is_code_of(".qr--unmarked path", quote.plain_uri.as_deref().unwrap_or_default())
+        && dom::attributes(".qr--unmarked path", "d").iter().all(String::is_empty)
         && is_code_of(".qr--address path", &quote.address)
 }
 

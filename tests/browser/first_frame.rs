@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most that the first frame may weigh as it is sent, in bytes.
-const FIRST_FRAME: usize = 8_000;
+pub const FIRST_FRAME: usize = 8_000;
 /// The most requests until the page is live, the page's own included.
 const REQUESTS: usize = 5;
 
@@ -147,7 +147,7 @@ fn first_frame_is_small_and_the_page_asks_one_host_few_times() {
 }
 
 /// How much the server sends for the page to a browser that knows brotli.
-async fn sent_bytes(url: &str) -> Outcome<usize> {
+pub async fn sent_bytes(url: &str) -> Outcome<usize> {
     let answer = demo::http_client()?.get(url).header(header::ACCEPT_ENCODING, "br").send().await?;
     assert!(answer.status().is_success(), "{}", answer.status());
     let encoding = answer.headers().get(header::CONTENT_ENCODING).ok_or_else(|| Failure::new("not compressed"))?;

@@ -15,7 +15,11 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use wire::invoice::InvoiceStatus;
 
-use crate::{judge, visit::Visit};
+use crate::{
+    first_frame::{FIRST_FRAME, sent_bytes},
+    judge,
+    visit::Visit,
+};
 
 /// As in the demo's configuration.
 const TOKEN: u64 = 501;
@@ -69,6 +73,10 @@ async fn a_wallet_gets_the_code_that_it_reads(scene: &Scene) -> Outcome {
     let (merchant, browser) = (scene.add_merchant().await?, scene.chromium.open(WIDE, Scheme::Light).await?);
     let visit = Visit::buy(&browser, &merchant).await?;
     visit.page.choose("solana", TOKEN).await?;
+    let address = browser.script("return location.href", serde_json::json!([])).await?;
+    let sent = sent_bytes(address.as_str().unwrap_or_default()).await?;
+    println!("first frame as sent: {sent} bytes to pay on Solana");
+    assert!(sent <= FIRST_FRAME, "{sent} bytes");
     let marked = visit.page.scan_text(".qr--request").await?;
     pick_wallet(&browser, "MetaMask").await?;
     let unmarked = visit.page.scan_text(".qr--unmarked").await?;

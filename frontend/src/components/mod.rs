@@ -9,5 +9,5 @@ mod whole;
 pub use address::address;
 pub use copy_button::copy_button;
 pub use mark::{CHECK, CLOCK, CROSS, Mark, WARNING, mark, network_mark, token_mark};
-pub use qr_code::qr_code;
+pub use qr_code::{late_qr_code, qr_code};
 pub use whole::Whole;

@@ -10,18 +10,40 @@ use crate::{
     session::PaymentSession,
 };
 
-/// Draws a part of the quote; `label` says to those who cannot see it what it holds, and `drawn` selects what was drawn, so
-/// that it can be looked at again.
+/// Draws a part of the quote, unless that is empty; `label` says to those who cannot see it what it holds, and `drawn`
+/// selects what was drawn, so that it can be looked at again.
 pub fn qr_code(
     class: &'static str,
     drawn: &'static str,
     content: fn(&Quote) -> String,
     label: fn(&Quote) -> String,
 ) -> Part {
+    code(class, drawn, content, label, false)
+}
+
+/// The same, drawn by scripts alone once they have seen to the page: a code weighs a kilobyte of the first frame.
+pub fn late_qr_code(
+    class: &'static str,
+    drawn: &'static str,
+    content: fn(&Quote) -> String,
+    label: fn(&Quote) -> String,
+) -> Part {
+    code(class, drawn, content, label, true)
+}
+
+fn code(
+    class: &'static str,
+    drawn: &'static str,
+    content: fn(&Quote) -> String,
+    label: fn(&Quote) -> String,
+    is_late: bool,
+) -> Part {
     let session = PaymentSession::current();
     // Two steps, so that a new snapshot with the same quote draws nothing anew.
-    let text = Memo::new(move |_| session.quote(content));
-    let drawing = Memo::new(move |_| text.with(|text| qr::draw(text)));
+    let text =
+        Memo::new(move |_| if is_late && !session.is_checked.get() { String::new() } else { session.quote(content) });
+    let drawing =
+        Memo::new(move |_| text.with(|text| if text.is_empty() { qr::Drawing::default() } else { qr::draw(text) }));
     session.add_check(move |quote| {
         let is_drawn = |path: &String| drawing.try_with_untracked(|drawing| drawing.path == *path).unwrap_or(true);
         dom::attributes(drawn, "d").iter().all(is_drawn) && proof::leads_to(&content(quote), quote)

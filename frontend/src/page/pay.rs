@@ -6,7 +6,7 @@ use wire::snapshot::{Quote, Snapshot};
 
 use super::{STAGE_HEADING, choose::choice_form, page_url, proof::proof_of_address};
 use crate::{
-    components::{WARNING, address, copy_button, mark, network_mark, qr_code},
+    components::{WARNING, address, copy_button, late_qr_code, mark, network_mark, qr_code},
     countdown, dom,
     i18n::{self, Price},
     part::{Part, part},
@@ -116,10 +116,10 @@ fn way(session: PaymentSession) -> Part {
         let link = part("a", class).following("href", move || session.quote(link));
         link.with("target", "_top").with("rel", "noreferrer").text(i18n::text().open_wallet())
     };
-    // Only where there is something to leave out: each code weighs a kilobyte.
+    // Only where there is something to leave out.
     let has_unmarked = session.once(|held| held.quote.as_ref().is_some_and(|quote| quote.plain_uri.is_some()));
     let unmarked_code = has_unmarked.then(|| {
-        qr_code("qr qr--unmarked", ".qr--unmarked path", unmarked, |quote| {
+        late_qr_code("qr qr--unmarked", ".qr--unmarked path", unmarked, |quote| {
             i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title)
         })
     });
