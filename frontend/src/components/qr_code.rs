@@ -42,8 +42,7 @@ fn code(
     // Two steps, so that a new snapshot with the same quote draws nothing anew.
     let text =
         Memo::new(move |_| if is_late && !session.is_checked.get() { String::new() } else { session.quote(content) });
-    let drawing =
-        Memo::new(move |_| text.with(|text| if text.is_empty() { qr::Drawing::default() } else { qr::draw(text) }));
+    let drawing = Memo::new(move |_| text.with(|text| if text.is_empty() { nothing() } else { qr::draw(text) }));
     session.add_check(move |quote| {
         let is_drawn = |path: &String| drawing.try_with_untracked(|drawing| drawing.path == *path).unwrap_or(true);
         dom::attributes(drawn, "d").iter().all(is_drawn) && proof::leads_to(&content(quote), quote)
@@ -55,4 +54,9 @@ fn code(
         .following("viewBox", move || drawing.with(|drawing| drawing.view_box.clone()))
         .with("shape-rendering", "crispEdges")
         .child(path)
+}
+
+/// Browsers complain about a drawing without a size.
+fn nothing() -> qr::Drawing {
+    qr::Drawing { view_box: "0 0 1 1".to_owned(), path: String::new() }
 }

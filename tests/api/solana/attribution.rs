@@ -1,6 +1,9 @@
 //! Whose a payment is.
 
-use domain::invoice::{InvoiceStatus, PaymentStatus};
+use domain::{
+    invoice::{InvoiceStatus, PaymentStatus},
+    money::Rate,
+};
 use pepay::{
     invoicing::{self, AttachError, QuoteError},
     solana::SolanaAddress,
@@ -211,7 +214,7 @@ async fn sol_is_paid_at_the_price_of_a_feed_on_another_network() {
     shop.chain.pay("payer", json!({ "recipient": shop.wallet, "amount": "0.5" })).await;
     shop.confirm().await;
     let unattributed = shop.unattributed(shop.merchant).await;
-    assert_eq!(unattributed[0].price_at_block.map(|rate| rate.usd_e8()), Some(150 * 100_000_000));
+    assert_eq!(unattributed[0].price_at_block.map(Rate::usd_e8), Some(150 * 100_000_000));
     assert_eq!(case.payments[0].status, PaymentStatus::Confirmed);
 }
 

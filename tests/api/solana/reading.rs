@@ -179,10 +179,8 @@ async fn an_endpoint_that_makes_up_a_payment_is_not_believed() {
         (Relay::start(shop.chain.rpc_url(), true).await, Relay::start(shop.chain.rpc_url(), true).await);
     let mut shop = shop.restart_behind(&[&liar.url, &honest.url]).await;
     let order = shop.order(20_000, USDC).await;
-    let till = shop.till();
-    liar.twist(move |call, answer| {
+    liar.twist(|call, answer| {
         let balances = answer.pointer_mut("/result/meta/postTokenBalances").and_then(Value::as_array_mut);
-        let _till = till;
         if call["method"] == "getTransaction" {
             for balance in balances.into_iter().flatten() {
                 // Ten times as much for everybody.
