@@ -67,7 +67,8 @@ impl World {
     fn ask_for(&self, chain_id: u64, address: Address, token: Option<Address>, amount: &str) {
         self.checkout.lock().unwrap().quote = json!({
             "network": "ethereum", "chain_id": chain_id, "address": address,
-            "token_contract": token, "amount_base": amount,
+            "token_contract": token, "amount_base": amount, "decimals": 6,
+            "uri": format!("ethereum:{address}@{chain_id}"),
         });
     }
 

@@ -162,7 +162,6 @@ fn quote(json: &Json) -> Result<Quote, Amiss> {
         created_at: json.integer("created_at")?,
         valid_until: json.integer("valid_until")?,
         uri: json.text("uri")?,
-        plain_uri: json.optional_text("plain_uri")?,
         is_marked: json.bool("is_marked")?,
         opens_account: json.bool("opens_account")?,
         proof: optional(json.field("proof"), proof)?,

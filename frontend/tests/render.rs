@@ -318,9 +318,9 @@ fn arabic_has_its_words_digits_and_forms_and_leaves_alone_what_is_sent() {
 #[test]
 fn no_english_is_left_in_an_arabic_page() {
     // Names, addresses and what is sent are nobody's to translate.
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 18] = [
         "Fern", "Clay", "Order", "Two", "USDC", "USDT", "Polygon", "ETH", "DAI", "Base", "Ethereum", "USD", "Coin",
-        "Ether", "Dai", "QR",
+        "Ether", "Dai", "QR", "Tether", "POL",
     ];
     for (name, state) in states::ALL {
         let mut snapshot = state();

@@ -135,8 +135,6 @@ pub struct Quote {
     pub valid_until: i64,
     /// What a wallet scans.
     pub uri: String,
-    /// The same without the mark that some wallets choke on; `None` where there is none.
-    pub plain_uri: Option<String>,
     /// Whether the amount was chosen to tell this payer from others.
     pub is_marked: bool,
     /// The payer's wallet has to make the account that the token goes to, and pays for that.

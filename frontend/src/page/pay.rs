@@ -117,7 +117,7 @@ fn way(session: PaymentSession) -> Part {
         link.with("target", "_top").with("rel", "noreferrer").text(i18n::text().open_wallet())
     };
     // Only where there is something to leave out.
-    let has_unmarked = session.once(|held| held.quote.as_ref().is_some_and(|quote| quote.plain_uri.is_some()));
+    let has_unmarked = session.once(|held| held.quote.as_ref().is_some_and(has_mark));
     let unmarked_code = has_unmarked.then(|| {
         late_qr_code("qr qr--unmarked", ".qr--unmarked path", unmarked, |quote| {
             i18n::text().request_qr(&quote.amount, &quote.symbol, &quote.network_title)
@@ -150,7 +150,15 @@ fn way(session: PaymentSession) -> Part {
 
 /// The request without the mark that some wallets choke on.
 fn unmarked(quote: &Quote) -> String {
-    quote.plain_uri.clone().unwrap_or_default()
+    let mark = |part: &&str| !part.starts_with(MARK);
+    quote.uri.split('&').filter(mark).collect::<Vec<_>>().join("&")
+}
+
+/// The parameter of a request that says whose payment it is. It is never the first one.
+const MARK: &str = "reference=";
+
+fn has_mark(quote: &Quote) -> bool {
+    quote.uri.split('&').any(|part| part.starts_with(MARK))
 }
 
 /// Which wallet, so that the code in sight is one it reads.

@@ -141,7 +141,7 @@ pub fn unproven() -> Snapshot {
 pub fn pay_on_solana() -> Snapshot {
     let address = "H39zXK9MfNptcMQrmQhYAdbBj5x2MK1wfMDYRhrqdhzo";
     let mint = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
-    let plain = format!("solana:{address}?amount=20.004217&spl-token={mint}&label=Blue%20Fir%20Books");
+    let plain = format!("solana:{address}?amount=20.004217&spl-token={mint}");
     let quote = Quote {
         token_type: TokenType::Spl,
         network: "solana".to_owned(),
@@ -150,7 +150,6 @@ pub fn pay_on_solana() -> Snapshot {
         token_contract: Some(mint.to_owned()),
         address: address.to_owned(),
         uri: format!("{plain}&reference=Gj4rodrXodnZ718B8zpSiY9BYe1dWJaa7HTf7ECGaeth"),
-        plain_uri: Some(plain),
         is_marked: true,
         opens_account: true,
         proof: None,
@@ -321,7 +320,6 @@ fn quote(amount: &str, amount_base: &str) -> Quote {
         created_at: NOW - 28,
         valid_until: NOW + 272,
         uri: wire::payment_uri::eip681(31_338, Some(USDC), ADDRESS, amount_base),
-        plain_uri: None,
         is_marked: false,
         opens_account: false,
         proof: Some(Proof { wallet: WALLET.to_owned(), salt: SALT.to_owned() }),

@@ -168,7 +168,7 @@ async fn build(
             .last()
             .filter(|record| is_open && now_ms.as_seconds() <= record.quote.valid_until)
             .filter(|record| record.quote.covers == invoice.standing.remaining)
-            .and_then(|record| shown_quote(app, &case, record, &merchant.name)),
+            .and_then(|record| shown_quote(app, &case, record)),
         notice,
         payments: case.payments.iter().rev().map(|payment| shown_payment(app, payment)).collect(),
         return_url: invoice.return_url.clone().filter(|url| invoice.return_url_enabled && url.starts_with("https://")),
@@ -223,30 +223,27 @@ fn shown_invoice(case: &Case) -> wire_snapshot::Invoice {
 }
 
 /// `None` for a token that is no longer configured: nothing more should be sent in it.
-fn shown_quote(app: &App, case: &Case, record: &QuoteRecord, merchant: &str) -> Option<wire_snapshot::Quote> {
+fn shown_quote(app: &App, case: &Case, record: &QuoteRecord) -> Option<wire_snapshot::Quote> {
     let quote = &record.quote;
     let (network, token) = app.config.token(quote.token).filter(|(network, _)| network.name == record.network)?;
     let address = case.invoice.address_on(network.kind)?.to_string();
     let amount = quote.amount.to_decimal(quote.decimals);
     let amount_base = quote.amount.base_units().to_string();
     let token_contract = token.shown_address();
-    let (uri, plain_uri) = match network.kind {
-        NetworkKind::Evm => {
-            (payment_uri::eip681(network.chain_id, token_contract.as_deref(), &address, &amount_base), None)
-        }
+    let uri = match network.kind {
+        NetworkKind::Evm => payment_uri::eip681(network.chain_id, token_contract.as_deref(), &address, &amount_base),
         NetworkKind::Solana => {
             let reference = record.reference.map(|reference| reference.to_string());
-            let plain = SolanaTransfer {
+            payment_uri::solana_pay(&SolanaTransfer {
                 recipient: &address,
                 amount: &amount,
                 mint: token_contract.as_deref(),
-                reference: None,
-                label: Some(merchant),
+                reference: reference.as_deref(),
+                // Each letter makes the code larger, and the page around it names the shop.
+                label: None,
                 message: None,
                 memo: None,
-            };
-            let marked = SolanaTransfer { reference: reference.as_deref(), ..plain };
-            (payment_uri::solana_pay(&marked), reference.is_some().then(|| payment_uri::solana_pay(&plain)))
+            })
         }
     };
     let is_computed = network.kind == NetworkKind::Evm && case.invoice.address_mode == AddressMode::Forwarder;
@@ -258,7 +255,6 @@ fn shown_quote(app: &App, case: &Case, record: &QuoteRecord, merchant: &str) -> 
         network_title: network.title.clone(),
         chain_id: network.shown_chain_id(),
         uri,
-        plain_uri,
         is_marked: case.invoice.shares_address_on(network.kind),
         opens_account: record.opens_account,
         token_contract,
