@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most that the first frame may weigh as it is sent, in bytes.
-pub const FIRST_FRAME: usize = 8_000;
+const FIRST_FRAME: usize = 8_000;
 /// The most requests until the page is live, the page's own included.
 const REQUESTS: usize = 5;
 
