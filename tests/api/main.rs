@@ -37,6 +37,7 @@ mod hang_ups;
 mod histories;
 mod metrics;
 mod networks;
+mod plain_invoice;
 mod recover;
 mod solana;
 mod solana_cli;

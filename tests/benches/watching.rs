@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench that meets an error has nothing to say")]
 
+#[path = "../api/plain_invoice.rs"]
+mod plain_invoice;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../api/watcher/relay.rs"]
 mod relay;

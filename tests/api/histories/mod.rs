@@ -12,9 +12,7 @@ use std::{collections::HashMap, env, sync::Arc};
 use alloy_primitives::{Address, U256, keccak256};
 use domain::{
     id::{InvoiceId, MerchantId, TokenId},
-    idempotency::{Fingerprint, IdempotencyKey},
     invoice::InvoiceStatus,
-    money::UsdMillis,
     signature::ServerSecret,
 };
 use e2e::Database;
@@ -24,13 +22,14 @@ use pepay::{
     chains::evm::{Step, StepError, Watcher},
     clock::TestClock,
     config::Config,
-    invoicing::{self, Case, CreateInvoice, Origin},
+    invoicing::{self, Case},
     nodes,
     store::{Lease, NewMerchant, StoreError},
 };
 use serde_json::{Value, json};
 
 use self::chain::{Block, Chain, Faults, Payment, TOKEN};
+use crate::plain_invoice;
 
 /// So many in a test; a soak says more.
 const FEW: u64 = 1_000;
@@ -181,28 +180,8 @@ impl Server {
 impl History {
     async fn begin(server: &Server, seed: u64, chain: Arc<Chain>) -> Self {
         let mut random = Random(seed);
-        let key = uuid::Uuid::new_v4().to_string();
-        let request = CreateInvoice {
-            due: UsdMillis::from_millis(DUE),
-            expires_in_ms: i64::try_from(60_000 * (2 + random.below(15))).unwrap(),
-            description: None,
-            customer_id: None,
-            customer_email: None,
-            metadata: "{}".to_owned(),
-            title: None,
-            footer: None,
-            questions: None,
-            return_url: None,
-            return_url_enabled: false,
-            receiver: None,
-        };
-        let origin = Origin {
-            route: "invoices",
-            key: IdempotencyKey::parse(&key).ok(),
-            fingerprint: Fingerprint::of(&[key.as_bytes()]),
-            request_id: key,
-        };
-        let invoice = invoicing::create(&server.app, server.merchant, request, origin).await.unwrap().invoice;
+        let expires_in_ms = i64::try_from(60_000 * (2 + random.below(15))).unwrap();
+        let invoice = plain_invoice::create(&server.app, server.merchant, DUE, expires_in_ms).await;
         let network = format!("net-{seed}");
         let watcher = new_watcher(server, &network).await;
         let (invoice, deposit) = (invoice.id, invoice.deposit_address);

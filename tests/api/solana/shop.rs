@@ -3,7 +3,6 @@
 use demo::chain::{ChainOptions, LocalChain};
 use domain::{
     id::{InvoiceId, MerchantId, TokenId},
-    idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, PaymentStatus},
     money::UsdMillis,
     signature::ServerSecret,
@@ -14,12 +13,14 @@ use pepay::{
     chains::{Step, StepError, solana::Watcher},
     clock::TestClock,
     config::Config,
-    invoicing::{self, Case, Chosen, CreateInvoice, Origin, QuoteError},
+    invoicing::{self, Case, Chosen, QuoteError},
     nodes,
     solana::{SolanaAddress, associated_token_account, programs},
     store::{Lease, NewMerchant, StoreError, UnattributedPart, UnattributedRecord, WriterTask},
 };
 use serde_json::{Value, json};
+
+use crate::plain_invoice;
 
 /// A dollar token of six decimals, at par.
 pub const USDC: TokenId = TokenId(1);
@@ -242,28 +243,7 @@ impl Shop {
     }
 
     pub async fn create(&self, merchant: MerchantId, due_millis: u64) -> InvoiceId {
-        let request = CreateInvoice {
-            due: UsdMillis::from_millis(due_millis),
-            expires_in_ms: 15 * 60_000,
-            description: None,
-            customer_id: None,
-            customer_email: None,
-            metadata: "{}".to_owned(),
-            title: None,
-            footer: None,
-            questions: None,
-            return_url: None,
-            return_url_enabled: false,
-            receiver: None,
-        };
-        let key = uuid::Uuid::new_v4().to_string();
-        let origin = Origin {
-            route: "invoices",
-            key: IdempotencyKey::parse(&key).ok(),
-            fingerprint: Fingerprint::of(&[key.as_bytes()]),
-            request_id: key,
-        };
-        invoicing::create(&self.app, merchant, request, origin).await.unwrap().invoice.id
+        plain_invoice::create(&self.app, merchant, due_millis, 15 * 60_000).await.id
     }
 
     /// Pays tokens to the merchant's wallet, as `more` says.

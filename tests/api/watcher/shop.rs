@@ -7,7 +7,6 @@ use demo::chain::{ChainOptions, LocalChain};
 use domain::{
     address_mode::AddressMode,
     id::{InvoiceId, MerchantId, TokenId},
-    idempotency::{Fingerprint, IdempotencyKey},
     invoice::{InvoiceStatus, PaymentStatus},
     money::{TokenAmount, UsdMillis},
     signature::ServerSecret,
@@ -18,7 +17,7 @@ use pepay::{
     chains::evm::{Step, StepError, Watcher},
     clock::TestClock,
     config::{Config, NetworkConfig},
-    invoicing::{self, Case, CreateInvoice, Origin},
+    invoicing::{self, Case},
     merchants, nodes,
     store::{Lease, NewMerchant, StoreError, WriterTask},
     xpub::AddressKey,
@@ -26,6 +25,8 @@ use pepay::{
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tokio::task::JoinHandle;
+
+use crate::plain_invoice;
 
 /// A dollar token of six decimals, at par.
 pub const USDC: TokenId = TokenId(1);
@@ -174,28 +175,7 @@ impl Shop {
 
     /// An invoice that nothing was chosen for.
     pub async fn create(&self, due_millis: u64) -> Order {
-        let request = CreateInvoice {
-            due: UsdMillis::from_millis(due_millis),
-            expires_in_ms: 15 * 60_000,
-            description: None,
-            customer_id: None,
-            customer_email: None,
-            metadata: "{}".to_owned(),
-            title: None,
-            footer: None,
-            questions: None,
-            return_url: None,
-            return_url_enabled: false,
-            receiver: None,
-        };
-        let key = uuid::Uuid::new_v4().to_string();
-        let origin = Origin {
-            route: "invoices",
-            key: IdempotencyKey::parse(&key).ok(),
-            fingerprint: Fingerprint::of(&[key.as_bytes()]),
-            request_id: key,
-        };
-        let invoice = invoicing::create(&self.app, self.merchant, request, origin).await.unwrap().invoice;
+        let invoice = plain_invoice::create(&self.app, self.merchant, due_millis, 15 * 60_000).await;
         Order { id: invoice.id, deposit: invoice.deposit_address, salt: invoice.deposit_salt }
     }
 
