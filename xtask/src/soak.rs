@@ -57,7 +57,7 @@ const SOAKS: [Soak; 8] = [
         variables: &[("PEPAY_IDLE_SOCKETS", "10000")],
     },
     Soak { name: "pauses", tests: "a_node_that_was_asleep", build: Build::Dev, variables: &[("PEPAY_PAUSES", "50")] },
-    Soak { name: "histories", tests: "histories::", build: Build::Dev, variables: &[("PEPAY_HISTORIES", "10000")] },
+    Soak { name: "histories", tests: "histories::", build: Build::Bench, variables: &[("PEPAY_HISTORIES", "10000")] },
     Soak { name: "hang-ups", tests: "hang_ups::", build: Build::Bench, variables: &[("PEPAY_HANG_UPS", "10000")] },
 ];
 const FIGURE: &str = "figure: ";

@@ -55,8 +55,10 @@ pub struct Difference {
     pub token: TokenId,
     pub recorded: TokenAmount,
     pub found: TokenAmount,
-    /// The number and time of the last block at which they agreed.
-    pub agreed: (u64, UnixSeconds),
+    /// The time of the last block at which they agreed.
+    pub agreed: UnixSeconds,
+    /// The number of a block after which what explains it must be.
+    pub read_from: u64,
 }
 
 /// What is recorded as held, by invoice and token; nothing where there is no entry.
@@ -333,7 +335,7 @@ impl Tx<'_> {
         now: UnixSeconds,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO differences (merchant_id, invoice_id, network, token_id, recorded, found, agreed_number,
+            "INSERT INTO differences (merchant_id, invoice_id, network, token_id, recorded, found, read_from,
                 agreed_time, noticed_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (merchant_id, invoice_id, network, token_id)
@@ -345,8 +347,8 @@ impl Tx<'_> {
         .bind(difference.token.0)
         .bind(difference.recorded.base_units().to_string())
         .bind(difference.found.base_units().to_string())
-        .bind(block_number(difference.agreed.0))
-        .bind(difference.agreed.1.0)
+        .bind(block_number(difference.read_from))
+        .bind(difference.agreed.0)
         .bind(now.0)
         .execute(&mut *self.connection)
         .await?;
@@ -396,6 +398,7 @@ fn read_difference(row: &AnyRow) -> Result<Difference, StoreError> {
         token: TokenId(columns.integer("token_id")?),
         recorded: TokenAmount::from_base_units(columns.parsed("recorded")?),
         found: TokenAmount::from_base_units(columns.parsed("found")?),
-        agreed: (columns.number("agreed_number")?, UnixSeconds(columns.integer("agreed_time")?)),
+        agreed: UnixSeconds(columns.integer("agreed_time")?),
+        read_from: columns.number("read_from")?,
     })
 }

@@ -160,6 +160,43 @@ async fn native_coin_that_an_endpoint_does_not_see_is_found_with_its_transaction
     shop.check_conservation(order).await;
 }
 
+/// It is compared with the open ones no more, and what is missing is older than the last look at the ended ones.
+#[tokio::test]
+async fn a_payment_that_is_missing_when_another_one_ends_its_invoice_is_found_within_a_day() {
+    let (mut shop, [first, second]) = behind().await;
+    let order = shop.order(20_000, USDC).await;
+    for relay in [&first, &second] {
+        relay.twist(|call, answer| match call["method"].as_str() {
+            Some("eth_call") => decline(answer, -32000, "try again"),
+            _ => no_logs(call, answer),
+        });
+    }
+    let left_out = shop.pay(order, 8_000).await;
+    shop.catch_up().await;
+    for relay in [&first, &second] {
+        relay.twist(|call, answer| {
+            if call["method"] == "eth_call" {
+                decline(answer, -32000, "try again");
+            }
+        });
+    }
+    shop.pay(order, 20_000).await;
+    shop.confirm().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+
+    first.twist(|_, _| {});
+    second.twist(|_, _| {});
+    later(&mut shop, 86_400).await;
+    shop.confirm().await;
+    let case = shop.case(order).await;
+    assert_eq!(case.payments.len(), 2);
+    assert_eq!(case.payments[0].record.tx_id, left_out.to_string());
+    assert!(!case.payments[0].late, "it came in time");
+    check(&case, InvoiceStatus::Paid, 28_000);
+    assert_eq!(differences(&shop).await, []);
+    shop.check_conservation(order).await;
+}
+
 #[tokio::test]
 async fn a_sweep_that_an_endpoint_leaves_out_is_found() {
     let (mut shop, [liar, _honest]) = behind().await;

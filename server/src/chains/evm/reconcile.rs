@@ -27,7 +27,10 @@ use crate::{
     alarm,
     config::TokenConfig,
     invoicing::{Compared, Scan, SeenSweep, SeenTransfer},
-    store::{BlockRef, Comparison, Difference, Lane, Recorded, Round, SweepRecord, TransferRecord, WatchedDeposit},
+    store::{
+        BlockRef, Comparison, Difference, Lane, Recorded, Round, StoreError, SweepRecord, TransferRecord, Tx,
+        WatchedDeposit,
+    },
 };
 
 /// Between two comparisons of open invoices.
@@ -65,8 +68,10 @@ pub(super) struct Subjects {
     pub lane: Lane,
     pub deposits: Vec<WatchedDeposit>,
     pub recorded: Recorded,
-    /// Where they were compared the last time; `None` if they never were.
+    /// Where those of their lane were compared the last time; `None` if they never were.
     pub since: Option<BlockRef>,
+    /// The number of a block at or after which each address was compared, whichever lane it was in then.
+    pub floor: u64,
     pub at: BlockRef,
 }
 
@@ -119,6 +124,27 @@ struct Found {
     sweeps: Vec<SeenSweep>,
 }
 
+impl Found {
+    /// Whether an address holds what a host says, if this is recorded too.
+    fn explains(&self, saying: &Saying, subjects: &Subjects) -> bool {
+        let (invoice, token) = (saying.deposit.invoice, saying.token);
+        let came = self.transfers.iter().filter(|fact| fact.invoice == invoice && fact.token == token);
+        let left = self.sweeps.iter().filter(|fact| fact.invoice == invoice && fact.token == token);
+        let came =
+            came.fold(subjects.recorded(invoice, token), |sum, fact| sum.saturating_add(fact.amount.base_units()));
+        left.fold(came, |sum, fact| sum.saturating_sub(fact.amount.base_units())) == saying.found
+    }
+}
+
+/// What becomes of native coin that no block explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unexplained {
+    /// Older blocks may.
+    StaysSo,
+    /// It counts as having come by the last block.
+    CameLast,
+}
+
 impl Watcher {
     /// Compares what is due. What hosts cannot answer is asked again the next time.
     ///
@@ -159,14 +185,18 @@ impl Watcher {
         let mut deposits = tx.watched_deposits(watched_at).await?;
         deposits.retain(|deposit| deposit.ended_at.is_none());
         let recorded = tx.recorded_of_open(name, watched_at).await?;
+        let floor = floor(&mut tx, name).await?;
         drop(reader);
         self.reconciler.open_due = Some(UnixMillis(now.0.saturating_add(OPEN_EVERY_MS)));
         self.reconciler.open = deposits.len();
         let since = last.map(|last| last.at);
-        Ok(Some(Subjects { lane: Lane::Open, deposits, recorded, since, at: cursor.clone() }))
+        Ok(Some(Subjects { lane: Lane::Open, deposits, recorded, since, floor, at: cursor.clone() }))
     }
 
     /// The next addresses of ended invoices, if it is time, and how far that gets.
+    ///
+    /// A round begins at a block at which all those of open invoices were compared, so that whichever ends or is opened
+    /// again on its way through the lanes was compared there or later.
     async fn ended_subjects(
         &mut self,
         cursor: &BlockRef,
@@ -175,7 +205,6 @@ impl Watcher {
         if self.reconciler.ended_due.is_some_and(|due| now < due) {
             return Ok(None);
         }
-        self.reconciler.ended_due = Some(UnixMillis(now.0.saturating_add(ENDED_PAUSE_MS)));
         let name = &self.network.name;
         let mut reader = self.app.store.reader().await?;
         let mut tx = reader.tx();
@@ -183,9 +212,16 @@ impl Watcher {
         let round = last.as_ref().and_then(|last| last.round.clone());
         let is_due =
             last.as_ref().is_none_or(|last| last.at.time.plus(ENDED_EVERY_SECONDS) <= cursor.time) || round.is_some();
+        let next = Some(UnixMillis(now.0.saturating_add(ENDED_PAUSE_MS)));
         if !is_due {
+            self.reconciler.ended_due = next;
             return Ok(None);
         }
+        if round.is_none() && tx.comparison(name, Lane::Open).await?.is_none_or(|open| open.at != *cursor) {
+            return Ok(None);
+        }
+        let floor = floor(&mut tx, name).await?;
+        self.reconciler.ended_due = next;
         let began = round.as_ref().map_or_else(|| cursor.clone(), |round| round.began.clone());
         let limit = i64::try_from(ENDED_AT_ONCE).unwrap_or(i64::MAX);
         let deposits = tx.ended_deposits(round.map(|round| round.after), limit).await?;
@@ -201,7 +237,7 @@ impl Watcher {
             },
             _ => Comparison { at: began, round: None },
         };
-        let subjects = Subjects { lane: Lane::Ended, deposits, recorded, since, at: cursor.clone() };
+        let subjects = Subjects { lane: Lane::Ended, deposits, recorded, since, floor, at: cursor.clone() };
         Ok(Some((subjects, comparison)))
     }
 
@@ -318,63 +354,79 @@ impl Watcher {
         sayings: &[Saying],
         known: &[Difference],
     ) -> Found {
-        let deposits: HashMap<Address, WatchedDeposit> =
-            sayings.iter().map(|saying| (saying.deposit.address, saying.deposit)).collect();
         let read = async {
             let since = match &subjects.since {
                 Some(since) => since.number,
                 None => self.oldest_remembered().await?.map_or(subjects.at.number, |oldest| oldest.number),
             };
-            // What nobody explained the last time may be older than that.
+            // What is not explained by the blocks since its lane was compared came while the address was in the other one.
             let known = known.iter().filter(|known| {
                 sayings.iter().any(|saying| (saying.deposit.invoice, saying.token) == (known.invoice, known.token))
             });
-            let since = known.map(|known| known.agreed.0).fold(since, u64::min);
-            let (blocks, logs) = self.logs_since(node, since, &subjects.at, &deposits).await?;
-            let mut facts = self.facts_of(deposits.values()).await?;
-            let mut left = self.seen_sweeps(&blocks, &deposits, &logs);
-            left.retain(|sweep| facts.lacks(&sweep.block, &sweep.tx_id, sweep.log_index));
-            facts.swept = native_sweeps(&blocks, &logs);
-            // What left by an address's own transactions has no log; what is known of it is recorded.
-            let keyed: HashMap<InvoiceId, Address> = deposits
-                .values()
-                .filter(|deposit| deposit.has_key())
-                .map(|deposit| (deposit.invoice, deposit.address))
-                .collect();
-            let coin = self.native_token().map(TokenConfig::token_id);
-            let spent = facts.sweeps.iter().filter(|sweep| Some(sweep.token) == coin && since < sweep.block_number);
-            let spent = spent
-                .filter_map(|sweep| Some((*keyed.get(&sweep.invoice)?, sweep.block_number, sweep.amount.base_units())));
-            facts.swept.extend(spent.collect::<Vec<_>>());
-            // Where logs tell of it, they were read again just now.
-            let native = self.native_token().filter(|_| !self.network.native_logs).map(TokenConfig::token_id);
-            let mut arrivals = Vec::new();
-            for saying in sayings.iter().filter(|saying| Some(saying.token) == native) {
-                let invoice = saying.deposit.invoice;
-                let swept = left.iter().filter(|sweep| sweep.invoice == invoice && sweep.token == saying.token);
-                let swept = swept.fold(U256::ZERO, |sum, sweep| sum.saturating_add(sweep.amount.base_units()));
-                let recorded = subjects.recorded(invoice, saying.token);
-                let missing = saying.found.saturating_add(swept).saturating_sub(recorded);
-                if missing != U256::ZERO {
-                    let found = self.native_again(node, saying, missing, &subjects.at, since, &facts).await?;
-                    arrivals.extend(found);
+            let floor = known.map(|known| known.read_from).fold(since.min(subjects.floor), u64::min);
+            if floor < since {
+                let found = self.read_since(node, since, subjects, sayings, Unexplained::StaysSo).await?;
+                if sayings.iter().all(|saying| found.explains(saying, subjects)) {
+                    return Ok(found);
                 }
             }
-            let mut came = self.seen_transfers(&blocks, &deposits, &logs, arrivals, &mut PricesAtBlocks::new()).await;
-            came.retain(|transfer| facts.lacks(&transfer.block, &transfer.tx_id, transfer.log_index));
-            Ok::<_, StepError>(Found { transfers: came, sweeps: left })
+            self.read_since(node, floor, subjects, sayings, Unexplained::CameLast).await
         };
-        match read.await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(
-                    payment.network = self.network.name,
-                    error = %error,
-                    "an endpoint that says what deposit addresses hold does not say how it came"
-                );
-                Found::default()
+        let read: Result<Found, StepError> = read.await;
+        read.unwrap_or_else(|error| {
+            tracing::warn!(
+                payment.network = self.network.name,
+                error = %error,
+                "an endpoint that says what deposit addresses hold does not say how it came"
+            );
+            Found::default()
+        })
+    }
+
+    /// The facts behind what a host says, of blocks after `since`, that are not recorded.
+    async fn read_since(
+        &self,
+        node: &mut Node,
+        since: u64,
+        subjects: &Subjects,
+        sayings: &[Saying],
+        unexplained: Unexplained,
+    ) -> Result<Found, StepError> {
+        let deposits: HashMap<Address, WatchedDeposit> =
+            sayings.iter().map(|saying| (saying.deposit.address, saying.deposit)).collect();
+        let (blocks, logs) = self.logs_since(node, since, &subjects.at, &deposits).await?;
+        let mut facts = self.facts_of(deposits.values()).await?;
+        let mut left = self.seen_sweeps(&blocks, &deposits, &logs);
+        left.retain(|sweep| facts.lacks(&sweep.block, &sweep.tx_id, sweep.log_index));
+        facts.swept = native_sweeps(&blocks, &logs);
+        // What left by an address's own transactions has no log; what is known of it is recorded.
+        let keyed: HashMap<InvoiceId, Address> = deposits
+            .values()
+            .filter(|deposit| deposit.has_key())
+            .map(|deposit| (deposit.invoice, deposit.address))
+            .collect();
+        let coin = self.native_token().map(TokenConfig::token_id);
+        let spent = facts.sweeps.iter().filter(|sweep| Some(sweep.token) == coin && since < sweep.block_number);
+        let spent = spent
+            .filter_map(|sweep| Some((*keyed.get(&sweep.invoice)?, sweep.block_number, sweep.amount.base_units())));
+        facts.swept.extend(spent.collect::<Vec<_>>());
+        // Where logs tell of it, they were read again just now.
+        let native = self.native_token().filter(|_| !self.network.native_logs).map(TokenConfig::token_id);
+        let mut arrivals = Vec::new();
+        for saying in sayings.iter().filter(|saying| Some(saying.token) == native) {
+            let invoice = saying.deposit.invoice;
+            let swept = left.iter().filter(|sweep| sweep.invoice == invoice && sweep.token == saying.token);
+            let swept = swept.fold(U256::ZERO, |sum, sweep| sum.saturating_add(sweep.amount.base_units()));
+            let recorded = subjects.recorded(invoice, saying.token);
+            let missing = saying.found.saturating_add(swept).saturating_sub(recorded);
+            if missing != U256::ZERO {
+                let found = self.native_again(node, saying, missing, &subjects.at, since, &facts, unexplained).await?;
+                arrivals.extend(found);
             }
         }
+        let mut came = self.seen_transfers(&blocks, &deposits, &logs, arrivals, &mut PricesAtBlocks::new()).await;
+        came.retain(|transfer| facts.lacks(&transfer.block, &transfer.tx_id, transfer.log_index));
+        Ok(Found { transfers: came, sweeps: left })
     }
 
     async fn oldest_remembered(&self) -> Result<Option<BlockRef>, StepError> {
@@ -431,9 +483,8 @@ impl Watcher {
         Ok((blocks, logs))
     }
 
-    /// How native coin came that is not recorded: from the blocks that are remembered, if they explain all of it, else
-    /// as something that came by the last one. `since` is the block before the first one in question, `swept` what left
-    /// after it.
+    /// How native coin came that is not recorded, if the blocks that are remembered explain all of it. `since` is the
+    /// block before the first one in question.
     async fn native_again(
         &self,
         node: &mut Node,
@@ -442,6 +493,7 @@ impl Watcher {
         at: &BlockRef,
         since: u64,
         facts: &Facts,
+        unexplained: Unexplained,
     ) -> Result<Vec<Arrival>, StepError> {
         let mut remembered = self.app.store.reader().await?.tx().remembered_blocks(&self.network.name).await?;
         remembered.reverse();
@@ -464,6 +516,9 @@ impl Watcher {
             if sum == missing {
                 return Ok(arrivals);
             }
+        }
+        if unexplained == Unexplained::StaysSo {
+            return Ok(Vec::new());
         }
         let arrival = Arrival {
             deposit: saying.deposit.address,
@@ -538,6 +593,7 @@ impl Watcher {
                 }
                 Some(difference) => {
                     difference.agreed = known.agreed;
+                    difference.read_from = known.read_from;
                     if *difference == known {
                         differences.remove(&(known.invoice, known.token));
                     }
@@ -560,6 +616,11 @@ impl Watcher {
     }
 }
 
+/// See [`Subjects::floor`]: where the last whole round through ended invoices began.
+pub(super) async fn floor(tx: &mut Tx<'_>, network: &str) -> Result<u64, StoreError> {
+    Ok(tx.comparison(network, Lane::Ended).await?.map_or(0, |ended| ended.at.number))
+}
+
 /// Notes what a host says if nothing that was found makes it so.
 fn note(subjects: &Subjects, saying: Saying, differences: &mut BTreeMap<(InvoiceId, TokenId), Difference>) {
     let recorded = subjects.recorded(saying.deposit.invoice, saying.token);
@@ -572,7 +633,8 @@ fn note(subjects: &Subjects, saying: Saying, differences: &mut BTreeMap<(Invoice
         token: saying.token,
         recorded: TokenAmount::from_base_units(recorded),
         found: TokenAmount::from_base_units(saying.found),
-        agreed: subjects.since.as_ref().map_or((0, UnixSeconds(0)), |since| (since.number, since.time)),
+        agreed: subjects.since.as_ref().map_or(UnixSeconds(0), |since| since.time),
+        read_from: subjects.floor,
     };
     // Of several hosts the one that knows of most.
     let noted = differences.entry((difference.invoice, difference.token)).or_insert_with(|| difference.clone());

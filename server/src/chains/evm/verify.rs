@@ -18,7 +18,7 @@ use super::{
     native::Arrival,
     node::{Header, header_call},
     position,
-    reconcile::Subjects,
+    reconcile::{Subjects, floor},
 };
 use crate::{
     chains::rpc::{Answer, Call},
@@ -103,8 +103,9 @@ impl Watcher {
         let Some(cursor) = tx.cursor(name).await? else { return Ok(()) };
         let recorded = tx.recorded_of(name, deposit.merchant, deposit.invoice).await?;
         let since = tx.comparison(name, lane).await?.map(|comparison| comparison.at);
+        let floor = floor(&mut tx, name).await?;
         drop(reader);
-        self.compare(Subjects { lane, deposits: vec![deposit], recorded, since, at: cursor }, None).await
+        self.compare(Subjects { lane, deposits: vec![deposit], recorded, since, floor, at: cursor }, None).await
     }
 
     /// Records what a transaction brought to an address, if a host shows that.

@@ -141,7 +141,8 @@ pub(super) async fn a_difference_is_known_until_it_is_none(store: Store) {
         token: TokenId(token),
         recorded: TokenAmount::ZERO,
         found: TokenAmount::from_base_units(units(found)),
-        agreed: (agreed.unsigned_abs(), UnixSeconds(agreed)),
+        agreed: UnixSeconds(agreed),
+        read_from: agreed.unsigned_abs() + 1,
     };
     let set = async |network: &'static str, difference: Difference| {
         store.does(move |tx| Box::pin(async move { tx.set_difference(network, &difference, NOW).await })).await;
