@@ -38,8 +38,10 @@ fn drawing_of(code: &QrCode) -> Drawing {
     let size = code.size();
     let mut path = String::new();
     let mut draw = |stroke: std::fmt::Arguments| _ = path.write_fmt(stroke);
+    // Where the last stroke ended; moves from there are shorter than places, and more alike.
+    let mut pen = None;
     for y in 0..size {
-        let (mut x, mut pen) = (0, None);
+        let mut x = 0;
         while x < size {
             if !code.get_module(x, y) {
                 x += 1;
@@ -51,9 +53,9 @@ fn drawing_of(code: &QrCode) -> Drawing {
             }
             match pen {
                 None => draw(format_args!("M{} {}.5h{}", start + QUIET_ZONE, y + QUIET_ZONE, x - start)),
-                Some(end) => draw(format_args!("m{} 0h{}", start - end, x - start)),
+                Some((end, row)) => draw(format_args!("m{} {}h{}", start - end, y - row, x - start)),
             }
-            pen = Some(x);
+            pen = Some((x, y));
         }
     }
     let whole = size + 2 * QUIET_ZONE;
@@ -82,7 +84,7 @@ mod tests {
                 numbers.split(' ').map(|number| number.trim_end_matches(".5").parse().unwrap()).collect();
             match command {
                 'M' => (x, y) = (numbers[0], numbers[1]),
-                'm' => x += numbers[0],
+                'm' => (x, y) = (x + numbers[0], y + numbers[1]),
                 _ => {
                     dark.extend((x..x + numbers[0]).map(|column| (column, y)));
                     x += numbers[0];
