@@ -136,6 +136,17 @@ fn no_english_is_left_in_arabic_pages() {
     }
 }
 
+/// "Really?" in the middle of Arabic, and its mark at the end.
+#[test]
+fn the_merchants_words_run_their_own_way_in_any_page() {
+    let html = &pages(Language::Arabic, "Really?")[0].html;
+    for place in ["summary__description\"", "<label"] {
+        let after = html.split_once(place).map_or("", |(_, after)| after);
+        let words = after.find("Really?").and_then(|at| after.get(..at));
+        assert!(words.is_some_and(|before| before.trim_end_matches("<!>").ends_with("<bdi>")), "{place} in {html}");
+    }
+}
+
 #[test]
 fn every_page_has_one_heading_for_its_stage_and_every_field_a_label_and_its_fault() {
     for Still { title, html } in pages(Language::English, "Fern") {

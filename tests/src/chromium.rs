@@ -9,7 +9,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +22,8 @@ use crate::outcome::{Failure, Outcome};
 
 /// How long chromedriver may take to start, and a page to load.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// So many ports chromedriver may choose that are no good.
+const PORTS: usize = 5;
 
 /// What WebDriver calls an element's id (W3C WebDriver, section 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -62,6 +64,33 @@ pub const SMALL: Viewport = Viewport { width: 320, height: 640 };
 /// A phone held upright.
 pub const NARROW: Viewport = Viewport { width: 390, height: 844 };
 
+/// What chromedriver said when it was started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Port(u16),
+    ItEnded,
+    Nothing,
+}
+
+fn hear(process: &mut Child) -> Said {
+    let Some(output) = process.stdout.take() else { return Said::Nothing };
+    let (say, hear) = mpsc::channel();
+    thread::spawn(move || {
+        // To the end, so that the pipe never fills up.
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(port) = port_in(&line) {
+                // Nobody listens any more after the first.
+                let _heard_already = say.send(port);
+            }
+        }
+    });
+    match hear.recv_timeout(PATIENCE) {
+        Ok(port) => Said::Port(port),
+        Err(RecvTimeoutError::Disconnected) => Said::ItEnded,
+        Err(RecvTimeoutError::Timeout) => Said::Nothing,
+    }
+}
+
 impl Chromium {
     /// Starts chromedriver: `CHROMEDRIVER` names it, else it is Debian's. `CHROMIUM` names the browser. Profiles and
     /// whatever else they write go to `folder`.
@@ -71,31 +100,30 @@ impl Chromium {
     /// When it does not start or does not say where it listens.
     pub fn start(folder: &Path) -> Outcome<Self> {
         let driver = env::var_os("CHROMEDRIVER").unwrap_or_else(|| "/usr/bin/chromedriver".into());
-        let mut process = Command::new(&driver)
-            .arg("--port=0")
-            .env("TMPDIR", folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| Failure::new(format!("{} did not start: {error}", Path::new(&driver).display())))?;
-
-        let output = process.stdout.take().ok_or_else(|| Failure::new("chromedriver has no output"))?;
-        let (say, hear) = mpsc::channel();
-        thread::spawn(move || {
-            // To the end, so that the pipe never fills up.
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if let Some(port) = port_in(&line) {
-                    // Nobody listens any more after the first.
-                    let _heard_already = say.send(port);
-                }
+        let mut said = Said::Nothing;
+        // It chooses a port on one kind of addresses, and ends if somebody has that one on the other kind.
+        for _ in 0..PORTS {
+            let mut process = Command::new(&driver)
+                .arg("--port=0")
+                .env("TMPDIR", folder)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .map_err(|error| Failure::new(format!("{} did not start: {error}", Path::new(&driver).display())))?;
+            said = hear(&mut process);
+            match said {
+                Said::Port(port) => return Ok(Self { process, port, client: demo::http_client()? }),
+                Said::Nothing | Said::ItEnded => kill(&mut process),
             }
-        });
-        let Ok(port) = hear.recv_timeout(PATIENCE) else {
-            kill(&mut process);
-            return Err(Failure::new("chromedriver did not say on which port it listens"));
-        };
-        Ok(Self { process, port, client: demo::http_client()? })
+            if said == Said::Nothing {
+                break;
+            }
+        }
+        Err(Failure::new(match said {
+            Said::ItEnded => "chromedriver ended each time it was started",
+            _ => "chromedriver did not say on which port it listens",
+        }))
     }
 
     /// Opens a browser with an empty profile.

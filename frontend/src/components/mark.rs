@@ -30,6 +30,7 @@ marks! {
     DOLLAR: "dollar",
     OPTIMISM: "optimism",
     POLYGON: "polygon",
+    SOLANA: "solana",
     TETHER: "tether",
     WARNING: "warning",
 }
@@ -74,6 +75,7 @@ pub fn network_mark(network: &str) -> &'static str {
         "arbitrum" => ARBITRUM,
         "optimism" => OPTIMISM,
         "avalanche" => AVALANCHE,
+        "solana" => SOLANA,
         _ => BLOCKS,
     }
 }

@@ -25,10 +25,13 @@ pub fn Summary() -> impl IntoView {
                 {merchant.name.clone()}
             </p>
             {is_test.then(|| view! { <p class="badge">{t.test_network()}</p> })}
+            // The merchant's words may run the other way than the page's.
             <h1 class="summary__title">
-                {if has_own_title { invoice.title } else { t.payment_to(&merchant.name) }}
+                <bdi>{if has_own_title { invoice.title } else { t.payment_to(&merchant.name) }}</bdi>
             </h1>
-            {invoice.description.map(|description| view! { <p class="summary__description">{description}</p> })}
+            {invoice
+                .description
+                .map(|description| view! { <p class="summary__description"><bdi>{description}</bdi></p> })}
             <p class="summary__amount">
                 <span class="visually-hidden">{t.amount_due()}</span>
                 {t.dollars(invoice.amount)}
@@ -76,7 +79,7 @@ pub fn Contact() -> impl IntoView {
                 {t.questions()} " "
                 <a href=format!("mailto:{}", merchant.email) target="_top">{merchant.email.clone()}</a>
             </p>
-            {has_footer.then(|| view! { <p>{footer}</p> })}
+            {has_footer.then(|| view! { <p><bdi>{footer}</bdi></p> })}
         </footer>
     }
 }

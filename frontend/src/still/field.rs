@@ -105,7 +105,7 @@ pub fn view(field: Field) -> impl IntoView {
     let is_optional = (!is_required).then(|| view! { <span class="field__optional">{i18n::text().optional()}</span> });
     view! {
         <div class="field">
-            <label for=name.clone()>{label} " " {is_optional}</label>
+            <label for=name.clone()><bdi>{label}</bdi> " " {is_optional}</label>
             <input
                 class="field__input"
                 id=name.clone()
