@@ -52,6 +52,8 @@ pub struct StageOptions {
     pub shop_port: Option<u16>,
     /// Whether there is a local Solana too.
     pub with_solana: bool,
+    /// Where payers may look at a transaction on Solana, with `{hash}` for it; no explorer knows a local chain.
+    pub solana_explorer: Option<String>,
 }
 
 /// Why the demo could not be set up.
@@ -195,7 +197,8 @@ impl Stage {
             None => free_port().map_err(failed("looking for a free port"))?,
         };
         let listen = loopback(port);
-        pepay.write_config(&config(listen, &networks, solana.as_ref()))?;
+        let explorer = options.solana_explorer.as_deref();
+        pepay.write_config(&config(listen, &networks, solana.as_ref().map(|solana| (solana, explorer))))?;
         pepay.run(&["init"])?;
 
         say("Creating a merchant, a webhook endpoint and an API key");
@@ -241,6 +244,17 @@ impl Stage {
         }
         let minted: Minted = self.pepay.ask(&["merchant", "token", &merchant.id.to_string()])?;
         Ok(minted.token)
+    }
+
+    /// Has each new invoice of a merchant be paid on Solana to an address of its own, in this order.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails.
+    pub fn give_solana_addresses(&self, merchant: &Merchant, addresses: &[String]) -> Result<(), StageError> {
+        let (id, file) = (merchant.id.to_string(), self.pepay.dir.join(format!("addresses-{}.txt", merchant.id)));
+        fs::write(&file, addresses.join("\n")).map_err(failed("writing a list of addresses"))?;
+        self.pepay.run(&["merchant", "set-solana-addresses", &id, &file.to_string_lossy()]).map(drop)
     }
 
     /// Gives a merchant's pages a colour and a logo.
@@ -418,7 +432,7 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 /// The server's configuration for the demo.
-fn config(listen: SocketAddr, networks: &[Network], solana: Option<&SolanaNetwork>) -> String {
+fn config(listen: SocketAddr, networks: &[Network], solana: Option<(&SolanaNetwork, Option<&str>)>) -> String {
     let mut text = format!(
         r#"# Written by the demo; replaced at its next start.
 environment = "devnet"
@@ -490,7 +504,8 @@ price = {price}
             );
         }
     }
-    if let Some(SolanaNetwork { chain, mint, genesis }) = solana {
+    if let Some((SolanaNetwork { chain, mint, genesis }, explorer)) = solana {
+        let explorer = explorer.map(|template| format!("explorer_tx = \"{template}\"\n")).unwrap_or_default();
         let _infallible = write!(
             text,
             r#"
@@ -503,7 +518,7 @@ rpc = ["{}"]
 poll_ms = 500
 block_ms = 400
 fees = "low"
-
+{explorer}
 [[networks.tokens]]
 id = 501
 symbol = "USDC"

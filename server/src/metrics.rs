@@ -134,6 +134,7 @@ struct Seen {
     differences: HashMap<String, i64>,
     open_invoices: i64,
     webhooks_due: i64,
+    low_lists: i64,
 }
 
 async fn show(State(figures): State<Figures>) -> Result<impl IntoResponse, StatusCode> {
@@ -209,7 +210,8 @@ impl Seen {
         }
         let open_invoices = tx.count_open_invoices().await?;
         let webhooks_due = tx.count_due_deliveries(app.clock.now_ms()).await?;
-        Ok(Self { cursors, unswept, differences, open_invoices, webhooks_due })
+        let low_lists = tx.count_low_solana_lists().await?;
+        Ok(Self { cursors, unswept, differences, open_invoices, webhooks_due, low_lists })
     }
 }
 
@@ -253,6 +255,8 @@ fn register_state(app: &App, seen: Option<&Seen>, registry: &mut Registry) {
     registry.register("unswept_amount", "Final money in deposits, in whole tokens, rounded", unswept);
     registry.register("open_invoices", "Invoices that can still be paid", gauge(seen.open_invoices));
     registry.register("webhooks_due", "Webhooks that should have been sent by now", gauge(seen.webhooks_due));
+    let low = "Merchants with a fifth or less left of their addresses on Solana";
+    registry.register("solana_lists_low", low, gauge(seen.low_lists));
 }
 
 fn gauge(value: i64) -> Gauge {

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use wire::deposit_address::{FACTORY, LOGIC};
 
 const HEAD: &str = "environment = \"devnet\"\n";
-const NOT_AUDITED: &str = "the deposit contracts are not audited: nobody independent has reviewed them";
+pub const NOT_AUDITED: &str = "the deposit contracts are not audited: nobody independent has reviewed them";
 
 fn create_merchant(server: &ServerProcess, wallet: &str) {
     server.run_good(&["merchant", "create", "--name", "Shop", "--email", "o@shop.example", "--wallet", wallet]);
 }
 
 /// What `pepay check` found that is not good: the title, the level and the words of each.
-fn faults(server: &ServerProcess) -> (bool, Vec<(String, String, String)>) {
+pub fn faults(server: &ServerProcess) -> (bool, Vec<(String, String, String)>) {
     let output = server.run(&["--json", "check"]);
     let report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let mut faults = Vec::new();
@@ -33,14 +33,14 @@ fn faults(server: &ServerProcess) -> (bool, Vec<(String, String, String)>) {
 }
 
 #[track_caller]
-fn assert_problem(server: &ServerProcess, words: &str) {
+pub fn assert_problem(server: &ServerProcess, words: &str) {
     let (is_well, _) = faults(server);
     assert!(!is_well);
     assert_fault(server, "problem", words);
 }
 
 #[track_caller]
-fn assert_fault(server: &ServerProcess, level: &str, words: &str) {
+pub fn assert_fault(server: &ServerProcess, level: &str, words: &str) {
     let (_, faults) = faults(server);
     assert!(faults.iter().any(|(_, is, what)| is == level && what.contains(words)), "{words}: {faults:?}");
 }

@@ -41,6 +41,7 @@ mod plain_invoice;
 mod recover;
 mod solana;
 mod solana_cli;
+mod solana_operator;
 mod streams;
 mod sweep;
 mod two_nodes;

@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 const HEAD: &str = "environment = \"devnet\"\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n\
                     [operator]\nmetrics_listen = \"127.0.0.1:0\"\n";
 
-async fn figures(url: &str) -> String {
+pub async fn figures(url: &str) -> String {
     let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
     assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     answer.text().await.unwrap()

@@ -38,6 +38,9 @@ const LOG_LINES: usize = 25;
 /// The scene that tests share. Static values are never dropped, so it is kept by those who use it.
 static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
 
+/// The same with a local Solana, which takes longer to set.
+static SHARED_WITH_SOLANA: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+
 struct Shared {
     // Fields drop in this order: the scene inside the runtime that it was set in.
     scene: Scene,
@@ -45,13 +48,13 @@ struct Shared {
 }
 
 impl Shared {
-    fn get() -> Arc<Self> {
-        let mut held = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    fn get(held: &Mutex<Weak<Self>>, set: impl AsyncFnOnce() -> Outcome<Scene>) -> Arc<Self> {
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = held.upgrade() {
             return shared;
         }
         let runtime = Runtime::new().expect("the system gives a runtime");
-        let scene = runtime.block_on(Scene::set()).unwrap_or_else(|failure| panic!("no scene: {failure}"));
+        let scene = runtime.block_on(set()).unwrap_or_else(|failure| panic!("no scene: {failure}"));
         let shared = Arc::new(Self { scene, runtime });
         *held = Arc::downgrade(&shared);
         shared
@@ -61,7 +64,17 @@ impl Shared {
 /// Runs a test on the shared scene.
 #[track_caller]
 fn on_shared_scene(test: impl AsyncFnOnce(&Scene) -> Outcome) {
-    let shared = Shared::get();
+    on_scene(&Shared::get(&SHARED, Scene::set), test);
+}
+
+/// Runs a test on the shared scene that has a local Solana.
+#[track_caller]
+fn on_shared_scene_with_solana(test: impl AsyncFnOnce(&Scene) -> Outcome) {
+    on_scene(&Shared::get(&SHARED_WITH_SOLANA, Scene::set_with_solana), test);
+}
+
+#[track_caller]
+fn on_scene(shared: &Shared, test: impl AsyncFnOnce(&Scene) -> Outcome) {
     let result =
         shared.runtime.block_on(async { tokio::time::timeout(DEADLINE + asleep::asleep(), test(&shared.scene)).await });
     judge(result.ok(), &shared.scene);

@@ -1,21 +1,25 @@
 //! A payment on Solana, from the shop's button to the merchant's wallet: the page's code is read from a picture, understood
 //! by a parser that shares no code with what wrote it, and paid by what wallets are made of.
 
-use std::time::Duration;
-
-use demo::{shop::OrderState, stage::CUSTOMER_ON_SOLANA};
+use demo::{
+    shop::OrderState,
+    stage::{CUSTOMER_ON_SOLANA, SolanaNetwork},
+};
 use e2e::{
-    ApiClient,
-    checkout_page::CheckoutPage,
+    ApiClient, Received, WebhookSink,
+    checkout_page::{Asked, CheckoutPage},
     chromium::{Browser, Scheme, WIDE},
     outcome::{Failure, Outcome},
-    scene::Scene,
+    scene::{SOLANA_EXPLORER, Scene},
 };
-use serde_json::Value;
-use tokio::runtime::Runtime;
+use serde_json::{Value, json};
 use wire::invoice::InvoiceStatus;
 
-use crate::{first_frame::sent_bytes, judge, visit::Visit};
+use crate::{
+    first_frame::sent_bytes,
+    on_shared_scene_with_solana,
+    visit::{Visit, create_invoice, until},
+};
 
 /// The most that the first frame may weigh, in bytes, also where a shop has no account for the token yet, which one more
 /// sentence says.
@@ -25,20 +29,36 @@ const TOKEN: u64 = 501;
 
 #[test]
 fn what_the_code_asks_for_on_solana_reaches_the_merchant() {
-    let runtime = Runtime::new().expect("the system gives a runtime");
-    let scene = runtime.block_on(Scene::set_with_solana()).unwrap_or_else(|failure| panic!("no scene: {failure}"));
-    let result = runtime.block_on(async {
-        let visit = async {
-            reaches_the_merchant(&scene).await?;
-            a_wallet_gets_the_code_that_it_reads(&scene).await
-        };
-        tokio::time::timeout(Duration::from_secs(200), visit).await
-    });
-    judge(result.ok(), &scene);
+    on_shared_scene_with_solana(reaches_the_merchant);
+}
+
+#[test]
+fn a_wallet_on_solana_is_shown_the_code_that_it_reads() {
+    on_shared_scene_with_solana(a_wallet_gets_the_code_that_it_reads);
+}
+
+#[test]
+fn half_on_solana_is_shown_as_part_and_the_rest_that_is_asked_for_completes_it() {
+    on_shared_scene_with_solana(half_and_then_the_rest);
+}
+
+#[test]
+fn a_plain_transfer_on_solana_of_what_the_page_says_in_words_pays() {
+    on_shared_scene_with_solana(by_hand);
+}
+
+#[test]
+fn what_an_exchange_sends_rounded_and_less_its_fee_is_part_and_the_rest_completes_it() {
+    on_shared_scene_with_solana(from_an_exchange);
+}
+
+#[test]
+fn receipt_and_webhook_name_the_transaction_on_solana_and_who_sent_it() {
+    on_shared_scene_with_solana(receipt_and_webhook);
 }
 
 async fn reaches_the_merchant(scene: &Scene) -> Outcome {
-    let solana = scene.stage.solana.as_ref().ok_or_else(|| Failure::new("there is no Solana"))?;
+    let solana = on_solana(scene)?;
     let (merchant, browser) = (scene.add_merchant().await?, scene.chromium.open(WIDE, Scheme::Light).await?);
     let visit = Visit::buy(&browser, &merchant).await?;
     visit.page.choose("solana", TOKEN).await?;
@@ -65,13 +85,13 @@ async fn reaches_the_merchant(scene: &Scene) -> Outcome {
     visit.console_is_empty().await
 }
 
-/// The shop has an account by now, and one wallet opens no request, another none with a mark.
+/// One wallet opens no request, another none with a mark.
 async fn a_wallet_gets_the_code_that_it_reads(scene: &Scene) -> Outcome {
-    let solana = scene.stage.solana.as_ref().ok_or_else(|| Failure::new("there is no Solana"))?;
+    let solana = on_solana(scene)?;
     let (merchant, browser) = (scene.add_merchant().await?, scene.chromium.open(WIDE, Scheme::Light).await?);
     let visit = Visit::buy(&browser, &merchant).await?;
     visit.page.choose("solana", TOKEN).await?;
-    let address = browser.script("return location.href", serde_json::json!([])).await?;
+    let address = browser.script("return location.href", json!([])).await?;
     let sent = sent_bytes(address.as_str().unwrap_or_default()).await?;
     println!("first frame as sent: {sent} bytes to pay on Solana");
     assert!(sent <= FIRST_FRAME, "{sent} bytes");
@@ -89,6 +109,179 @@ async fn a_wallet_gets_the_code_that_it_reads(scene: &Scene) -> Outcome {
     visit.console_is_empty().await
 }
 
+/// The request in sight as a wallet understands it: recipient, amount, and whose payment it says it is.
+async fn read_request(solana: &SolanaNetwork, page: &CheckoutPage<'_>) -> Outcome<(String, String, String, Value)> {
+    let uri = page.scan_text(".qr--request").await?;
+    let read = solana.chain.parse(&uri).await?;
+    let text = |name: &str| read[name].as_str().unwrap_or_default().to_owned();
+    Ok((uri, text("recipient"), text("amount"), read["references"].clone()))
+}
+
+/// An amount of the demo's token in its smallest units.
+fn units(amount: &str) -> Outcome<u64> {
+    let text = String::new;
+    let asked = Asked { amount: amount.to_owned(), symbol: text(), network: text(), address: text() };
+    Ok(asked.base_units(6)?.to())
+}
+
+/// Whether these units are so many dollars and a mark of less than a cent.
+fn is_marked(units: u64, dollars_e6: u64) -> bool {
+    (dollars_e6 + 1..dollars_e6 + 10_000).contains(&units)
+}
+
+async fn half_and_then_the_rest(scene: &Scene) -> Outcome {
+    let solana = on_solana(scene)?;
+    let (merchant, browser) = (scene.add_merchant().await?, scene.chromium.open(WIDE, Scheme::Light).await?);
+    let visit = Visit::buy(&browser, &merchant).await?;
+    visit.page.choose("solana", TOKEN).await?;
+    let (whole, wallet, amount, marks) = read_request(solana, &visit.page).await?;
+    assert!(is_marked(units(&amount)?, 24_900_000), "{amount}");
+    solana.chain.pay(CUSTOMER_ON_SOLANA, &whole, Some("12.45")).await?;
+    visit.page.shows("$12.45 of $24.90 has arrived").await?;
+    visit.page.shows("Still to pay").await?;
+    visit.page.asks_for_payment().await?;
+    let (rest, to, amount, again) = read_request(solana, &visit.page).await?;
+    assert!(is_marked(units(&amount)?, 12_450_000), "the rest and nothing else: {amount}");
+    assert_eq!((&to, &again), (&wallet, &marks), "it is the same invoice, at the same wallet");
+    assert_ne!(rest, whole);
+    let asked = visit.page.asked().await?;
+    assert_eq!((asked.amount, asked.address), (amount, wallet), "text and code say the same");
+    visit.shop_shows(OrderState::PartlyPaid, "Partly paid").await?;
+
+    solana.chain.pay(CUSTOMER_ON_SOLANA, &rest, None).await?;
+    browser.enter_frame("iframe").await?;
+    visit.page.says("Paid").await?;
+    assert!(visit.page.is_the_same().await?, "the page followed by itself");
+    visit.shop_shows(OrderState::Paid, "Paid").await?;
+    visit.console_is_empty().await
+}
+
+/// Nothing but what a payer can read and type: no code, and so no reference. The amount tells whose it is.
+async fn by_hand(scene: &Scene) -> Outcome {
+    let solana = on_solana(scene)?;
+    let (merchant, browser) = (scene.add_merchant().await?, scene.chromium.open(WIDE, Scheme::Light).await?);
+    let visit = Visit::buy(&browser, &merchant).await?;
+    visit.page.choose("solana", TOKEN).await?;
+    let asked = visit.page.asked().await?;
+    let signature = solana.chain.pay(CUSTOMER_ON_SOLANA, &plain(solana, &asked.address), Some(&asked.amount)).await?;
+    visit.page.says("Paid").await?;
+    assert!(!visit.page.shows_now("more than was due").await?, "the mark is nothing to ask back");
+    visit.shop_shows(OrderState::Paid, "Paid").await?;
+    let api = ApiClient::new(&merchant.api.url, &merchant.api.key);
+    let report = api.invoice_status(&visit.order()?.invoice_id).await;
+    assert_eq!(report.latest_payment.map(|payment| payment.tx_hash), Some(signature));
+    visit.console_is_empty().await
+}
+
+async fn from_an_exchange(scene: &Scene) -> Outcome {
+    let solana = on_solana(scene)?;
+    let (merchant, browser) = (scene.add_merchant().await?, scene.chromium.open(WIDE, Scheme::Light).await?);
+    let own = solana.chain.wallet(&format!("own of {}", merchant.id)).await?;
+    scene.stage.give_solana_addresses(&merchant, std::slice::from_ref(&own))?;
+    let visit = Visit::buy(&browser, &merchant).await?;
+    visit.page.choose("solana", TOKEN).await?;
+    let asked = visit.page.asked().await?;
+    assert_eq!((asked.amount.as_str(), &asked.address), ("24.9", &own), "nothing has to tell it apart");
+    let (_, recipient, amount, marks) = read_request(solana, &visit.page).await?;
+    assert_eq!((recipient.as_str(), amount.as_str(), marks), (own.as_str(), "24.9", json!([])));
+    assert!(!visit.page.shows_now("The last digits").await?);
+    assert_eq!(address_code(&browser, &visit.page).await?, own, "the code for exchanges is the address alone");
+    browser.click("label[for=from-wallet]").await?;
+
+    // One dollar is its fee, and it knows of cents alone.
+    solana.chain.pay(CUSTOMER_ON_SOLANA, &plain(solana, &own), Some("23.89")).await?;
+    visit.page.shows("$23.89 of $24.90 has arrived").await?;
+    visit.page.shows("Still to pay").await?;
+    visit.page.asks_for_payment().await?;
+    let asked = visit.page.asked().await?;
+    assert_eq!((asked.amount.as_str(), &asked.address), ("1.01", &own), "what is missing, at the same address");
+    assert_eq!(address_code(&browser, &visit.page).await?, own);
+    visit.shop_shows(OrderState::PartlyPaid, "Partly paid").await?;
+
+    solana.chain.pay(CUSTOMER_ON_SOLANA, &plain(solana, &own), Some("1.01")).await?;
+    browser.enter_frame("iframe").await?;
+    visit.page.says("Paid").await?;
+    visit.shop_shows(OrderState::Paid, "Paid").await?;
+    visit.console_is_empty().await
+}
+
+async fn receipt_and_webhook(scene: &Scene) -> Outcome {
+    let solana = on_solana(scene)?;
+    let (merchant, browser) = (scene.add_merchant().await?, scene.chromium.open(WIDE, Scheme::Light).await?);
+    let sink = WebhookSink::start().await;
+    let endpoint = json!({ "url": sink.url, "enabled_events": ["invoice.*", "invoice_payment.*"] });
+    let token = scene.stage.dashboard_token(&merchant)?;
+    let created = demo::http_client()?.post(format!("{}/api/v1/webhooks", merchant.api.url));
+    let created: Value = created.bearer_auth(token).json(&endpoint).send().await?.error_for_status()?.json().await?;
+    let secret = created["secret"].as_str().unwrap_or_default();
+
+    let invoice = create_invoice(&merchant, json!({})).await?;
+    let page = CheckoutPage::open(&browser, &invoice.payment_url).await?;
+    page.is_live().await?;
+    page.choose("solana", TOKEN).await?;
+    let (uri, wallet, ..) = read_request(solana, &page).await?;
+    let signature = solana.chain.pay(CUSTOMER_ON_SOLANA, &uri, None).await?;
+    let payer = solana.chain.wallet(CUSTOMER_ON_SOLANA).await?;
+    page.says("Paid").await?;
+    let explorer = SOLANA_EXPLORER.replace("{hash}", &signature);
+    assert_eq!(links(&browser, ".payment a").await?, json!([explorer]), "the page says where to look");
+
+    let is_told = |event_type: &str, status: &str| {
+        let (event_type, status) = (event_type.to_owned(), status.to_owned());
+        move |received: &Received| {
+            received.event.event_type == event_type && received.event.data.object["status"] == status.as_str()
+        }
+    };
+    let told = sink.wait_until("both to be told", |received| {
+        received.iter().any(is_told("invoice.updated", "paid"))
+            && received.iter().any(|received| received.event.data.object["status"] == "confirmed")
+    });
+    let told = told.await;
+    assert!(told.iter().all(|received| received.is_signed_with(secret)));
+    let payment = told.iter().find(|received| received.event.data.object["status"] == "confirmed");
+    let payment = &payment.ok_or_else(|| Failure::new("no payment was told of"))?.event.data.object;
+    for (name, value) in [
+        ("invoice_id", &invoice.invoice_id),
+        ("tx_hash", &signature),
+        ("payer_wallet_address", &payer),
+        ("payment_address", &wallet),
+        ("network", &"solana".to_owned()),
+    ] {
+        assert_eq!(&payment[name], value.as_str(), "{name}: {payment}");
+    }
+    let paid = told.iter().find(|received| is_told("invoice.updated", "paid")(received));
+    let paid = &paid.ok_or_else(|| Failure::new("the invoice was not told of"))?.event.data.object;
+    assert_eq!((&paid["payer_wallet_address"], &paid["payer_wallet_network"]), (&json!(payer), &json!("solana")));
+
+    // Once it is final it is settled, by nothing but itself.
+    let receipt = invoice.payment_url.replace("/pay?", "/pay/receipt?");
+    until("the receipt to say that it is settled", async || {
+        browser.go_to(&receipt).await?;
+        Ok(links(&browser, ".receipt a[href^='https://explorer']").await? == json!([explorer, explorer]))
+    })
+    .await?;
+    let text = browser.text("#app").await?.unwrap_or_default();
+    for part in [&invoice.invoice_id, &signature, &payer, &"USDC on Solana".to_owned(), &"1 USDC = $1.00".to_owned()] {
+        assert!(text.contains(part.as_str()), "{part}: {text}");
+    }
+    assert_eq!(browser.console().await?, Vec::<String>::new());
+    Ok(())
+}
+
+fn on_solana(scene: &Scene) -> Outcome<&SolanaNetwork> {
+    scene.stage.solana.as_ref().ok_or_else(|| Failure::new("there is no Solana"))
+}
+
+/// What somebody who has an address and no request tells a wallet, but for the amount.
+fn plain(solana: &SolanaNetwork, address: &str) -> String {
+    format!("solana:{address}?spl-token={}", solana.mint)
+}
+
+async fn links(browser: &Browser, selector: &str) -> Outcome<Value> {
+    let script = "return Array.from(document.querySelectorAll(arguments[0]), (link) => link.href)";
+    browser.script(script, json!([selector])).await
+}
+
 async fn address_code(browser: &Browser, page: &CheckoutPage<'_>) -> Outcome<String> {
     browser.click("label[for=from-exchange]").await?;
     page.scan_text(".qr--address").await
@@ -99,6 +292,6 @@ async fn pick_wallet(browser: &Browser, name: &str) -> Outcome {
         choice.value = arguments[0];
         choice.dispatchEvent(new Event('change', { bubbles: true }));
         return choice.value";
-    let picked = browser.script(script, serde_json::json!([name])).await?;
+    let picked = browser.script(script, json!([name])).await?;
     if picked == Value::String(name.to_owned()) { Ok(()) } else { Err(Failure::new(format!("there is no {name}"))) }
 }

@@ -113,6 +113,18 @@ impl ApiClient {
         self.try_payment_address(invoice, network, token).await.expect("an answer").good()
     }
 
+    /// What a payer says of a payment that was not found.
+    pub async fn verify(&self, invoice: &CreatedInvoice, request: &Value) -> Answer {
+        let call = self.client.post(format!("{}/api/v1/invoice/{}/verify", self.url, invoice.invoice_id));
+        answer(with_session(call, invoice).json(request)).await.expect("an answer")
+    }
+
+    /// What came of it.
+    pub async fn verification(&self, invoice: &CreatedInvoice) -> Answer {
+        let call = self.client.get(format!("{}/api/v1/invoice/{}/verify", self.url, invoice.invoice_id));
+        answer(with_session(call, invoice)).await.expect("an answer")
+    }
+
     /// A payer's `GET`.
     pub async fn payor_get(&self, invoice: &CreatedInvoice, name: &str) -> Answer {
         let call = self.client.get(format!("{}/api/v1/payments/{name}", self.url));

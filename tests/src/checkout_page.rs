@@ -251,6 +251,15 @@ impl<'a> CheckoutPage<'a> {
         .await
     }
 
+    /// Whether a text is on the page just now.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn shows_now(&self, text: &str) -> Outcome<bool> {
+        Ok(self.browser.text("#app").await?.unwrap_or_default().contains(text))
+    }
+
     /// Marks this very document, so that [`Self::is_the_same`] can tell it from one that was loaded later.
     ///
     /// # Errors

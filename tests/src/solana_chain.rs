@@ -107,6 +107,18 @@ impl SolanaChain {
         &self.rpc_url
     }
 
+    /// The `[[networks]]` of a configuration with one token, of six decimals and at par. Ends where more keys of the token
+    /// may follow.
+    pub async fn network(&self, token: i64, mint: SolanaAddress) -> String {
+        let genesis: String = self.call("getGenesisHash", json!([])).await;
+        format!(
+            "[[networks]]\nname = \"solana\"\nkind = \"solana\"\ntitle = \"Solana\"\ngenesis = \"{genesis}\"\n\
+             rpc = [\"{}\"]\npoll_ms = 100\n[[networks.tokens]]\nid = {token}\nsymbol = \"USDC\"\n\
+             name = \"USD Coin\"\nmint = \"{mint}\"\ndecimals = 6\nprice = \"par\"\n",
+            self.rpc_url
+        )
+    }
+
     /// Who pays on it.
     pub fn payer(&self) -> &SolanaPayer {
         &self.payer

@@ -19,6 +19,7 @@ use crate::{
     },
     config::{Config, NetworkConfig, NetworkKind, PriceSource, TokenConfig},
     rates::NoPrice,
+    solana::programs,
     store::BlockRef,
     view,
     wallet::{merchant_solana_wallet, merchant_wallet},
@@ -168,7 +169,7 @@ async fn check_solana(app: &App, network: &NetworkConfig) -> Result<Section, Cli
     Ok(section)
 }
 
-/// Whether merchants' wallets can take each token yet.
+/// Whether merchants' wallets are some, and can take each token yet.
 async fn check_token_accounts(
     app: &App,
     network: &NetworkConfig,
@@ -179,8 +180,18 @@ async fn check_token_accounts(
     for wallet in &wallets {
         // It was good when it was set, but the configuration may be another one now.
         if let Err(problem) = merchant_solana_wallet(&wallet.to_string(), &app.config) {
-            section
-                .problem(format!("wallet {wallet}: {problem}"), "set another one: `pepay merchant set-solana-wallet`");
+            section.problem(format!("wallet {wallet}: {problem}"), CHANGE_SOLANA_WALLET);
+        }
+        // Only the network knows this of an address that a key was made for.
+        if let Some(program) = solana::program_of(rpc, *wallet).await?.filter(|program| *program != programs::SYSTEM) {
+            section.problem(
+                format!(
+                    "wallet {wallet} is none: it is an account of the program {program}, from which nobody could take \
+                     what comes to it"
+                ),
+                CHANGE_SOLANA_WALLET,
+            );
+            continue;
         }
         for token in &network.tokens {
             let Some(account) = solana::token_account(*wallet, token) else { continue };
@@ -449,6 +460,7 @@ fn check_everything(
 }
 
 const CHANGE_WALLET: &str = "set another one: `pepay merchant set-wallet`";
+const CHANGE_SOLANA_WALLET: &str = "set another one: `pepay merchant set-solana-wallet`";
 
 fn report(sections: &[Section], problems: usize) -> Answer {
     let mut text = String::new();

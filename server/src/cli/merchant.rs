@@ -226,7 +226,7 @@ async fn set_solana_wallet(session: &Session, merchant: MerchantId, wallet: Opti
         .write(move |tx| {
             Box::pin(async move {
                 if let Some(wallet) = wallet
-                    && tx.is_listed_on_solana(wallet).await?
+                    && tx.lister_of_solana_address(wallet).await?.is_some()
                 {
                     return Err(InputError::new("ADDRESS", "is on a list of addresses that invoices are given").into());
                 }
@@ -261,15 +261,24 @@ async fn set_solana_addresses(session: &Session, merchant: MerchantId, file: &Pa
                 if !tx.use_solana_list(merchant).await? {
                     return Err(CliError::NoSuchMerchant(merchant));
                 }
+                let refused = |problem: String| CliError::from(InputError::new("FILE", format!("{shown}: {problem}")));
                 let mut added = 0;
                 for address in list {
                     if tx.is_solana_wallet(address).await? {
-                        let problem = format!("{shown}: {address} is a merchant's wallet, where everything arrives");
-                        return Err(InputError::new("FILE", problem).into());
+                        return Err(refused(format!("{address} is a merchant's wallet, where everything arrives")));
                     }
-                    added += u64::from(tx.add_solana_address(merchant, address).await?);
+                    if tx.add_solana_address(merchant, address).await? {
+                        added += 1;
+                    } else if tx.lister_of_solana_address(address).await? != Some(merchant) {
+                        return Err(refused(format!("{address} is on another merchant's list")));
+                    }
                 }
-                Ok((added, tx.solana_stock(merchant).await?))
+                let stock = tx.solana_stock(merchant).await?;
+                // Nobody could pay there from now on.
+                if stock.left == 0 {
+                    return Err(refused("no address in it is left to be given to an invoice".to_owned()));
+                }
+                Ok((added, stock))
             })
         })
         .await?;

@@ -157,17 +157,35 @@ impl Tx<'_> {
         Ok(row.is_some())
     }
 
-    /// Whether an address on Solana is on some merchant's list.
+    /// The merchant on whose list an address on Solana is.
     ///
     /// # Errors
     ///
     /// If the database refuses.
-    pub async fn is_listed_on_solana(&mut self, address: SolanaAddress) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT 1 FROM solana_addresses WHERE address = $1")
+    pub async fn lister_of_solana_address(&mut self, address: SolanaAddress) -> Result<Option<MerchantId>, StoreError> {
+        let row = sqlx::query("SELECT merchant_id FROM solana_addresses WHERE address = $1")
             .bind(address.to_string())
             .fetch_optional(&mut *self.connection)
             .await?;
-        Ok(row.is_some())
+        row.map(|row| Columns::of(&row, "solana_addresses").integer("merchant_id").map(MerchantId)).transpose()
+    }
+
+    /// How many merchants have a fifth of their list on Solana left, or less.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn count_low_solana_lists(&mut self) -> Result<i64, StoreError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS low FROM (
+                SELECT merchants.merchant_id FROM merchants
+                LEFT JOIN solana_addresses ON solana_addresses.merchant_id = merchants.merchant_id
+                WHERE solana_mode = 'list' GROUP BY merchants.merchant_id
+                HAVING 5 * (COUNT(address) - COUNT(invoice_id)) <= COUNT(address)) AS lists",
+        )
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Columns::of(&row, "solana_addresses").integer("low")
     }
 
     /// The invoice whose own an address on Solana is.

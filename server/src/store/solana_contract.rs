@@ -190,8 +190,8 @@ async fn an_address_of_a_list_is_one_invoice_s_for_good(store: Store) {
     assert_eq!(stock().await, AddressStock { total: 2, left: 1 });
     assert!(!add(merchant, first).await, "and stays given");
     assert_eq!([take(merchant).await, take(merchant).await], [Some(second), None]);
-    let is_listed = async |address| store.reader().await.unwrap().tx().is_listed_on_solana(address).await.unwrap();
-    assert_eq!((is_listed(first).await, is_listed(WALLET).await), (true, false));
+    let lister = async |address| store.reader().await.unwrap().tx().lister_of_solana_address(address).await.unwrap();
+    assert_eq!((lister(first).await, lister(WALLET).await), (Some(merchant), None));
     let has_list = async || store.reader().await.unwrap().tx().has_solana_list(merchant).await.unwrap();
     assert!(!has_list().await);
     store.does(move |tx| Box::pin(async move { tx.use_solana_list(merchant).await })).await;

@@ -29,14 +29,9 @@ async fn kills_while_payments_on_solana_are_recorded_lose_nothing_and_double_not
     let (payer, wallet) = (chain.wallet("payer").await, chain.wallet("merchant").await);
     chain.airdrop(payer, 100_000_000_000).await;
     chain.mint_to(mint, payer, 1_000_000_000_000).await;
-    let genesis: String = chain.call("getGenesisHash", json!([])).await;
-    let config = format!(
-        "environment = \"devnet\"\n[nodes]\nlease_ms = 1000\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n\
-         [[networks]]\nname = \"solana\"\nkind = \"solana\"\ntitle = \"Solana\"\ngenesis = \"{genesis}\"\nrpc = [\"{}\"]\n\
-         poll_ms = 100\n[[networks.tokens]]\nid = {TOKEN}\nsymbol = \"USDC\"\nname = \"USD Coin\"\nmint = \"{mint}\"\n\
-         decimals = 6\nprice = \"par\"\n",
-        chain.rpc_url()
-    );
+    let head =
+        "environment = \"devnet\"\n[nodes]\nlease_ms = 1000\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n";
+    let config = format!("{head}{}", chain.network(TOKEN, mint).await);
     let sink = WebhookSink::start().await;
     let mut server = ServerProcess::prepare_on(database, &config);
     let (api, _) = server.create_merchant(&sink.url);

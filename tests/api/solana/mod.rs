@@ -3,6 +3,9 @@
 
 mod attribution;
 mod crash;
+mod over_http;
 mod reading;
+mod rules;
+mod searches;
 mod shop;
 mod standing;

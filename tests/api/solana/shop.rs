@@ -1,5 +1,6 @@
 //! A local Solana, a database and a watcher that moves only when told.
 
+use alloy_primitives::Address;
 use demo::chain::{ChainOptions, LocalChain};
 use domain::{
     id::{InvoiceId, MerchantId, TokenId},
@@ -19,6 +20,7 @@ use pepay::{
     store::{Lease, NewMerchant, StoreError, UnattributedPart, UnattributedRecord, WriterTask},
 };
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection};
 
 use crate::plain_invoice;
 
@@ -36,8 +38,8 @@ pub const BLOCKHASH_LIFE: u64 = 150;
 
 pub struct Shop {
     pub chain: SolanaChain,
-    /// Where SOL is priced, for those tests that want it.
-    evm: Option<LocalChain>,
+    /// Where SOL is priced, and by which feed, for those tests that want it.
+    evm: Option<(LocalChain, Address)>,
     pub usdc: SolanaAddress,
     pub fee: SolanaAddress,
     pub eurx: SolanaAddress,
@@ -128,7 +130,7 @@ impl Shop {
                 "name": "ethereum", "title": "Ethereum", "chain_id": 31337, "rpc": [evm.rpc_url()],
                 "paid_after": 1, "final_after": 2,
             }));
-            Some(evm)
+            Some((evm, feed))
         } else {
             None
         };
@@ -190,7 +192,7 @@ impl Shop {
         let new = NewMerchant {
             name: "Shop".to_owned(),
             email: "shop@example.com".to_owned(),
-            evm_wallet: alloy_primitives::Address::repeat_byte(0x77),
+            evm_wallet: Address::repeat_byte(0x77),
             recovery_code: [9; 32],
             created_at: self.app.clock.now(),
         };
@@ -246,6 +248,27 @@ impl Shop {
         plain_invoice::create(&self.app, merchant, due_millis, 15 * 60_000).await.id
     }
 
+    /// Changes the database behind the server's back, for what no command sets.
+    pub async fn meddle(&self, sql: &'static str) {
+        let mut connection = AnyConnection::connect(&self.config.storage.database_url).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Has SOL cost so much from now on, in hundred-millionths of a dollar.
+    pub async fn set_sol_price(&self, usd_e8: i64) {
+        let (evm, feed) = self.evm.as_ref().unwrap();
+        let now = self.app.clock.now().0.unsigned_abs();
+        evm.set_price(*feed, usd_e8, now).await.unwrap();
+    }
+
+    /// Pays SOL to the merchant's wallet, as `more` says.
+    pub async fn pay_sol(&self, amount: &str, more: Value) -> SolanaPaid {
+        let mut payment = json!({ "recipient": self.wallet, "amount": amount });
+        payment.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.chain.pay("payer", payment).await
+    }
+
     /// Pays tokens to the merchant's wallet, as `more` says.
     pub async fn pay(&self, amount: &str, more: Value) -> SolanaPaid {
         let mut payment = json!({ "recipient": self.wallet, "mint": self.usdc, "amount": amount });
@@ -281,11 +304,15 @@ impl Shop {
         self.after_slots(40).await;
     }
 
-    /// Moves both clocks on.
+    /// Moves all clocks on.
     pub async fn wait(&self, seconds: u64) {
         self.chain.increase_time(seconds).await;
         self.chain.slots(2).await;
         self.keep_time().await;
+        if let Some((evm, _)) = &self.evm {
+            evm.increase_time(seconds).await.unwrap();
+            evm.mine(1).await.unwrap();
+        }
     }
 
     /// Steps until all is read.

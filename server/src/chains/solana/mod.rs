@@ -11,6 +11,6 @@ mod watcher;
 
 pub use self::{token_accounts::TokenAccounts, watcher::Watcher};
 pub(crate) use self::{
-    token_accounts::{is_there, token_account},
+    token_accounts::{is_there, program_of, token_account},
     watcher::{check_mint, head},
 };

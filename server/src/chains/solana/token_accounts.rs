@@ -69,3 +69,10 @@ pub(crate) async fn is_there(rpc: &Rpc, account: SolanaAddress) -> Result<bool, 
     let answer = rpc.call("getAccountInfo", wanted).await?;
     Ok(answer["value"].is_object())
 }
+
+/// The program that an account belongs to; `None` if there is no account, as of a wallet that nobody paid yet.
+pub(crate) async fn program_of(rpc: &Rpc, account: SolanaAddress) -> Result<Option<SolanaAddress>, RpcError> {
+    let wanted = json!([account.to_string(), { "encoding": "base64", "commitment": "confirmed" }]);
+    let answer = rpc.call("getAccountInfo", wanted).await?;
+    Ok(answer["value"]["owner"].as_str().and_then(|owner| owner.parse().ok()))
+}

@@ -200,7 +200,7 @@ impl Watcher {
         self.cursors = cursors;
         self.remember(round, progress.cursors);
         if progress.is_complete {
-            self.look_for_payments().await?;
+            self.look_for_payments(&head, &merchants).await?;
         }
         Ok(Step::Recorded { is_at_head: !progress.has_more })
     }
@@ -366,16 +366,21 @@ impl Watcher {
         progress
     }
 
-    /// What came to wallets, in the order of the chain.
+    /// What came to wallets in a round.
     async fn arrivals_of(&self, round: &Round, merchants: &HashMap<SolanaAddress, Vec<MerchantId>>) -> Vec<Arrived> {
-        let mut read: Vec<_> = round
-            .outcomes
-            .values()
-            .filter_map(|outcome| match outcome {
-                Outcome::Read(transaction, time) => Some((transaction, *time)),
-                Outcome::Unreadable | Outcome::Missing => None,
-            })
-            .collect();
+        let read = round.outcomes.values().filter_map(|outcome| match outcome {
+            Outcome::Read(transaction, time) => Some((&**transaction, *time)),
+            Outcome::Unreadable | Outcome::Missing => None,
+        });
+        self.arrivals_in(read.collect(), merchants).await
+    }
+
+    /// What transactions brought to wallets, in the order of the chain.
+    async fn arrivals_in(
+        &self,
+        mut read: Vec<(&TransactionRead, UnixSeconds)>,
+        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
+    ) -> Vec<Arrived> {
         read.sort_by_key(|(transaction, _)| (transaction.slot, transaction.signature));
         let mut prices: HashMap<(TokenId, u64), Option<Rate>> = HashMap::new();
         let mut arrived = Vec::new();
@@ -587,7 +592,11 @@ impl Watcher {
     }
 
     /// Takes a look for each search that is due.
-    async fn look_for_payments(&mut self) -> Result<(), StepError> {
+    async fn look_for_payments(
+        &mut self,
+        head: &Head,
+        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
+    ) -> Result<(), StepError> {
         let now = self.app.clock.now_ms();
         if self.search_due.is_some_and(|due| now < due) {
             return Ok(());
@@ -598,7 +607,9 @@ impl Watcher {
         drop(reader);
         for (record, _) in due {
             let missing = match record.transaction {
-                Some(TransactionId::Solana(signature)) => self.look_at_transaction(&record, signature).await?,
+                Some(TransactionId::Solana(signature)) => {
+                    self.look_at_transaction(&record, signature, head, merchants).await?
+                }
                 // No network of this kind has transactions of that name.
                 Some(TransactionId::Evm(_)) => Missing::ForGood(Failure::TransactionNotFound),
                 // Everything up to the head is read.
@@ -610,13 +621,17 @@ impl Watcher {
         Ok(())
     }
 
-    /// Why a transaction that somebody named is no payment of an invoice, if it is none.
+    /// Why a transaction that somebody named is no payment of an invoice, if it is none. What it brought to the invoice's
+    /// wallet is recorded: an endpoint may have left it out of its list.
     async fn look_at_transaction(
         &self,
         record: &VerificationRecord,
         signature: Signature,
+        head: &Head,
+        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
     ) -> Result<Missing, StepError> {
         let invoice = self.app.store.reader().await?.tx().invoice(record.merchant, record.invoice).await?;
+        let since = invoice.as_ref().map(|invoice| invoice.created.as_seconds().plus(-LOOK_BACK_SECONDS));
         let wallet = invoice.and_then(|invoice| invoice.solana_address);
         let answer = self.rpc.call("getTransaction", transaction_call(signature).params).await?;
         let watched = self.watched(wallet.into_iter());
@@ -627,12 +642,40 @@ impl Watcher {
         Ok(match read {
             None => Missing::Yet(Failure::TransactionNotFound),
             Some(read) if read.failed => Missing::ForGood(Failure::TransactionFailed),
-            // It came to the wallet, so it is read with everything else; whose it is was said by itself, or nobody knows.
+            // Whose it is it says itself, or nobody knows.
             Some(read) if read.arrivals.iter().any(|arrival| Some(arrival.wallet) == wallet) => {
+                // As everything that is listed: neither of before, nor of after what was read.
+                let is_due = read.block_time.is_some_and(|time| since <= Some(time)) && read.slot <= head.block.number;
+                if let (true, Some(wallet)) = (is_due, wallet) {
+                    let at_wallet = merchants.get(&wallet).cloned().unwrap_or_else(|| vec![record.merchant]);
+                    self.record_named(&read, &HashMap::from([(wallet, at_wallet)]), head).await?;
+                }
                 Missing::Yet(Failure::PaymentNotFound)
             }
             Some(_) => Missing::ForGood(Failure::TransactionPaysAnother),
         })
+    }
+
+    /// Records what a transaction brought. If it was recorded before, nothing changes; how deep it is, the next step says.
+    async fn record_named(
+        &self,
+        read: &TransactionRead,
+        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
+        head: &Head,
+    ) -> Result<(), StepError> {
+        let Some(time) = read.block_time else { return Ok(()) };
+        let reading = Reading {
+            network: self.network.name.clone(),
+            head: head.block.clone(),
+            marks: Marks::default(),
+            cursors: Vec::new(),
+            arrivals: self.arrivals_in(vec![(read, time)], merchants).await,
+            vanished: Vec::new(),
+            vouched: Vec::new(),
+            is_alone: self.rpc.hosts().len() < WITNESSES,
+            is_complete: false,
+        };
+        Ok(record_arrivals(&self.app, &self.lease, reading).await?)
     }
 
     fn checked<T>(&self, answer: Result<T, AnswerError>) -> Result<T, StepError> {

@@ -27,7 +27,7 @@ use crate::{
 
 /// What came to the merchant's wallet and belongs to no invoice.
 ///
-/// Empty unless payers pay the wallet itself (address mode `direct`).
+/// Empty unless payers pay the wallet itself: with address mode `direct`, or on Solana without a list of addresses.
 #[utoipa::path(
     get,
     path = "/api/v1/merchant/unattributed-payments",

@@ -1,0 +1,272 @@
+//! Payments on Solana by the public API, of the real server on the real VM.
+
+use e2e::{ApiClient, Database, ServerProcess, SolanaChain, SolanaOptions, SolanaPaid, WALLET, eventually};
+use pepay::solana::{SolanaAddress, associated_token_account, programs};
+use reqwest::Method;
+use serde_json::{Value, json};
+use wire::invoice::{CreatedInvoice, InvoiceStatus};
+
+const TOKEN: i64 = 1;
+const HEAD: &str = "environment = \"devnet\"\n";
+const UNATTRIBUTED: &str = "/api/v1/merchant/unattributed-payments";
+
+/// A server with merchants on a chain that goes on by itself.
+struct Till {
+    chain: SolanaChain,
+    mint: SolanaAddress,
+    server: ServerProcess,
+}
+
+/// A merchant of it, with a key that may do everything with invoices and wallets.
+struct Merchant {
+    id: String,
+    wallet: SolanaAddress,
+    api: ApiClient,
+}
+
+impl Till {
+    async fn open(database: Database) -> Self {
+        let chain = SolanaChain::start_as(&SolanaOptions { tick_ms: 100, ..SolanaOptions::default() }).await;
+        let mint = chain.create_mint(6).await;
+        let payer = chain.wallet("payer").await;
+        chain.airdrop(payer, 100_000_000_000).await;
+        chain.mint_to(mint, payer, 1_000_000_000_000).await;
+        let config = [HEAD, &chain.network(TOKEN, mint).await].concat();
+        let mut server = ServerProcess::prepare_on(database, &config);
+        server.start().await.unwrap();
+        Self { chain, mint, server }
+    }
+
+    async fn add_merchant(&self, name: &str) -> Merchant {
+        let wallet = self.chain.wallet(name).await;
+        let create = ["merchant", "create", "--name", name, "--email", "o@shop.example", "--wallet", WALLET];
+        let on_solana = wallet.to_string();
+        let created: Value = self.server.ask(&[&create[..], &["--solana-wallet", &on_solana]].concat());
+        let id = created["merchant_id"].to_string();
+        let api = self.key(&id, &["invoices:create", "invoices:read", "wallets"]);
+        Merchant { id, wallet, api }
+    }
+
+    fn key(&self, merchant: &str, rights: &[&str]) -> ApiClient {
+        let rights = rights.iter().flat_map(|right| ["--right", *right]);
+        let create = ["key", "create", "--merchant", merchant].into_iter().chain(rights).collect::<Vec<_>>();
+        let key: Value = self.server.ask(&create);
+        ApiClient::new(&self.server.url, key["api_key"].as_str().unwrap())
+    }
+
+    async fn pay(&self, recipient: SolanaAddress, amount: &str) -> SolanaPaid {
+        let payment = json!({ "recipient": recipient, "mint": self.mint, "amount": amount });
+        self.chain.pay("payer", payment).await
+    }
+}
+
+impl Merchant {
+    /// An invoice over twenty dollars that is being watched.
+    async fn order(&self) -> CreatedInvoice {
+        let invoice = self.api.create_invoice("20").await;
+        let asked = self.api.payment_address(&invoice, "solana", TOKEN).await;
+        assert_eq!(asked.temp_address, Some(self.wallet.to_string()));
+        invoice
+    }
+
+    async fn attach(&self, invoice: &CreatedInvoice, request: Value) -> e2e::Answer {
+        attach(&self.api, invoice, request).await
+    }
+
+    async fn unattributed(&self) -> Vec<Value> {
+        let listed: Value = self.api.get(UNATTRIBUTED).await.good();
+        listed["data"].as_array().unwrap().clone()
+    }
+}
+
+async fn attach(api: &ApiClient, invoice: &CreatedInvoice, request: Value) -> e2e::Answer {
+    api.call(Method::POST, &format!("/api/v1/invoices/{}/attach-payment", invoice.invoice_id), &request).await
+}
+
+fn named(transaction: &str) -> Value {
+    json!({ "network": "solana", "tx_hash": transaction })
+}
+
+#[track_caller]
+fn is_error(answer: &e2e::Answer, status: u16, code: &str, field: Option<&str>) {
+    let error = &answer.body["error"];
+    assert_eq!((answer.status.as_u16(), error["code"].as_str()), (status, Some(code)), "{answer:?}");
+    assert_eq!(error["field"].as_str(), field, "{answer:?}");
+}
+
+on_each_database!(
+    a_payment_that_nothing_tells_of_is_attached_by_its_signature_once,
+    a_payment_is_looked_for_by_its_signature_and_what_is_none_is_named,
+    a_wallet_on_solana_is_shown_to_its_merchant_and_changed_by_the_operator,
+);
+
+async fn a_payment_that_nothing_tells_of_is_attached_by_its_signature_once(database: Database) {
+    let till = Till::open(database).await;
+    let (merchant, stranger) = (till.add_merchant("merchant").await, till.add_merchant("stranger").await);
+    let (invoice, other) = (merchant.order().await, merchant.order().await);
+    let foreign = stranger.order().await;
+    let paid = till.pay(merchant.wallet, "20").await;
+    let signature = paid.signature.to_string();
+    let came = eventually("the payment to be listed", async || merchant.unattributed().await.pop()).await;
+    for (name, value) in [
+        ("tx_hash", json!(signature)),
+        ("network", json!("solana")),
+        ("wallet_address", json!(merchant.wallet)),
+        ("token_address", json!(till.mint)),
+        ("token_amount", json!("20")),
+        ("payer_wallet_address", json!(paid.payer)),
+    ] {
+        assert_eq!(came[name], value, "{came}");
+    }
+    assert_eq!(stranger.unattributed().await, [Value::Null; 0]);
+
+    let hash = format!("0x{}", "ab".repeat(32));
+    for (request, status, code, field) in [
+        (named(&signature[..40]), 400, "VALIDATION_ERROR", "tx_hash"),
+        (named(&format!("{}0", &signature[..80])), 400, "VALIDATION_ERROR", "tx_hash"),
+        (named(""), 400, "VALIDATION_ERROR", "tx_hash"),
+        (named(&hash), 404, "TRANSACTION_NOT_FOUND", "tx_hash"),
+        (named(&"1".repeat(64)), 404, "TRANSACTION_NOT_FOUND", "tx_hash"),
+        (json!({ "network": "tron", "tx_hash": signature }), 400, "UNKNOWN_NETWORK", "network"),
+    ] {
+        is_error(&merchant.attach(&invoice, request).await, status, code, Some(field));
+    }
+    // Another merchant can have neither the payment nor the invoice.
+    let refused = stranger.attach(&foreign, named(&signature)).await;
+    is_error(&refused, 404, "TRANSACTION_NOT_FOUND", Some("tx_hash"));
+    is_error(&stranger.attach(&invoice, named(&signature)).await, 404, "INVOICE_NOT_FOUND", None);
+    let reader = till.key(&merchant.id, &["invoices:create", "invoices:read"]);
+    is_error(&attach(&reader, &invoice, named(&signature)).await, 403, "RIGHT_REQUIRED", None);
+    assert_eq!(merchant.unattributed().await.len(), 1, "nothing of that changed anything");
+
+    for _ in 0..2 {
+        let attached: Value = merchant.attach(&invoice, named(&signature)).await.good();
+        assert_eq!(attached["id"], json!(invoice.invoice_id));
+    }
+    is_error(&merchant.attach(&other, named(&signature)).await, 409, "TRANSACTION_ATTACHED", Some("tx_hash"));
+    eventually("the invoice to be paid", async || {
+        let report = merchant.api.invoice_status(&invoice.invoice_id).await;
+        (report.invoice.status == InvoiceStatus::Paid).then_some(())
+    })
+    .await;
+    let shown = format!("/api/v1/invoices/{}?expand=payments", invoice.invoice_id);
+    let shown: Value = merchant.api.get(&shown).await.good();
+    let payments = shown["payments"].as_array().unwrap();
+    assert_eq!((payments.len(), &payments[0]["tx_hash"]), (1, &json!(signature)), "it counts once: {shown}");
+    assert_eq!((&shown["amount_paid"], &shown["payer_wallet_address"]), (&json!(20_000), &json!(paid.payer)));
+    assert_eq!(merchant.api.invoice(&other.invoice_id).await.status, InvoiceStatus::Unpaid);
+    assert_eq!(merchant.unattributed().await, [Value::Null; 0]);
+
+    // Where each invoice has an address of its own there is nothing to say.
+    let own = till.chain.wallet("own").await.to_string();
+    std::fs::write(till.server.path("list.txt"), own).unwrap();
+    let list = till.server.path("list.txt").to_string_lossy().into_owned();
+    till.server.run_good(&["merchant", "set-solana-addresses", &merchant.id, &list]);
+    let own = merchant.api.create_invoice("20").await;
+    is_error(&merchant.attach(&own, named(&signature)).await, 409, "INVOICE_HAS_OWN_ADDRESS", None);
+}
+
+async fn a_payment_is_looked_for_by_its_signature_and_what_is_none_is_named(database: Database) {
+    let till = Till::open(database).await;
+    let (merchant, stranger) = (till.add_merchant("merchant").await, till.add_merchant("stranger").await);
+    let invoice = merchant.api.create_invoice("20").await;
+    is_error(&merchant.api.verify(&invoice, &json!({})).await, 400, "VALIDATION_ERROR", Some("network"));
+    let asked = merchant.api.payment_address(&invoice, "solana", TOKEN).await;
+    let paid = till.pay(merchant.wallet, &asked.estimated_token_amount.unwrap()).await.signature.to_string();
+    let elsewhere = till.pay(stranger.wallet, "20").await.signature.to_string();
+    eventually("the invoice to be paid", async || {
+        let report = merchant.api.invoice_status(&invoice.invoice_id).await;
+        (report.invoice.status == InvoiceStatus::Paid).then_some(())
+    })
+    .await;
+    for request in [json!({ "tx_hash": &paid[..40] }), json!({ "tx_hash": "0x12" }), json!({ "tx_hash": "" })] {
+        is_error(&merchant.api.verify(&invoice, &request).await, 400, "VALIDATION_ERROR", Some("tx_hash"));
+    }
+    let unknown = merchant.api.verify(&invoice, &json!({ "network": "tron", "tx_hash": paid })).await;
+    is_error(&unknown, 400, "UNKNOWN_NETWORK", Some("network"));
+    is_error(&merchant.api.verification(&invoice).await, 404, "VERIFICATION_NOT_FOUND", None);
+
+    let hash = format!("0x{}", "ab".repeat(32));
+    for (transaction, failure) in [
+        (&paid, None),
+        (&elsewhere, Some("transaction_pays_another")),
+        // No network of this kind has transactions of that name.
+        (&hash, Some("transaction_not_found")),
+    ] {
+        let answer = merchant.api.verify(&invoice, &json!({ "tx_hash": transaction })).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(answer.body["data"]["tx_hash"], json!(transaction));
+        let search = eventually("the search to end", async || {
+            let search: Value = merchant.api.verification(&invoice).await.good();
+            search["data"]["completed_at"].is_i64().then(|| search["data"].clone())
+        })
+        .await;
+        assert_eq!((&search["network"], &search["attempt_count"]), (&json!("solana"), &json!(1)));
+        assert_eq!(search["error"]["code"].as_str(), failure, "{search}");
+        let found = search["result"]["payments"].as_array().map(|payments| payments[0]["tx_hash"].clone());
+        assert_eq!(found, failure.is_none().then(|| json!(paid)), "{search}");
+    }
+    let shown: Value =
+        merchant.api.get(&format!("/api/v1/invoices/{}?expand=payments", invoice.invoice_id)).await.good();
+    assert_eq!(shown["payments"].as_array().map(Vec::len), Some(1), "looking for it counts it once");
+}
+
+async fn a_wallet_on_solana_is_shown_to_its_merchant_and_changed_by_the_operator(database: Database) {
+    let till = Till::open(database).await;
+    let merchant = till.add_merchant("merchant").await;
+    let wallets = async || -> Value {
+        let listed: Value = merchant.api.get("/api/v1/merchant/wallets").await.good();
+        assert_eq!((&listed[0]["network"], &listed[0]["shared_by_networks"]), (&json!("solana"), &json!(["solana"])));
+        listed[0]["wallets"].clone()
+    };
+    let first = wallets().await;
+    assert_eq!((first.as_array().map(Vec::len), &first[0]["address"]), (Some(1), &json!(merchant.wallet)));
+    assert_eq!((&first[0]["status"], &first[0]["is_active"]), (&json!("active"), &json!(true)));
+
+    let account = associated_token_account(merchant.wallet, till.mint, programs::TOKEN).to_string();
+    let mint = till.mint.to_string();
+    let new = till.chain.wallet("new").await.to_string();
+    let bad = [
+        (account.as_str(), "no wallet"),
+        (&mint, "mint"),
+        (WALLET, "EVM"),
+        ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "program"),
+        ("11111111111111111111111111111111", "program"),
+        (&new[..30], ""),
+        ("shop.sol", ""),
+        ("", ""),
+    ];
+    for (address, words) in bad {
+        let refused = till.server.run(&["merchant", "set-solana-wallet", &merchant.id, address]);
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{address}: {refused:?}");
+        assert!(refused.stderr.contains("ADDRESS") && refused.stderr.contains(words), "{address}: {refused:?}");
+        let create = ["merchant", "create", "--name", "x", "--email", "x@shop.example", "--wallet", WALLET];
+        let refused = till.server.run(&[&create[..], &["--solana-wallet", address]].concat());
+        assert!(!refused.status.success() && refused.stderr.contains("--solana-wallet"), "{address}: {refused:?}");
+    }
+    // Whoever got hold of a key redirects nothing, be the address good or bad.
+    for address in [new.as_str(), &account] {
+        let request = json!({ "network": "solana", "wallet_address": address });
+        let refused = merchant.api.call(Method::POST, "/api/v1/merchant/wallets", &request).await;
+        is_error(&refused, 400, "VALIDATION_ERROR", Some("network"));
+    }
+    assert_eq!(wallets().await, first, "nothing of that changed anything");
+
+    let before = merchant.order().await;
+    till.server.run_good(&["merchant", "set-solana-wallet", &merchant.id, &new]);
+    let changed = wallets().await;
+    assert_eq!((changed.as_array().map(Vec::len), &changed[0]["address"]), (Some(1), &json!(new)));
+    assert_ne!(changed[0]["id"], first[0]["id"]);
+    // Who was told the old one pays there.
+    let asked = merchant.api.payment_address(&before, "solana", TOKEN).await;
+    assert_eq!(asked.temp_address, Some(merchant.wallet.to_string()));
+    let after = merchant.api.create_invoice("20").await;
+    let asked = merchant.api.payment_address(&after, "solana", TOKEN).await;
+    assert_eq!(asked.temp_address.as_deref(), Some(new.as_str()));
+
+    till.server.run_good(&["merchant", "set-solana-wallet", &merchant.id]);
+    assert_eq!(wallets().await, json!([]));
+    let without = merchant.api.create_invoice("20").await;
+    let refused = merchant.api.try_payment_address(&without, "solana", TOKEN).await.unwrap();
+    is_error(&refused, 400, "TOKEN_NOT_AVAILABLE", Some("tokenId"));
+}
