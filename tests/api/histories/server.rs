@@ -1,5 +1,7 @@
 //! A server in this process, of which nothing runs by itself.
 
+use std::{collections::HashMap, sync::Mutex};
+
 use alloy_primitives::Address;
 use domain::{
     id::{InvoiceId, MerchantId},
@@ -23,6 +25,8 @@ pub struct Server {
     pub clock: TestClock,
     /// For what only one node may do, but watching.
     lease: Lease,
+    /// Those for watching, by network.
+    watches: Mutex<HashMap<String, Lease>>,
     _folder: TestFolder,
 }
 
@@ -35,12 +39,14 @@ impl Server {
             "environment": "devnet",
             "storage": { "database_url": Database::of_tests().new_url().unwrap_or_else(file) },
             "networks": networks,
+            // Nobody renews a lease here.
+            "nodes": { "lease_ms": 300_000 },
         }))
         .unwrap();
         let secrets = vec![ServerSecret::from_bytes([5; 32])];
         let (app, _writer) = App::open(config, secrets, clock.clock(), "http://127.0.0.1/").await.unwrap();
         let lease = nodes::take(&app, "tests").await.unwrap().unwrap();
-        Self { app, clock, lease, _folder: folder }
+        Self { app, clock, lease, watches: Mutex::default(), _folder: folder }
     }
 
     pub async fn add_merchant(&self, solana_wallet: Option<SolanaAddress>) -> MerchantId {
@@ -61,10 +67,20 @@ impl Server {
         added.await.unwrap()
     }
 
-    /// What whoever watches a network must hold.
+    /// What whoever watches a network must hold; whoever had it before loses it.
     pub async fn take_watch(&self, network: &str) -> Lease {
+        let before = self.watches.lock().unwrap().remove(network);
+        if let Some(lease) = before {
+            let released = self
+                .app
+                .store
+                .write::<_, StoreError, _>(move |tx| Box::pin(async move { tx.release_lease(&lease).await }));
+            released.await.unwrap();
+        }
         let lease = nodes::take(&self.app, &format!("{}{network}", nodes::WATCH)).await.unwrap();
-        lease.expect("this node alone watches it")
+        let lease = lease.expect("this node alone watches it");
+        self.watches.lock().unwrap().insert(network.to_owned(), lease.clone());
+        lease
     }
 
     pub async fn end_due_invoices(&self) {
