@@ -1,11 +1,12 @@
 //! Random histories of a chain, of the server that reads it and of its payer, each judged by what the chain really came to.
 //!
 //! A history is a seed. When all has come to rest, the invoice must say what follows from the canonical chain alone: no
-//! payment lost, none counted twice. What can happen on a chain is said by [`evm`].
+//! payment lost, none counted twice. What can happen on a chain is said by [`evm`] and [`solana`].
 
 mod evm;
 mod hosts;
 mod server;
+mod solana;
 
 use std::{collections::HashSet, env, fmt::Display};
 
