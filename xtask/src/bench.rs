@@ -16,8 +16,16 @@ use crate::{
 };
 
 /// What is measured with a release build, each a bench of the package `e2e`.
-const RELEASE: [&str; 7] =
-    ["merchant_api", "event_log", "million_invoices", "nodes", "webhook_delay", "watching", "payer_page"];
+const RELEASE: [&str; 8] = [
+    "merchant_api",
+    "event_log",
+    "million_invoices",
+    "nodes",
+    "webhook_delay",
+    "watching",
+    "watching_solana",
+    "payer_page",
+];
 const DEV: &str = "payment_to_page";
 
 /// Runs all benches, or those that are named.

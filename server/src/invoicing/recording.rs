@@ -111,34 +111,35 @@ impl<'r> Recording<'r> {
 }
 
 /// The payment that it is of an invoice of the merchant; what belongs to nobody's is recorded as that.
+///
+/// The same may be looked at again when more is known, such as a first quote of the invoice that it names. Then it is no longer
+/// nobody's; but what was an invoice's stays it.
 pub(super) async fn attribute(
     tx: &mut Tx<'_>,
     came: &UnattributedRecord,
     said: &Said,
 ) -> Result<Option<SeenTransfer>, StoreError> {
-    match owner(tx, came, said).await? {
-        Some((merchant, invoice)) if merchant == came.merchant => Ok(Some(SeenTransfer::to_invoice(came, invoice))),
-        // It is another merchant's with the same wallet.
-        Some(_) => Ok(None),
-        None => {
-            if !is_dust(came) {
-                tx.record_unattributed(came).await?;
-            }
-            Ok(None)
-        }
+    if let Some(invoice) = tx.attachment(came.merchant, came.payment()).await? {
+        return Ok(Some(SeenTransfer::to_invoice(came, invoice)));
     }
+    let Some((merchant, invoice)) = owner(tx, came, said).await? else {
+        if !is_dust(came) && !tx.is_payment(came).await? {
+            tx.record_unattributed(came).await?;
+        }
+        return Ok(None);
+    };
+    tx.withdraw_unattributed(came).await?;
+    // Else it is another merchant's with the same wallet.
+    Ok((merchant == came.merchant).then(|| SeenTransfer::to_invoice(came, invoice)))
 }
 
-/// Whose a payment to a merchant's wallet is: what the merchant said, then what its transaction says, then what its
+/// Whose a payment to a merchant's wallet is that the merchant has said nothing of: what its transaction says, then what its
 /// amount does.
 async fn owner(
     tx: &mut Tx<'_>,
     came: &UnattributedRecord,
     said: &Said,
 ) -> Result<Option<(MerchantId, InvoiceId)>, StoreError> {
-    if let Some(invoice) = tx.attachment(came.merchant, came.payment()).await? {
-        return Ok(Some((came.merchant, invoice)));
-    }
     if let WalletAddress::Solana(wallet) = came.wallet {
         // Nothing has to say whose it is at an address of an invoice's own.
         if let Some(owner) = tx.invoice_of_solana_address(wallet).await? {

@@ -111,6 +111,46 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Whether what came to a wallet is a payment of an invoice already, as it stands in this block.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_payment(&mut self, seen: &UnattributedRecord) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM transfers WHERE merchant_id = $1 AND network = $2 AND block_hash = $3 AND tx_id = $4
+                AND log_index = $5 AND canonical = 1",
+        )
+        .bind(seen.merchant.0)
+        .bind(&seen.network)
+        .bind(&seen.block_hash)
+        .bind(&seen.tx_id)
+        .bind(seen.log_index)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Takes back that something belongs to nobody: it has become known whose it is.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn withdraw_unattributed(&mut self, seen: &UnattributedRecord) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE unattributed SET canonical = 0 WHERE merchant_id = $1 AND network = $2 AND block_hash = $3
+                AND tx_id = $4 AND log_index = $5 AND canonical = 1",
+        )
+        .bind(seen.merchant.0)
+        .bind(&seen.network)
+        .bind(&seen.block_hash)
+        .bind(&seen.tx_id)
+        .bind(seen.log_index)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
     /// Takes what came above `block` off the chain.
     ///
     /// # Errors

@@ -31,63 +31,62 @@ pub(super) struct NewestFirst {
     slot: u64,
 }
 
+/// An account, and back to where its list is wanted.
+pub(super) struct Wanted {
+    pub account: SolanaAddress,
+    /// This transaction is known, and what is before it.
+    pub until: Option<String>,
+    /// What is older is for nobody.
+    pub since: UnixSeconds,
+}
+
 impl NewestFirst {
     pub fn new(slot: u64) -> Self {
         Self { slot }
     }
 
-    /// The newest page of each account, back to the transaction named beside it.
-    pub async fn first_pages(
-        &self,
-        rpc: &Rpc,
-        accounts: &[(SolanaAddress, Option<String>)],
-    ) -> Result<Vec<Vec<Listed>>, StepError> {
-        if accounts.is_empty() {
-            return Ok(Vec::new());
+    /// The whole list of each account.
+    ///
+    /// A node may answer less than was asked for, so that only an empty page is the last one.
+    pub async fn lists(&self, rpc: &Rpc, wanted: &[Wanted]) -> Result<Vec<Vec<Listed>>, StepError> {
+        let mut lists: Vec<Vec<Listed>> = wanted.iter().map(|_| Vec::new()).collect();
+        let mut going_on: Vec<usize> = (0..wanted.len()).collect();
+        while !going_on.is_empty() {
+            let call = |index: &usize| self.call(&wanted[*index], lists[*index].last());
+            let answers = rpc.together(&going_on.iter().map(call).collect::<Vec<_>>()).await?;
+            let mut longer = Vec::new();
+            for (index, answer) in going_on.into_iter().zip(answers) {
+                let list = &mut lists[index];
+                let page = read_page(&answer?, list.last())?;
+                let end = page.iter().position(|entry| wanted[index].is_passed_by(entry));
+                if end.is_none() && !page.is_empty() {
+                    longer.push(index);
+                }
+                list.extend(page.into_iter().take(end.unwrap_or(usize::MAX)));
+            }
+            going_on = longer;
         }
-        let calls: Vec<_> =
-            accounts.iter().map(|(account, until)| self.call(*account, until.as_deref(), None)).collect();
-        let answers = rpc.together(&calls).await?;
-        answers.into_iter().map(|answer| read_page(&answer?, None)).collect()
+        Ok(lists)
     }
 
-    /// All of an account's list that begins with `list`: back to `until`, or to what is older than `since`.
-    pub async fn rest(
-        &self,
-        rpc: &Rpc,
-        account: SolanaAddress,
-        until: Option<String>,
-        since: UnixSeconds,
-        mut list: Vec<Listed>,
-    ) -> Result<Vec<Listed>, StepError> {
-        let mut page = list.len();
-        while let Some(oldest) = list.last().filter(|oldest| page == PAGE && !is_older(oldest, since)) {
-            let call = self.call(account, until.as_deref(), Some(oldest.signature));
-            let more = read_page(&rpc.call(call.method, call.params).await?, Some(oldest))?;
-            page = more.len();
-            list.extend(more);
-        }
-        // One whose node has forgotten `until` lists more than was asked for.
-        let is_until = |entry: &Listed| until.as_ref().is_some_and(|until| *until == entry.signature.to_string());
-        let end = list.iter().position(|entry| is_until(entry) || is_older(entry, since));
-        list.truncate(end.unwrap_or(list.len()));
-        Ok(list)
-    }
-
-    fn call(&self, account: SolanaAddress, until: Option<&str>, before: Option<Signature>) -> Call {
+    fn call(&self, wanted: &Wanted, before: Option<&Listed>) -> Call {
         let mut options = json!({ "commitment": "confirmed", "limit": PAGE, "minContextSlot": self.slot });
-        if let Some(until) = until {
-            options["until"] = until.into();
+        if let Some(until) = &wanted.until {
+            options["until"] = until.as_str().into();
         }
         if let Some(before) = before {
-            options["before"] = before.to_string().into();
+            options["before"] = before.signature.to_string().into();
         }
-        Call::new("getSignaturesForAddress", json!([account.to_string(), options]))
+        Call::new("getSignaturesForAddress", json!([wanted.account.to_string(), options]))
     }
 }
 
-fn is_older(entry: &Listed, since: UnixSeconds) -> bool {
-    entry.block_time.is_some_and(|time| time < since)
+impl Wanted {
+    /// Whether a list has come to what is not wanted. A node that has forgotten `until` lists more than was asked for.
+    fn is_passed_by(&self, entry: &Listed) -> bool {
+        let is_older = entry.block_time.is_some_and(|time| time < self.since);
+        is_older || self.until.as_ref().is_some_and(|until| *until == entry.signature.to_string())
+    }
 }
 
 /// Reads a page, which must be in order and go on where the one before it ended.
@@ -98,6 +97,9 @@ fn read_page(answer: &serde_json::Value, after: Option<&Listed>) -> Result<Vec<L
     let slots: Vec<u64> = after.into_iter().chain(&list).map(|entry| entry.slot).collect();
     if !slots.is_sorted_by(|newer, older| older <= newer) {
         return Err(StepError::Untrue("its list of transactions is not in order"));
+    }
+    if after.is_some_and(|after| list.last().is_some_and(|last| last.signature == after.signature)) {
+        return Err(StepError::Untrue("its list of transactions does not go on"));
     }
     Ok(list)
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     accounts::Mint,
-    listing::{Listed, NewestFirst},
+    listing::{Listed, NewestFirst, Wanted},
     rpc::{Account as AccountAnswer, AnswerError, AsOf, Commitment, LatestBlockhash, SignatureStatus, read, read_each},
     transaction::{Arrival, ReadError, TransactionRead, Watched, WatchedToken, read_transaction},
 };
@@ -52,10 +52,12 @@ const LOOK_BACK_SECONDS: i64 = 3_600;
 const MOST_AT_ONCE: usize = 250;
 /// Statuses asked for in one call, which is what nodes allow.
 const STATUSES_AT_ONCE: usize = 256;
-/// A transaction can be put into a block again for so many blocks after the one that it names, and slots are no fewer.
+/// A transaction can be put into a block again for so many blocks after the one that it names. Some slots have none, so one
+/// that is given up may come back after all; then it is listed, and recorded, again.
 const BLOCKHASH_LIFE_SLOTS: u64 = 150;
-/// What came to wallets and belongs to nobody is looked after for so many slots: after that a fork is history.
-const LOOKED_AFTER_SLOTS: u64 = 300;
+/// What came to wallets and belongs to nobody is looked after until it is final. Who does not know how far it was, begins so
+/// many slots before the last one that was read.
+const LOOKED_AFTER_SLOTS: u64 = 6_000;
 /// What nodes answer about a transaction of a newer kind than was asked for.
 const UNSUPPORTED_VERSION: i64 = -32015;
 /// Searches that are looked after in one step, and how often.
@@ -77,6 +79,8 @@ pub struct Watcher {
     /// Facts that only one host has shown.
     waiting: Waiting,
     search_due: Option<UnixMillis>,
+    /// Up to this slot all that is recorded is final, but for payments that nobody vouches for.
+    settled: Option<u64>,
 }
 
 /// The newest confirmed block, and up to which one all is final.
@@ -128,6 +132,7 @@ impl Watcher {
             looked_at: HashMap::new(),
             waiting: Waiting::default(),
             search_due: None,
+            settled: None,
             app,
             network,
             lease,
@@ -157,7 +162,7 @@ impl Watcher {
     /// After any error nothing of the step is recorded. All may pass with time.
     pub async fn step(&mut self) -> Result<Step, StepError> {
         let head = head(&self.rpc).await?;
-        let since = {
+        let (since, settled) = {
             let mut reader = self.app.store.reader().await?;
             let mut tx = reader.tx();
             if self.cursors.is_none() {
@@ -166,7 +171,9 @@ impl Watcher {
             }
             // Our clock may be far ahead after a long outage: what was watched when the network was last read still is.
             let now = self.app.clock.now();
-            tx.cursor(&self.network.name).await?.map_or(now, |cursor| cursor.time.min(now))
+            let cursor = tx.cursor(&self.network.name).await?;
+            let read = cursor.as_ref().map_or(0, |cursor| cursor.number.saturating_sub(LOOKED_AFTER_SLOTS));
+            (cursor.map_or(now, |cursor| cursor.time.min(now)), self.settled.unwrap_or(read))
         };
         // Read after the head: a wallet is shown only once its quote is stored, so nobody can have paid to one that is
         // not on this list in a block up to that head.
@@ -179,12 +186,12 @@ impl Watcher {
         let round = self.read_round(accounts, &head, &merchants).await?;
         let progress = self.progress_of(&round);
         let arrivals = self.arrivals_of(&round, &merchants).await;
-        let (marks, vanished) = self.look_after_open(&head, &round).await?;
+        let (newest_final, vanished) = self.look_after_open(&head, &round, settled).await?;
         let vouched = self.hear_witnesses(&head, &merchants).await?;
         let reading = Reading {
             network: self.network.name.clone(),
             head: head.block.clone(),
-            marks,
+            marks: Marks { finalized: Mark { newest: Some(newest_final), is_silent: false }, ..Marks::default() },
             cursors: progress.cursors.clone(),
             arrivals,
             vanished,
@@ -198,6 +205,7 @@ impl Watcher {
         record_arrivals(&self.app, &self.lease, reading).await?;
         failpoint::pass("solana.after_record");
         self.cursors = cursors;
+        self.settled = Some(newest_final);
         self.remember(round, progress.cursors);
         if progress.is_complete {
             self.look_for_payments(&head, &merchants).await?;
@@ -239,13 +247,13 @@ impl Watcher {
         head: &Head,
         merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
     ) -> Result<Round, StepError> {
-        let mut listed = Vec::with_capacity(accounts.len());
-        let lists = NewestFirst::new(head.block.number);
-        let asked: Vec<_> = accounts.iter().map(|account| (account.address, self.until(account.address))).collect();
-        for (account, list) in accounts.into_iter().zip(lists.first_pages(&self.rpc, &asked).await?) {
-            let list = lists.rest(&self.rpc, account.address, self.until(account.address), account.since, list).await;
-            listed.push((account, list.map_err(|error| self.distrust(error))?));
-        }
+        let wanted: Vec<_> = accounts
+            .iter()
+            .map(|Account { address, since }| Wanted { account: *address, until: self.until(*address), since: *since })
+            .collect();
+        let lists = NewestFirst::new(head.block.number).lists(&self.rpc, &wanted).await;
+        let lists = lists.map_err(|error| self.distrust(error))?;
+        let listed: Vec<_> = accounts.into_iter().zip(lists).collect();
         let mut wanted: BTreeSet<(u64, Signature)> = BTreeSet::new();
         for (account, list) in &listed {
             let recorded = self.recorded.get(&account.address);
@@ -447,9 +455,8 @@ impl Watcher {
     }
 
     /// Asks whether what was recorded is still there. Returns up to which slot all of it is final, and what is gone.
-    async fn look_after_open(&self, head: &Head, round: &Round) -> Result<(Marks, Vec<String>), StepError> {
-        let recent = head.block.number.saturating_sub(LOOKED_AFTER_SLOTS);
-        let open = self.app.store.reader().await?.tx().open_signatures(&self.network.name, recent).await?;
+    async fn look_after_open(&self, head: &Head, round: &Round, settled: u64) -> Result<(u64, Vec<String>), StepError> {
+        let open = self.app.store.reader().await?.tx().open_signatures(&self.network.name, settled).await?;
         let mut newest_final = head.finalized;
         let mut vanished = Vec::new();
         for open in open.chunks(STATUSES_AT_ONCE) {
@@ -474,21 +481,21 @@ impl Watcher {
                 "a transaction is on the chain no more"
             );
         }
-        let finalized = Mark { newest: Some(newest_final), is_silent: false };
-        Ok((Marks { finalized, ..Marks::default() }, vanished))
+        Ok((newest_final, vanished))
     }
 
     /// Whether a transaction that has no status can have none any more: its block was passed over for good, it is too old
-    /// to be put into another, and nobody who answers knows it.
+    /// to be put into another, and nobody who answers knows it. Who lags does not know whether it is there.
     async fn is_gone(&self, open: &OpenSignature, head: &Head) -> bool {
-        let is_too_old = open.slot.saturating_add(BLOCKHASH_LIFE_SLOTS) <= head.block.number;
-        if !is_too_old || head.finalized < open.slot {
+        let too_old_at = open.slot.saturating_add(BLOCKHASH_LIFE_SLOTS);
+        if head.block.number < too_old_at || head.finalized < open.slot {
             return false;
         }
         let call = Call::new("getSignatureStatuses", statuses_of(std::slice::from_ref(open)));
         let answers = self.rpc.ask_each(&call).await;
         let has_none = |answer: &Value| {
-            read_each::<SignatureStatus>(answer, 1).is_ok_and(|statuses| statuses.value.iter().all(Option::is_none))
+            read_each::<SignatureStatus>(answer, 1)
+                .is_ok_and(|statuses| too_old_at <= statuses.context.slot && statuses.value.iter().all(Option::is_none))
         };
         !answers.is_empty() && answers.iter().all(has_none)
     }

@@ -2,19 +2,14 @@
 //! own way. What it really is, is known: the truth that a history is judged by.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use axum::{
-    Router,
-    extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::post,
-};
 use serde_json::{Value, json};
+
+use super::Answer;
 
 /// The token's contract; the other asset is the chain's own coin.
 pub const TOKEN: Address = Address::repeat_byte(0x70);
@@ -127,7 +122,8 @@ impl Chain {
         self.state().canonical.last().map_or(0, |block| block.number)
     }
 
-    fn answer(&self, host: usize, call: &Value) -> Result<Value, (i64, &'static str)> {
+    /// What a host says.
+    pub fn answer(&self, host: usize, call: &Value) -> Answer {
         let mut state = self.state();
         state.calls += 1;
         let faults = state.faults[host];
@@ -204,7 +200,7 @@ impl Payment {
 }
 
 impl View<'_> {
-    fn answer(&self, method: &str, params: &Value) -> Result<Value, (i64, &'static str)> {
+    fn answer(&self, method: &str, params: &Value) -> Answer {
         let no_block = || Ok(Value::Null);
         match method {
             "eth_chainId" => Ok(hex(self.chain_id)),
@@ -265,7 +261,7 @@ impl View<'_> {
         block.map(|block| block.number).ok_or(UNKNOWN_BLOCK)
     }
 
-    fn logs(&self, filter: &Value) -> Result<Value, (i64, &'static str)> {
+    fn logs(&self, filter: &Value) -> Answer {
         let blocks: Vec<&Block> = if let Some(hash) = filter.get("blockHash") {
             vec![self.by_hash(hash).ok_or(UNKNOWN_BLOCK)?]
         } else {
@@ -338,40 +334,4 @@ impl View<'_> {
         }
         Value::Null
     }
-}
-
-/// Chains by their ids, and which of the two hosts it is.
-type Served = (Arc<HashMap<u64, Arc<Chain>>>, usize);
-
-/// Serves all chains under two hosts; returns their addresses.
-pub async fn serve(chains: HashMap<u64, Arc<Chain>>) -> [String; 2] {
-    let chains = Arc::new(chains);
-    let mut urls = [String::new(), String::new()];
-    for (host, url) in urls.iter_mut().enumerate() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        *url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().route("/{chain}", post(answer)).with_state((Arc::clone(&chains), host));
-        #[expect(clippy::disallowed_methods, reason = "ends with the test")]
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    }
-    urls
-}
-
-async fn answer(
-    State((chains, host)): State<Served>,
-    Path(chain_id): Path<u64>,
-    axum::Json(request): axum::Json<Value>,
-) -> Response {
-    let Some(chain) = chains.get(&chain_id) else { return StatusCode::NOT_FOUND.into_response() };
-    let one = |call: &Value| match chain.answer(host, call) {
-        Ok(result) => json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }),
-        Err((code, message)) => {
-            json!({ "jsonrpc": "2.0", "id": call["id"], "error": { "code": code, "message": message } })
-        }
-    };
-    let answer = match &request {
-        Value::Array(calls) => calls.iter().map(one).collect(),
-        call => one(call),
-    };
-    axum::Json(answer).into_response()
 }

@@ -1,0 +1,93 @@
+//! What histories have found, each told by itself.
+
+use super::{Asset, Faults, History, Server, UNTIL_GONE, new_watcher, start};
+
+async fn start_one() -> (Server, History) {
+    let (server, mut histories) = start(&[1]).await;
+    (server, histories.pop().unwrap())
+}
+
+async fn says_the_truth(history: &History, server: &Server) {
+    server.number_events().await;
+    assert_eq!(history.judge(server).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_nobody_s_and_vanished_while_nobody_looked_is_nobody_s_no_more() {
+    let (server, mut history) = start_one().await;
+    history.send(history.half_a_dollar(&[]));
+    history.chain.mine(server.now(), 0, std::mem::take(&mut history.waiting));
+    history.watcher.step().await.unwrap();
+    assert_eq!(history.unattributed(&server).await.len(), 1);
+    history.chain.drop_blocks(1);
+    for _ in 0..5 {
+        history.finalize(&server);
+    }
+    history.watcher = new_watcher(&server, &history.network).await;
+    history.come_to_rest(&server).await;
+    assert_eq!(history.unattributed(&server).await, []);
+    says_the_truth(&history, &server).await;
+}
+
+#[tokio::test]
+async fn what_was_nobody_s_is_not_so_any_more_once_it_is_known_whose_it_is() {
+    let (server, mut history) = start_one().await;
+    let unquoted = history.invoices[1].id.to_string();
+    history.send(history.half_a_dollar(&[unquoted]));
+    history.chain.mine(server.now(), 0, std::mem::take(&mut history.waiting));
+    history.watcher.step().await.unwrap();
+    assert_eq!(history.unattributed(&server).await.len(), 1);
+    history.quote(&server, 1, Asset::Dollar).await;
+    history.watcher = new_watcher(&server, &history.network).await;
+    history.rest(&server).await;
+    assert_eq!(history.unattributed(&server).await, []);
+    says_the_truth(&history, &server).await;
+}
+
+#[tokio::test]
+async fn what_was_an_invoice_s_stays_it_when_more_is_known() {
+    let (server, mut history) = start_one().await;
+    let both: Vec<String> = history.invoices.iter().map(|order| order.id.to_string()).collect();
+    history.send(history.half_a_dollar(&both));
+    history.chain.mine(server.now(), 0, std::mem::take(&mut history.waiting));
+    history.watcher.step().await.unwrap();
+    history.quote(&server, 1, Asset::Dollar).await;
+    // Read anew it names two invoices, and so says nothing.
+    history.watcher = new_watcher(&server, &history.network).await;
+    history.rest(&server).await;
+    assert_eq!(history.unattributed(&server).await, []);
+    says_the_truth(&history, &server).await;
+}
+
+#[tokio::test]
+async fn a_host_that_lists_less_than_it_was_asked_for_hides_nothing() {
+    let (server, mut history) = start_one().await;
+    for host in 0..2 {
+        history.chain.set_faults(host, Faults { most_listed: Some(3), ..Faults::default() });
+    }
+    for _ in 0..8 {
+        history.send(history.half_a_dollar(&[]));
+    }
+    history.finalize(&server);
+    history.come_to_rest(&server).await;
+    assert_eq!(history.unattributed(&server).await.len(), 8);
+    says_the_truth(&history, &server).await;
+}
+
+#[tokio::test]
+async fn a_host_that_lags_takes_nothing_back() {
+    let (server, mut history) = start_one().await;
+    history.send(history.half_a_dollar(&[]));
+    history.chain.mine(server.now(), 0, std::mem::take(&mut history.waiting));
+    history.watcher.step().await.unwrap();
+    for _ in 0..10 {
+        history.chain.mine(server.now(), UNTIL_GONE, Vec::new());
+    }
+    // It has not come to the payment, and who has does not answer.
+    history.chain.set_faults(0, Faults { lacks: Some("getSignatureStatuses"), ..Faults::default() });
+    history.chain.set_faults(1, Faults { lags: 11, ..Faults::default() });
+    history.watcher.step().await.unwrap();
+    assert_eq!(history.unattributed(&server).await.len(), 1);
+    history.rest(&server).await;
+    says_the_truth(&history, &server).await;
+}
