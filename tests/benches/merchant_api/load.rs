@@ -115,10 +115,19 @@ impl Connection {
         let text = std::str::from_utf8(&self.received[..head]).map_err(io::Error::other)?;
         let status = text.get(9..12).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other("the answer has no status"))?;
-        let length = text.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-        });
+        let header = |wanted: &str| {
+            text.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
+            })
+        };
+        if header("transfer-encoding").is_some_and(|encoding| encoding == "chunked") {
+            while !is_whole(&self.received[head..])? {
+                self.receive().await?;
+            }
+            return Ok(status);
+        }
+        let length = header("content-length").and_then(|length| length.parse::<usize>().ok());
         let end = head + length.ok_or_else(|| io::Error::other("the answer does not say its length"))?;
         while self.received.len() < end {
             self.receive().await?;
@@ -130,4 +139,18 @@ impl Connection {
         let count = self.stream.read_buf(&mut self.received).await?;
         if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
+}
+
+/// Whether a body that comes in chunks is there to its end.
+fn is_whole(mut body: &[u8]) -> io::Result<bool> {
+    while let Some(at) = body.windows(2).position(|bytes| bytes == b"\r\n") {
+        let size = std::str::from_utf8(&body[..at]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
+        let size = size.ok_or_else(|| io::Error::other("a chunk of the answer does not say its length"))?;
+        match body.get(at + 2 + size + 2..) {
+            None => return Ok(false),
+            Some(_) if size == 0 => return Ok(true),
+            Some(rest) => body = rest,
+        }
+    }
+    Ok(false)
 }

@@ -420,8 +420,13 @@ impl Watcher {
             let recorded = subjects.recorded(invoice, saying.token);
             let missing = saying.found.saturating_add(swept).saturating_sub(recorded);
             if missing != U256::ZERO {
-                let found = self.native_again(node, saying, missing, &subjects.at, since, &facts, unexplained).await?;
-                arrivals.extend(found);
+                match self.native_again(node, saying, missing, &subjects.at, since, &facts).await? {
+                    Some(found) => arrivals.extend(found),
+                    None if unexplained == Unexplained::CameLast => {
+                        arrivals.extend(came_last(saying, missing, &subjects.at, &facts));
+                    }
+                    None => {}
+                }
             }
         }
         let mut came = self.seen_transfers(&blocks, &deposits, &logs, arrivals, &mut PricesAtBlocks::new()).await;
@@ -483,7 +488,7 @@ impl Watcher {
         Ok((blocks, logs))
     }
 
-    /// How native coin came that is not recorded, if the blocks that are remembered explain all of it. `since` is the
+    /// How native coin came that is not recorded; `None` if the blocks that are remembered do not explain all of it. `since` is the
     /// block before the first one in question.
     async fn native_again(
         &self,
@@ -493,8 +498,7 @@ impl Watcher {
         at: &BlockRef,
         since: u64,
         facts: &Facts,
-        unexplained: Unexplained,
-    ) -> Result<Vec<Arrival>, StepError> {
+    ) -> Result<Option<Vec<Arrival>>, StepError> {
         let mut remembered = self.app.store.reader().await?.tx().remembered_blocks(&self.network.name).await?;
         remembered.reverse();
         let is_covered = remembered.first().is_some_and(|first| first.number <= since.saturating_add(1));
@@ -514,22 +518,10 @@ impl Watcher {
             arrivals.retain(|arrival| facts.lacks(&arrival.block, &arrival.tx_id, arrival.position));
             let sum = arrivals.iter().fold(U256::ZERO, |sum, arrival| sum.saturating_add(arrival.amount));
             if sum == missing {
-                return Ok(arrivals);
+                return Ok(Some(arrivals));
             }
         }
-        if unexplained == Unexplained::StaysSo {
-            return Ok(Vec::new());
-        }
-        let arrival = Arrival {
-            deposit: saying.deposit.address,
-            amount: missing,
-            block: at.clone(),
-            tx_id: format!("internal:{}", at.hash),
-            position: position::after_all(saying.deposit.address),
-            payer: None,
-        };
-        let is_lacking = facts.lacks(&arrival.block, &arrival.tx_id, arrival.position);
-        Ok(if is_lacking { vec![arrival] } else { Vec::new() })
+        Ok(None)
     }
 
     /// What is recorded of some addresses on this network.
@@ -614,6 +606,19 @@ impl Watcher {
         }
         Compared { lane: subjects.lane, comparison, differences, ended }
     }
+}
+
+/// Native coin that no block explains, as something that came by the last one; none if that is recorded.
+fn came_last(saying: &Saying, amount: U256, at: &BlockRef, facts: &Facts) -> Option<Arrival> {
+    let arrival = Arrival {
+        deposit: saying.deposit.address,
+        amount,
+        block: at.clone(),
+        tx_id: format!("internal:{}", at.hash),
+        position: position::after_all(saying.deposit.address),
+        payer: None,
+    };
+    facts.lacks(&arrival.block, &arrival.tx_id, arrival.position).then_some(arrival)
 }
 
 /// See [`Subjects::floor`]: where the last whole round through ended invoices began.
