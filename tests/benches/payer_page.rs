@@ -130,13 +130,15 @@ async fn many_ask() -> Outcome {
 }
 
 async fn one_looks() -> Outcome {
-    let (_server, invoice) = start().await?;
+    let (server, invoice) = start().await?;
     let folder = TestFolder::new();
     let chromium = Chromium::start(folder.path())?;
     let mut looks: Vec<(u64, u64)> = Vec::new();
     for _ in 0..ROUNDS {
         // A browser of its own, which has nothing of the page yet.
         let browser = chromium.open(NARROW, Scheme::Light).await?;
+        // And one that has begun: before a payer's page there is a shop's.
+        browser.go_to(&format!("{}/health/live", server.url)).await?;
         browser.be_slow().await?;
         browser.before_each_page(WATCH).await?;
         CheckoutPage::open(&browser, &invoice.payment_url).await?.is_live().await?;

@@ -51,7 +51,14 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
 
     // All packages and targets at once, here and below: cargo then chooses each dependency's features once and builds it once.
     stages.run("build", || {
-        command::run(command::cargo(workspace).args(["build", "--locked", "--workspace", "--all-targets"]))
+        command::run(command::cargo(workspace).args([
+            "build",
+            "--locked",
+            "--workspace",
+            "--bins",
+            "--tests",
+            "--examples",
+        ]))
     })?;
     test_client(workspace, stages)?;
     stages.run("unit tests", || command::run(cargo_test(workspace, &tools).args(["--lib", "--bins"])))?;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -14,6 +14,7 @@ use super::Answer;
 /// The token's contract; the other asset is the chain's own coin.
 pub const TOKEN: Address = Address::repeat_byte(0x70);
 pub const PAYER: Address = Address::repeat_byte(0xaa);
+static TRANSFER: LazyLock<B256> = LazyLock::new(|| keccak256("Transfer(address,address,uint256)"));
 /// What a node says that has never heard of a block.
 const UNKNOWN_BLOCK: (i64, &str) = (-32000, "header not found");
 
@@ -130,7 +131,8 @@ impl Chain {
         let method = call["method"].as_str().unwrap_or_default();
         // Nobody is on another chain, and whoever is asked for that must not be given up for long.
         let is_asked_who = method == "eth_chainId" || call["params"][0] == "0x0";
-        if !is_asked_who && keccak256(state.calls.to_be_bytes())[0] % 10 < u8::try_from(faults.declines).unwrap_or(10) {
+        let may_decline = 0 < faults.declines && !is_asked_who;
+        if may_decline && keccak256(state.calls.to_be_bytes())[0] % 10 < u8::try_from(faults.declines).unwrap_or(10) {
             return Err((-32000, "try again"));
         }
         let lag = usize::try_from(faults.lags).unwrap_or(usize::MAX);
@@ -171,9 +173,8 @@ impl Block {
                 continue;
             }
             for part in &payment.parts {
-                let signature = keccak256("Transfer(address,address,uint256)");
                 logs.push(json!({
-                    "address": TOKEN, "topics": [signature, PAYER.into_word(), payment.to.into_word()],
+                    "address": TOKEN, "topics": [*TRANSFER, PAYER.into_word(), payment.to.into_word()],
                     "data": B256::from(*part), "blockHash": self.hash, "blockNumber": hex(self.number),
                     "transactionHash": payment.id, "transactionIndex": hex(index as u64),
                     "logIndex": hex(logs.len() as u64), "removed": false,
@@ -252,7 +253,8 @@ impl View<'_> {
     }
 
     fn by_hash(&self, hash: &Value) -> Option<&Block> {
-        self.blocks.iter().rev().find(|block| json!(block.hash) == *hash)
+        let hash: B256 = hash.as_str()?.parse().ok()?;
+        self.blocks.iter().rev().find(|block| block.hash == hash)
     }
 
     /// The number of the block that a question is about.
@@ -325,10 +327,9 @@ impl View<'_> {
     }
 
     fn of_transaction(&self, id: &Value, tell: impl Fn(&Block, usize, &Payment) -> Value) -> Value {
+        let Some(id) = id.as_str().and_then(|id| id.parse::<B256>().ok()) else { return Value::Null };
         for block in self.blocks.iter().rev() {
-            if let Some((index, payment)) =
-                block.payments.iter().enumerate().find(|(_, payment)| json!(payment.id) == *id)
-            {
+            if let Some((index, payment)) = block.payments.iter().enumerate().find(|(_, payment)| payment.id == id) {
                 return tell(block, index, payment);
             }
         }
