@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
@@ -65,14 +65,16 @@ pub(crate) fn token_account(wallet: SolanaAddress, token: &TokenConfig) -> Optio
 
 /// Whether there is an account.
 pub(crate) async fn is_there(rpc: &Rpc, account: SolanaAddress) -> Result<bool, RpcError> {
-    let wanted = json!([account.to_string(), { "encoding": "base64", "commitment": "confirmed" }]);
-    let answer = rpc.call("getAccountInfo", wanted).await?;
-    Ok(answer["value"].is_object())
+    Ok(account_info(rpc, account).await?.is_object())
 }
 
 /// The program that an account belongs to; `None` if there is no account, as of a wallet that nobody paid yet.
 pub(crate) async fn program_of(rpc: &Rpc, account: SolanaAddress) -> Result<Option<SolanaAddress>, RpcError> {
+    Ok(account_info(rpc, account).await?["owner"].as_str().and_then(|owner| owner.parse().ok()))
+}
+
+async fn account_info(rpc: &Rpc, account: SolanaAddress) -> Result<Value, RpcError> {
     let wanted = json!([account.to_string(), { "encoding": "base64", "commitment": "confirmed" }]);
-    let answer = rpc.call("getAccountInfo", wanted).await?;
-    Ok(answer["value"]["owner"].as_str().and_then(|owner| owner.parse().ok()))
+    let mut answer = rpc.call("getAccountInfo", wanted).await?;
+    Ok(answer.get_mut("value").map(Value::take).unwrap_or_default())
 }
