@@ -45,7 +45,7 @@ use self::{
 
 /// As free plans of providers allow.
 const REQUESTS_PER_SECOND: u32 = 10;
-/// Between looks at a network; what a step is held against.
+/// From a look at a network to the next; what a step is held against.
 const POLL: Duration = Duration::from_secs(1);
 const BLOCK: Duration = Duration::from_millis(400);
 /// Between payments while it is measured how soon they are seen: no part of a poll, so that they come at any time in one.
@@ -235,6 +235,7 @@ impl Watched {
         let looks = async {
             let is_over = &is_over;
             while began.elapsed() < time || delays.len() < mined.lock().unwrap().len() {
+                let next_look = tokio::time::Instant::now() + POLL;
                 self.watcher.step().await.unwrap();
                 let recorded = Instant::now();
                 let case = self.server.case(self.merchant, self.invoice).await;
@@ -244,7 +245,7 @@ impl Watched {
                         delays.entry(payment.record.tx_id).or_insert(recorded - *mined);
                     }
                 }
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep_until(next_look).await;
             }
             is_over.store(true, Ordering::Relaxed);
         };

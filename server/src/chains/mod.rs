@@ -110,11 +110,13 @@ async fn watch(app: App, network: NetworkConfig, lease: Lease) {
     outages.ended(&name);
     tracing::info!(payment.network = name, "the network is watched");
     loop {
+        // Looks begin that far apart, however long each takes, so that what comes between two waits for half of it.
+        let next_look = Instant::now() + poll;
         match watcher.step().await {
             Ok(Step::Recorded { is_at_head: false } | Step::Outrun) => pause.all_is_well(&name),
             Ok(_) => {
                 pause.all_is_well(&name);
-                tokio::time::sleep(poll).await;
+                tokio::time::sleep_until(next_look).await;
             }
             Err(error @ StepError::TooDeep { .. }) => {
                 outages.stopped(&name);

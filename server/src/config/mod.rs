@@ -386,6 +386,7 @@ pub struct NetworkConfig {
     pub genesis: Option<B256>,
     /// JSON-RPC endpoints, the preferred one first.
     pub rpc: Vec<Url>,
+    /// Milliseconds from the beginning of a look at the chain to the next.
     #[serde(default = "defaults::poll_ms")]
     pub poll_ms: u64,
     /// Milliseconds between blocks, to tell payers how long confirming takes; `None` means that they are not told.
