@@ -13,7 +13,7 @@ use axum::{
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::error::ApiError;
+use super::{encoding, error::ApiError};
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../frontend/dist"]
@@ -29,10 +29,9 @@ pub fn page_html() -> Option<String> {
 pub async fn serve_asset(path: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, ApiError> {
     let Path(path) = path.map_err(|_| ApiError::NotFound)?;
     let content_type = content_type(&path).ok_or(ApiError::NotFound)?;
-    let encodings = accepted(&headers);
     let compressed = ENCODINGS
         .iter()
-        .filter(|(name, _)| encodings.contains(name))
+        .filter(|(name, _)| encoding::is_taken(&headers, name))
         .find_map(|(name, suffix)| Dist::get(&format!("{path}{suffix}")).map(|file| (Some(*name), file)));
     let (encoding, file) =
         compressed.or_else(|| Dist::get(&path).map(|file| (None, file))).ok_or(ApiError::NotFound)?;
@@ -58,22 +57,7 @@ pub async fn serve_asset(path: Result<Path<String>, PathRejection>, headers: Hea
 }
 
 /// The smallest first.
-const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
-
-/// Of the two encodings we have, those the client takes.
-fn accepted(headers: &HeaderMap) -> Vec<&'static str> {
-    let lists = headers.get_all(header::ACCEPT_ENCODING);
-    let entries = lists.iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-    let names: Vec<String> = entries
-        .filter_map(|entry| {
-            let (name, parameters) = entry.split_once(';').unwrap_or((entry, ""));
-            let weight = parameters.trim().strip_prefix("q=").unwrap_or("1");
-            let is_refused = weight.bytes().all(|byte| byte == b'0' || byte == b'.');
-            (!is_refused).then(|| name.trim().to_ascii_lowercase())
-        })
-        .collect();
-    ENCODINGS.iter().map(|(name, _)| *name).filter(|name| names.iter().any(|given| given == name)).collect()
-}
+const ENCODINGS: [(&str, &str); 2] = [(encoding::BROTLI, ".br"), (encoding::GZIP, ".gz")];
 
 /// Only what the page loads by itself is served; its template is not a file for anybody.
 fn content_type(path: &str) -> Option<&'static str> {
@@ -95,22 +79,6 @@ fn body(file: EmbeddedFile) -> Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(accept_encoding: &'static str, expected: &[&str]) {
-        let value = HeaderValue::from_static(accept_encoding);
-        assert_eq!(accepted(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)])), expected, "{accept_encoding}");
-    }
-
-    #[test]
-    fn encodings_are_taken_in_our_order_and_refusals_are_heard() {
-        check("gzip, deflate, br, zstd", &["br", "gzip"]);
-        check("gzip", &["gzip"]);
-        check("br;q=0, gzip;q=0.5", &["gzip"]);
-        check("br;q=0.0,GZIP", &["gzip"]);
-        check("identity", &[]);
-        assert!(accepted(&HeaderMap::new()).is_empty());
-    }
 
     #[tokio::test]
     async fn nothing_but_scripts_and_wasm_is_served() {

@@ -6,6 +6,7 @@
 mod any_origin;
 mod assets;
 mod canonical;
+mod encoding;
 mod error;
 mod error_codes;
 mod extract;
@@ -14,6 +15,7 @@ mod language;
 mod limit;
 mod merchant;
 mod openapi;
+mod opening;
 mod page;
 mod payor;
 mod realtime;

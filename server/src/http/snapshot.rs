@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{
-    acceptance::AcceptancePolicy,
+    acceptance::{Acceptance, AcceptancePolicy},
     address_mode::AddressMode,
     id::TokenId,
     invoice::{InvoiceStatus, PaymentStatus},
@@ -27,7 +27,7 @@ use crate::{
     invoicing::{self, Case, Payment, QuoteError},
     session::Session,
     solana::Signature,
-    store::{BrandRecord, MerchantRecord, QuoteRecord},
+    store::{BrandRecord, InvoiceRecord, MerchantRecord, QuoteRecord},
     view,
 };
 
@@ -44,21 +44,64 @@ pub struct Shown {
     pub case: Case,
 }
 
-/// The present snapshot of a session's invoice. A quote that lapsed, or no longer fits, is renewed, and where there
-/// is one choice only, it is made; where that fails the snapshot says why, or leaves it to the payer.
+/// What is stored of an invoice and of whoever it is from.
+struct Stored {
+    case: Case,
+    merchant: MerchantRecord,
+    acceptance: Acceptance,
+    brand: Option<BrandRecord>,
+}
+
+impl Stored {
+    /// What belongs to an invoice that was just read.
+    async fn of(app: &App, invoice: InvoiceRecord) -> Result<Self, ApiError> {
+        let mut reader = app.store.reader().await?;
+        let mut tx = reader.tx();
+        let merchant = invoice.merchant;
+        Ok(Self {
+            merchant: tx.merchant(merchant).await?.ok_or(ApiError::InvoiceNotFound)?,
+            acceptance: tx.acceptance(merchant).await?,
+            brand: tx.brand(merchant).await?,
+            case: Case::of(&mut tx, &app.config, invoice).await?,
+        })
+    }
+
+    /// After something was said or chosen.
+    async fn changed(app: &App, session: &Session) -> Result<Self, ApiError> {
+        let (merchant, id) = (session.invoice.merchant, session.invoice.id);
+        let invoice = app.store.reader().await?.tx().invoice(merchant, id).await?;
+        Self::of(app, invoice.ok_or(ApiError::InvoiceNotFound)?).await
+    }
+}
+
+/// The present snapshot of the invoice of a session that was just opened. A quote that lapsed, or no longer fits, is
+/// renewed, and where there is one choice only, it is made; where that fails the snapshot says why, or leaves it to the
+/// payer.
 ///
 /// # Errors
 ///
 /// If the database refuses.
 pub async fn present(app: &App, session: &Session) -> Result<Shown, ApiError> {
-    let case = load(app, session).await?;
-    let (case, notice) = match timeout(RENEWAL_TAKES_AT_MOST, invoicing::keep_quoted(app, &case)).await {
-        Ok(Ok(None)) => (case, None),
-        Ok(Ok(Some(_))) => (load(app, session).await?, None),
-        Ok(Err(error)) => (case, notice_of(error)?),
-        Err(_elapsed) => (case, Some(wire_snapshot::Notice::NoPrice)),
+    present_stored(app, session, Stored::of(app, session.invoice.clone()).await?).await
+}
+
+/// The same after a choice that the session has not seen.
+///
+/// # Errors
+///
+/// If the database refuses.
+pub async fn after_choice(app: &App, session: &Session) -> Result<Shown, ApiError> {
+    present_stored(app, session, Stored::changed(app, session).await?).await
+}
+
+async fn present_stored(app: &App, session: &Session, stored: Stored) -> Result<Shown, ApiError> {
+    let (stored, notice) = match timeout(RENEWAL_TAKES_AT_MOST, invoicing::keep_quoted(app, &stored.case)).await {
+        Ok(Ok(None)) => (stored, None),
+        Ok(Ok(Some(_))) => (Stored::changed(app, session).await?, None),
+        Ok(Err(error)) => (stored, notice_of(error)?),
+        Err(_elapsed) => (stored, Some(wire_snapshot::Notice::NoPrice)),
     };
-    let shown = build(app, session, case, notice).await?;
+    let shown = build(app, session, stored, notice).await;
     // What the merchant asks comes first.
     if invoicing::asks(&shown.case.invoice, app.clock.now()) {
         return Ok(shown);
@@ -66,7 +109,7 @@ pub async fn present(app: &App, session: &Session) -> Result<Shown, ApiError> {
     let Some((network, token)) = only_choice(&shown.snapshot) else { return Ok(shown) };
     let (merchant, invoice) = (session.invoice.merchant, session.invoice.id);
     match invoicing::choose(app, merchant, invoice, network, token).await {
-        Ok(_) => build(app, session, load(app, session).await?, None).await,
+        Ok(_) => Ok(build(app, session, Stored::changed(app, session).await?, None).await),
         Err(_) => Ok(shown),
     }
 }
@@ -85,8 +128,7 @@ fn only_choice(snapshot: &wire_snapshot::Snapshot) -> Option<(&str, TokenId)> {
 /// If the database refuses.
 pub async fn after_failed_choice(app: &App, session: &Session, error: QuoteError) -> Result<Shown, ApiError> {
     let notice = notice_of(error)?;
-    let case = load(app, session).await?;
-    let mut shown = build(app, session, case, notice).await?;
+    let mut shown = build(app, session, Stored::changed(app, session).await?, notice).await;
     // What was chosen is not what is quoted, so the payer chooses again.
     shown.snapshot.quote.take_if(|_| notice.is_some());
     Ok(shown)
@@ -109,26 +151,9 @@ fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiErro
     }
 }
 
-async fn load(app: &App, session: &Session) -> Result<Case, ApiError> {
-    let invoice = &session.invoice;
-    let mut reader = app.store.reader().await?;
-    let case = Case::load(&mut reader.tx(), &app.config, invoice.merchant, invoice.id).await?;
-    case.ok_or(ApiError::InvoiceNotFound)
-}
-
-async fn build(
-    app: &App,
-    session: &Session,
-    case: Case,
-    notice: Option<wire_snapshot::Notice>,
-) -> Result<Shown, ApiError> {
+async fn build(app: &App, session: &Session, stored: Stored, notice: Option<wire_snapshot::Notice>) -> Shown {
+    let Stored { case, merchant, acceptance, brand } = stored;
     let invoice = &case.invoice;
-    let mut reader = app.store.reader().await?;
-    let merchant = reader.tx().merchant(invoice.merchant).await?.ok_or(ApiError::InvoiceNotFound)?;
-    let acceptance = reader.tx().acceptance(invoice.merchant).await?;
-    let brand = reader.tx().brand(invoice.merchant).await?;
-    // A chain is asked for prices next, and must not keep a connection from others.
-    drop(reader);
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
     let tokens = if is_open { priced(app, invoice, offers(app, &case, &acceptance)).await } else { Vec::new() };
@@ -174,7 +199,7 @@ async fn build(
         return_url: invoice.return_url.clone().filter(|url| invoice.return_url_enabled && url.starts_with("https://")),
         unread_network: unread_network(app, &case),
     };
-    Ok(Shown { snapshot, merchant, brand, case })
+    Shown { snapshot, merchant, brand, case }
 }
 
 /// How many confirmations a payment for this invoice needs there.

@@ -1,5 +1,5 @@
 //! The page's HTML as built, cut at its gaps, and the content policy that allows exactly its scripts and
-//! styles. Both are made once, at start.
+//! styles. Both are made once, at start, and so is all that comes before what differs from page to page.
 
 use std::fmt::Write as _;
 
@@ -10,15 +10,18 @@ use frontend::{
 };
 use sha2::{Digest, Sha256};
 
+use super::opening::Opening;
+
 /// The build marks inline scripts and styles with this; we allow them by hash instead.
 const NONCE: &str = " nonce=\"{{NONCE}}\"";
+
+/// The document's first tag, which names its language.
+const ROOT: &str = "<html lang=\"en\">";
 
 /// A gap in the template, filled for each answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
-    /// The document's opening tag, which names its language.
-    Root,
-    /// The same for scripts, which nobody else changes.
+    /// The document's language for scripts, which nobody else changes.
     Language,
     /// The document's title, as text.
     Title,
@@ -30,8 +33,7 @@ pub enum Gap {
     Snapshot,
 }
 
-const GAPS: [(&str, Gap); 6] = [
-    ("<html lang=\"en\">", Gap::Root),
+const GAPS: [(&str, Gap); 5] = [
     ("data-language=\"en\"", Gap::Language),
     ("<!--title-->", Gap::Title),
     ("<!--head-->", Gap::Head),
@@ -43,14 +45,38 @@ const GAPS: [(&str, Gap); 6] = [
 pub enum TemplateError {
     #[error("the page's template must have one {marker}, not {found}")]
     Marker { marker: &'static str, found: usize },
+    #[error("the page's template must have nothing to fill before it begins")]
+    Order,
     #[error("the page's template has an element that does not end: {0}")]
     Unclosed(&'static str),
+}
+
+/// How documents begin, in each language.
+#[derive(Debug)]
+pub struct Openings {
+    english: Opening,
+    arabic: Opening,
+}
+
+impl Openings {
+    fn new(open: impl Fn(Language) -> String) -> Self {
+        let opening = |language| Opening::new(open(language));
+        Self { english: opening(Language::English), arabic: opening(Language::Arabic) }
+    }
+
+    pub const fn in_language(&self, language: Language) -> &Opening {
+        match language {
+            Language::English => &self.english,
+            Language::Arabic => &self.arabic,
+        }
+    }
 }
 
 /// The page's HTML with its gaps, and its policy.
 #[derive(Debug)]
 pub struct Template {
-    /// Each text is followed by its gap; the last has none.
+    pub openings: Openings,
+    /// What follows. Each text is followed by its gap; the last has none.
     parts: Vec<(String, Option<Gap>)>,
     /// Sources for `script-src` and `style-src`.
     script_hashes: String,
@@ -62,7 +88,7 @@ pub struct Template {
 /// How pages look that no script takes over.
 #[derive(Debug)]
 pub struct Look {
-    styles: String,
+    pub openings: Openings,
     style_hashes: String,
 }
 
@@ -75,19 +101,25 @@ svg{inline-size:2rem}";
 impl Look {
     /// How they look while no page was built.
     pub fn without_page() -> Self {
-        Self { styles: format!("<style>{PLAIN_STYLE}</style>"), style_hashes: hashes(&[PLAIN_STYLE]) }
+        Self::of(&format!("<style>{PLAIN_STYLE}</style>"), hashes(&[PLAIN_STYLE]))
     }
 
-    /// A whole document around a page. `head` is markup for its head.
-    pub fn document(&self, language: Language, page: &Still, head: &str) -> String {
-        let (code, direction, styles) = (language.code(), language.direction(), &self.styles);
+    fn of(styles: &str, style_hashes: String) -> Self {
+        let openings = Openings::new(|language| {
+            let root = root(language);
+            format!(
+                "<!doctype html>{root}<head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
+                 initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" \
+                 content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\"><link rel=\"icon\" href=\"data:,\">{styles}"
+            )
+        });
+        Self { openings, style_hashes }
+    }
+
+    /// What follows the opening of a page's document. `head` is markup for its head.
+    pub fn rest(page: &Still, head: &str) -> String {
         let (title, html) = (escape_text(&page.title), &page.html);
-        format!(
-            "<!doctype html><html lang=\"{code}\" dir=\"{direction}\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" \
-             content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" content=\"noindex\">\
-             <link rel=\"icon\" href=\"data:,\">{styles}{head}</head><body><main id=\"app\">{html}</main></body></html>"
-        )
+        format!("<title>{title}</title>{head}</head><body><main id=\"app\">{html}</main></body></html>")
     }
 
     /// The content policy of such a page: no script at all. `form_action` is where its forms may go to, and
@@ -101,6 +133,11 @@ impl Look {
     }
 }
 
+/// A document's first tag.
+fn root(language: Language) -> String {
+    format!("<html lang=\"{}\" dir=\"{}\">", language.code(), language.direction())
+}
+
 impl Template {
     /// Cuts built HTML at its markers.
     ///
@@ -109,18 +146,23 @@ impl Template {
     /// If a marker is missing or there twice.
     pub fn cut(html: &str) -> Result<Self, TemplateError> {
         let html = html.replace(NONCE, "");
+        let place_of = |marker: &'static str| match html.match_indices(marker).collect::<Vec<_>>()[..] {
+            [(at, _)] => Ok(at),
+            ref places => Err(TemplateError::Marker { marker, found: places.len() }),
+        };
         let mut cuts = Vec::with_capacity(GAPS.len());
         for (marker, gap) in GAPS {
-            let places: Vec<_> = html.match_indices(marker).collect();
-            match places[..] {
-                [(at, _)] => cuts.push((at, marker, gap)),
-                _ => return Err(TemplateError::Marker { marker, found: places.len() }),
-            }
+            cuts.push((place_of(marker)?, marker, gap));
         }
         cuts.sort_unstable_by_key(|cut| cut.0);
+        let opening_ends = cuts.first().map_or(0, |cut| cut.0);
+        if opening_ends < place_of(ROOT)? {
+            return Err(TemplateError::Order);
+        }
+        let opening = &html[..opening_ends];
 
         let mut parts = Vec::with_capacity(cuts.len() + 1);
-        let mut from = 0;
+        let mut from = opening_ends;
         for (at, marker, gap) in cuts {
             parts.push((html[from..at].to_owned(), Some(gap)));
             from = at + marker.len();
@@ -128,6 +170,7 @@ impl Template {
         parts.push((html[from..].to_owned(), None));
         let styles = inline_elements(&html, "style")?;
         Ok(Self {
+            openings: Openings::new(|language| opening.replace(ROOT, &root(language))),
             parts,
             script_hashes: hashes(&inline_elements(&html, "script")?),
             style_hashes: hashes(&styles),
@@ -135,8 +178,8 @@ impl Template {
         })
     }
 
-    /// The document with its gaps filled. What `fill` returns goes in unchanged.
-    pub fn fill<'a>(&self, fill: impl Fn(Gap) -> &'a str) -> String {
+    /// What follows the document's opening, with its gaps filled. What `fill` returns goes in unchanged.
+    pub fn rest<'a>(&self, fill: impl Fn(Gap) -> &'a str) -> String {
         let mut html = String::with_capacity(16 * 1024);
         for (text, gap) in &self.parts {
             html.push_str(text);
@@ -149,10 +192,10 @@ impl Template {
 
     /// How the page looks, for pages that no script takes over.
     pub fn look(&self) -> Look {
-        Look {
-            styles: format!("{}<style>{STYLE}</style>", self.styles),
-            style_hashes: format!("{}{}", self.style_hashes, hashes(&[STYLE])),
-        }
+        Look::of(
+            &format!("{}<style>{STYLE}</style>", self.styles),
+            format!("{}{}", self.style_hashes, hashes(&[STYLE])),
+        )
     }
 
     /// The content policy of the page; `socket_origin` is where its WebSocket connects to, and
@@ -227,36 +270,43 @@ pub fn escape_text(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const HTML: &str = "<html lang=\"en\"><title><!--title--></title><!--head--><style nonce=\"{{NONCE}}\">a{}</style>\
+    const HTML: &str = "<html lang=\"en\"><style nonce=\"{{NONCE}}\">a{}</style><title><!--title--></title><!--head-->\
         <main id=\"app\" data-language=\"en\"><!--app--></main>\
         <script type=\"application/json\" id=\"snapshot\"><!--snapshot--></script>\
         <script type=\"module\" nonce=\"{{NONCE}}\">go()</script><script src=\"/x.js\"></script>";
 
     #[test]
     fn gaps_are_filled_in_their_places() {
-        let html = Template::cut(HTML).unwrap().fill(|gap| match gap {
-            Gap::Root => "<html lang=\"ar\">",
+        let template = Template::cut(HTML).unwrap();
+        let rest = template.rest(|gap| match gap {
             Gap::Language => "data-language=\"ar\"",
             Gap::Title => "T",
             Gap::Head => "R",
             Gap::App => "A",
             Gap::Snapshot => "{}",
         });
-        let start =
-            "<html lang=\"ar\"><title>T</title>R<style>a{}</style><main id=\"app\" data-language=\"ar\">A</main>";
+        let html = template.openings.in_language(Language::Arabic).document(&rest);
+        let start = "<html lang=\"ar\" dir=\"rtl\"><style>a{}</style><title>T</title>R<main id=\"app\" \
+                     data-language=\"ar\">A</main>";
         assert!(html.starts_with(start), "{html}");
         assert!(html.contains("id=\"snapshot\">{}</script>"), "{html}");
         assert!(!html.contains("NONCE"), "{html}");
+        let english = template.openings.in_language(Language::English).document("");
+        assert_eq!(english, "<html lang=\"en\" dir=\"ltr\"><style>a{}</style><title>");
     }
 
     #[test]
     fn every_marker_must_be_there_once() {
-        for (marker, _) in GAPS {
+        for marker in GAPS.map(|(marker, _)| marker).into_iter().chain([ROOT]) {
             let missing = Template::cut(&HTML.replace(marker, ""));
             assert_eq!(missing.unwrap_err(), TemplateError::Marker { marker, found: 0 });
             let twice = Template::cut(&HTML.replace(marker, &marker.repeat(2)));
             assert_eq!(twice.unwrap_err(), TemplateError::Marker { marker, found: 2 });
         }
+        assert_eq!(
+            Template::cut(&format!("<!--head-->{}", HTML.replace("<!--head-->", ""))).unwrap_err(),
+            TemplateError::Order
+        );
     }
 
     #[test]

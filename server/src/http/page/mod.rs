@@ -14,12 +14,12 @@ use axum::{
     Json, Router,
     extract::{FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{any, get, post},
 };
 use domain::id::TokenId;
 use frontend::still::Still;
-use tower_http::{CompressionLevel, compression::CompressionLayer};
+use tower_http::compression::CompressionLayer;
 use wire::{Environment, invoice::SessionHeaders, snapshot::Snapshot};
 
 pub use self::brand::logo_path;
@@ -43,8 +43,6 @@ use crate::{
 /// The page copies text, and does nothing else that needs leave.
 const PERMISSIONS: &str =
     "camera=(), microphone=(), geolocation=(), payment=(), usb=(), display-capture=(), clipboard-write=(self)";
-/// Above this, compressing costs more than drawing.
-const BROTLI_LEVEL: i32 = 5;
 /// How often a page without script looks again while something may still happen.
 const REFRESH_SECONDS: u32 = 5;
 
@@ -62,7 +60,8 @@ pub fn routes() -> Router<App> {
         .route("/pay/email", post(help::submit_email))
         .route("/pay/receipt", get(receipt::draw_receipt))
         .route("/pay/{*path}", any(not_here))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Precise(BROTLI_LEVEL)));
+        // For readers that do not take brotli.
+        .layer(CompressionLayer::new());
     Router::new()
         .merge(html)
         .merge(for_any_origin(Router::new().route(SNAPSHOT_PATH, get(retrieve_snapshot))))
@@ -224,7 +223,7 @@ async fn answer_choice(app: &App, form: &Form) -> Result<Answer, ApiError> {
     };
     let (merchant, invoice) = (session.invoice.merchant, session.invoice.id);
     let shown = match invoicing::choose(app, merchant, invoice, network, token).await {
-        Ok(_) => snapshot::present(app, session).await?,
+        Ok(_) => snapshot::after_choice(app, session).await?,
         Err(QuoteError::Unanswered) => return Err(ApiError::QuestionsUnanswered),
         Err(error) => snapshot::after_failed_choice(app, session, error).await?,
     };
@@ -235,14 +234,12 @@ async fn answer_choice(app: &App, form: &Form) -> Result<Answer, ApiError> {
 fn drawn(reader: &Reader, shown: &Shown) -> Response {
     let (pages, language, snapshot) = (&reader.pages, reader.language, &shown.snapshot);
     let Some(template) = &pages.template else { return reader.not_built() };
-    let root = format!("<html lang=\"{}\" dir=\"{}\">", language.code(), language.direction());
     let spoken = format!("data-language=\"{}\"", language.code());
     let title = escape_text(&frontend::title(snapshot, language));
     let head = format!("{}{}", refresh(snapshot), style_link(shown));
     let app = frontend::render(snapshot, language);
     let json = escape_json(&serde_json::to_string(snapshot).unwrap_or_default());
-    let html = template.fill(|gap| match gap {
-        Gap::Root => &root,
+    let rest = template.rest(|gap| match gap {
         Gap::Language => &spoken,
         Gap::Title => &title,
         Gap::Head => &head,
@@ -250,16 +247,16 @@ fn drawn(reader: &Reader, shown: &Shown) -> Response {
         Gap::Snapshot => &json,
     });
     let policy = template.policy(&pages.socket_origin, &frame_ancestors(&shown.merchant, snapshot.environment));
-    with_page_headers(Html(html).into_response(), &policy)
+    reader.document(&template.openings, &rest, &policy)
 }
 
 /// A page that no script takes over. It asks for itself again after `refresh_seconds`, if there are any.
 fn still(reader: &Reader, shown: &Shown, page: &Still, refresh_seconds: Option<u32>) -> Response {
     let refresh = refresh_seconds.map(|seconds| format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">"));
     let head = format!("{}{}", refresh.unwrap_or_default(), style_link(shown));
-    let html = reader.pages.look.document(reader.language, page, &head);
-    let policy = reader.pages.look.policy("'self'", &frame_ancestors(&shown.merchant, shown.snapshot.environment));
-    with_page_headers(Html(html).into_response(), &policy)
+    let look = &reader.pages.look;
+    let policy = look.policy("'self'", &frame_ancestors(&shown.merchant, shown.snapshot.environment));
+    reader.document(&look.openings, &Look::rest(page, &head), &policy)
 }
 
 /// What makes a merchant's pages look as it likes.

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequestParts, Request},
-    http::{Extensions, HeaderMap, Method, StatusCode, Uri, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     response::{Html, IntoResponse, Response},
 };
 use frontend::{
@@ -12,9 +12,11 @@ use frontend::{
 
 use super::{Pages, is_for_people, with_page_headers};
 use crate::http::{
+    encoding::{self, BROTLI},
     error::{ApiError, log_cause},
     extract::Parameters,
     language,
+    template::{Look, Openings},
 };
 
 /// A person who asked for a page.
@@ -22,6 +24,7 @@ use crate::http::{
 pub struct Reader {
     pub(super) pages: Pages,
     pub(super) language: Language,
+    takes_brotli: bool,
     /// Where the same page can be asked for again; `None` for a form, which must not be sent twice by itself.
     again: Option<String>,
 }
@@ -46,6 +49,7 @@ impl Reader {
         Some(Self {
             pages: extensions.get::<Pages>()?.clone(),
             language: language::of(&parameters, headers),
+            takes_brotli: encoding::is_taken(headers, BROTLI),
             again: path.filter(|_| method == Method::GET),
         })
     }
@@ -87,10 +91,22 @@ impl Reader {
     /// A page about something that went wrong, with a way on, if there is one.
     pub(super) fn show(&self, status: StatusCode, trouble: Trouble, next: Option<String>) -> Response {
         let page = draw_trouble(trouble, self.language, next);
-        let html = self.pages.look.document(self.language, &page, "");
         // It says nothing about anybody, so any site may show it in the place of the page.
         let policy = self.pages.look.policy("'none'", "*");
-        with_page_headers((status, Html(html)).into_response(), &policy)
+        let document = self.document(&self.pages.look.openings, &Look::rest(&page, ""), &policy);
+        (status, document).into_response()
+    }
+
+    /// A document in the reader's language, as small as the reader takes it.
+    pub(super) fn document(&self, openings: &Openings, rest: &str, policy: &str) -> Response {
+        let opening = openings.in_language(self.language);
+        let compressed = self.takes_brotli.then(|| opening.compressed_document(rest)).flatten();
+        let mut response = match compressed {
+            Some(document) => ([(header::CONTENT_ENCODING, BROTLI)], Html(document)).into_response(),
+            None => Html(opening.document(rest)).into_response(),
+        };
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        with_page_headers(response, policy)
     }
 }
 

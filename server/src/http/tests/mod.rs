@@ -170,6 +170,14 @@ impl Server {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        let bytes = match parts.headers.get("content-encoding") {
+            Some(encoding) if encoding == "br" => {
+                let mut read = Vec::new();
+                brotli::BrotliDecompress(&mut bytes.as_ref(), &mut read).unwrap();
+                read
+            }
+            _ => bytes.to_vec(),
+        };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let answer = Answer { status: parts.status, headers: parts.headers, text };
         description::check(&method, &path, &answer);

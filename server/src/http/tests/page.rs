@@ -254,10 +254,29 @@ async fn the_first_frame_can_be_paid_and_is_bound_by_a_policy() {
     let drawn = answer.text.split("id=\"snapshot\"").next().unwrap();
     assert!(drawn.contains(&address), "{}", answer.text);
 
-    let compressed = server.get(&invoice.page(), &[("accept-encoding", "gzip, br")]).await;
-    assert_eq!(compressed.header("content-encoding"), "br");
     let again = server.get(&format!("{}&choose=1", invoice.page()), &[]).await;
     assert!(again.text.contains("\"quote\":null"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn pages_are_sent_as_small_as_the_reader_takes_them_and_say_the_same() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    for path in [invoice.page(), invoice.page().replace("/pay?", "/pay/help?"), "/pay?session=x".to_owned()] {
+        let plain = server.get(&path, &[]).await;
+        assert!(!plain.headers.contains_key("content-encoding"), "{path}");
+        let brotli = server.get(&path, &[("accept-encoding", "gzip, deflate, br, zstd")]).await;
+        assert_eq!(brotli.header("content-encoding"), "br", "{path}");
+        // All but the time, which goes on.
+        assert_eq!(brotli.text.split("now_ms").next(), plain.text.split("now_ms").next(), "{path}");
+        assert!(brotli.text.trim_end().ends_with("</html>"), "{path}");
+        assert_eq!(brotli.header("content-security-policy"), plain.header("content-security-policy"), "{path}");
+        let gzip = server.get(&path, &[("accept-encoding", "gzip, br;q=0")]).await;
+        assert_eq!(gzip.header("content-encoding"), "gzip", "{path}");
+        for answer in [plain, brotli, gzip] {
+            assert_eq!(answer.header("vary"), "accept-encoding", "{path}");
+        }
+    }
 }
 
 #[tokio::test]
