@@ -8,12 +8,33 @@ use std::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    thread,
 };
 
+use tokio::runtime::Runtime;
 use tracing::{Dispatch, Level, subscriber::DefaultGuard};
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
 
-/// An empty database of one test: a file, or on PostgreSQL if `PEPAY_TEST_DATABASE` says so.
+use crate::store::Store;
+
+/// What each test's database on PostgreSQL begins as: to bring an empty one up to date takes longer than most tests.
+static UP_TO_DATE: LazyLock<String> = LazyLock::new(|| {
+    let url = postgres_cluster::new_database();
+    let opened = url.clone();
+    // Tests wait for it inside a runtime of their own.
+    let opening = thread::spawn(move || {
+        Runtime::new().unwrap().block_on(async {
+            let (store, writer) = Store::open(&opened).await.unwrap();
+            store.close_readers().await;
+            drop(store);
+            writer.await.unwrap();
+        });
+    });
+    opening.join().unwrap();
+    url
+});
+
+/// A database of one test, in which nothing is yet: a file, or on PostgreSQL if `PEPAY_TEST_DATABASE` says so.
 ///
 /// Tests that are about what the server does, and not about how an engine does it, open theirs with this, so
 /// that `cargo xtask test` can run them on both.
@@ -27,7 +48,7 @@ impl TestDatabase {
         let dir = TempDir::new();
         let url = match env::var("PEPAY_TEST_DATABASE").as_deref() {
             Err(_) | Ok("" | "sqlite") => format!("sqlite:{}", dir.path().join("pepay.db").display()),
-            Ok("postgres") => postgres_cluster::new_database(),
+            Ok("postgres") => postgres_cluster::copy_of(&UP_TO_DATE),
             Ok(other) => panic!("PEPAY_TEST_DATABASE is sqlite or postgres, not {other}"),
         };
         Self { url, _dir: dir }

@@ -45,14 +45,25 @@ pub struct Cluster {
     script: Child,
 }
 
+/// The server of this test program.
+static SHARED: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+
 /// An empty database of its own.
 ///
 /// # Panics
 ///
 /// If PostgreSQL is not installed or does not start.
 pub fn new_database() -> String {
-    static SHARED: LazyLock<Cluster> = LazyLock::new(Cluster::start);
     SHARED.new_database()
+}
+
+/// A database of its own that begins as [`new_database`] `original` is now. Nobody may be connected to that.
+///
+/// # Panics
+///
+/// If the server refuses.
+pub fn copy_of(original: &str) -> String {
+    SHARED.create(&["--template", database_name(original)])
 }
 
 impl Cluster {
@@ -88,11 +99,16 @@ impl Cluster {
     ///
     /// If the server refuses.
     pub fn new_database(&self) -> String {
+        self.create(&[])
+    }
+
+    fn create(&self, options: &[&str]) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let created = Command::new(self.binaries.join("createdb"))
             .arg("-h")
             .arg(&self.folder)
+            .args(options)
             .args(["-U", "pepay", &name])
             .status()
             .expect("createdb can be run");
@@ -119,6 +135,12 @@ impl Drop for Cluster {
         // Waiting closes the input first. A server that cannot be waited for is no reason to fail the test.
         let _ended = self.script.wait();
     }
+}
+
+/// The name in a URL of ours.
+fn database_name(url: &str) -> &str {
+    let (_, path) = url.split_once(":///").expect("it is a URL of a database of ours");
+    path.split('?').next().unwrap_or(path)
 }
 
 /// The folder with PostgreSQL's programs: `POSTGRES_BIN`, or Debian's newest, or one on `PATH`.
