@@ -47,7 +47,8 @@ pub fn follow(session: PaymentSession) {
             let wake = with(&live, Live::wake);
             window_event_listener_untyped(event, move |_| wake())
         });
-        live.tick();
+        // Not before the page is the payer's: looking at all of it and connecting takes a slow phone a while.
+        set_timeout(with(&live, Live::tick), Duration::ZERO);
         on_cleanup(move || {
             held.update_value(|live| drop(live.take()));
             for listener in returns {
