@@ -274,16 +274,20 @@ fn set(element: &Element, name: &str, value: Option<String>) {
     }
 }
 
-fn escape(text: &str, html: &mut String) {
-    for character in text.chars() {
-        match character {
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '&' => html.push_str("&amp;"),
-            '"' => html.push_str("&quot;"),
-            character => html.push(character),
-        }
+fn escape(mut text: &str, html: &mut String) {
+    // Most texts have nothing to escape, and a code's path is long.
+    while let Some(at) = text.find(['<', '>', '&', '"']) {
+        let (before, rest) = text.split_at(at);
+        html.push_str(before);
+        html.push_str(match rest.as_bytes().first() {
+            Some(b'<') => "&lt;",
+            Some(b'>') => "&gt;",
+            Some(b'&') => "&amp;",
+            _ => "&quot;",
+        });
+        text = &rest[1..];
     }
+    html.push_str(text);
 }
 
 /// A part on the page.

@@ -37,7 +37,6 @@ pub fn draw(text: &str) -> Drawing {
 fn drawing_of(code: &QrCode) -> Drawing {
     let size = code.size();
     let mut path = String::new();
-    let mut draw = |stroke: std::fmt::Arguments| _ = path.write_fmt(stroke);
     // Where the last stroke ended; moves from there are shorter than places, and more alike.
     let mut pen = None;
     for y in 0..size {
@@ -52,14 +51,29 @@ fn drawing_of(code: &QrCode) -> Drawing {
                 x += 1;
             }
             match pen {
-                None => draw(format_args!("M{} {}.5h{}", start + QUIET_ZONE, y + QUIET_ZONE, x - start)),
-                Some((end, row)) => draw(format_args!("m{} {}h{}", start - end, y - row, x - start)),
+                None => path = format!("M{} {}.5", start + QUIET_ZONE, y + QUIET_ZONE),
+                Some((end, row)) => {
+                    path.push('m');
+                    push_number(&mut path, start - end);
+                    path.push(' ');
+                    push_number(&mut path, y - row);
+                }
             }
+            path.push('h');
+            push_number(&mut path, x - start);
             pen = Some((x, y));
         }
     }
     let whole = size + 2 * QUIET_ZONE;
     Drawing { view_box: format!("0 0 {whole} {whole}"), path }
+}
+
+/// Most numbers of a path are one digit, which needs no formatting.
+fn push_number(path: &mut String, number: i32) {
+    match u8::try_from(number) {
+        Ok(digit @ 0..10) => path.push(char::from(b'0' + digit)),
+        _ => _ = write!(path, "{number}"),
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! How documents begin, compressed beforehand.
 //!
 //! Most of a page are its styles, which are the same in every one. So what documents begin with is compressed once, and
-//! as well as can be; what is compressed for an answer is only what differs. The two are one stream: in brotli, a stream
-//! whose last block is left out goes on with blocks that refer to nothing before them (RFC 7932, section 9).
+//! as well as can be; what is compressed for an answer is only what differs, with the beginning as what may be referred
+//! to. The two are one stream: in brotli, a stream whose last block is left out can go on (RFC 7932, section 9).
 
 use std::{io, sync::OnceLock};
 
-use brotli::enc::{BrotliCompress, BrotliEncoderParams};
+use brotli::{
+    IoReaderWrapper, IoWriterWrapper,
+    enc::{BrotliCompressCustomIoCustomDict, BrotliEncoderParams, StandardAlloc},
+};
 
 /// The best there is. It takes up to a tenth of a second.
 const LEVEL_ONCE: i32 = 11;
@@ -14,6 +17,8 @@ const LEVEL_ONCE: i32 = 11;
 const LEVEL_OF_REST: i32 = 4;
 /// Pages are smaller than 64 kB, and what is kept to look back costs time to clear.
 const WINDOW_BITS: i32 = 16;
+/// Bytes that are handed over at once.
+const BUFFER: usize = 4096;
 /// A last block that is empty.
 const END: u8 = 0b11;
 
@@ -46,9 +51,9 @@ impl Opening {
         };
         let opening = self.compressed.get_or_init(|| {
             let parameters = BrotliEncoderParams { quality: LEVEL_ONCE, appendable: true, ..blocks(self.text.len()) };
-            compress(&self.text, &parameters).ok()
+            compress(&self.text, "", &parameters).ok()
         });
-        let rest = compress(rest, &parameters).ok()?;
+        let rest = compress(rest, &self.text, &parameters).ok()?;
         Some([opening.as_deref()?, &rest, &[END]].concat())
     }
 }
@@ -64,9 +69,20 @@ fn blocks(size: usize) -> BrotliEncoderParams {
     }
 }
 
-fn compress(text: &str, parameters: &BrotliEncoderParams) -> io::Result<Vec<u8>> {
+/// What `text` becomes after `before`, which is not written.
+fn compress(text: &str, before: &str, parameters: &BrotliEncoderParams) -> io::Result<Vec<u8>> {
     let mut compressed = Vec::with_capacity(text.len() / 2);
-    BrotliCompress(&mut text.as_bytes(), &mut compressed, parameters)?;
+    BrotliCompressCustomIoCustomDict(
+        &mut IoReaderWrapper(&mut text.as_bytes()),
+        &mut IoWriterWrapper(&mut compressed),
+        &mut [0; BUFFER],
+        &mut [0; BUFFER],
+        parameters,
+        StandardAlloc::default(),
+        &mut |_, _, _, _| (),
+        before.as_bytes(),
+        io::ErrorKind::UnexpectedEof.into(),
+    )?;
     Ok(compressed)
 }
 
