@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that proves the project, from formatting to the browser.
 
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, process::Command, thread};
 
 use crate::{
     check,
@@ -61,10 +61,10 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
         ]))
     })?;
     test_client(workspace, stages)?;
-    stages.run("unit tests", || command::run(cargo_test(workspace, &tools).args(["--lib", "--bins"])))?;
+    stages.run("unit tests", || command::run(side_by_side(workspace, &tools).args(["--lib", "--bins"])))?;
     // Tests of an engine are part of the above; these are about the server, which has to do the same on either.
     let on_postgres = || {
-        let mut command = cargo_test(workspace, &tools);
+        let mut command = side_by_side(workspace, &tools);
         command.env("PEPAY_TEST_DATABASE", "postgres");
         command
     };
@@ -76,11 +76,11 @@ fn test(workspace: &Workspace, stages: &mut Stages) -> Result {
 
     // Each by itself, for its time; asked for rather than listed here, so that a new one cannot be forgotten.
     for name in integration_tests(workspace)? {
-        stages
-            .run(&format!("tests in {name}"), || command::run(cargo_test(workspace, &tools).args(["--test", &name])))?;
+        let mut command = if name == API { side_by_side(workspace, &tools) } else { cargo_test(workspace, &tools) };
+        stages.run(&format!("tests in {name}"), || command::run(command.args(["--test", &name])))?;
     }
     stages.run("tests in api on PostgreSQL", || {
-        command::run(on_postgres().args(["--test", "api", "--"]).args(API_ON_POSTGRES).args(EITHER_ENGINE))
+        command::run(on_postgres().args(["--test", API, "--"]).args(API_ON_POSTGRES).args(EITHER_ENGINE))
     })?;
     Ok(())
 }
@@ -102,7 +102,9 @@ fn test_client(workspace: &Workspace, stages: &mut Stages) -> Result {
     Ok(())
 }
 
-/// Modules of the `api` tests whose tests run on either database. Those of the command line are about files.
+/// The tests of the server from outside.
+const API: &str = "api";
+/// Modules of these tests whose tests run on either database. Those of the command line are about files.
 const API_ON_POSTGRES: [&str; 1] = ["watcher::"];
 /// Leaves out what runs on both databases anyway, or is about one of them.
 const EITHER_ENGINE: [&str; 4] = ["--skip", "sqlite", "--skip", "postgres"];
@@ -131,6 +133,15 @@ pub fn cargo_test(workspace: &Workspace, tools: &TestTools) -> Command {
     command.args(["test", "--locked", "--workspace"]).env("PEPAY_BIN", workspace.built_program("pepay"));
     command.env("POSTGRES_BIN", &tools.postgres).env("SCHEMATHESIS", &tools.schemathesis);
     tools.browser.show_to(&mut command);
+    command
+}
+
+/// The same for tests that wait for databases, chains and clocks more than they compute: twice as many at once as there
+/// are cores.
+fn side_by_side(workspace: &Workspace, tools: &TestTools) -> Command {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut command = cargo_test(workspace, tools);
+    command.env("RUST_TEST_THREADS", (2 * cores).to_string());
     command
 }
 
