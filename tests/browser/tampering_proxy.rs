@@ -104,8 +104,12 @@ async fn copy(
             };
             let (before, after) = (before.as_bytes(), after.as_bytes());
             replace(&mut held[forged], before, after);
-            let may_begin = |length: &usize| held[held.len() - length..].eq_ignore_ascii_case(&before[..*length]);
-            keep = (1..before.len().min(held.len() + 1)).rev().find(may_begin).unwrap_or(0);
+            let begun = |text: &[u8]| {
+                let may_begin = |length: &usize| held[held.len() - length..].eq_ignore_ascii_case(&text[..*length]);
+                (1..text.len().min(held.len() + 1)).rev().find(may_begin).unwrap_or(0)
+            };
+            // A mark that is cut in two would not be found either.
+            keep = begun(before).max(begun(PAGE)).max(begun(DATA));
         }
         if count == 0 {
             to.write_all(&held).await?;

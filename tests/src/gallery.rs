@@ -114,9 +114,10 @@ async fn show(
     Ok(Html(html))
 }
 
-/// The template without what would take over a page that has no server.
+/// The template without what would take over a page that has no server: one script that loads, and one that begins.
 fn without_scripts(template: &str) -> Outcome<String> {
-    let (before, rest) = template.split_once("<script type=\"module\"").ok_or_else(|| Failure::new("no script"))?;
+    let (before, rest) = template.split_once("<script").ok_or_else(|| Failure::new("no script"))?;
+    let (_, rest) = rest.split_once("<script type=\"module\"").ok_or_else(|| Failure::new("no module"))?;
     let (_, after) = rest.split_once("</script>").ok_or_else(|| Failure::new("a script without an end"))?;
     Ok(format!("{before}{after}"))
 }
