@@ -178,7 +178,10 @@ impl Watched {
         let merchant = server.add_merchant(Some(wallet)).await;
         let invoice = plain_invoice::create(&server.app, merchant, DUE, 3_600_000).await.id;
         let chosen = invoicing::choose(&server.app, merchant, invoice, NETWORK, token_of(Asset::Dollar)).await.unwrap();
-        open_more_like(&server, invoice, open - 1, paid).await;
+        chain.know(wallet);
+        for address in open_more_like(&server, invoice, open - 1, paid).await {
+            chain.know(address);
+        }
         let lease = server.take_watch(NETWORK).await;
         let network = server.app.config.network(NETWORK).unwrap().clone();
         let watcher = Watcher::new(server.app.clone(), network, lease);
@@ -259,8 +262,8 @@ fn token_of(asset: Asset) -> TokenId {
     TokenId(1 + asset as i64)
 }
 
-/// Opens so many more invoices like one, each quoted.
-async fn open_more_like(server: &Server, invoice: InvoiceId, count: u32, paid: Paid) {
+/// Opens so many more invoices like one, each quoted; returns the addresses that are their own.
+async fn open_more_like(server: &Server, invoice: InvoiceId, count: u32, paid: Paid) -> Vec<SolanaAddress> {
     const SAME: &str =
         "merchant_id, environment, due, title, footer, metadata, return_url_enabled, tolerance_basis_points,
         tolerance_at_most, receiver, deposit_salt, created_ms, expires_at, status, credit, remaining, overpaid, late,
@@ -269,13 +272,15 @@ async fn open_more_like(server: &Server, invoice: InvoiceId, count: u32, paid: P
 
     let mut connection = AnyConnection::connect(&server.app.config.storage.database_url).await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
+    let mut addresses = Vec::new();
     for number in 0..count {
         let id = format!("00000000-0000-4000-8000-{number:012x}");
-        let address = SolanaAddress::new(keccak256(number.to_be_bytes()).0).to_string();
+        let address = SolanaAddress::new(keccak256(number.to_be_bytes()).0);
         let own = match paid {
             Paid::ToOneWallet => None,
-            Paid::ToOwnAddresses => Some(address),
+            Paid::ToOwnAddresses => Some(address.to_string()),
         };
+        addresses.extend(own.is_some().then_some(address));
         let insert = format!(
             "INSERT INTO invoices (invoice_id, sequence, session_hash, deposit_address, solana_address, solana_is_own, {SAME})
              SELECT $2, 1000000 + $3, $4, $5, COALESCE($6, solana_address), $7, {SAME} FROM invoices WHERE invoice_id = $1"
@@ -298,4 +303,5 @@ async fn open_more_like(server: &Server, invoice: InvoiceId, count: u32, paid: P
     }
     transaction.commit().await.unwrap();
     connection.close().await.unwrap();
+    addresses
 }

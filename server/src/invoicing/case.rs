@@ -315,7 +315,15 @@ async fn verified_times(
     invoice: &InvoiceRecord,
     quotes: &[QuoteRecord],
 ) -> Result<Vec<Option<UnixSeconds>>, StoreError> {
-    let differences = tx.differences_of(invoice.merchant, invoice.id).await?;
+    /// A network's clock may lag behind ours so much.
+    const LAG_SECONDS: i64 = 3_600;
+
+    let mut differences = tx.differences_of(invoice.merchant, invoice.id).await?;
+    if let Some(wallet) = invoice.solana_address {
+        // What was noticed before there was an invoice is no payment of it.
+        let noticed_after = invoice.created.as_seconds().plus(-LAG_SECONDS);
+        differences.extend(tx.unexplained_at_solana_wallet(wallet, noticed_after).await?);
+    }
     let mut networks: Vec<&str> = quotes.iter().map(|record| record.network.as_str()).collect();
     networks.sort_unstable();
     networks.dedup();

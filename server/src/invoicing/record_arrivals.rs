@@ -10,7 +10,7 @@ use crate::{
     app::App,
     events::Change,
     failpoint,
-    store::{AccountCursor, BlockRef, Comparison, FactKey, Lane, Lease, UnattributedRecord},
+    store::{AccountBalance, AccountCursor, BlockRef, Comparison, FactKey, Lane, Lease, UnattributedRecord},
 };
 
 /// What was read of a network's accounts.
@@ -31,8 +31,12 @@ pub struct Reading {
     pub vouched: Vec<FactKey>,
     /// Whether there is no other endpoint to ask.
     pub is_alone: bool,
-    /// Whether everything that came to wallets of open invoices by the head is known now.
+    /// Whether everything that is listed of wallets of open invoices up to the head is known now.
     pub is_complete: bool,
+    /// What accounts held, where there is news of that.
+    pub balances: Vec<AccountBalance>,
+    /// Up to which block what accounts of open invoices hold is explained now, or told as a difference.
+    pub compared: Option<BlockRef>,
 }
 
 /// Value that came to a merchant's wallet.
@@ -83,9 +87,15 @@ pub async fn record_arrivals(app: &App, lease: &Lease, reading: Reading) -> Resu
                 failpoint::pass("arrivals.after_cursors");
                 if reading.is_complete {
                     tx.move_cursor(network, &reading.head, recording.now()).await?;
-                    let comparison = Comparison { at: reading.head.clone(), round: None };
+                }
+                for balance in &reading.balances {
+                    tx.set_solana_balance(network, balance).await?;
+                }
+                if let Some(at) = &reading.compared {
+                    let comparison = Comparison { at: at.clone(), round: None };
                     tx.set_comparison(network, Lane::Open, &comparison).await?;
                 }
+                failpoint::pass("arrivals.after_balances");
                 recording.judge(tx, &reading.vouched, reading.is_alone).await?;
                 let touched = recording.refold(tx).await?;
                 failpoint::pass("arrivals.after_refold");

@@ -285,16 +285,19 @@ impl Tx<'_> {
         rows.iter().map(read_difference).collect()
     }
 
-    /// How many differences there are on a network.
+    /// How many differences there are on a network, and accounts on Solana that hold what nobody explains.
     ///
     /// # Errors
     ///
     /// If the database refuses.
     pub async fn count_differences(&mut self, network: &str) -> Result<i64, StoreError> {
-        let row = sqlx::query("SELECT COUNT(*) AS differences FROM differences WHERE network = $1")
-            .bind(network)
-            .fetch_one(&mut *self.connection)
-            .await?;
+        let row = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM differences WHERE network = $1)
+                + (SELECT COUNT(*) FROM solana_balances WHERE network = $1 AND unexplained IS NOT NULL) AS differences",
+        )
+        .bind(network)
+        .fetch_one(&mut *self.connection)
+        .await?;
         Columns::of(&row, "differences").integer("differences")
     }
 

@@ -82,7 +82,7 @@ pub use quotes::QuoteRecord;
 pub use readers::Reader;
 use readers::Readers;
 pub use rpc_endpoints::RpcEndpointRecord;
-pub use solana::{AccountCursor, AddressStock, OpenSignature, WatchedWallet};
+pub use solana::{AccountBalance, AccountCursor, AddressStock, OpenSignature, Unexplained, WatchedWallet};
 pub use stream_tokens::{AccessEnd, Credential, MerchantStreamToken, StreamSession};
 pub use subscriptions::{Subscription, matches as subscription_matches};
 pub use sweep_transactions::{SweepFailureRecord, SweepState, SweepTransaction};

@@ -4,6 +4,7 @@ use domain::{
     id::{InvoiceId, MerchantId},
     time::{UnixMillis, UnixSeconds},
 };
+use sqlx::any::AnyRow;
 
 use super::{
     StoreError, Tx,
@@ -41,6 +42,31 @@ pub struct AccountCursor {
 pub struct OpenSignature {
     pub signature: String,
     pub slot: u64,
+}
+
+/// What an account held when that was last explained, or when it was first looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountBalance {
+    pub account: SolanaAddress,
+    /// Whose it is.
+    pub wallet: SolanaAddress,
+    /// After this slot,
+    pub slot: u64,
+    /// which is of this time or a later one.
+    pub time: UnixSeconds,
+    /// in base units.
+    pub held: u64,
+    /// What nobody explains of what it holds by now.
+    pub unexplained: Option<Unexplained>,
+}
+
+/// A part of what an account holds that no transaction explains which anybody shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unexplained {
+    /// In base units; below zero, so much is missing.
+    pub amount: i128,
+    /// The time of the block in which it was noticed.
+    pub noticed: UnixSeconds,
 }
 
 /// A merchant's list of addresses on Solana.
@@ -282,6 +308,114 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// What each account of a network held when that was last explained.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn solana_balances(&mut self, network: &str) -> Result<Vec<AccountBalance>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM solana_balances WHERE network = $1")
+            .bind(network)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        let balances = rows.iter().map(|row| {
+            let columns = Columns::of(row, "solana_balances");
+            let unexplained = match columns.optional_parsed("unexplained")? {
+                Some(amount) => Some(Unexplained { amount, noticed: UnixSeconds(columns.integer("noticed_time")?) }),
+                None => None,
+            };
+            Ok(AccountBalance {
+                account: columns.parsed("account")?,
+                wallet: columns.parsed("wallet")?,
+                slot: columns.number("slot")?,
+                time: UnixSeconds(columns.integer("block_time")?),
+                held: columns.parsed("held")?,
+                unexplained,
+            })
+        });
+        balances.collect()
+    }
+
+    /// Says what an account held.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn set_solana_balance(&mut self, network: &str, balance: &AccountBalance) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO solana_balances (network, account, wallet, slot, block_time, held, unexplained, noticed_time)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (network, account) DO UPDATE SET wallet = excluded.wallet, slot = excluded.slot,
+                block_time = excluded.block_time, held = excluded.held, unexplained = excluded.unexplained,
+                noticed_time = excluded.noticed_time",
+        )
+        .bind(network)
+        .bind(balance.account.to_string())
+        .bind(balance.wallet.to_string())
+        .bind(block_number(balance.slot))
+        .bind(balance.time.0)
+        .bind(balance.held.to_string())
+        .bind(balance.unexplained.map(|unexplained| unexplained.amount.to_string()))
+        .bind(balance.unexplained.map(|unexplained| unexplained.noticed.0))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// On which networks a wallet holds what nobody explains and what was noticed after a time, and up to when it was
+    /// explained.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn unexplained_at_solana_wallet(
+        &mut self,
+        wallet: SolanaAddress,
+        noticed_after: UnixSeconds,
+    ) -> Result<Vec<(String, UnixSeconds)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT network, MIN(block_time) AS block_time FROM solana_balances
+             WHERE wallet = $1 AND unexplained IS NOT NULL AND noticed_time > $2 GROUP BY network",
+        )
+        .bind(wallet.to_string())
+        .bind(noticed_after.0)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let networks = rows.iter().map(|row| {
+            let columns = Columns::of(row, "solana_balances");
+            Ok((columns.text("network")?, UnixSeconds(columns.integer("block_time")?)))
+        });
+        networks.collect()
+    }
+
+    /// The transactions on a network after a slot that are recorded as having come to a wallet.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn recorded_signatures(
+        &mut self,
+        network: &str,
+        wallet: SolanaAddress,
+        after: u64,
+    ) -> Result<Vec<OpenSignature>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT facts.tx_id, facts.block_number FROM transfers AS facts
+             JOIN invoices ON invoices.merchant_id = facts.merchant_id AND invoices.invoice_id = facts.invoice_id
+             WHERE invoices.solana_address = $2 AND facts.network = $1 AND facts.canonical = 1
+                AND facts.block_number > $3
+             UNION SELECT tx_id, block_number FROM unattributed
+             WHERE wallet = $2 AND network = $1 AND canonical = 1 AND block_number > $3
+             ORDER BY block_number, tx_id",
+        )
+        .bind(network)
+        .bind(wallet.to_string())
+        .bind(block_number(after))
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(read_open_signature).collect()
+    }
+
     /// Invoices that are paid to a wallet and were quoted on a network with one of these references.
     ///
     /// # Errors
@@ -351,11 +485,7 @@ impl Tx<'_> {
         .bind(block_number(since))
         .fetch_all(&mut *self.connection)
         .await?;
-        let open = rows.iter().map(|row| {
-            let columns = Columns::of(row, "transfers");
-            Ok(OpenSignature { signature: columns.text("tx_id")?, slot: columns.number("block_number")? })
-        });
-        open.collect()
+        rows.iter().map(read_open_signature).collect()
     }
 
     /// Takes a transaction off the chain, but for what is of the block `but`; returns the invoices concerned.
@@ -392,4 +522,9 @@ impl Tx<'_> {
         let touched = rows.iter().map(|row| read_key(row, "transfers")).collect::<Result<Vec<_>, _>>()?;
         Ok(distinct(touched))
     }
+}
+
+fn read_open_signature(row: &AnyRow) -> Result<OpenSignature, StoreError> {
+    let columns = Columns::of(row, "transfers");
+    Ok(OpenSignature { signature: columns.text("tx_id")?, slot: columns.number("block_number")? })
 }

@@ -11,11 +11,12 @@ use wire::{
 };
 
 /// Passed by each reading that is recorded; the wallet is read again and again.
-const PLACES: [&str; 6] = [
+const PLACES: [&str; 7] = [
     "solana.before_record",
     "arrivals.after_orphaning",
     "arrivals.after_transfers",
     "arrivals.after_cursors",
+    "arrivals.after_balances",
     "arrivals.after_refold",
     "solana.after_record",
 ];

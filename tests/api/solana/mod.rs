@@ -5,6 +5,7 @@ mod attribution;
 mod crash;
 mod over_http;
 mod reading;
+mod reconcile;
 mod rules;
 mod searches;
 mod shop;

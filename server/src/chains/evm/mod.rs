@@ -26,7 +26,6 @@ use domain::{
 };
 use wire::deposit_address::FACTORY;
 
-pub(super) use self::witness::{Verdict, Waiting, is_vouched, tell_of_lack};
 pub(crate) use self::{
     factory::{CREATE2_DEPLOYER, DEPLOYMENT_GAS, Deployment, deployment_calldata},
     logs::SweepFailure,
@@ -41,6 +40,10 @@ use self::{
     tags::{HostTags, Tags, Word, Words},
     verify::Searches,
     witness::{Claim, Evidence, Questions},
+};
+pub(super) use self::{
+    reconcile::{COMPARED_EVERY_SECONDS, FEW, OPEN_EVERY_MS},
+    witness::{Verdict, Waiting, is_vouched, tell_of_lack},
 };
 use super::rpc::{FaultKind, RpcError};
 pub use super::step::{Fitness, Step, StepError};

@@ -34,11 +34,11 @@ use crate::{
 };
 
 /// Between two comparisons of open invoices.
-const OPEN_EVERY_MS: i64 = 30_000;
+pub const OPEN_EVERY_MS: i64 = 30_000;
 /// Up to so many are also compared at once when the time of one of them is up.
-const FEW: usize = 500;
+pub const FEW: usize = 500;
 /// Ended ones are compared once a day, by block time, so many at a time and not more often than this.
-const ENDED_EVERY_SECONDS: i64 = 86_400;
+pub const COMPARED_EVERY_SECONDS: i64 = 86_400;
 const ENDED_AT_ONCE: usize = 500;
 const ENDED_PAUSE_MS: i64 = 10_000;
 /// Far more than a day of any chain that makes a block a second.
@@ -210,8 +210,8 @@ impl Watcher {
         let mut tx = reader.tx();
         let last = tx.comparison(name, Lane::Ended).await?;
         let round = last.as_ref().and_then(|last| last.round.clone());
-        let is_due =
-            last.as_ref().is_none_or(|last| last.at.time.plus(ENDED_EVERY_SECONDS) <= cursor.time) || round.is_some();
+        let is_due = last.as_ref().is_none_or(|last| last.at.time.plus(COMPARED_EVERY_SECONDS) <= cursor.time)
+            || round.is_some();
         let next = Some(UnixMillis(now.0.saturating_add(ENDED_PAUSE_MS)));
         if !is_due {
             self.reconciler.ended_due = next;

@@ -36,6 +36,8 @@ pub(super) struct Wanted {
     pub account: SolanaAddress,
     /// This transaction is known, and what is before it.
     pub until: Option<String>,
+    /// What is in this slot is known, and what is before it.
+    pub after: u64,
     /// What is older is for nobody.
     pub since: UnixSeconds,
 }
@@ -84,7 +86,7 @@ impl NewestFirst {
 impl Wanted {
     /// Whether a list has come to what is not wanted. A node that has forgotten `until` lists more than was asked for.
     fn is_passed_by(&self, entry: &Listed) -> bool {
-        let is_older = entry.block_time.is_some_and(|time| time < self.since);
+        let is_older = entry.slot <= self.after || entry.block_time.is_some_and(|time| time < self.since);
         is_older || self.until.as_ref().is_some_and(|until| *until == entry.signature.to_string())
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 mod listing;
+mod reconcile;
 pub mod rpc;
 mod token_accounts;
 pub mod transaction;

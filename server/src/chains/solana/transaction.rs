@@ -3,7 +3,7 @@
 //! Balances say what arrived, whatever the instructions looked like: several, inner ones, through lookup tables, or less a
 //! fee of the token's. What invoice that pays is decided elsewhere.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::time::UnixSeconds;
 use serde::Deserialize;
@@ -44,6 +44,9 @@ pub struct TransactionRead {
     pub memos: Vec<String>,
     /// At most one for each wallet and asset.
     pub arrivals: Vec<Arrival>,
+    /// By how much more each account holds after it, whoever's it is, of the tokens that are looked for; and of SOL, the
+    /// wallets.
+    pub changes: HashMap<SolanaAddress, i128>,
 }
 
 /// What one wallet got of one asset.
@@ -97,6 +100,7 @@ pub fn read_transaction(
             checked.find_arrivals_of_sol(watched, &mut arrivals);
         }
     }
+    let changes = checked.changes(watched)?;
     Ok(Some(TransactionRead {
         signature: asked,
         slot: checked.slot,
@@ -104,6 +108,7 @@ pub fn read_transaction(
         failed,
         memos: checked.memos(),
         arrivals,
+        changes,
         accounts: checked.accounts,
     }))
 }
@@ -318,6 +323,31 @@ impl Checked {
                 arrivals.push(Arrival { wallet: *wallet, mint: None, amount, payer: self.fee_payer });
             }
         }
+    }
+
+    /// What accounts hold more after it. What failed costs its fee too.
+    fn changes(&self, watched: &Watched) -> Result<HashMap<SolanaAddress, i128>, ReadError> {
+        let mut changes = HashMap::new();
+        // Nothing but that changes by what failed.
+        for token in watched.tokens.iter().filter(|_| !self.meta.failed) {
+            for (balances, sign) in [(&self.meta.pre_token_balances, -1), (&self.meta.post_token_balances, 1)] {
+                for balance in balances {
+                    if let Some((_, amount)) = self.balance_of(balance, token)? {
+                        let account = self.accounts[balance.account_index];
+                        *changes.entry(account).or_default() += sign * i128::from(amount);
+                    }
+                }
+            }
+        }
+        if watched.sol {
+            let balances = self.meta.pre_balances.iter().zip(&self.meta.post_balances);
+            let of_wallets =
+                self.accounts.iter().zip(balances).filter(|(account, _)| watched.wallets.contains(account));
+            changes.extend(
+                of_wallets.map(|(wallet, (before, after))| (*wallet, i128::from(*after) - i128::from(*before))),
+            );
+        }
+        Ok(changes)
     }
 
     /// The memos of its instructions that are text.

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::{
     accounts::Mint,
     listing::{Listed, NewestFirst, Wanted},
+    reconcile::{Begun, Found, Reconciler},
     rpc::{Account as AccountAnswer, AnswerError, AsOf, Commitment, LatestBlockhash, SignatureStatus, read, read_each},
     transaction::{Arrival, ReadError, TransactionRead, Watched, WatchedToken, read_transaction},
 };
@@ -35,8 +36,8 @@ use crate::{
     invoicing::{Arrived, Missing, Reading, Said, conclude_look, record_arrivals},
     solana::{Signature, SolanaAddress, associated_token_account},
     store::{
-        AccountCursor, BlockRef, FactKey, Failure, Lease, OpenSignature, UnattributedRecord, UnvouchedFact,
-        VerificationRecord, WatchedWallet,
+        AccountBalance, AccountCursor, BlockRef, FactKey, Failure, Lease, OpenSignature, UnattributedRecord,
+        UnvouchedFact, VerificationRecord, WatchedWallet,
     },
     transaction_id::TransactionId,
     wallet::WalletAddress,
@@ -66,10 +67,10 @@ const SEARCH_EVERY_MS: i64 = 1_000;
 
 /// Reads one network, step by step.
 pub struct Watcher {
-    app: App,
-    network: NetworkConfig,
+    pub(super) app: App,
+    pub(super) network: NetworkConfig,
     lease: Lease,
-    rpc: Rpc,
+    pub(super) rpc: Rpc,
     /// How far each account was read; `None` until it is loaded.
     cursors: Option<HashMap<SolanaAddress, AccountCursor>>,
     /// Of each account, what is recorded of the part that may still change, with its slots.
@@ -79,6 +80,7 @@ pub struct Watcher {
     /// Facts that only one host has shown.
     waiting: Waiting,
     search_due: Option<UnixMillis>,
+    pub(super) reconciler: Reconciler,
     /// Up to this slot all that is recorded is final, but for payments that nobody vouches for.
     settled: Option<u64>,
 }
@@ -91,14 +93,29 @@ pub(crate) struct Head {
 
 /// An account that is looked at.
 #[derive(Clone, Copy, Debug)]
-struct Account {
-    address: SolanaAddress,
+pub(super) struct Account {
+    pub address: SolanaAddress,
+    /// Whose it is; the same, if it holds SOL.
+    pub wallet: SolanaAddress,
+    pub token: TokenId,
     /// What came before was for no invoice that is looked for.
-    since: UnixSeconds,
+    pub since: UnixSeconds,
+    /// An invoice at its wallet can still be paid, or ended not long ago.
+    pub is_fast: bool,
 }
 
+impl Account {
+    /// Failed transactions change what a wallet holds, and no token account.
+    pub fn is_changed_by(&self, listed: &Listed) -> bool {
+        !listed.failed || self.address == self.wallet
+    }
+}
+
+/// Of each wallet, whose it is.
+pub(super) type Merchants = HashMap<SolanaAddress, Vec<MerchantId>>;
+
 /// What is known of a transaction that was listed.
-enum Outcome {
+pub(super) enum Outcome {
     Read(Box<TransactionRead>, UnixSeconds),
     /// Nobody can read it, now or later.
     Unreadable,
@@ -107,9 +124,9 @@ enum Outcome {
 }
 
 /// What was listed, and what came of it.
-struct Round {
-    listed: Vec<(Account, Vec<Listed>)>,
-    outcomes: HashMap<Signature, Outcome>,
+pub(super) struct Round {
+    pub listed: Vec<(Account, Vec<Listed>)>,
+    pub outcomes: HashMap<Signature, Outcome>,
 }
 
 /// How far a round came.
@@ -132,6 +149,7 @@ impl Watcher {
             looked_at: HashMap::new(),
             waiting: Waiting::default(),
             search_due: None,
+            reconciler: Reconciler::default(),
             settled: None,
             app,
             network,
@@ -162,30 +180,37 @@ impl Watcher {
     /// After any error nothing of the step is recorded. All may pass with time.
     pub async fn step(&mut self) -> Result<Step, StepError> {
         let head = head(&self.rpc).await?;
-        let (since, settled) = {
+        let (since, settled, before) = {
             let mut reader = self.app.store.reader().await?;
             let mut tx = reader.tx();
             if self.cursors.is_none() {
                 let cursors = tx.solana_cursors(&self.network.name).await?;
                 self.cursors = Some(cursors.into_iter().map(|cursor| (cursor.account, cursor)).collect());
             }
+            self.reconciler.load(&mut tx, &self.network.name).await?;
             // Our clock may be far ahead after a long outage: what was watched when the network was last read still is.
             let now = self.app.clock.now();
             let cursor = tx.cursor(&self.network.name).await?;
-            let read = cursor.as_ref().map_or(0, |cursor| cursor.number.saturating_sub(LOOKED_AFTER_SLOTS));
-            (cursor.map_or(now, |cursor| cursor.time.min(now)), self.settled.unwrap_or(read))
+            let before = cursor.as_ref().map_or(0, |cursor| cursor.number);
+            let settled = self.settled.unwrap_or(before.saturating_sub(LOOKED_AFTER_SLOTS));
+            (cursor.map_or(now, |cursor| cursor.time.min(now)), settled, before)
         };
         // Read after the head: a wallet is shown only once its quote is stored, so nobody can have paid to one that is
         // not on this list in a block up to that head.
         let wallets = self.app.store.reader().await?.tx().watched_solana_wallets(&self.network.name, since).await?;
-        let mut merchants: HashMap<SolanaAddress, Vec<MerchantId>> = HashMap::new();
+        let mut merchants: Merchants = HashMap::new();
         for wallet in &wallets {
             merchants.entry(wallet.address).or_default().push(wallet.merchant);
         }
         let accounts = self.due_accounts(&wallets, &head.block);
         let round = self.read_round(accounts, &head, &merchants).await?;
+        self.reconciler.note(&round);
         let progress = self.progress_of(&round);
-        let arrivals = self.arrivals_of(&round, &merchants).await;
+        let accounts: Vec<Account> = round.listed.iter().map(|(account, _)| *account).collect();
+        let begun = if progress.is_complete { self.begin(&accounts, &head, before, &merchants).await? } else { None };
+        let is_complete = begun.is_some();
+        let Begun { balances, found } = begun.unwrap_or_default();
+        let arrivals = self.arrivals_of(&round, &found, &merchants).await;
         let (newest_final, vanished) = self.look_after_open(&head, &round, settled).await?;
         let vouched = self.hear_witnesses(&head, &merchants).await?;
         let reading = Reading {
@@ -197,7 +222,9 @@ impl Watcher {
             vanished,
             vouched,
             is_alone: self.rpc.hosts().len() < WITNESSES,
-            is_complete: progress.is_complete,
+            is_complete,
+            balances: balances.clone(),
+            compared: None,
         };
         failpoint::pass("solana.before_record");
         // Unless all goes well it is not known any more.
@@ -207,6 +234,10 @@ impl Watcher {
         self.cursors = cursors;
         self.settled = Some(newest_final);
         self.remember(round, progress.cursors);
+        self.reconciler.remember(balances);
+        if is_complete {
+            self.reconcile(&accounts, &head, &merchants).await?;
+        }
         if progress.is_complete {
             self.look_for_payments(&head, &merchants).await?;
         }
@@ -230,7 +261,7 @@ impl Watcher {
                 let looked_at = self.looked_at.get(&address);
                 let is_due = looked_at.is_none_or(|at| !(0..SLOW_LANE_MS).contains(&now.0.saturating_sub(at.0)));
                 if is_fast || is_due {
-                    accounts.push(Account { address, since });
+                    accounts.push(Account { address, wallet, token: token.token_id(), since, is_fast });
                 }
             }
         }
@@ -241,15 +272,15 @@ impl Watcher {
     }
 
     /// Lists what was signed for each account, and reads what is not recorded yet, the oldest first.
-    async fn read_round(
-        &self,
-        accounts: Vec<Account>,
-        head: &Head,
-        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
-    ) -> Result<Round, StepError> {
+    async fn read_round(&self, accounts: Vec<Account>, head: &Head, merchants: &Merchants) -> Result<Round, StepError> {
         let wanted: Vec<_> = accounts
             .iter()
-            .map(|Account { address, since }| Wanted { account: *address, until: self.until(*address), since: *since })
+            .map(|Account { address, since, .. }| Wanted {
+                account: *address,
+                until: self.until(*address),
+                after: 0,
+                since: *since,
+            })
             .collect();
         let lists = NewestFirst::new(head.block.number).lists(&self.rpc, &wanted).await;
         let lists = lists.map_err(|error| self.distrust(error))?;
@@ -258,7 +289,8 @@ impl Watcher {
         for (account, list) in &listed {
             let recorded = self.recorded.get(&account.address);
             let is_new = |entry: &&Listed| {
-                !entry.failed && recorded.and_then(|known| known.get(&entry.signature)) != Some(&entry.slot)
+                account.is_changed_by(entry)
+                    && recorded.and_then(|known| known.get(&entry.signature)) != Some(&entry.slot)
             };
             wanted.extend(list.iter().filter(is_new).map(|entry| (entry.slot, entry.signature)));
         }
@@ -277,7 +309,7 @@ impl Watcher {
         self.cursors.as_ref()?.get(&account).map(|cursor| cursor.signature.clone())
     }
 
-    fn watched(&self, wallets: impl Iterator<Item = SolanaAddress>) -> Watched {
+    pub(super) fn watched(&self, wallets: impl Iterator<Item = SolanaAddress>) -> Watched {
         let tokens = self.network.tokens.iter().filter_map(|token| match token.asset() {
             Asset::Mint(mint, program) => {
                 Some(WatchedToken { mint, program: program.address(), decimals: token.decimals })
@@ -291,7 +323,7 @@ impl Watcher {
         }
     }
 
-    async fn read_transactions(
+    pub(super) async fn read_transactions(
         &self,
         wanted: &[(u64, Signature)],
         times: &HashMap<Signature, UnixSeconds>,
@@ -353,7 +385,7 @@ impl Watcher {
             let recorded = self.recorded.get(&account.address);
             let mut newest_final = None;
             for entry in list.iter().rev() {
-                let is_known = entry.failed
+                let is_known = !account.is_changed_by(entry)
                     || recorded.and_then(|known| known.get(&entry.signature)) == Some(&entry.slot)
                     || matches!(round.outcomes.get(&entry.signature), Some(Outcome::Read(..) | Outcome::Unreadable));
                 if !is_known {
@@ -375,20 +407,17 @@ impl Watcher {
     }
 
     /// What came to wallets in a round.
-    async fn arrivals_of(&self, round: &Round, merchants: &HashMap<SolanaAddress, Vec<MerchantId>>) -> Vec<Arrived> {
+    async fn arrivals_of(&self, round: &Round, found: &[Found], merchants: &Merchants) -> Vec<Arrived> {
         let read = round.outcomes.values().filter_map(|outcome| match outcome {
             Outcome::Read(transaction, time) => Some((&**transaction, *time)),
             Outcome::Unreadable | Outcome::Missing => None,
         });
-        self.arrivals_in(read.collect(), merchants).await
+        let found = found.iter().map(|(transaction, time)| (&**transaction, *time));
+        self.arrivals_in(read.chain(found).collect(), merchants).await
     }
 
     /// What transactions brought to wallets, in the order of the chain.
-    async fn arrivals_in(
-        &self,
-        mut read: Vec<(&TransactionRead, UnixSeconds)>,
-        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
-    ) -> Vec<Arrived> {
+    async fn arrivals_in(&self, mut read: Vec<(&TransactionRead, UnixSeconds)>, merchants: &Merchants) -> Vec<Arrived> {
         read.sort_by_key(|(transaction, _)| (transaction.slot, transaction.signature));
         let mut prices: HashMap<(TokenId, u64), Option<Rate>> = HashMap::new();
         let mut arrived = Vec::new();
@@ -501,11 +530,7 @@ impl Watcher {
     }
 
     /// Asks other hosts about facts that are about to count. Returns those that may.
-    async fn hear_witnesses(
-        &mut self,
-        head: &Head,
-        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
-    ) -> Result<Vec<FactKey>, StepError> {
+    async fn hear_witnesses(&mut self, head: &Head, merchants: &Merchants) -> Result<Vec<FactKey>, StepError> {
         let mut facts = self.app.store.reader().await?.tx().unvouched(&self.network.name, head.block.number).await?;
         facts.retain(|fact| self.network.tokens.iter().any(|token| token.token_id() == fact.token));
         let (now, hosts) = (self.app.clock.now_ms(), self.rpc.hosts());
@@ -599,11 +624,7 @@ impl Watcher {
     }
 
     /// Takes a look for each search that is due.
-    async fn look_for_payments(
-        &mut self,
-        head: &Head,
-        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
-    ) -> Result<(), StepError> {
+    async fn look_for_payments(&mut self, head: &Head, merchants: &Merchants) -> Result<(), StepError> {
         let now = self.app.clock.now_ms();
         if self.search_due.is_some_and(|due| now < due) {
             return Ok(());
@@ -635,7 +656,7 @@ impl Watcher {
         record: &VerificationRecord,
         signature: Signature,
         head: &Head,
-        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
+        merchants: &Merchants,
     ) -> Result<Missing, StepError> {
         let invoice = self.app.store.reader().await?.tx().invoice(record.merchant, record.invoice).await?;
         let since = invoice.as_ref().map(|invoice| invoice.created.as_seconds().plus(-LOOK_BACK_SECONDS));
@@ -664,23 +685,31 @@ impl Watcher {
     }
 
     /// Records what a transaction brought. If it was recorded before, nothing changes; how deep it is, the next step says.
-    async fn record_named(
-        &self,
-        read: &TransactionRead,
-        merchants: &HashMap<SolanaAddress, Vec<MerchantId>>,
-        head: &Head,
-    ) -> Result<(), StepError> {
+    async fn record_named(&self, read: &TransactionRead, merchants: &Merchants, head: &Head) -> Result<(), StepError> {
         let Some(time) = read.block_time else { return Ok(()) };
+        self.record_more(vec![(read, time)], merchants, head, (Vec::new(), None)).await
+    }
+
+    /// The same of several, with what accounts held and up to where that was compared.
+    pub(super) async fn record_more(
+        &self,
+        read: Vec<(&TransactionRead, UnixSeconds)>,
+        merchants: &Merchants,
+        head: &Head,
+        (balances, compared): (Vec<AccountBalance>, Option<BlockRef>),
+    ) -> Result<(), StepError> {
         let reading = Reading {
             network: self.network.name.clone(),
             head: head.block.clone(),
             marks: Marks::default(),
             cursors: Vec::new(),
-            arrivals: self.arrivals_in(vec![(read, time)], merchants).await,
+            arrivals: self.arrivals_in(read, merchants).await,
             vanished: Vec::new(),
             vouched: Vec::new(),
             is_alone: self.rpc.hosts().len() < WITNESSES,
             is_complete: false,
+            balances,
+            compared,
         };
         Ok(record_arrivals(&self.app, &self.lease, reading).await?)
     }
@@ -738,7 +767,7 @@ fn position_of(arrival: &Arrival, token: &TokenConfig, transaction: &Transaction
 }
 
 /// A transaction tells its slot and no more of its block, so that has to stand for the block's hash.
-fn block_of(slot: u64, time: UnixSeconds) -> BlockRef {
+pub(super) fn block_of(slot: u64, time: UnixSeconds) -> BlockRef {
     BlockRef { number: slot, hash: slot.to_string(), time }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use alloy_primitives::keccak256;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use pepay::solana::{Signature, SolanaAddress, associated_token_account, programs};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -23,6 +24,10 @@ const BLOCKHASH_LIFE: usize = 150;
 const TOO_EARLY: (i64, &str) = (-32016, "Minimum context slot has not been reached");
 const NO_BLOCK: (i64, &str) = (-32004, "Block not available for slot");
 const BLOCKHASHES: [u8; 4] = *b"hash";
+/// What everybody has of everything in the beginning, in base units.
+const HELD: i128 = 1_000_000_000_000_000;
+/// What a transaction costs who signs it, in lamports.
+const FEE: i128 = 5_000;
 
 /// What is paid in: dollars all three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +158,18 @@ impl Transaction {
         self.sends.iter().filter(move |_| is_payment).map(|(asset, units)| (*asset, asset.net(*units)))
     }
 
+    /// What it does to whose account, whatever comes of it.
+    fn changes(&self) -> Vec<(SolanaAddress, i128)> {
+        let mut changes = vec![(self.signer, -FEE)];
+        let (from, to) =
+            if self.signer == self.wallet { (self.wallet, self.other()) } else { (self.signer, self.wallet) };
+        for (asset, units) in self.sends.iter().filter(|_| !self.fails) {
+            changes.push((asset.account_of(from), -i128::from(*units)));
+            changes.push((asset.account_of(to), i128::from(asset.net(*units))));
+        }
+        changes
+    }
+
     /// Where the other one is: who is paid from the wallet that signs, else who signs.
     fn other(&self) -> SolanaAddress {
         if self.signer == self.wallet { SolanaAddress::new([0x6f; 32]) } else { self.signer }
@@ -209,6 +226,8 @@ pub struct Block {
 pub struct Faults {
     /// It does not list some of what is not final.
     pub hides: bool,
+    /// It never lists some transactions, final or not, and serves them.
+    pub omits: bool,
     /// It lists some transactions and does not serve them.
     pub withholds: bool,
     /// It knows no times of blocks that are not final, but of the newest.
@@ -241,6 +260,8 @@ pub struct Chain {
 }
 
 struct State {
+    /// Accounts that can be asked for, and what they hold.
+    accounts: HashMap<SolanaAddress, Asset>,
     canonical: Vec<Block>,
     /// So many of them are final, and stay it.
     final_blocks: usize,
@@ -257,6 +278,7 @@ impl Chain {
     pub fn new(number: u64, time: i64) -> Self {
         let first = Block { slot: 1_000, parent: 999, time, transactions: Vec::new() };
         let state = State {
+            accounts: HashMap::new(),
             canonical: vec![first],
             final_blocks: 1,
             next_slot: 1_001,
@@ -269,6 +291,11 @@ impl Chain {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a wallet's accounts be asked for.
+    pub fn know(&self, wallet: SolanaAddress) {
+        self.state().accounts.extend(Asset::ALL.map(|asset| (asset.account_of(wallet), asset)));
     }
 
     /// Adds a block after so many slots without one.
@@ -349,7 +376,8 @@ impl Chain {
         }
         let seen = state.canonical.len().saturating_sub(faults.lags).max(1);
         let final_blocks = state.final_blocks.min(seen.saturating_sub(FINAL_AFTER)).max(1);
-        let view = View { number: self.number, host, blocks: &state.canonical[..seen], final_blocks, faults };
+        let State { canonical, accounts, .. } = &*state;
+        let view = View { number: self.number, host, accounts, blocks: &canonical[..seen], final_blocks, faults };
         view.answer(method, &call["params"])
     }
 }
@@ -413,6 +441,7 @@ impl State {
 struct View<'b> {
     number: u64,
     host: usize,
+    accounts: &'b HashMap<SolanaAddress, Asset>,
     blocks: &'b [Block],
     /// So many of them.
     final_blocks: usize,
@@ -455,6 +484,7 @@ impl View<'_> {
                 let asked = params[0].as_array().into_iter().flatten().filter_map(Value::as_str);
                 as_of(asked.map(|signature| self.status(signature)).collect())
             }
+            "getMultipleAccounts" => self.accounts(&params[0], &params[1]),
             // Every account is there.
             "getAccountInfo" => as_of(json!({ "lamports": 2_039_280, "data": ["", "base64"] })),
             _ => Err((-32601, "Method not found")),
@@ -491,6 +521,39 @@ impl View<'_> {
             "confirmationStatus": self.commitment(place) })
     }
 
+    /// What accounts hold that are asked for, after the newest block that is final.
+    fn accounts(&self, asked: &Value, options: &Value) -> Answer {
+        assert_eq!(options["commitment"], "finalized");
+        let newest = &self.blocks[self.final_blocks - 1];
+        if options["minContextSlot"].as_u64().is_some_and(|least| newest.slot < least) {
+            return Err(TOO_EARLY);
+        }
+        let held = self.held_before(self.final_blocks, 0);
+        let answers = asked.as_array().into_iter().flatten().map(|address| {
+            let address: SolanaAddress = address.as_str().and_then(|text| text.parse().ok()).expect("it is one");
+            let asset = self.accounts[&address];
+            let held = held.get(&address).copied().unwrap_or(HELD);
+            let (lamports, data) = match asset {
+                Asset::Sol => (held, Vec::new()),
+                Asset::Dollar | Asset::WithFee => (2_039_280, u64::try_from(held).unwrap().to_le_bytes().to_vec()),
+            };
+            json!({ "lamports": u64::try_from(lamports).unwrap(), "owner": asset.program(), "executable": false,
+                "data": [STANDARD.encode(data), "base64"], "space": 165 })
+        });
+        Ok(json!({ "context": { "slot": newest.slot }, "value": answers.collect::<Vec<_>>() }))
+    }
+
+    /// What each account that something happened to held before a transaction of a block.
+    fn held_before(&self, place: usize, position: usize) -> HashMap<SolanaAddress, i128> {
+        let mut held = HashMap::new();
+        let in_block = self.blocks.get(place).map(|block| &block.transactions[..position]).unwrap_or_default();
+        let before = self.blocks[..place].iter().flat_map(|block| &block.transactions).chain(in_block);
+        for (account, change) in before.flat_map(Transaction::changes) {
+            *held.entry(account).or_insert(HELD) += change;
+        }
+        held
+    }
+
     /// The newest first.
     fn list(&self, account: &Value, options: &Value) -> Answer {
         let account: SolanaAddress = account.as_str().and_then(|text| text.parse().ok()).ok_or((-32602, "Invalid"))?;
@@ -521,7 +584,8 @@ impl View<'_> {
                 before = (last != name).then_some(last);
                 continue;
             }
-            if self.faults.hides && !self.is_final(place) && self.is_unlucky(name) {
+            let hides = self.faults.hides && !self.is_final(place);
+            if (hides || self.faults.omits) && self.is_unlucky(name) {
                 continue;
             }
             let memos: Vec<String> = transaction.memos.iter().map(|memo| format!("[{}] {memo}", memo.len())).collect();
@@ -558,7 +622,8 @@ impl View<'_> {
             let outer = json!({ "programIdIndex": accounts.place(SolanaAddress::new([0x70; 32])), "accounts": [], "data": "4" });
             inner.push(json!({ "index": 0, "instructions": std::mem::replace(&mut instructions, vec![outer]) }));
         }
-        let balances = Balances::of(transaction);
+        let position = block.transactions.iter().position(|known| known.name == transaction.name);
+        let balances = Balances::of(transaction, &self.held_before(place, position.unwrap_or_default()));
         json!({
             "slot": block.slot,
             "blockTime": self.time(place),
@@ -589,34 +654,39 @@ struct Balances {
 }
 
 impl Balances {
-    fn of(transaction: &Transaction) -> Self {
-        /// What everybody has of everything.
-        const HELD: u64 = 1_000_000_000_000_000;
-
-        let Transaction { accounts, sends, wallet, signer, fails, .. } = transaction;
-        let mut lamports = [vec![HELD; accounts.all.len()], vec![HELD; accounts.all.len()]];
-        lamports[1][0] -= 5_000;
+    fn of(transaction: &Transaction, held: &HashMap<SolanaAddress, i128>) -> Self {
+        let Transaction { accounts, sends, wallet, signer, .. } = transaction;
+        let changes = transaction.changes();
+        let around = |account: SolanaAddress| {
+            let before = held.get(&account).copied().unwrap_or(HELD);
+            let changed: i128 = changes.iter().filter(|(of, _)| *of == account).map(|(_, change)| change).sum();
+            [before, before + changed].map(|amount| u64::try_from(amount).expect("nobody spends what he has not"))
+        };
+        let is_token = |account: &SolanaAddress| {
+            let tokens = sends.keys().filter(|asset| asset.mint().is_some());
+            let mut of_tokens = tokens.flat_map(|asset| [*wallet, transaction.other()].map(|of| asset.account_of(of)));
+            of_tokens.any(|of| of == *account)
+        };
+        let lamports =
+            accounts.all.iter().map(|account| if is_token(account) { [2_039_280; 2] } else { around(*account) });
+        let (before, after) = lamports.map(|[before, after]| (before, after)).unzip();
         let mut tokens = [Vec::new(), Vec::new()];
         let is_spending = signer == wallet;
-        for (asset, units) in sends {
+        for asset in sends.keys() {
             let (from, to) = if is_spending { (*wallet, transaction.other()) } else { (*signer, *wallet) };
-            let (sent, came) = if *fails { (0, 0) } else { (*units, asset.net(*units)) };
-            let [from, to] = [from, to].map(|owner| (owner, accounts.place(asset.account_of(owner))));
-            let Some(mint) = asset.mint() else {
-                lamports[1][from.1] -= sent;
-                lamports[1][to.1] += came;
-                continue;
-            };
-            for ((owner, place), after) in [(from, HELD - sent), (to, HELD + came)] {
-                for (balances, amount) in tokens.iter_mut().zip([HELD, after]) {
+            let Some(mint) = asset.mint() else { continue };
+            for owner in [from, to] {
+                let account = asset.account_of(owner);
+                for (balances, amount) in tokens.iter_mut().zip(around(account)) {
                     balances.push(json!({
-                        "accountIndex": place, "mint": mint, "owner": owner, "programId": asset.program(),
+                        "accountIndex": accounts.place(account), "mint": mint, "owner": owner,
+                        "programId": asset.program(),
                         "uiTokenAmount": { "amount": amount.to_string(), "decimals": asset.decimals(),
                             "uiAmount": null, "uiAmountString": "" },
                     }));
                 }
             }
         }
-        Self { lamports, tokens }
+        Self { lamports: [before, after], tokens }
     }
 }

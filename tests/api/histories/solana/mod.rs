@@ -4,7 +4,8 @@
 //! hide, withhold, lag, repeat, decline and answer less than was asked for, and a chain that moves while it is read. Watchers
 //! die anywhere in a step. Payers pay in parts, too late, too much, in SOL and in tokens, through programs and lookup tables,
 //! and say whose it is by reference, memo or amount, or not at all; sometimes the merchant says it. What nobody says is
-//! unattributed, once. A host may hide what is not final, and not for ever what is: nobody compares what hosts list.
+//! unattributed, once. A host may hide what is not final for a while, and of some histories one host never lists some of what is
+//! final, while it lists what is newer: what the accounts hold gives it away.
 
 pub mod chain;
 mod found;
@@ -70,6 +71,8 @@ struct History {
     sent: HashMap<String, u64>,
     /// What the merchant said of payments that nothing else tells of.
     attached: BTreeMap<(String, Asset), usize>,
+    /// The host that never lists some transactions, whatever else it does.
+    omitter: Option<usize>,
 }
 
 /// An invoice, and what its payer was told.
@@ -132,6 +135,7 @@ impl History {
             wallet = keccak256(wallet);
         }
         let wallet = SolanaAddress::new(wallet.0);
+        chain.know(wallet);
         let merchant = server.add_merchant(Some(wallet)).await;
         let mut invoices = Vec::with_capacity(INVOICES);
         for _ in 0..INVOICES {
@@ -141,9 +145,21 @@ impl History {
         }
         let network = format!("solana-{seed}");
         let watcher = new_watcher(server, &network).await;
-        let (waiting, left, sent, attached) = (Vec::new(), Vec::new(), HashMap::new(), BTreeMap::new());
-        let mut history =
-            Self { seed, random, network, chain, watcher, merchant, wallet, invoices, waiting, left, sent, attached };
+        let mut history = Self {
+            seed,
+            random,
+            network,
+            chain,
+            watcher,
+            merchant,
+            wallet,
+            invoices,
+            waiting: Vec::new(),
+            left: Vec::new(),
+            sent: HashMap::new(),
+            attached: BTreeMap::new(),
+            omitter: None,
+        };
         history.quote(server, 0, Asset::Dollar).await;
         history
     }
@@ -311,6 +327,7 @@ impl History {
             let is_liar = host == liar;
             let faults = Faults {
                 hides: is_liar && self.random.one_in(3),
+                omits: self.omitter == Some(host),
                 withholds: is_liar && self.random.one_in(3),
                 is_timeless: self.random.one_in(4),
                 lags: if self.random.one_in(3) { usize::try_from(self.random.below(4)).unwrap_or_default() } else { 0 },
@@ -320,6 +337,13 @@ impl History {
                 most_listed: self.random.one_in(4).then_some(3),
             };
             self.chain.set_faults(host, faults);
+        }
+    }
+
+    /// All hosts are good again, but for what one of them never lists.
+    fn behave(&self) {
+        for host in 0..2 {
+            self.chain.set_faults(host, Faults { omits: self.omitter == Some(host), ..Faults::default() });
         }
     }
 
@@ -366,9 +390,7 @@ impl History {
 
     /// All hosts are good again, and everything gets the time it takes.
     async fn rest(&mut self, server: &Server) {
-        for host in 0..2 {
-            self.chain.set_faults(host, Faults::default());
-        }
+        self.behave();
         self.chain.forget_surprise();
         self.finalize(server);
         self.come_to_rest(server).await;
@@ -533,6 +555,10 @@ async fn new_watcher(server: &Server, network: &str) -> Watcher {
 
 async fn run(seeds: &[u64]) -> Vec<String> {
     let (server, mut histories) = start(seeds).await;
+    for history in &mut histories {
+        history.omitter = [None, Some(0), Some(1)][usize::try_from(history.seed % 3).unwrap()];
+        history.behave();
+    }
     let mut pace = Random(seeds[0]);
     for _ in 0..ROUNDS {
         join_all(histories.iter_mut().map(|history| history.act(&server))).await;
