@@ -7,6 +7,8 @@ CREATE TABLE solana_balances (
     slot BIGINT NOT NULL,
     block_time BIGINT NOT NULL,
     held TEXT NOT NULL,
+    -- Whether money may have come before it was first looked at, and not enough endpoints have said yet what did.
+    is_late BIGINT NOT NULL,
     -- By how much more (or, below zero, less) it holds since then than anything explains; NULL if nothing.
     unexplained TEXT,
     -- The time of the block in which that was noticed.

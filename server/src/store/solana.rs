@@ -56,6 +56,8 @@ pub struct AccountBalance {
     pub time: UnixSeconds,
     /// in base units.
     pub held: u64,
+    /// It was first looked at when money might have come to it already, and not enough hosts have said yet what did.
+    pub is_late: bool,
     /// What nobody explains of what it holds by now.
     pub unexplained: Option<Unexplained>,
 }
@@ -330,6 +332,7 @@ impl Tx<'_> {
                 slot: columns.number("slot")?,
                 time: UnixSeconds(columns.integer("block_time")?),
                 held: columns.parsed("held")?,
+                is_late: columns.flag("is_late")?,
                 unexplained,
             })
         });
@@ -343,11 +346,12 @@ impl Tx<'_> {
     /// If the database refuses.
     pub async fn set_solana_balance(&mut self, network: &str, balance: &AccountBalance) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO solana_balances (network, account, wallet, slot, block_time, held, unexplained, noticed_time)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            "INSERT INTO solana_balances (network, account, wallet, slot, block_time, held, is_late, unexplained,
+                noticed_time)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (network, account) DO UPDATE SET wallet = excluded.wallet, slot = excluded.slot,
-                block_time = excluded.block_time, held = excluded.held, unexplained = excluded.unexplained,
-                noticed_time = excluded.noticed_time",
+                block_time = excluded.block_time, held = excluded.held, is_late = excluded.is_late,
+                unexplained = excluded.unexplained, noticed_time = excluded.noticed_time",
         )
         .bind(network)
         .bind(balance.account.to_string())
@@ -355,6 +359,7 @@ impl Tx<'_> {
         .bind(block_number(balance.slot))
         .bind(balance.time.0)
         .bind(balance.held.to_string())
+        .bind(i64::from(balance.is_late))
         .bind(balance.unexplained.map(|unexplained| unexplained.amount.to_string()))
         .bind(balance.unexplained.map(|unexplained| unexplained.noticed.0))
         .execute(&mut *self.connection)

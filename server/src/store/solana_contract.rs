@@ -9,7 +9,8 @@ use domain::{
 };
 
 use super::{
-    AccountCursor, AddressStock, InvoiceRecord, NewInvoice, QuoteRecord, Store, TransferRecord, WatchedWallet,
+    AccountBalance, AccountCursor, AddressStock, InvoiceRecord, NewInvoice, QuoteRecord, Store, TransferRecord,
+    Unexplained, WatchedWallet,
     contract::{insert, new_merchant, plain, transfer},
 };
 use crate::solana::SolanaAddress;
@@ -101,6 +102,69 @@ async fn a_cursor_of_an_account_never_goes_back(store: Store) {
         assert_eq!(cursors().await, [cursor(kept.0, kept.1)]);
     }
     assert_eq!(store.reader().await.unwrap().tx().solana_cursors("testnet").await.unwrap(), []);
+}
+
+async fn what_an_account_held_reads_back_and_a_difference_concerns_the_invoices_of_its_wallet(store: Store) {
+    let read = async || store.reader().await.unwrap().tx().solana_balances("solana").await.unwrap();
+    let set = async |balance: &AccountBalance| {
+        let balance = balance.clone();
+        store.does(move |tx| Box::pin(async move { tx.set_solana_balance("solana", &balance).await })).await;
+    };
+    let count = async |network| store.reader().await.unwrap().tx().count_differences(network).await.unwrap();
+    let differs = async |wallet, after| {
+        let mut reader = store.reader().await.unwrap();
+        reader.tx().unexplained_at_solana_wallet(wallet, UnixSeconds(after)).await.unwrap()
+    };
+    assert_eq!(read().await, []);
+    let explained = AccountBalance {
+        account: SolanaAddress::new([7; 32]),
+        wallet: WALLET,
+        slot: 100,
+        time: UnixSeconds(50),
+        held: u64::MAX,
+        is_late: true,
+        unexplained: None,
+    };
+    set(&explained).await;
+    assert_eq!((read().await, count("solana").await), (vec![explained.clone()], 0));
+    for amount in [i128::from(u64::MAX), -i128::from(u64::MAX)] {
+        let unexplained = Some(Unexplained { amount, noticed: UnixSeconds(60) });
+        let differing = AccountBalance { slot: 90, is_late: false, unexplained, ..explained.clone() };
+        set(&differing).await;
+        assert_eq!((read().await, count("solana").await, count("testnet").await), (vec![differing], 1, 0));
+        assert_eq!(differs(WALLET, 59).await, [("solana".to_owned(), UnixSeconds(50))]);
+        assert_eq!((differs(WALLET, 60).await, differs(OTHER_WALLET, 0).await), (vec![], vec![]));
+    }
+    set(&explained).await;
+    assert_eq!((count("solana").await, differs(WALLET, 0).await), (0, vec![]));
+}
+
+async fn what_is_recorded_at_a_wallet_since_a_slot_is_known_by_its_signature(store: Store) {
+    let merchant = new_merchant(&store).await;
+    let (ours, others) = (
+        store.at_wallet(merchant, 1, WALLET, [100, 200, 900]).await,
+        store.at_wallet(merchant, 2, OTHER_WALLET, [100, 200, 900]).await,
+    );
+    let at = |invoice, tx_id: &str, slot: u64| TransferRecord {
+        network: "solana".to_owned(),
+        tx_id: tx_id.to_owned(),
+        block_hash: slot.to_string(),
+        ..transfer(invoice, slot, 3)
+    };
+    for (invoice, tx_id, slot) in [(&ours, "a", 7), (&ours, "b", 9), (&others, "c", 9)] {
+        store.recorded(&at(invoice, tx_id, slot)).await;
+    }
+    let mut reader = store.reader().await.unwrap();
+    let mut tx = reader.tx();
+    for (network, wallet, after, found) in [
+        ("solana", WALLET, 6, vec!["a", "b"]),
+        ("solana", WALLET, 7, vec!["b"]),
+        ("solana", OTHER_WALLET, 0, vec!["c"]),
+        ("testnet", WALLET, 0, vec![]),
+    ] {
+        let recorded = tx.recorded_signatures(network, wallet, after).await.unwrap();
+        assert_eq!(recorded.iter().map(|fact| fact.signature.as_str()).collect::<Vec<_>>(), found);
+    }
 }
 
 async fn an_invoice_is_found_by_its_reference_or_its_id_at_its_own_wallet_alone(store: Store) {
@@ -206,6 +270,8 @@ macro_rules! promises {
         store_contract!($open:
             a_wallet_is_watched_from_its_first_invoice_on_that_is_looked_for,
             a_cursor_of_an_account_never_goes_back,
+            what_an_account_held_reads_back_and_a_difference_concerns_the_invoices_of_its_wallet,
+            what_is_recorded_at_a_wallet_since_a_slot_is_known_by_its_signature,
             an_invoice_is_found_by_its_reference_or_its_id_at_its_own_wallet_alone,
             a_transaction_that_moved_is_in_its_new_block_alone,
             a_merchant_is_paid_on_solana_only_while_it_has_a_wallet_there,

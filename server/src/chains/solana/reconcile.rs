@@ -24,7 +24,7 @@ use super::{
 use crate::{
     alarm,
     chains::{
-        evm::{COMPARED_EVERY_SECONDS, FEW, OPEN_EVERY_MS},
+        evm::{COMPARED_EVERY_SECONDS, FEW, OPEN_EVERY_MS, WITNESSES},
         rpc::Call,
         step::StepError,
     },
@@ -82,7 +82,8 @@ struct Saying {
 /// What hosts' sayings come to.
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
-    Explained(Saying),
+    /// As so many hosts say, or with less.
+    Explained(Saying, usize),
     /// By so much more, or less below zero.
     Differs(i128, Saying),
 }
@@ -102,7 +103,7 @@ pub(super) struct Begun {
     pub found: Vec<Found>,
 }
 
-/// An account, and the slot after which all hosts are asked what they list of it.
+/// An account, and the slot after which all hosts are asked what they list of it; 0, if it was first looked at late.
 #[derive(Clone, Copy)]
 struct Question {
     account: Account,
@@ -174,8 +175,11 @@ impl Reconciler {
             i128::from(saying.held) - i128::from(balance.held) - explained
         };
         let most = *sayings.iter().max_by_key(|saying| surplus(saying))?;
-        let explained = sayings.iter().find(|saying| surplus(saying) == 0).filter(|_| surplus(&most) <= 0);
-        Some(explained.map_or(Verdict::Differs(surplus(&most), most), |saying| Verdict::Explained(*saying)))
+        let explained = sayings.iter().filter(|saying| surplus(saying) == 0).min_by_key(|saying| saying.slot);
+        Some(match explained {
+            Some(saying) if surplus(&most) <= 0 => Verdict::Explained(*saying, sayings.len()),
+            _ => Verdict::Differs(surplus(&most), most),
+        })
     }
 
     /// Whether it is time to ask again for what nobody explained, if it is still the same.
@@ -216,7 +220,7 @@ impl Reconciler {
 impl Watcher {
     /// Looks what accounts hold that are new, which nothing has to explain. `before` is the slot of a head at which none of
     /// them was shown to anybody; of those that are first seen later than that, all hosts are asked what came meanwhile.
-    /// `None` if nobody says.
+    /// `None` if nobody says what they hold.
     pub(super) async fn begin(
         &mut self,
         accounts: &[Account],
@@ -243,13 +247,28 @@ impl Watcher {
                 late.push(Question { account, after: 0, since: account.since });
             }
             let (Account { address, wallet, .. }, time) = (account, UnixSeconds(0));
-            begun.balances.push(AccountBalance { account: address, wallet, slot, time, held, unexplained: None });
+            begun.balances.push(AccountBalance {
+                account: address,
+                wallet,
+                slot,
+                time,
+                held,
+                is_late: before < slot,
+                unexplained: None,
+            });
         }
         if !late.is_empty() {
-            let Some(found) = self.read_again(&late, head.finalized, head, merchants).await? else { return Ok(None) };
+            let (found, hosts) = self.read_again(&late, head, merchants).await?;
             begun.found = found;
+            let is_late = hosts < self.enough_hosts();
+            begun.balances.iter_mut().for_each(|balance| balance.is_late &= is_late);
         }
         Ok(Some(begun))
+    }
+
+    /// So many hosts have to be heard before nothing older is asked for: one may leave out what another shows.
+    fn enough_hosts(&self) -> usize {
+        self.rpc.hosts().len().min(WITNESSES)
     }
 
     /// Compares what is due. What hosts cannot answer is asked again the next time.
@@ -271,20 +290,20 @@ impl Watcher {
         let questions = accounts.iter().filter_map(|account| {
             let balance = self.reconciler.balance(account.address)?;
             let verdict = self.reconciler.judge(balance, said.get(&account.address)?)?;
-            let Verdict::Differs(amount, _) = verdict else { return None };
-            let is_known = balance.unexplained.is_some_and(|known| known.amount == amount);
-            let is_due = !is_known || self.reconciler.is_doubt_due(account.address, now);
-            is_due.then_some(Question { account: *account, after: balance.slot, since: UnixSeconds(0) })
+            let is_due = match verdict {
+                Verdict::Explained(..) => false,
+                Verdict::Differs(amount, _) => {
+                    let is_known = balance.unexplained.is_some_and(|known| known.amount == amount);
+                    !is_known || self.reconciler.is_doubt_due(account.address, now)
+                }
+            };
+            let (after, since) = if balance.is_late { (0, account.since) } else { (balance.slot, UnixSeconds(0)) };
+            (is_due || balance.is_late).then_some(Question { account: *account, after, since })
         });
         let questions: Vec<Question> = questions.collect();
-        let mut found = Vec::new();
-        let mut is_silent = false;
-        if !questions.is_empty() {
-            match self.read_again(&questions, at.number, head, merchants).await? {
-                Some(more) => found = more,
-                None => is_silent = true,
-            }
-        }
+        let (found, hosts) = self.read_again(&questions, head, merchants).await?;
+        let mut is_silent = !questions.is_empty() && hosts == 0;
+        let is_late = hosts < self.enough_hosts();
         let asked: HashSet<SolanaAddress> = questions.iter().map(|question| question.account.address).collect();
         let mut balances = Vec::new();
         for account in &accounts {
@@ -293,11 +312,12 @@ impl Watcher {
             let verdict = self.reconciler.balance(account.address).cloned();
             let verdict = verdict.and_then(|balance| Some((self.reconciler.judge(&balance, sayings)?, balance)));
             match verdict {
-                Some((Verdict::Explained(saying), balance)) => {
-                    balances.extend(self.explained(account, &balance, saying, &at));
+                Some((Verdict::Explained(saying, hosts), balance)) => {
+                    let after = AccountBalance { is_late: balance.is_late && is_late, ..balance.clone() };
+                    balances.extend(self.explained(account, (&balance, after), (saying, hosts), &at));
                 }
                 // Nobody has said how it came.
-                Some((Verdict::Differs(..), _)) if is_asked && is_silent => {}
+                Some((Verdict::Differs(..), _)) if is_asked && hosts == 0 => {}
                 Some((Verdict::Differs(amount, saying), balance)) => {
                     balances.extend(self.differs(account, balance, (amount, saying), (&at, now), is_asked));
                 }
@@ -412,17 +432,19 @@ impl Watcher {
         }
     }
 
-    /// Asks all hosts what they list of accounts, and reads what is not known of that up to a slot. Returns what of it is
-    /// not recorded; `None` if nobody says.
+    /// Asks all hosts what they list of accounts, and reads what is not known of that. Returns what of it is not recorded, and
+    /// how many hosts said something.
     async fn read_again(
         &mut self,
         questions: &[Question],
-        until: u64,
         head: &Head,
         merchants: &Merchants,
-    ) -> Result<Option<Vec<Found>>, StepError> {
-        let Some(lists) = self.lists_of_hosts(questions, until).await else { return Ok(None) };
-        let mut recorded: HashSet<Signature> = HashSet::new();
+    ) -> Result<(Vec<Found>, usize), StepError> {
+        let (lists, hosts) = self.lists_of_hosts(questions, head).await;
+        if hosts == 0 {
+            return Ok((Vec::new(), 0));
+        }
+        let mut recorded: HashSet<(u64, Signature)> = HashSet::new();
         let mut wanted: BTreeSet<(u64, Signature)> = BTreeSet::new();
         let mut times = HashMap::new();
         let mut changes: Vec<(Account, UnixSeconds, HashMap<Signature, (u64, bool)>)> = Vec::new();
@@ -431,8 +453,8 @@ impl Watcher {
             let mut reader = self.app.store.reader().await?;
             for fact in reader.tx().recorded_signatures(&self.network.name, account.wallet, *after).await? {
                 let Ok(signature) = fact.signature.parse() else { continue };
-                recorded.insert(signature);
-                of_account.insert(signature, (fact.slot, fact.slot <= until));
+                recorded.insert((fact.slot, signature));
+                of_account.insert(signature, (fact.slot, fact.slot <= head.finalized));
             }
             for entry in list.into_values().filter(|entry| account.is_changed_by(entry)) {
                 times.extend(entry.block_time.map(|time| (entry.signature, time)));
@@ -456,7 +478,7 @@ impl Watcher {
                     error = %error,
                     "what accounts hold could not be explained"
                 );
-                return Ok(None);
+                return Ok((Vec::new(), 0));
             }
         };
         let mut is_due: HashSet<Signature> = HashSet::new();
@@ -465,7 +487,7 @@ impl Watcher {
             for (signature, (_, is_final)) in of_account {
                 if let Some(Outcome::Read(transaction, time)) = outcomes.get(&signature) {
                     known.insert(signature, change_of(&account, transaction, is_final));
-                    if since <= *time && !recorded.contains(&signature) {
+                    if since <= *time && !recorded.contains(&(transaction.slot, signature)) {
                         is_due.insert(signature);
                     }
                 }
@@ -483,11 +505,11 @@ impl Watcher {
                 "a payment was found by what its account holds; an endpoint had left it out"
             );
         }
-        Ok(Some(found))
+        Ok((found, hosts))
     }
 
-    /// What hosts list of each account, all of them taken together; `None` if none does.
-    async fn lists_of_hosts(&self, questions: &[Question], until: u64) -> Option<Vec<HashMap<Signature, Listed>>> {
+    /// What hosts list of each account, all of them taken together, and how many of them do.
+    async fn lists_of_hosts(&self, questions: &[Question], head: &Head) -> (Vec<HashMap<Signature, Listed>>, usize) {
         let wanted: Vec<Wanted> = questions
             .iter()
             .map(|question| Wanted {
@@ -498,12 +520,18 @@ impl Watcher {
             })
             .collect();
         let mut lists: Vec<HashMap<Signature, Listed>> = questions.iter().map(|_| HashMap::new()).collect();
-        let mut is_answered = false;
+        // What was left out before the first look no later one shows: whoever is heard has to know as final what was then.
+        let is_any_late = questions.iter().any(|question| question.after == 0);
+        let slot = if is_any_late { head.block.number } else { head.finalized };
+        let mut answered = 0;
+        if questions.is_empty() {
+            return (lists, answered);
+        }
         for host in self.rpc.hosts() {
             let rpc = self.rpc.of_host(&host);
-            match NewestFirst::new(until).lists(&rpc, &wanted).await {
+            match NewestFirst::new(slot).lists(&rpc, &wanted).await {
                 Ok(said) => {
-                    is_answered = true;
+                    answered += 1;
                     for (list, said) in lists.iter_mut().zip(said) {
                         for entry in said {
                             // A host that is on a fork may have it elsewhere.
@@ -527,20 +555,20 @@ impl Watcher {
                 }
             }
         }
-        is_answered.then_some(lists)
+        (lists, answered)
     }
 
     /// What an account holds that is explained, if there is news of that.
     fn explained(
         &mut self,
         account: &Account,
-        before: &AccountBalance,
-        saying: Saying,
+        (before, mut after): (&AccountBalance, AccountBalance),
+        (saying, hosts): (Saying, usize),
         at: &BlockRef,
     ) -> Option<AccountBalance> {
         self.reconciler.doubts.remove(&account.address);
-        let is_explained_again = before.unexplained.is_some();
-        if is_explained_again {
+        if before.unexplained.is_some() {
+            after.unexplained = None;
             tracing::info!(
                 payment.network = self.network.name,
                 account = %account.address,
@@ -548,18 +576,13 @@ impl Watcher {
                 "an account holds what is recorded again"
             );
         }
-        let has_changes = self.reconciler.changes.get(&account.address).is_some_and(|changes| {
-            changes.values().any(|change| before.slot < change.slot && change.slot <= saying.slot)
-        });
+        let changes = self.reconciler.changes.get(&account.address).into_iter().flat_map(HashMap::values);
+        let is_changed = changes.into_iter().any(|change| before.slot < change.slot && change.slot <= saying.slot);
         let is_old = before.time.plus(COMPARED_EVERY_SECONDS) <= at.time;
-        let is_news = is_explained_again || has_changes || is_old;
-        is_news.then_some(AccountBalance {
-            slot: saying.slot,
-            time: at.time,
-            held: saying.held,
-            unexplained: None,
-            ..before.clone()
-        })
+        if (is_changed || is_old || before.unexplained.is_some()) && self.enough_hosts() <= hosts {
+            (after.slot, after.time, after.held) = (saying.slot, at.time, saying.held);
+        }
+        (after != *before).then_some(after)
     }
 
     /// What nobody explains of what an account holds, if that is news.
@@ -626,7 +649,7 @@ mod tests {
 
     fn held(held: u64) -> AccountBalance {
         let (slot, time) = (100, UnixSeconds(0));
-        AccountBalance { account: ACCOUNT, wallet: ACCOUNT, slot, time, held, unexplained: None }
+        AccountBalance { account: ACCOUNT, wallet: ACCOUNT, slot, time, held, is_late: false, unexplained: None }
     }
 
     /// An account that held ten, and was changed in these slots since.
@@ -643,7 +666,7 @@ mod tests {
     fn check(changes: &[(u64, i128)], sayings: &[(u64, u64)], surplus: Option<i128>) {
         let sayings: Vec<Saying> = sayings.iter().map(|(slot, held)| Saying { slot: *slot, held: *held }).collect();
         let found = match changed(changes).judge(&held(10), &sayings) {
-            Some(Verdict::Explained(_)) => Some(0),
+            Some(Verdict::Explained(..)) => Some(0),
             Some(Verdict::Differs(amount, _)) => Some(amount),
             None => None,
         };
