@@ -79,6 +79,25 @@ struct Saying {
     held: u64,
 }
 
+/// What hosts say of accounts.
+#[derive(Default)]
+struct Said {
+    of_accounts: HashMap<SolanaAddress, Vec<Saying>>,
+    /// Up to which slot each host knows what is final.
+    hosts: HashMap<String, u64>,
+}
+
+impl Said {
+    fn of(&self, account: SolanaAddress) -> &[Saying] {
+        self.of_accounts.get(&account).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// How many hosts that have listed accounts know what was final at a slot; to another it may not be, and be left out.
+    fn count_heard(&self, listed: &BTreeSet<String>, slot: u64) -> usize {
+        listed.iter().filter(|host| self.hosts.get(*host).is_some_and(|known| slot <= *known)).count()
+    }
+}
+
 /// What hosts' sayings come to.
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
@@ -103,7 +122,7 @@ pub(super) struct Begun {
     pub found: Vec<Found>,
 }
 
-/// An account, and the slot after which all hosts are asked what they list of it; 0, if it was first looked at late.
+/// An account, and the slot after which all hosts are asked what they list of it.
 #[derive(Clone, Copy)]
 struct Question {
     account: Account,
@@ -234,7 +253,7 @@ impl Watcher {
         let mut begun = Begun::default();
         let mut late = Vec::new();
         for account in new {
-            let sayings = said.get(&account.address).into_iter().flatten();
+            let sayings = said.of(account.address).iter();
             // Of several hosts the one that knows of least: whatever the others know of is found to be missing.
             let first = sayings.min_by_key(|saying| {
                 i128::from(saying.held) - self.reconciler.changed(account.address, 0, saying.slot)
@@ -258,10 +277,11 @@ impl Watcher {
             });
         }
         if !late.is_empty() {
-            let (found, hosts) = self.read_again(&late, head, merchants).await?;
+            let (found, listed) = self.read_again(&late, head, merchants).await?;
             begun.found = found;
-            let is_late = hosts < self.enough_hosts();
-            begun.balances.iter_mut().for_each(|balance| balance.is_late &= is_late);
+            for balance in &mut begun.balances {
+                balance.is_late &= said.count_heard(&listed, balance.slot) < self.enough_hosts();
+            }
         }
         Ok(Some(begun))
     }
@@ -289,7 +309,7 @@ impl Watcher {
         let said = self.ask_balances(&accounts, at.number, head.block.number).await;
         let questions = accounts.iter().filter_map(|account| {
             let balance = self.reconciler.balance(account.address)?;
-            let verdict = self.reconciler.judge(balance, said.get(&account.address)?)?;
+            let verdict = self.reconciler.judge(balance, said.of(account.address))?;
             let is_due = match verdict {
                 Verdict::Explained(..) => false,
                 Verdict::Differs(amount, _) => {
@@ -301,23 +321,23 @@ impl Watcher {
             (is_due || balance.is_late).then_some(Question { account: *account, after, since })
         });
         let questions: Vec<Question> = questions.collect();
-        let (found, hosts) = self.read_again(&questions, head, merchants).await?;
-        let mut is_silent = !questions.is_empty() && hosts == 0;
-        let is_late = hosts < self.enough_hosts();
+        let (found, listed) = self.read_again(&questions, head, merchants).await?;
+        let mut is_silent = !questions.is_empty() && listed.is_empty();
         let asked: HashSet<SolanaAddress> = questions.iter().map(|question| question.account.address).collect();
         let mut balances = Vec::new();
         for account in &accounts {
-            let sayings = said.get(&account.address).map(Vec::as_slice).unwrap_or_default();
+            let sayings = said.of(account.address);
             let is_asked = asked.contains(&account.address);
             let verdict = self.reconciler.balance(account.address).cloned();
             let verdict = verdict.and_then(|balance| Some((self.reconciler.judge(&balance, sayings)?, balance)));
             match verdict {
                 Some((Verdict::Explained(saying, hosts), balance)) => {
-                    let after = AccountBalance { is_late: balance.is_late && is_late, ..balance.clone() };
+                    let is_late = balance.is_late && said.count_heard(&listed, balance.slot) < self.enough_hosts();
+                    let after = AccountBalance { is_late, ..balance.clone() };
                     balances.extend(self.explained(account, (&balance, after), (saying, hosts), &at));
                 }
                 // Nobody has said how it came.
-                Some((Verdict::Differs(..), _)) if is_asked && hosts == 0 => {}
+                Some((Verdict::Differs(..), _)) if is_asked && listed.is_empty() => {}
                 Some((Verdict::Differs(amount, saying), balance)) => {
                     balances.extend(self.differs(account, balance, (amount, saying), (&at, now), is_asked));
                 }
@@ -379,8 +399,8 @@ impl Watcher {
     }
 
     /// What every host says that accounts hold, as of its newest final slot.
-    async fn ask_balances(&self, accounts: &[Account], from: u64, until: u64) -> HashMap<SolanaAddress, Vec<Saying>> {
-        let mut said: HashMap<SolanaAddress, Vec<Saying>> = HashMap::new();
+    async fn ask_balances(&self, accounts: &[Account], from: u64, until: u64) -> Said {
+        let mut said = Said::default();
         if accounts.is_empty() {
             return said;
         }
@@ -404,9 +424,11 @@ impl Watcher {
                 if !(from..=until).contains(&slot) {
                     continue;
                 }
+                let known = said.hosts.entry(host.host.clone()).or_insert(slot);
+                *known = slot.min(*known);
                 for (account, answer) in part.iter().zip(answer.value) {
                     if let Some(held) = self.held(account, answer.as_ref()) {
-                        said.entry(account.address).or_default().push(Saying { slot, held });
+                        said.of_accounts.entry(account.address).or_default().push(Saying { slot, held });
                     }
                 }
             }
@@ -433,16 +455,16 @@ impl Watcher {
     }
 
     /// Asks all hosts what they list of accounts, and reads what is not known of that. Returns what of it is not recorded, and
-    /// how many hosts said something.
+    /// which hosts listed something.
     async fn read_again(
         &mut self,
         questions: &[Question],
         head: &Head,
         merchants: &Merchants,
-    ) -> Result<(Vec<Found>, usize), StepError> {
-        let (lists, hosts) = self.lists_of_hosts(questions, head).await;
-        if hosts == 0 {
-            return Ok((Vec::new(), 0));
+    ) -> Result<(Vec<Found>, BTreeSet<String>), StepError> {
+        let (lists, listed) = self.lists_of_hosts(questions, head).await;
+        if listed.is_empty() {
+            return Ok((Vec::new(), listed));
         }
         let mut recorded: HashSet<(u64, Signature)> = HashSet::new();
         let mut wanted: BTreeSet<(u64, Signature)> = BTreeSet::new();
@@ -478,7 +500,7 @@ impl Watcher {
                     error = %error,
                     "what accounts hold could not be explained"
                 );
-                return Ok((Vec::new(), 0));
+                return Ok((Vec::new(), BTreeSet::new()));
             }
         };
         let mut is_due: HashSet<Signature> = HashSet::new();
@@ -505,11 +527,15 @@ impl Watcher {
                 "a payment was found by what its account holds; an endpoint had left it out"
             );
         }
-        Ok((found, hosts))
+        Ok((found, listed))
     }
 
-    /// What hosts list of each account, all of them taken together, and how many of them do.
-    async fn lists_of_hosts(&self, questions: &[Question], head: &Head) -> (Vec<HashMap<Signature, Listed>>, usize) {
+    /// What hosts list of each account, all of them taken together, and which of them do.
+    async fn lists_of_hosts(
+        &self,
+        questions: &[Question],
+        head: &Head,
+    ) -> (Vec<HashMap<Signature, Listed>>, BTreeSet<String>) {
         let wanted: Vec<Wanted> = questions
             .iter()
             .map(|question| Wanted {
@@ -520,18 +546,15 @@ impl Watcher {
             })
             .collect();
         let mut lists: Vec<HashMap<Signature, Listed>> = questions.iter().map(|_| HashMap::new()).collect();
-        // What was left out before the first look no later one shows: whoever is heard has to know as final what was then.
-        let is_any_late = questions.iter().any(|question| question.after == 0);
-        let slot = if is_any_late { head.block.number } else { head.finalized };
-        let mut answered = 0;
+        let mut answered = BTreeSet::new();
         if questions.is_empty() {
             return (lists, answered);
         }
         for host in self.rpc.hosts() {
             let rpc = self.rpc.of_host(&host);
-            match NewestFirst::new(slot).lists(&rpc, &wanted).await {
+            match NewestFirst::new(head.finalized).lists(&rpc, &wanted).await {
                 Ok(said) => {
-                    answered += 1;
+                    answered.insert(host);
                     for (list, said) in lists.iter_mut().zip(said) {
                         for entry in said {
                             // A host that is on a fork may have it elsewhere.

@@ -1,6 +1,6 @@
 //! What histories have found, each told by itself.
 
-use super::{Asset, Faults, History, Server, UNTIL_GONE, new_watcher, start};
+use super::{Asset, FINAL_AFTER, Faults, History, Server, UNTIL_GONE, new_watcher, start};
 
 async fn start_one() -> (Server, History) {
     let (server, mut histories) = start(&[1]).await;
@@ -89,5 +89,55 @@ async fn a_host_that_lags_takes_nothing_back() {
     history.watcher.step().await.unwrap();
     assert_eq!(history.unattributed(&server).await.len(), 1);
     history.rest(&server).await;
+    says_the_truth(&history, &server).await;
+}
+
+/// Some of them host 0 never lists from now on.
+fn leave_out(history: &mut History) {
+    history.omitter = Some(0);
+    history.behave();
+}
+
+#[tokio::test]
+async fn a_payment_that_moved_and_is_left_out_since_is_found_in_its_new_block() {
+    let (server, mut history) = start_one().await;
+    for _ in 0..8 {
+        history.send(history.half_a_dollar(&[]));
+    }
+    let sent = std::mem::take(&mut history.waiting);
+    history.chain.mine(server.now(), 0, sent.clone());
+    history.watcher.step().await.unwrap();
+    assert_eq!(history.unattributed(&server).await.len(), 8);
+    history.chain.drop_blocks(1);
+    history.chain.mine(server.now(), 2, sent);
+    leave_out(&mut history);
+    history.finalize(&server);
+    server.clock.advance_seconds(31);
+    history.come_to_rest(&server).await;
+    history.come_to_rest(&server).await;
+    says_the_truth(&history, &server).await;
+}
+
+#[tokio::test]
+async fn what_nobody_showed_at_a_late_first_look_is_found_once_the_other_host_has_caught_up() {
+    let (server, mut history) = start_one().await;
+    for _ in 0..8 {
+        history.send(history.half_a_dollar(&[]));
+    }
+    history.chain.mine(server.now(), 0, std::mem::take(&mut history.waiting));
+    for _ in 0..FINAL_AFTER {
+        history.chain.mine(server.now(), 0, Vec::new());
+    }
+    leave_out(&mut history);
+    // To it they are not final yet, and what is not final it hides.
+    history.chain.set_faults(1, Faults { lags: 3, hides: true, ..Faults::default() });
+    history.watcher.step().await.unwrap();
+    assert!(history.unattributed(&server).await.len() < 8);
+    history.behave();
+    history.finalize(&server);
+    server.clock.advance_seconds(31);
+    history.come_to_rest(&server).await;
+    assert_eq!(history.unattributed(&server).await.len(), 8);
+    history.come_to_rest(&server).await;
     says_the_truth(&history, &server).await;
 }
