@@ -379,7 +379,7 @@ async fn late_money_is_the_merchant_s_to_decide_about_unless_that_was_decided_be
     shop.meddle("UPDATE invoices SET late_days = 1, late_band_basis_points = 100 WHERE due = 30000").await;
     shop.confirm().await;
     shop.wait(16 * 60).await;
-    shop.catch_up().await;
+    shop.finalize().await;
     shop.end_due().await;
     for order in [&held, &accepted] {
         assert_eq!(shop.case(order).await.invoice.standing.status, InvoiceStatus::Expired);

@@ -79,7 +79,7 @@ async fn an_invoice_that_nobody_pays_expires_once_the_chain_was_read_past_its_en
     end_due_invoices(&shop.app, &lease).await.unwrap();
     let standing = shop.case(&order).await.invoice.standing;
     assert_eq!((standing.status, standing.is_checking), (InvoiceStatus::Unpaid, true), "it is not read so far yet");
-    shop.catch_up().await;
+    shop.finalize().await;
     end_due_invoices(&shop.app, &lease).await.unwrap();
     let standing = shop.case(&order).await.invoice.standing;
     assert_eq!((standing.status, standing.ended_unverified), (InvoiceStatus::Expired, false));

@@ -130,6 +130,17 @@ struct Question {
     since: UnixSeconds,
 }
 
+/// What came of asking all hosts again.
+#[derive(Default)]
+struct Again {
+    /// What is not recorded.
+    found: Vec<Found>,
+    /// The hosts that listed something.
+    listed: BTreeSet<String>,
+    /// Whether all that they listed could be read.
+    is_whole: bool,
+}
+
 /// What is to be compared.
 struct Subjects {
     accounts: Vec<Account>,
@@ -277,10 +288,10 @@ impl Watcher {
             });
         }
         if !late.is_empty() {
-            let (found, listed) = self.read_again(&late, head, merchants).await?;
+            let Again { found, listed, is_whole } = self.read_again(&late, head, merchants).await?;
             begun.found = found;
             for balance in &mut begun.balances {
-                balance.is_late &= said.count_heard(&listed, balance.slot) < self.enough_hosts();
+                balance.is_late &= !is_whole || said.count_heard(&listed, balance.slot) < self.enough_hosts();
             }
         }
         Ok(Some(begun))
@@ -321,7 +332,7 @@ impl Watcher {
             (is_due || balance.is_late).then_some(Question { account: *account, after, since })
         });
         let questions: Vec<Question> = questions.collect();
-        let (found, listed) = self.read_again(&questions, head, merchants).await?;
+        let Again { found, listed, is_whole } = self.read_again(&questions, head, merchants).await?;
         let mut is_silent = !questions.is_empty() && listed.is_empty();
         let asked: HashSet<SolanaAddress> = questions.iter().map(|question| question.account.address).collect();
         let mut balances = Vec::new();
@@ -332,7 +343,8 @@ impl Watcher {
             let verdict = verdict.and_then(|balance| Some((self.reconciler.judge(&balance, sayings)?, balance)));
             match verdict {
                 Some((Verdict::Explained(saying, hosts), balance)) => {
-                    let is_late = balance.is_late && said.count_heard(&listed, balance.slot) < self.enough_hosts();
+                    let heard = said.count_heard(&listed, balance.slot);
+                    let is_late = balance.is_late && (!is_whole || heard < self.enough_hosts());
                     let after = AccountBalance { is_late, ..balance.clone() };
                     balances.extend(self.explained(account, (&balance, after), (saying, hosts), &at));
                 }
@@ -454,17 +466,16 @@ impl Watcher {
         }
     }
 
-    /// Asks all hosts what they list of accounts, and reads what is not known of that. Returns what of it is not recorded, and
-    /// which hosts listed something.
+    /// Asks all hosts what they list of accounts, and reads what is not known of that.
     async fn read_again(
         &mut self,
         questions: &[Question],
         head: &Head,
         merchants: &Merchants,
-    ) -> Result<(Vec<Found>, BTreeSet<String>), StepError> {
+    ) -> Result<Again, StepError> {
         let (lists, listed) = self.lists_of_hosts(questions, head).await;
         if listed.is_empty() {
-            return Ok((Vec::new(), listed));
+            return Ok(Again::default());
         }
         let mut recorded: HashSet<(u64, Signature)> = HashSet::new();
         let mut wanted: BTreeSet<(u64, Signature)> = BTreeSet::new();
@@ -500,9 +511,10 @@ impl Watcher {
                     error = %error,
                     "what accounts hold could not be explained"
                 );
-                return Ok((Vec::new(), BTreeSet::new()));
+                return Ok(Again::default());
             }
         };
+        let is_whole = !outcomes.values().any(|outcome| matches!(outcome, Outcome::Missing));
         let mut is_due: HashSet<Signature> = HashSet::new();
         for (account, since, of_account) in changes {
             let known = self.reconciler.changes.entry(account.address).or_default();
@@ -527,7 +539,7 @@ impl Watcher {
                 "a payment was found by what its account holds; an endpoint had left it out"
             );
         }
-        Ok((found, listed))
+        Ok(Again { found, listed, is_whole })
     }
 
     /// What hosts list of each account, all of them taken together, and which of them do.
