@@ -55,6 +55,8 @@ pub(super) struct Reconciler {
     balances: Option<HashMap<SolanaAddress, AccountBalance>>,
     /// What changed them since, as far as this process has read it.
     changes: HashMap<SolanaAddress, Changes>,
+    /// Some of that may not be recorded: if recording it fails, it is not known.
+    is_pending: bool,
     doubts: HashMap<SolanaAddress, Doubt>,
     open_due: Option<UnixMillis>,
     /// How many accounts of open invoices there were the last time.
@@ -165,6 +167,9 @@ impl Reconciler {
 
     /// Notes what is listed of accounts. Of what is not final the list has all there is.
     pub fn note(&mut self, round: &Round) {
+        if std::mem::replace(&mut self.is_pending, true) {
+            self.changes.clear();
+        }
         for (account, list) in &round.listed {
             let known = self.changes.entry(account.address).or_default();
             let listed: HashMap<Signature, u64> = list.iter().map(|entry| (entry.signature, entry.slot)).collect();
@@ -181,8 +186,9 @@ impl Reconciler {
         }
     }
 
-    /// Takes what accounts held as explained, and forgets what explained it.
+    /// Takes what accounts held as explained, and forgets what explained it, now that all of it is recorded.
     pub fn remember(&mut self, balances: Vec<AccountBalance>) {
+        self.is_pending = false;
         for balance in balances {
             if let Some(changes) = self.changes.get_mut(&balance.account) {
                 changes.retain(|_, change| balance.slot < change.slot);
@@ -343,8 +349,8 @@ impl Watcher {
             let verdict = verdict.and_then(|balance| Some((self.reconciler.judge(&balance, sayings)?, balance)));
             match verdict {
                 Some((Verdict::Explained(saying, hosts), balance)) => {
-                    let heard = said.count_heard(&listed, balance.slot);
-                    let is_late = balance.is_late && (!is_whole || heard < self.enough_hosts());
+                    let witnesses = said.count_heard(&listed, balance.slot);
+                    let is_late = balance.is_late && (!is_whole || witnesses < self.enough_hosts());
                     let after = AccountBalance { is_late, ..balance.clone() };
                     balances.extend(self.explained(account, (&balance, after), (saying, hosts), &at));
                 }
@@ -359,6 +365,7 @@ impl Watcher {
         self.tell_of_silence(is_silent);
         let compared = (are_all_open && !is_silent).then_some(at);
         if found.is_empty() && balances.is_empty() && compared.is_none() {
+            self.reconciler.remember(balances);
             return Ok(());
         }
         let read = found.iter().map(|(transaction, time)| (&**transaction, *time)).collect();
@@ -515,6 +522,7 @@ impl Watcher {
             }
         };
         let is_whole = !outcomes.values().any(|outcome| matches!(outcome, Outcome::Missing));
+        self.reconciler.is_pending = true;
         let mut is_due: HashSet<Signature> = HashSet::new();
         for (account, since, of_account) in changes {
             let known = self.reconciler.changes.entry(account.address).or_default();
