@@ -65,6 +65,8 @@ pub(super) struct Reconciler {
 }
 
 type Changes = HashMap<Signature, Change>;
+/// The slot of each transaction, and whether it is final.
+type Places = HashMap<Signature, (u64, bool)>;
 
 /// What a transaction did to an account.
 #[derive(Clone, Copy, Debug)]
@@ -357,7 +359,7 @@ impl Watcher {
                 // Nobody has said how it came.
                 Some((Verdict::Differs(..), _)) if is_asked && listed.is_empty() => {}
                 Some((Verdict::Differs(amount, saying), balance)) => {
-                    balances.extend(self.differs(account, balance, (amount, saying), (&at, now), is_asked));
+                    balances.extend(self.differs(account, &balance, (amount, saying), (&at, now), is_asked));
                 }
                 None => is_silent |= account.is_fast,
             }
@@ -487,9 +489,9 @@ impl Watcher {
         let mut recorded: HashSet<(u64, Signature)> = HashSet::new();
         let mut wanted: BTreeSet<(u64, Signature)> = BTreeSet::new();
         let mut times = HashMap::new();
-        let mut changes: Vec<(Account, UnixSeconds, HashMap<Signature, (u64, bool)>)> = Vec::new();
+        let mut changes: Vec<(Account, Places)> = Vec::new();
         for (Question { account, after, .. }, list) in questions.iter().zip(lists) {
-            let mut of_account: HashMap<Signature, (u64, bool)> = HashMap::new();
+            let mut of_account = Places::new();
             let mut reader = self.app.store.reader().await?;
             for fact in reader.tx().recorded_signatures(&self.network.name, account.wallet, *after).await? {
                 let Ok(signature) = fact.signature.parse() else { continue };
@@ -506,7 +508,7 @@ impl Watcher {
                 known.and_then(|known| known.get(*signature)).is_none_or(|change| change.slot != *slot)
             };
             wanted.extend(of_account.iter().filter(is_unknown).map(|(signature, (slot, _))| (*slot, *signature)));
-            changes.push((*account, account.since, of_account));
+            changes.push((*account, of_account));
         }
         let wanted: Vec<_> = wanted.into_iter().collect();
         let watched = self.watched(merchants.keys().copied());
@@ -524,12 +526,12 @@ impl Watcher {
         let is_whole = !outcomes.values().any(|outcome| matches!(outcome, Outcome::Missing));
         self.reconciler.is_pending = true;
         let mut is_due: HashSet<Signature> = HashSet::new();
-        for (account, since, of_account) in changes {
+        for (account, of_account) in changes {
             let known = self.reconciler.changes.entry(account.address).or_default();
             for (signature, (_, is_final)) in of_account {
                 if let Some(Outcome::Read(transaction, time)) = outcomes.get(&signature) {
                     known.insert(signature, change_of(&account, transaction, is_final));
-                    if since <= *time && !recorded.contains(&(transaction.slot, signature)) {
+                    if account.since <= *time && !recorded.contains(&(transaction.slot, signature)) {
                         is_due.insert(signature);
                     }
                 }
@@ -632,7 +634,7 @@ impl Watcher {
     fn differs(
         &mut self,
         account: &Account,
-        before: AccountBalance,
+        before: &AccountBalance,
         (amount, saying): (i128, Saying),
         (at, now): (&BlockRef, UnixMillis),
         was_asked: bool,
@@ -641,7 +643,7 @@ impl Watcher {
         let is_told = self.reconciler.doubt(account.address, known.is_some(), was_asked, now);
         let Some(known) = known else {
             let noticed = Unexplained { amount, noticed: at.time };
-            return Some(AccountBalance { unexplained: Some(noticed), ..before });
+            return Some(AccountBalance { unexplained: Some(noticed), ..before.clone() });
         };
         if is_told {
             tracing::error!(
@@ -665,7 +667,13 @@ impl Watcher {
             token.id = account.token.0,
             "what nobody explains of an account is taken as it is, a week after it was noticed"
         );
-        Some(AccountBalance { slot: saying.slot, time: at.time, held: saying.held, unexplained: None, ..before })
+        Some(AccountBalance {
+            slot: saying.slot,
+            time: at.time,
+            held: saying.held,
+            unexplained: None,
+            ..before.clone()
+        })
     }
 
     fn tell_of_silence(&mut self, is_silent: bool) {
