@@ -251,7 +251,11 @@ fn register_state(app: &App, seen: Option<&Seen>, registry: &mut Registry) {
     }
     registry.register("network_block", "The newest block of a network that was read", blocks);
     registry.register("network_behind_seconds", "How old that block is", behind);
-    registry.register("deposit_differences", "Deposits that hold something else than is recorded", differences);
+    registry.register(
+        "deposit_differences",
+        "Deposits, and accounts on Solana, that hold something else than is recorded",
+        differences,
+    );
     registry.register("unswept_amount", "Final money in deposits, in whole tokens, rounded", unswept);
     registry.register("open_invoices", "Invoices that can still be paid", gauge(seen.open_invoices));
     registry.register("webhooks_due", "Webhooks that should have been sent by now", gauge(seen.webhooks_due));
