@@ -3,12 +3,14 @@
 //! A host that leaves a transaction out of its list tells nothing that could be seen to be false, and once it lists a newer
 //! one, nobody asks for that again. What the account holds gives it away: what it held when that was last explained, and
 //! what every transaction since then changed. Every host is asked for that, of accounts of open invoices twice a minute and
-//! before one of them ends, of ended ones once a day, and always for the newest slot that is final. Where a host says more
-//! than that, all hosts are asked for their lists since, and what any of them lists is recorded like anything that is read.
-//! What nobody explains is told to somebody, and holds back the end of the invoices at its wallet.
+//! before one of them ends, of ended ones once a day, and always for the newest slot that is final. Where a host says
+//! something else than that, all hosts are asked what they list since of all accounts of that wallet, and what any of them
+//! lists is recorded like anything that is read. What nobody explains is told to somebody, and holds back the end of the
+//! invoices at its wallet.
 //!
 //! Only what accounts hold by their own slots is compared, and sums know no order: it does not matter which host lists what
-//! first, or what is not final yet. What came and left again between two looks, both left out, is not seen.
+//! first, or what is not final yet. What came and left again in the same amount between two looks, both left out, is seen
+//! only by what else changed: where SOL is taken and the wallet paid for its transfer itself, by the fee.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -220,6 +222,18 @@ impl Reconciler {
         })
     }
 
+    /// Whether all hosts are to be asked what they list of an account.
+    fn is_in_question(&self, balance: &AccountBalance, sayings: &[Saying], now: UnixMillis) -> bool {
+        match self.judge(balance, sayings) {
+            Some(Verdict::Differs(amount, _)) => {
+                let is_known = balance.unexplained.is_some_and(|known| known.amount == amount);
+                balance.is_late || !is_known || self.is_doubt_due(balance.account, now)
+            }
+            Some(Verdict::Explained(..)) => balance.is_late,
+            None => false,
+        }
+    }
+
     /// Whether it is time to ask again for what nobody explained, if it is still the same.
     fn is_doubt_due(&self, account: SolanaAddress, now: UnixMillis) -> bool {
         self.doubts.get(&account).is_none_or(|doubt| doubt.again <= now)
@@ -322,29 +336,27 @@ impl Watcher {
         merchants: &Merchants,
     ) -> Result<(), StepError> {
         let now = self.app.clock.now_ms();
-        let Some(Subjects { accounts, at, are_all_open }) = self.subjects(accounts, head, now).await? else {
+        let Some(Subjects { accounts: compared, at, are_all_open }) = self.subjects(accounts, head, now).await? else {
             return Ok(());
         };
-        let said = self.ask_balances(&accounts, at.number, head.block.number).await;
-        let questions = accounts.iter().filter_map(|account| {
+        let said = self.ask_balances(&compared, at.number, head.block.number).await;
+        let in_question = compared.iter().filter(|account| {
+            let balance = self.reconciler.balance(account.address);
+            balance.is_some_and(|balance| self.reconciler.is_in_question(balance, said.of(account.address), now))
+        });
+        // What was left out may have changed several accounts of a wallet, and come to nothing in all but one of them.
+        let wallets: HashSet<SolanaAddress> = in_question.map(|account| account.wallet).collect();
+        let questions = accounts.iter().filter(|account| wallets.contains(&account.wallet)).filter_map(|account| {
             let balance = self.reconciler.balance(account.address)?;
-            let verdict = self.reconciler.judge(balance, said.of(account.address))?;
-            let is_due = match verdict {
-                Verdict::Explained(..) => false,
-                Verdict::Differs(amount, _) => {
-                    let is_known = balance.unexplained.is_some_and(|known| known.amount == amount);
-                    !is_known || self.reconciler.is_doubt_due(account.address, now)
-                }
-            };
             let (after, since) = if balance.is_late { (0, account.since) } else { (balance.slot, UnixSeconds(0)) };
-            (is_due || balance.is_late).then_some(Question { account: *account, after, since })
+            Some(Question { account: *account, after, since })
         });
         let questions: Vec<Question> = questions.collect();
         let Again { found, listed, is_whole } = self.read_again(&questions, head, merchants).await?;
         let mut is_silent = !questions.is_empty() && listed.is_empty();
         let asked: HashSet<SolanaAddress> = questions.iter().map(|question| question.account.address).collect();
         let mut balances = Vec::new();
-        for account in &accounts {
+        for account in &compared {
             let sayings = said.of(account.address);
             let is_asked = asked.contains(&account.address);
             let verdict = self.reconciler.balance(account.address).cloned();

@@ -387,6 +387,11 @@ fn chance(of: &[u8], end: u64) -> u64 {
     u64::from(keccak256(of)[0]) % end
 }
 
+/// Whether a transaction is of those that a host hides, leaves out and withholds, if it does any of it.
+pub fn is_unlucky(host: usize, signature: &str) -> bool {
+    chance(&[signature.as_bytes(), &[u8::from(host == 1)]].concat(), 3) == 0
+}
+
 impl State {
     fn newest(&self) -> &Block {
         self.canonical.last().expect("there is a first block")
@@ -492,7 +497,7 @@ impl View<'_> {
     }
 
     fn is_unlucky(&self, signature: &str) -> bool {
-        chance(&[signature.as_bytes(), &[u8::from(self.host == 1)]].concat(), 3) == 0
+        is_unlucky(self.host, signature)
     }
 
     fn is_final(&self, place: usize) -> bool {

@@ -1,6 +1,8 @@
 //! What histories have found, each told by itself.
 
-use super::{Asset, FINAL_AFTER, Faults, History, Server, UNTIL_GONE, new_watcher, start};
+use super::{
+    Asset, FINAL_AFTER, Faults, History, PAYER, Plan, Server, UNTIL_GONE, chain::is_unlucky, new_watcher, start,
+};
 
 async fn start_one() -> (Server, History) {
     let (server, mut histories) = start(&[1]).await;
@@ -139,5 +141,82 @@ async fn what_nobody_showed_at_a_late_first_look_is_found_once_the_other_host_ha
     history.come_to_rest(&server).await;
     assert_eq!(history.unattributed(&server).await.len(), 8);
     history.come_to_rest(&server).await;
+    says_the_truth(&history, &server).await;
+}
+
+/// Sends transactions until there is one that all of these hosts leave out; nobody has seen the others.
+fn send_left_out(history: &mut History, hosts: &[usize], plan: &Plan) {
+    loop {
+        let name = history.send(plan.clone());
+        if hosts.iter().all(|host| is_unlucky(*host, &name)) {
+            return;
+        }
+        history.waiting.pop();
+    }
+}
+
+#[tokio::test]
+async fn what_came_and_left_again_in_the_same_amount_both_left_out_is_found_by_the_fee_that_the_wallet_paid() {
+    let (server, mut history) = start_one().await;
+    history.watcher.step().await.unwrap();
+    leave_out(&mut history);
+    for signer in [PAYER, history.wallet] {
+        let plan = Plan { signer, ..history.half_a_dollar(&[]) };
+        send_left_out(&mut history, &[0], &plan);
+    }
+    history.finalize(&server);
+    server.clock.advance_seconds(31);
+    history.come_to_rest(&server).await;
+    assert_eq!(history.unattributed(&server).await.len(), 1);
+    history.come_to_rest(&server).await;
+    says_the_truth(&history, &server).await;
+}
+
+#[tokio::test]
+async fn what_nobody_served_at_a_late_first_look_is_found_once_somebody_does() {
+    let (server, mut history) = start_one().await;
+    let plan = history.half_a_dollar(&[]);
+    send_left_out(&mut history, &[0, 1], &plan);
+    history.finalize(&server);
+    leave_out(&mut history);
+    for host in 0..2 {
+        history.chain.set_faults(host, Faults { omits: host == 0, withholds: true, ..Faults::default() });
+    }
+    history.watcher.step().await.unwrap();
+    assert_eq!(history.unattributed(&server).await, []);
+    history.behave();
+    history.finalize(&server);
+    server.clock.advance_seconds(31);
+    history.come_to_rest(&server).await;
+    assert_eq!(history.unattributed(&server).await.len(), 1);
+    history.come_to_rest(&server).await;
+    says_the_truth(&history, &server).await;
+}
+
+#[tokio::test]
+async fn what_was_found_in_a_step_that_failed_is_found_again() {
+    let (server, mut history) = start_one().await;
+    let lack = |history: &History, method| {
+        for host in 0..2 {
+            let faults = Faults { omits: history.omitter == Some(host), lacks: Some(method), ..Faults::default() };
+            history.chain.set_faults(host, faults);
+        }
+    };
+    lack(&history, "getMultipleAccounts");
+    let plan = history.half_a_dollar(&[]);
+    history.send(plan.clone());
+    history.chain.mine(server.now(), 0, std::mem::take(&mut history.waiting));
+    history.watcher.step().await.unwrap();
+    leave_out(&mut history);
+    send_left_out(&mut history, &[0], &plan);
+    history.finalize(&server);
+    // It fails as it asks whether the first one, which was not final, is still there.
+    lack(&history, "getSignatureStatuses");
+    assert!(history.watcher.step().await.is_err());
+    assert_eq!(history.unattributed(&server).await.len(), 1);
+    history.behave();
+    history.watcher.step().await.unwrap();
+    assert_eq!(history.unattributed(&server).await.len(), 2);
+    history.rest(&server).await;
     says_the_truth(&history, &server).await;
 }
