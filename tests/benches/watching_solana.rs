@@ -45,6 +45,8 @@ use self::{
 
 /// As free plans of providers allow.
 const REQUESTS_PER_SECOND: u32 = 10;
+/// An account is listed in every step until it was quiet for so long.
+const QUIET_AFTER_SLOTS: usize = 150;
 /// From a look at a network to the next; what a step is held against.
 const POLL: Duration = Duration::from_secs(1);
 const BLOCK: Duration = Duration::from_millis(400);
@@ -89,8 +91,8 @@ async fn main() {
     for (open, paid, blocks) in [
         (1_000, Paid::ToOneWallet, 10),
         (10_000, Paid::ToOneWallet, 10),
-        (1_000, Paid::ToOwnAddresses, 5),
-        (10_000, Paid::ToOwnAddresses, 3),
+        (1_000, Paid::ToOwnAddresses, 10),
+        (10_000, Paid::ToOwnAddresses, 10),
     ] {
         steps(open, paid, blocks).await;
     }
@@ -116,6 +118,8 @@ async fn a_minute() {
 
 async fn steps(open: u32, paid: Paid, blocks: usize) {
     let mut watched = Watched::open(open, paid).await;
+    (0..QUIET_AFTER_SLOTS).for_each(|_| watched.mine(Vec::new()));
+    watched.watcher.step().await.unwrap();
     let mut took = Vec::new();
     let requests = watched.hosts.requests.swap(0, Ordering::Relaxed);
     drop((requests, watched.chain.asked()));

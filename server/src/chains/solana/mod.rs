@@ -1,6 +1,7 @@
 //! Watching Solana: what a node's answers say, what a transaction brought to whom, and a watcher that reads all of it.
 
 pub mod accounts;
+mod holdings;
 mod listing;
 mod reconcile;
 pub mod rpc;

@@ -18,8 +18,9 @@ use domain::time::{UnixMillis, UnixSeconds};
 use serde_json::json;
 
 use super::{
+    holdings::{ACCOUNTS_AT_ONCE, AMOUNT_AT, AMOUNT_BYTES, account_calls},
     listing::{Listed, NewestFirst, Wanted},
-    rpc::{Account as AccountAnswer, read, read_each},
+    rpc::{Account as AccountAnswer, Commitment, read, read_each},
     transaction::TransactionRead,
     watcher::{Account, Head, Merchants, Outcome, Round, Watcher, block_of},
 };
@@ -27,7 +28,6 @@ use crate::{
     alarm,
     chains::{
         evm::{COMPARED_EVERY_SECONDS, FEW, OPEN_EVERY_MS, WITNESSES},
-        rpc::Call,
         step::StepError,
     },
     config::Asset,
@@ -35,11 +35,6 @@ use crate::{
     store::{AccountBalance, BlockRef, Lane, StoreError, Tx, Unexplained},
 };
 
-/// Accounts asked for in one call, which is what nodes allow.
-const ACCOUNTS_AT_ONCE: usize = 100;
-/// Where in a token account its amount is, of so many bytes.
-const AMOUNT_AT: usize = 64;
-const AMOUNT_BYTES: usize = 8;
 /// What nobody explains is looked into after half a minute, and twice as long each time, but as often as this.
 const LONGEST_PAUSE_MS: i64 = 3_600_000;
 /// It is told of so often.
@@ -437,17 +432,7 @@ impl Watcher {
         if accounts.is_empty() {
             return said;
         }
-        let options = json!({
-            "commitment": "finalized", "minContextSlot": from, "encoding": "base64",
-            "dataSlice": { "offset": AMOUNT_AT, "length": AMOUNT_BYTES },
-        });
-        let calls: Vec<Call> = accounts
-            .chunks(ACCOUNTS_AT_ONCE)
-            .map(|part| {
-                let addresses: Vec<String> = part.iter().map(|account| account.address.to_string()).collect();
-                Call::new("getMultipleAccounts", json!([addresses, options]))
-            })
-            .collect();
+        let calls = account_calls(accounts, Commitment::Finalized, from);
         for host in self.rpc.ask_hosts(&calls).await {
             for (part, answer) in accounts.chunks(ACCOUNTS_AT_ONCE).zip(host.answers) {
                 let Ok(answer) = answer else { continue };

@@ -2,7 +2,7 @@
 
 use domain::time::UnixSeconds;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, Error as _, IgnoredAny},
 };
 use serde_json::Value;
@@ -51,7 +51,7 @@ pub struct Context {
 }
 
 /// How sure a network is of a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Commitment {
     Processed,

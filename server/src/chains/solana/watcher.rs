@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     accounts::Mint,
+    holdings::{FEW_ACCOUNTS, Holding, Listing, Quiet},
     listing::{Listed, NewestFirst, Wanted},
     reconcile::{Begun, Found, Reconciler},
     rpc::{Account as AccountAnswer, AnswerError, AsOf, Commitment, LatestBlockhash, SignatureStatus, read, read_each},
@@ -81,6 +82,9 @@ pub struct Watcher {
     waiting: Waiting,
     search_due: Option<UnixMillis>,
     pub(super) reconciler: Reconciler,
+    /// Up to so many accounts are all listed in every step.
+    pub(super) few_accounts: usize,
+    pub(super) quiet: Quiet,
     /// Up to this slot all that is recorded is final, but for payments that nobody vouches for.
     settled: Option<u64>,
 }
@@ -150,11 +154,19 @@ impl Watcher {
             waiting: Waiting::default(),
             search_due: None,
             reconciler: Reconciler::default(),
+            few_accounts: FEW_ACCOUNTS,
+            quiet: Quiet::default(),
             settled: None,
             app,
             network,
             lease,
         }
+    }
+
+    /// Has it list only accounts that hold something else than the last time, as soon as there are more than `few` of them.
+    #[must_use]
+    pub fn listing_all_of(self, few: usize) -> Self {
+        Self { few_accounts: few, ..self }
     }
 
     /// Compares the configuration with the network: every token's mint must be there, of the program and with the
@@ -203,10 +215,10 @@ impl Watcher {
             merchants.entry(wallet.address).or_default().push(wallet.merchant);
         }
         let accounts = self.due_accounts(&wallets, &head.block);
-        let round = self.read_round(accounts, &head, &merchants).await?;
+        let Listing { accounts: listed, holdings } = self.listing(&accounts, &head).await?;
+        let round = self.read_round(listed, &head, &merchants).await?;
         self.reconciler.note(&round);
         let progress = self.progress_of(&round);
-        let accounts: Vec<Account> = round.listed.iter().map(|(account, _)| *account).collect();
         let begun = if progress.is_complete { self.begin(&accounts, &head, before, &merchants).await? } else { None };
         let is_complete = begun.is_some();
         let Begun { balances, found } = begun.unwrap_or_default();
@@ -233,7 +245,7 @@ impl Watcher {
         failpoint::pass("solana.after_record");
         self.cursors = cursors;
         self.settled = Some(newest_final);
-        self.remember(round, progress.cursors);
+        self.remember(round, progress.cursors, holdings, &head);
         self.reconciler.remember(balances);
         if is_complete {
             self.reconcile(&accounts, &head, &merchants).await?;
@@ -609,8 +621,16 @@ impl Watcher {
     }
 
     /// Keeps what a round recorded of the part that will be listed again.
-    fn remember(&mut self, round: Round, moved: Vec<AccountCursor>) {
+    fn remember(
+        &mut self,
+        round: Round,
+        moved: Vec<AccountCursor>,
+        mut holdings: HashMap<SolanaAddress, Holding>,
+        head: &Head,
+    ) {
         for (account, list) in round.listed {
+            let holding = holdings.remove(&account.address);
+            self.quiet.remember(account.address, list.is_empty(), holding, head.block.number);
             let before = self.recorded.remove(&account.address).unwrap_or_default();
             let is_recorded = |entry: &Listed| {
                 before.get(&entry.signature) == Some(&entry.slot)
@@ -714,7 +734,7 @@ impl Watcher {
         Ok(record_arrivals(&self.app, &self.lease, reading).await?)
     }
 
-    fn checked<T>(&self, answer: Result<T, AnswerError>) -> Result<T, StepError> {
+    pub(super) fn checked<T>(&self, answer: Result<T, AnswerError>) -> Result<T, StepError> {
         answer.map_err(|error| self.untrue(&error))
     }
 
@@ -725,7 +745,7 @@ impl Watcher {
         StepError::Untrue("its answer contradicts itself, or is none")
     }
 
-    fn distrust(&self, error: StepError) -> StepError {
+    pub(super) fn distrust(&self, error: StepError) -> StepError {
         if matches!(error, StepError::Untrue(_)) {
             self.rpc.distrust_last();
         }

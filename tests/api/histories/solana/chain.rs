@@ -526,14 +526,18 @@ impl View<'_> {
             "confirmationStatus": self.commitment(place) })
     }
 
-    /// What accounts hold that are asked for, after the newest block that is final.
+    /// What accounts hold that are asked for, after the newest block that is final, or is there.
     fn accounts(&self, asked: &Value, options: &Value) -> Answer {
-        assert_eq!(options["commitment"], "finalized");
-        let newest = &self.blocks[self.final_blocks - 1];
+        let blocks = match options["commitment"].as_str() {
+            Some("finalized") => self.final_blocks,
+            Some("confirmed") => self.blocks.len(),
+            other => panic!("{other:?} is no commitment that is asked for"),
+        };
+        let newest = &self.blocks[blocks - 1];
         if options["minContextSlot"].as_u64().is_some_and(|least| newest.slot < least) {
             return Err(TOO_EARLY);
         }
-        let held = self.held_before(self.final_blocks, 0);
+        let held = self.held_before(blocks, 0);
         let answers = asked.as_array().into_iter().flatten().map(|address| {
             let address: SolanaAddress = address.as_str().and_then(|text| text.parse().ok()).expect("it is one");
             let asset = self.accounts[&address];
@@ -664,8 +668,8 @@ impl Balances {
         let changes = transaction.changes();
         let around = |account: SolanaAddress| {
             let before = held.get(&account).copied().unwrap_or(HELD);
-            let changed: i128 = changes.iter().filter(|(of, _)| *of == account).map(|(_, change)| change).sum();
-            [before, before + changed].map(|amount| u64::try_from(amount).expect("nobody spends what he has not"))
+            let more: i128 = changes.iter().filter(|(of, _)| *of == account).map(|(_, change)| change).sum();
+            [before, before + more].map(|amount| u64::try_from(amount).expect("nobody spends what he has not"))
         };
         let is_token = |account: &SolanaAddress| {
             let tokens = sends.keys().filter(|asset| asset.mint().is_some());

@@ -25,7 +25,7 @@ async fn what_was_nobody_s_and_vanished_while_nobody_looked_is_nobody_s_no_more(
     for _ in 0..5 {
         history.finalize(&server);
     }
-    history.watcher = new_watcher(&server, &history.network).await;
+    history.watcher = new_watcher(&server, &history.network, history.seed).await;
     history.come_to_rest(&server).await;
     assert_eq!(history.unattributed(&server).await, []);
     says_the_truth(&history, &server).await;
@@ -40,7 +40,7 @@ async fn what_was_nobody_s_is_not_so_any_more_once_it_is_known_whose_it_is() {
     history.watcher.step().await.unwrap();
     assert_eq!(history.unattributed(&server).await.len(), 1);
     history.quote(&server, 1, Asset::Dollar).await;
-    history.watcher = new_watcher(&server, &history.network).await;
+    history.watcher = new_watcher(&server, &history.network, history.seed).await;
     history.rest(&server).await;
     assert_eq!(history.unattributed(&server).await, []);
     says_the_truth(&history, &server).await;
@@ -55,7 +55,7 @@ async fn what_was_an_invoice_s_stays_it_when_more_is_known() {
     history.watcher.step().await.unwrap();
     history.quote(&server, 1, Asset::Dollar).await;
     // Read anew it names two invoices, and so says nothing.
-    history.watcher = new_watcher(&server, &history.network).await;
+    history.watcher = new_watcher(&server, &history.network, history.seed).await;
     history.rest(&server).await;
     assert_eq!(history.unattributed(&server).await, []);
     says_the_truth(&history, &server).await;

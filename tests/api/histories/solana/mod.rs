@@ -144,7 +144,7 @@ impl History {
             invoices.push(Order { id: invoice.id, reference: None, quotes: Vec::new() });
         }
         let network = format!("solana-{seed}");
-        let watcher = new_watcher(server, &network).await;
+        let watcher = new_watcher(server, &network, seed).await;
         let mut history = Self {
             seed,
             random,
@@ -354,7 +354,7 @@ impl History {
         match select(Box::pin(self.watcher.step()), dies).await {
             Either::Left(_) | Either::Right(_) => {}
         }
-        self.watcher = new_watcher(server, &self.network).await;
+        self.watcher = new_watcher(server, &self.network, self.seed).await;
     }
 
     /// The merchant says whose a payment is that nothing tells of.
@@ -547,10 +547,12 @@ fn is_dust(asset: Asset, units: u64) -> bool {
     nanos(asset, units) < DUST_BELOW * NANOS_OF_A_MILLI
 }
 
-async fn new_watcher(server: &Server, network: &str) -> Watcher {
+/// Every other one lists what holds something else than before, as one does that has many accounts.
+async fn new_watcher(server: &Server, network: &str, seed: u64) -> Watcher {
     let lease = server.take_watch(network).await;
     let network = server.app.config.network(network).unwrap().clone();
-    Watcher::new(server.app.clone(), network, lease)
+    let watcher = Watcher::new(server.app.clone(), network, lease);
+    if seed.is_multiple_of(2) { watcher.listing_all_of(0) } else { watcher }
 }
 
 async fn run(seeds: &[u64]) -> Vec<String> {
@@ -622,4 +624,32 @@ async fn a_look_at_which_nothing_is_new_asks_for_the_newest_block_and_each_accou
     let asked: Vec<_> = history.chain.asked().into_iter().collect();
     let should = [("getBlockTime", 1), ("getLatestBlockhash", 1), ("getSignaturesForAddress", 3), ("getSlot", 1)];
     assert_eq!(asked, should.map(|(method, count)| (method.to_owned(), count)));
+}
+
+#[tokio::test]
+async fn of_accounts_that_were_quiet_for_a_minute_those_are_listed_that_hold_something_else_and_one_in_turn() {
+    /// A minute of them.
+    const QUIET_AFTER: usize = 150;
+
+    // Its watcher takes three accounts for many.
+    let (server, mut histories) = start(&[4]).await;
+    let history = &mut histories[0];
+    history.rest(&server).await;
+    (0..QUIET_AFTER).for_each(|_| history.chain.mine(server.now(), 0, Vec::new()));
+    history.watcher.step().await.unwrap();
+    history.chain.mine(server.now(), 0, Vec::new());
+    drop(history.chain.asked());
+    history.watcher.step().await.unwrap();
+    let asked = history.chain.asked();
+    assert_eq!((asked["getMultipleAccounts"], asked["getSignaturesForAddress"]), (1, 1));
+    for asset in [Asset::Sol, Asset::Dollar] {
+        let before = history.unattributed(&server).await.len();
+        history.send(Plan {
+            sends: BTreeMap::from([(asset, 1_000 * asset.units_of_a_milli())]),
+            ..history.half_a_dollar(&[])
+        });
+        history.chain.mine(server.now(), 0, std::mem::take(&mut history.waiting));
+        history.watcher.step().await.unwrap();
+        assert_eq!(history.unattributed(&server).await.len(), before + 1);
+    }
 }
