@@ -224,7 +224,8 @@ impl Reconciler {
                 let is_known = balance.unexplained.is_some_and(|known| known.amount == amount);
                 balance.is_late || !is_known || self.is_doubt_due(balance.account, now)
             }
-            Some(Verdict::Explained(..)) => balance.is_late,
+            // What explained it again may have been forgotten in a restart, together with what was not known.
+            Some(Verdict::Explained(..)) => balance.is_late || balance.unexplained.is_some(),
             None => false,
         }
     }
@@ -359,8 +360,11 @@ impl Watcher {
             match verdict {
                 Some((Verdict::Explained(saying, hosts), balance)) => {
                     let witnesses = said.count_heard(&listed, balance.slot);
-                    let is_late = balance.is_late && (!is_whole || witnesses < self.enough_hosts());
-                    let after = AccountBalance { is_late, ..balance.clone() };
+                    let are_enough = is_whole && self.enough_hosts() <= witnesses;
+                    if balance.unexplained.is_some() && !are_enough {
+                        continue;
+                    }
+                    let after = AccountBalance { is_late: balance.is_late && !are_enough, ..balance.clone() };
                     balances.extend(self.explained(account, (&balance, after), (saying, hosts), &at));
                 }
                 // Nobody has said how it came.

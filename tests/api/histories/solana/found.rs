@@ -173,6 +173,40 @@ async fn what_came_and_left_again_in_the_same_amount_both_left_out_is_found_by_t
 }
 
 #[tokio::test]
+async fn what_was_missing_and_left_again_before_a_restart_is_found_after_it() {
+    let (server, mut history) = start_one().await;
+    history.watcher.step().await.unwrap();
+    for host in 0..2 {
+        history.chain.set_faults(host, Faults { omits: true, ..Faults::default() });
+    }
+    let came = history.half_a_dollar(&[]);
+    send_left_out(&mut history, &[0, 1], &came);
+    let left = Plan { signer: history.wallet, ..came };
+    loop {
+        let name = history.send(left.clone());
+        if (0..2).all(|host| !is_unlucky(host, &name)) {
+            break;
+        }
+        history.waiting.pop();
+    }
+    history.finalize(&server);
+    server.clock.advance_seconds(31);
+    for _ in 0..3 {
+        history.watcher.step().await.unwrap();
+    }
+    assert_eq!(history.unattributed(&server).await, []);
+    // What left explains its fee, and is known to no new process: the tokens are as they were.
+    history.watcher = new_watcher(&server, &history.network, history.seed).await;
+    leave_out(&mut history);
+    history.finalize(&server);
+    server.clock.advance_seconds(31);
+    history.come_to_rest(&server).await;
+    assert_eq!(history.unattributed(&server).await.len(), 1);
+    history.come_to_rest(&server).await;
+    says_the_truth(&history, &server).await;
+}
+
+#[tokio::test]
 async fn what_nobody_served_at_a_late_first_look_is_found_once_somebody_does() {
     let (server, mut history) = start_one().await;
     let plan = history.half_a_dollar(&[]);
