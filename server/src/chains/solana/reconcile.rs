@@ -116,6 +116,12 @@ struct Doubt {
     told: Option<UnixMillis>,
 }
 
+impl Doubt {
+    fn first(now: UnixMillis) -> Self {
+        Self { pause_ms: OPEN_EVERY_MS, again: UnixMillis(now.0.saturating_add(OPEN_EVERY_MS)), told: None }
+    }
+}
+
 /// What accounts held when they were first looked at, and what was found of them that was left out until then.
 #[derive(Default)]
 pub(super) struct Begun {
@@ -225,7 +231,9 @@ impl Reconciler {
                 balance.is_late || !is_known || self.is_doubt_due(balance.account, now)
             }
             // What explained it again may have been forgotten in a restart, together with what was not known.
-            Some(Verdict::Explained(..)) => balance.is_late || balance.unexplained.is_some(),
+            Some(Verdict::Explained(..)) => {
+                balance.is_late || balance.unexplained.is_some() && self.is_doubt_due(balance.account, now)
+            }
             None => false,
         }
     }
@@ -238,22 +246,26 @@ impl Reconciler {
     /// Notes a difference that nobody explains; says whether somebody is to be told. He is if it has stayed the same since the
     /// last look, for what a host holds and what it lists may be of different moments, and then once a day.
     fn doubt(&mut self, account: SolanaAddress, is_known: bool, was_asked: bool, now: UnixMillis) -> bool {
-        let again = |pause_ms| UnixMillis(now.0.saturating_add(pause_ms));
-        let first = Doubt { pause_ms: OPEN_EVERY_MS, again: again(OPEN_EVERY_MS), told: None };
         if !is_known {
-            self.doubts.insert(account, first);
+            self.doubts.insert(account, Doubt::first(now));
             return false;
         }
-        let doubt = self.doubts.entry(account).or_insert(first);
         if was_asked {
-            doubt.pause_ms = (2 * doubt.pause_ms).min(LONGEST_PAUSE_MS);
-            doubt.again = again(doubt.pause_ms);
+            self.put_off(account, now);
         }
+        let doubt = self.doubts.entry(account).or_insert(Doubt::first(now));
         let is_told = doubt.told.is_none_or(|told| told.0.saturating_add(TOLD_EVERY_MS) <= now.0);
         if is_told {
             doubt.told = Some(now);
         }
         is_told
+    }
+
+    /// Leaves twice as much time before hosts are asked again.
+    fn put_off(&mut self, account: SolanaAddress, now: UnixMillis) {
+        let doubt = self.doubts.entry(account).or_insert(Doubt::first(now));
+        doubt.pause_ms = (2 * doubt.pause_ms).min(LONGEST_PAUSE_MS);
+        doubt.again = UnixMillis(now.0.saturating_add(doubt.pause_ms));
     }
 
     /// Whether an account that no open invoice has is compared now.
@@ -362,6 +374,9 @@ impl Watcher {
                     let witnesses = said.count_heard(&listed, balance.slot);
                     let are_enough = is_whole && self.enough_hosts() <= witnesses;
                     if balance.unexplained.is_some() && !are_enough {
+                        if is_asked {
+                            self.reconciler.put_off(account.address, now);
+                        }
                         continue;
                     }
                     let after = AccountBalance { is_late: balance.is_late && !are_enough, ..balance.clone() };
@@ -743,6 +758,23 @@ mod tests {
         check(&[], &[(103, 10), (104, 15)], Some(5));
         check(&[], &[(103, 10), (104, 5)], Some(0));
         check(&[], &[(103, 4), (104, 5)], Some(-5));
+    }
+
+    #[test]
+    fn a_difference_that_is_explained_again_is_asked_about_less_often_while_not_enough_hosts_are_heard() {
+        let mut reconciler = Reconciler::default();
+        let unexplained = Some(Unexplained { amount: 5, noticed: UnixSeconds(0) });
+        let balance = AccountBalance { unexplained, ..held(10) };
+        let is_asked = |reconciler: &mut Reconciler, seconds: i64| {
+            let now = UnixMillis(seconds * 1_000);
+            let is_asked = reconciler.is_in_question(&balance, &[Saying { slot: 103, held: 10 }], now);
+            if is_asked {
+                reconciler.put_off(ACCOUNT, now);
+            }
+            is_asked
+        };
+        let asked: Vec<i64> = (0..300).filter(|seconds| is_asked(&mut reconciler, *seconds)).collect();
+        assert_eq!(asked, [0, 60, 180]);
     }
 
     #[test]

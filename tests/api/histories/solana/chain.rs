@@ -526,7 +526,7 @@ impl View<'_> {
             "confirmationStatus": self.commitment(place) })
     }
 
-    /// What accounts hold that are asked for, after the newest block that is final, or is there.
+    /// What accounts hold that are asked for, after the newest block, or the newest that is final.
     fn accounts(&self, asked: &Value, options: &Value) -> Answer {
         let blocks = match options["commitment"].as_str() {
             Some("finalized") => self.final_blocks,

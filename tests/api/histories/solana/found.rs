@@ -144,6 +144,16 @@ async fn what_nobody_showed_at_a_late_first_look_is_found_once_the_other_host_ha
     says_the_truth(&history, &server).await;
 }
 
+/// At the next look at what accounts hold.
+async fn finds_one(history: &mut History, server: &Server) {
+    history.finalize(server);
+    server.clock.advance_seconds(31);
+    history.come_to_rest(server).await;
+    assert_eq!(history.unattributed(server).await.len(), 1);
+    history.come_to_rest(server).await;
+    says_the_truth(history, server).await;
+}
+
 /// Sends transactions until there is one that all of these hosts leave out; nobody has seen the others.
 fn send_left_out(history: &mut History, hosts: &[usize], plan: &Plan) {
     loop {
@@ -164,12 +174,7 @@ async fn what_came_and_left_again_in_the_same_amount_both_left_out_is_found_by_t
         let plan = Plan { signer, ..history.half_a_dollar(&[]) };
         send_left_out(&mut history, &[0], &plan);
     }
-    history.finalize(&server);
-    server.clock.advance_seconds(31);
-    history.come_to_rest(&server).await;
-    assert_eq!(history.unattributed(&server).await.len(), 1);
-    history.come_to_rest(&server).await;
-    says_the_truth(&history, &server).await;
+    finds_one(&mut history, &server).await;
 }
 
 #[tokio::test]
@@ -198,12 +203,7 @@ async fn what_was_missing_and_left_again_before_a_restart_is_found_after_it() {
     // What left explains its fee, and is known to no new process: the tokens are as they were.
     history.watcher = new_watcher(&server, &history.network, history.seed).await;
     leave_out(&mut history);
-    history.finalize(&server);
-    server.clock.advance_seconds(31);
-    history.come_to_rest(&server).await;
-    assert_eq!(history.unattributed(&server).await.len(), 1);
-    history.come_to_rest(&server).await;
-    says_the_truth(&history, &server).await;
+    finds_one(&mut history, &server).await;
 }
 
 #[tokio::test]
@@ -219,12 +219,7 @@ async fn what_nobody_served_at_a_late_first_look_is_found_once_somebody_does() {
     history.watcher.step().await.unwrap();
     assert_eq!(history.unattributed(&server).await, []);
     history.behave();
-    history.finalize(&server);
-    server.clock.advance_seconds(31);
-    history.come_to_rest(&server).await;
-    assert_eq!(history.unattributed(&server).await.len(), 1);
-    history.come_to_rest(&server).await;
-    says_the_truth(&history, &server).await;
+    finds_one(&mut history, &server).await;
 }
 
 #[tokio::test]
