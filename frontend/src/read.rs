@@ -127,6 +127,7 @@ fn unavailable(json: &Json) -> Result<Unavailable, Amiss> {
         "unread" => Unavailable::Unread,
         "unseen" => Unavailable::Unseen,
         "coarse" => Unavailable::Coarse,
+        "used_up" => Unavailable::UsedUp,
         _ => return Err(Amiss),
     })
 }
@@ -261,6 +262,7 @@ mod tests {
             Some(Unavailable::Unread),
             Some(Unavailable::Unseen),
             Some(Unavailable::Coarse),
+            Some(Unavailable::UsedUp),
         ] {
             let mut snapshot = states::choose();
             snapshot.tokens[0].unavailable = unavailable;

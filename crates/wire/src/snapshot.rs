@@ -107,6 +107,8 @@ pub enum Unavailable {
     Unseen,
     /// Its smallest unit is worth too much to tell payments to one wallet apart by their amounts.
     Coarse,
+    /// Every amount that would tell such payments apart is asked of somebody else.
+    UsedUp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,7 @@ super::catalog::language! {
     unpriced_token: "لا يوجد سعر موثوق الآن",
     unread_network: "تتعذّر قراءة هذه الشبكة الآن",
     untakeable_token: "لا تستطيع محفظة هذا المتجر استلامها",
+    crowded_token: "دفعات كثيرة مفتوحة بها الآن",
     go_on: "متابعة",
     one_moment: "لحظة…",
     change_token: "تغيير العملة أو الشبكة",

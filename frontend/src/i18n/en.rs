@@ -22,6 +22,7 @@ super::catalog::language! {
     unpriced_token: "No reliable price just now",
     unread_network: "This network cannot be read just now",
     untakeable_token: "This shop's wallet cannot take it",
+    crowded_token: "Too many payments are open in it just now",
     go_on: "Continue",
     one_moment: "One moment…",
     change_token: "Change token or network",

@@ -154,6 +154,7 @@ messages! {
     unread_network;
     /// Why a token cannot be paid to a wallet that many payers pay to.
     untakeable_token;
+    crowded_token;
     go_on;
     one_moment;
     change_token;

@@ -170,5 +170,6 @@ fn text_of_reason(reason: Unavailable) -> &'static str {
         Unavailable::NoPrice => i18n::text().unpriced_token(),
         Unavailable::Unread => i18n::text().unread_network(),
         Unavailable::Unseen | Unavailable::Coarse => i18n::text().untakeable_token(),
+        Unavailable::UsedUp => i18n::text().crowded_token(),
     }
 }

@@ -101,7 +101,7 @@ async fn present_stored(app: &App, session: &Session, stored: Stored) -> Result<
         Ok(Err(error)) => (stored, notice_of(error)?),
         Err(_elapsed) => (stored, Some(wire_snapshot::Notice::NoPrice)),
     };
-    let shown = build(app, session, stored, notice).await;
+    let shown = build(app, session, stored, notice).await?;
     // What the merchant asks comes first.
     if invoicing::asks(&shown.case.invoice, app.clock.now()) {
         return Ok(shown);
@@ -109,7 +109,7 @@ async fn present_stored(app: &App, session: &Session, stored: Stored) -> Result<
     let Some((network, token)) = only_choice(&shown.snapshot) else { return Ok(shown) };
     let (merchant, invoice) = (session.invoice.merchant, session.invoice.id);
     match invoicing::choose(app, merchant, invoice, network, token).await {
-        Ok(_) => Ok(build(app, session, Stored::changed(app, session).await?, None).await),
+        Ok(_) => build(app, session, Stored::changed(app, session).await?, None).await,
         Err(_) => Ok(shown),
     }
 }
@@ -128,7 +128,7 @@ fn only_choice(snapshot: &wire_snapshot::Snapshot) -> Option<(&str, TokenId)> {
 /// If the database refuses.
 pub async fn after_failed_choice(app: &App, session: &Session, error: QuoteError) -> Result<Shown, ApiError> {
     let notice = notice_of(error)?;
-    let mut shown = build(app, session, Stored::changed(app, session).await?, notice).await;
+    let mut shown = build(app, session, Stored::changed(app, session).await?, notice).await?;
     // What was chosen is not what is quoted, so the payer chooses again.
     shown.snapshot.quote.take_if(|_| notice.is_some());
     Ok(shown)
@@ -151,12 +151,17 @@ fn notice_of(error: QuoteError) -> Result<Option<wire_snapshot::Notice>, ApiErro
     }
 }
 
-async fn build(app: &App, session: &Session, stored: Stored, notice: Option<wire_snapshot::Notice>) -> Shown {
+async fn build(
+    app: &App,
+    session: &Session,
+    stored: Stored,
+    notice: Option<wire_snapshot::Notice>,
+) -> Result<Shown, ApiError> {
     let Stored { case, merchant, acceptance, brand } = stored;
     let invoice = &case.invoice;
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;
-    let tokens = if is_open { priced(app, invoice, offers(app, &case, &acceptance)).await } else { Vec::new() };
+    let tokens = if is_open { priced(app, invoice, offers(app, &case, &acceptance)).await? } else { Vec::new() };
 
     let snapshot = wire_snapshot::Snapshot {
         version: invoice.version,
@@ -199,7 +204,7 @@ async fn build(app: &App, session: &Session, stored: Stored, notice: Option<wire
         return_url: invoice.return_url.clone().filter(|url| invoice.return_url_enabled && url.starts_with("https://")),
         unread_network: unread_network(app, &case),
     };
-    Shown { snapshot, merchant, brand, case }
+    Ok(Shown { snapshot, merchant, brand, case })
 }
 
 /// How many confirmations a payment for this invoice needs there.

@@ -28,7 +28,7 @@ pub use cancel::{CancelError, cancel};
 pub use case::{Case, Payment};
 pub use create::{CreateError, CreateInvoice, Created, Origin, create};
 pub use expire::{end_due_invoices, run as run_expiry};
-pub use quote::{Chosen, QuoteError, choose, is_markable, is_payable, keep_quoted};
+pub use quote::{Chosen, Markable, QuoteError, choose, is_payable, keep_quoted, markable};
 pub use record_arrivals::{Arrived, Reading, record_arrivals};
 pub use record_scan::{Compared, RecordError, Scan, SeenFailure, SeenSweep, SeenTransfer, record_scan};
 pub use recording::Said;

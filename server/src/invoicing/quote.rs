@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{
     id::{InvoiceId, MerchantId, QuoteId, TokenId},
     invoice::InvoiceStatus,
-    money::{Rate, UsdMillis},
+    money::Rate,
     quote::Quote,
     signature::payment_reference,
     time::UnixSeconds,
@@ -96,15 +96,37 @@ pub fn is_payable(invoice: &InvoiceRecord, network: &NetworkConfig, token: &Toke
     }
 }
 
-/// Whether an invoice over what is due can be told from others to the same address, by amounts of a token at a rate.
-pub fn is_markable(
+/// Whether a payment for an invoice can be told from others to the same address, by its amount of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Markable {
+    /// Also where the address is the invoice's own.
+    Yes,
+    /// The token's smallest unit is worth too much.
+    Coarse,
+    /// All amounts are asked for by other invoices.
+    UsedUp,
+}
+
+/// Whether what is due on an invoice can be asked for in a token at a rate.
+///
+/// # Errors
+///
+/// If the database refuses.
+pub async fn markable(
+    app: &App,
     invoice: &InvoiceRecord,
     network: &NetworkConfig,
-    due: UsdMillis,
     token: &TokenConfig,
     rate: Rate,
-) -> bool {
-    !invoice.shares_address_on(network.kind) || Marks::of(due, token.checked_decimals(), rate).is_some()
+) -> Result<Markable, StoreError> {
+    let shared = invoice.address_on(network.kind).filter(|_| invoice.shares_address_on(network.kind));
+    let Some(wallet) = shared else { return Ok(Markable::Yes) };
+    let due = invoice.standing.remaining;
+    let Some(marks) = Marks::of(due, token.checked_decimals(), rate) else { return Ok(Markable::Coarse) };
+    let mut reader = app.store.reader().await?;
+    let mut tx = reader.tx();
+    let others = tx.amounts_of_others(invoice.id, wallet, token.token_id(), marks.range(), app.clock.now()).await?;
+    Ok(if others < u64::from(marks.count()) { Markable::Yes } else { Markable::UsedUp })
 }
 
 /// Quotes what is still due in a token of a network, and has the address to pay it to watched on every network.

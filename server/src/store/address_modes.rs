@@ -201,6 +201,36 @@ impl Tx<'_> {
             .transpose()
     }
 
+    /// How many amounts of a token, of those between two, other invoices ask to be paid to a wallet.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn amounts_of_others(
+        &mut self,
+        invoice: InvoiceId,
+        wallet: WalletAddress,
+        token: TokenId,
+        (least, most): (TokenAmount, TokenAmount),
+        now: UnixSeconds,
+    ) -> Result<u64, StoreError> {
+        // Of numbers as text, the longer one is the greater.
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS others FROM unique_amounts
+             WHERE wallet = $1 AND token_id = $2 AND invoice_id <> $3 AND reserved_until >= $4
+                AND (LENGTH(amount), amount) >= (LENGTH($5), $5) AND (LENGTH(amount), amount) <= (LENGTH($6), $6)",
+        )
+        .bind(wallet.to_string())
+        .bind(token.0)
+        .bind(invoice.to_string())
+        .bind(now.0)
+        .bind(least.base_units().to_string())
+        .bind(most.base_units().to_string())
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Columns::of(&row, "unique_amounts").number("others")
+    }
+
     /// The invoice that an amount in a block of that time pays.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Payments on Solana by the public API, of the real server on the real VM.
 
+use std::collections::BTreeSet;
+
 use e2e::{ApiClient, Database, ServerProcess, SolanaChain, SolanaOptions, SolanaPaid, WALLET, eventually};
 use pepay::solana::{SolanaAddress, associated_token_account, programs};
 use reqwest::Method;
@@ -7,6 +9,9 @@ use serde_json::{Value, json};
 use wire::invoice::{CreatedInvoice, InvoiceStatus};
 
 const TOKEN: i64 = 1;
+/// Of four decimals: less than a cent holds ninety amounts that are not round.
+const COARSE: i64 = 2;
+const COARSE_AMOUNTS: usize = 90;
 const HEAD: &str = "environment = \"devnet\"\n";
 const UNATTRIBUTED: &str = "/api/v1/merchant/unattributed-payments";
 
@@ -31,7 +36,12 @@ impl Till {
         let payer = chain.wallet("payer").await;
         chain.airdrop(payer, 100_000_000_000).await;
         chain.mint_to(mint, payer, 1_000_000_000_000).await;
-        let config = [HEAD, &chain.network(TOKEN, mint).await].concat();
+        let coarse = chain.create_mint(4).await;
+        let coarse = format!(
+            "[[networks.tokens]]\nid = {COARSE}\nsymbol = \"CRSE\"\nname = \"Coarse\"\nmint = \"{coarse}\"\n\
+             decimals = 4\nprice = \"par\"\n"
+        );
+        let config = [HEAD, &chain.network(TOKEN, mint).await, &coarse].concat();
         let mut server = ServerProcess::prepare_on(database, &config);
         server.start().await.unwrap();
         Self { chain, mint, server }
@@ -98,6 +108,7 @@ on_each_database!(
     a_payment_that_nothing_tells_of_is_attached_by_its_signature_once,
     a_payment_is_looked_for_by_its_signature_and_what_is_none_is_named,
     a_wallet_on_solana_is_shown_to_its_merchant_and_changed_by_the_operator,
+    a_token_whose_amounts_are_all_asked_for_is_listed_with_that_reason_until_one_is_free,
 );
 
 async fn a_payment_that_nothing_tells_of_is_attached_by_its_signature_once(database: Database) {
@@ -268,5 +279,36 @@ async fn a_wallet_on_solana_is_shown_to_its_merchant_and_changed_by_the_operator
     assert_eq!(wallets().await, json!([]));
     let without = merchant.api.create_invoice("20").await;
     let refused = merchant.api.try_payment_address(&without, "solana", TOKEN).await.unwrap();
+    is_error(&refused, 400, "TOKEN_NOT_AVAILABLE", Some("tokenId"));
+}
+
+async fn a_token_whose_amounts_are_all_asked_for_is_listed_with_that_reason_until_one_is_free(database: Database) {
+    let till = Till::open(database).await;
+    let merchant = till.add_merchant("merchant").await;
+    let mut amounts = BTreeSet::new();
+    let mut last = None;
+    for _ in 0..COARSE_AMOUNTS {
+        let invoice = merchant.api.create_invoice("20").await;
+        let asked = merchant.api.payment_address(&invoice, "solana", COARSE).await;
+        amounts.insert(asked.estimated_token_amount.unwrap());
+        last = Some(invoice);
+    }
+    assert_eq!(amounts.len(), COARSE_AMOUNTS, "{amounts:?}");
+
+    let reason_of = async |invoice: &CreatedInvoice, id| {
+        let offered = merchant.api.available_tokens(invoice).await;
+        offered.into_iter().find(|token| token.id == id).unwrap().unavailable_reason
+    };
+    let without = merchant.api.create_invoice("20").await;
+    let reason = reason_of(&without, COARSE).await;
+    assert_eq!(reason.as_deref(), Some("all amounts that tell payments of this merchant's wallet apart are in use"));
+    assert_eq!(reason_of(&without, TOKEN).await, None);
+    assert_eq!(reason_of(&last.unwrap(), COARSE).await, None, "whoever was asked for one can still pay it");
+    let more = merchant.api.create_invoice("21").await;
+    assert_eq!(reason_of(&more, COARSE).await, None, "another price has amounts of its own");
+    let page = reqwest::get(&without.payment_url).await.unwrap().text().await.unwrap();
+    assert!(page.contains("Too many payments are open in it just now"), "{page}");
+
+    let refused = merchant.api.try_payment_address(&without, "solana", COARSE).await.unwrap();
     is_error(&refused, 400, "TOKEN_NOT_AVAILABLE", Some("tokenId"));
 }

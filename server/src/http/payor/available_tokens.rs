@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Json, extract::State};
 use domain::{acceptance::Acceptance, time::UnixSeconds};
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use utoipa::IntoParams;
 use wire::{
     Environment,
@@ -19,8 +19,8 @@ use crate::{
         error::{ApiError, invalid},
         extract::{Parameters, Payor, SessionInvoice},
     },
-    invoicing::{Case, is_markable, is_payable},
-    store::InvoiceRecord,
+    invoicing::{Case, Markable, is_payable, markable},
+    store::{InvoiceRecord, StoreError},
 };
 
 /// A chain that does not answer must not hold up the page for the other tokens.
@@ -64,7 +64,7 @@ pub async fn list_available_tokens(
     let acceptance = app.store.reader().await?.tx().acceptance(case.invoice.merchant).await?;
     let offers =
         offers(&app, &case, &acceptance).into_iter().filter(|offer| network.is_none_or(|name| name == offer.0.name));
-    let tokens = priced(&app, &case.invoice, offers.collect()).await.into_iter().map(|offer| entry(environment, offer));
+    let tokens = priced(&app, &case.invoice, offers.collect()).await?.into_iter().map(|offer| entry(environment, offer));
     Ok(Json(tokens.filter(|token| !is_available_only || is_available(token)).collect()))
 }
 
@@ -95,27 +95,32 @@ pub fn offers<'a>(app: &'a App, case: &Case, acceptance: &Acceptance) -> Vec<(&'
 
 /// Asks for the price of each, for an invoice; a token without one cannot be chosen now, nor one whose payments
 /// could not be told to be this payer's, nor any of a network that is not read.
+///
+/// # Errors
+///
+/// If the database refuses.
 pub async fn priced<'a>(
     app: &App,
     invoice: &InvoiceRecord,
     offers: Vec<(&'a NetworkConfig, &'a TokenConfig)>,
-) -> Vec<Offer<'a>> {
-    join_all(offers.into_iter().map(async |(network, token)| {
+) -> Result<Vec<Offer<'a>>, StoreError> {
+    try_join_all(offers.into_iter().map(async |(network, token)| {
         if !is_payable(invoice, network, token) {
-            return Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unseen) };
+            return Ok(Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unseen) });
         }
         if !app.outages.is_offered(&network.name) {
-            return Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unread) };
+            return Ok(Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::Unread) });
         }
         let asked = tokio::time::timeout(PRICES_TAKE_AT_MOST, app.prices.price(token.token_id())).await;
-        let price = asked.ok().and_then(Result::ok);
-        let due = invoice.standing.remaining;
-        let unavailable = match &price {
-            None => Some(Unavailable::NoPrice),
-            Some(price) if !is_markable(invoice, network, due, token, price.rate) => Some(Unavailable::Coarse),
-            Some(_) => None,
+        let Some(price) = asked.ok().and_then(Result::ok) else {
+            return Ok(Offer { network, token, rate_updated_at: None, unavailable: Some(Unavailable::NoPrice) });
         };
-        Offer { network, token, rate_updated_at: price.and_then(|price| price.updated_at), unavailable }
+        let unavailable = match markable(app, invoice, network, token, price.rate).await? {
+            Markable::Yes => None,
+            Markable::Coarse => Some(Unavailable::Coarse),
+            Markable::UsedUp => Some(Unavailable::UsedUp),
+        };
+        Ok(Offer { network, token, rate_updated_at: price.updated_at, unavailable })
     }))
     .await
 }
@@ -164,6 +169,7 @@ fn text_of_reason(reason: Unavailable) -> &'static str {
         Unavailable::Unread => "the network cannot be read",
         Unavailable::Unseen => "it could not be seen arriving at this merchant's wallet",
         Unavailable::Coarse => "its smallest unit is worth too much to tell payments of this merchant's wallet apart",
+        Unavailable::UsedUp => "all amounts that tell payments of this merchant's wallet apart are in use",
     }
 }
 
