@@ -237,7 +237,7 @@ async fn a_list_with_anything_wrong_in_it_is_refused_and_changes_nothing(databas
         let output = set(&merchant, lines);
         serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
     };
-    let told = |added: u64, left: u64, total: u64| json!({ "merchant_id": merchant.parse::<u64>().unwrap(), "added": added, "left": left, "total": total });
+    let told = |added: u64, left: u64, total: u64| json!({ "merchant_id": merchant.parse::<u64>().unwrap(), "added": added, "passed_over": 0, "left": left, "total": total });
     assert_eq!(answer(&[two, one]), told(2, 2, 2));
     assert_eq!(answer(&["# again", two, one]), told(0, 2, 2));
     for address in [two, one] {

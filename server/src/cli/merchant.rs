@@ -68,6 +68,10 @@ pub(super) enum Command {
         merchant_id: i64,
         /// Addresses that the merchant has the keys of, one in each line; what begins with `#` is a remark
         file: PathBuf,
+        /// After a restore from a backup: the last address that was given to an invoice. It and those before it are given to
+        /// nobody again
+        #[arg(long, value_name = "ADDRESS")]
+        last_given: Option<String>,
     },
     /// Say what kind of address payers of new invoices are given
     SetAddresses {
@@ -139,8 +143,8 @@ pub(super) async fn run(command: Command, session: &Session) -> Result<Answer, C
         Command::SetSolanaWallet { merchant_id, wallet } => {
             set_solana_wallet(session, MerchantId(merchant_id), wallet.as_deref()).await
         }
-        Command::SetSolanaAddresses { merchant_id, file } => {
-            set_solana_addresses(session, MerchantId(merchant_id), &file).await
+        Command::SetSolanaAddresses { merchant_id, file, last_given } => {
+            set_solana_addresses(session, MerchantId(merchant_id), &file, last_given.as_deref()).await
         }
         Command::SetAddresses { merchant_id, mode, xpub, next_index } => {
             set_addresses(session, MerchantId(merchant_id), mode, xpub.as_deref(), next_index).await
@@ -247,13 +251,21 @@ async fn set_solana_wallet(session: &Session, merchant: MerchantId, wallet: Opti
     })
 }
 
-async fn set_solana_addresses(session: &Session, merchant: MerchantId, file: &Path) -> Result<Answer, CliError> {
+async fn set_solana_addresses(
+    session: &Session,
+    merchant: MerchantId,
+    file: &Path,
+    last_given: Option<&str>,
+) -> Result<Answer, CliError> {
+    let not_listed =
+        |address: &str| InputError::new("--last-given", format!("{address} is not on the merchant's list"));
+    let last_given = last_given.map(|text| text.parse().map_err(|_| not_listed(text))).transpose()?;
     let refused = |problem: String| InputError::new("FILE", format!("{}: {problem}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
     let list = read_address_list(&text, |address| is_mint(&session.config, address));
     let list = list.map_err(|problem| refused(problem.to_string()))?;
     let shown = file.display().to_string();
-    let (added, stock): (u64, AddressStock) = session
+    let (added, passed_over, stock): (u64, u64, AddressStock) = session
         .store
         .write(move |tx| {
             Box::pin(async move {
@@ -273,22 +285,32 @@ async fn set_solana_addresses(session: &Session, merchant: MerchantId, file: &Pa
                         return Err(refused(format!("{address} is on another merchant's list")));
                     }
                 }
+                let passed_over = match last_given {
+                    Some(last) => {
+                        let passed_over = tx.pass_over_solana_addresses(merchant, last).await?;
+                        passed_over.ok_or_else(|| not_listed(&last.to_string()))?
+                    }
+                    None => 0,
+                };
                 let stock = tx.solana_stock(merchant).await?;
                 // Nobody could pay there from now on.
                 if stock.left == 0 {
                     return Err(refused("no address in it is left to be given to an invoice".to_owned()));
                 }
-                Ok((added, stock))
+                Ok((added, passed_over, stock))
             })
         })
         .await?;
     let AddressStock { total, left } = stock;
+    let passed = if passed_over == 0 { String::new() } else { format!("{passed_over} are passed over; ") };
     Ok(Answer {
         text: format!(
             "each new invoice of merchant {merchant} is given an address of its list on Solana\n\
-             {added} were added; {left} of {total} are left\n"
+             {added} were added; {passed}{left} of {total} are left\n"
         ),
-        json: json!({ "merchant_id": merchant.0, "added": added, "left": left, "total": total }),
+        json: json!({
+            "merchant_id": merchant.0, "added": added, "passed_over": passed_over, "left": left, "total": total,
+        }),
     })
 }
 

@@ -15,6 +15,7 @@ mod record_arrivals;
 mod record_scan;
 mod recording;
 mod settle;
+mod solana_addresses;
 mod verify;
 mod worth;
 

@@ -18,6 +18,7 @@ use super::{
     addresses::{AddressError, ensure_fresh},
     answers::must_answer,
     case::{check_open, is_arriving},
+    solana_addresses,
 };
 use crate::{
     alarm,
@@ -174,10 +175,10 @@ async fn choose_once(
     // Asked before the transaction, which must not wait for a chain; whether a price is missed is told there.
     let (asked, address, opens_account) = tokio::join!(
         timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)),
-        fresh_address(app, &known, kind),
+        fresh_address(app, &known, network_config),
         app.token_accounts.is_missing(network, known.solana_address, token_config.asset()),
     );
-    let fresh = address?;
+    let fresh = address?.ok_or(QuoteError::NotOffered(token))?;
     let rate = asked.unwrap_or_else(|_| Err(NoPrice::Unreachable("no answer in time".to_owned())));
     let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
 
@@ -240,14 +241,21 @@ async fn choose_once(
     Ok(chosen)
 }
 
-/// The address to be shown, which nobody used before if it is the invoice's alone.
-async fn fresh_address(app: &App, invoice: &InvoiceRecord, kind: NetworkKind) -> Result<WalletAddress, AddressError> {
+/// The address to be shown, which nobody used before if it is the invoice's alone; `None` if there is no such address.
+async fn fresh_address(
+    app: &App,
+    invoice: &InvoiceRecord,
+    network: &NetworkConfig,
+) -> Result<Option<WalletAddress>, AddressError> {
     // Also for Solana: from the first quote on, wherever it is, the address on EVM networks counts as shown.
     let on_evm = ensure_fresh(app, invoice).await.map(WalletAddress::Evm)?;
-    Ok(match kind {
-        NetworkKind::Evm => on_evm,
-        NetworkKind::Solana => invoice.solana_address.map_or(on_evm, WalletAddress::Solana),
-    })
+    match network.kind {
+        NetworkKind::Evm => Ok(Some(on_evm)),
+        NetworkKind::Solana => {
+            let on_solana = solana_addresses::ensure_fresh(app, invoice, &network.name).await?;
+            Ok(on_solana.map(WalletAddress::Solana))
+        }
+    }
 }
 
 /// Quotes again what the payer chose before, if that quote lapsed or no longer covers what is due;

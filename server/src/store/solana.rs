@@ -15,6 +15,9 @@ use super::{
 };
 use crate::solana::SolanaAddress;
 
+/// Whose an address of a list is that is given to nobody.
+const PASSED_OVER: &str = "passed over";
+
 /// A wallet that invoices are paid to, as one merchant's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatchedWallet {
@@ -150,6 +153,56 @@ impl Tx<'_> {
         .fetch_optional(&mut *self.connection)
         .await?;
         row.map(|row| Columns::of(&row, "solana_addresses").parsed("address")).transpose()
+    }
+
+    /// Gives an invoice another address on Solana, or none. Lock it first, and ask only while nobody was told the one it has.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn change_solana_address(
+        &mut self,
+        merchant: MerchantId,
+        invoice: InvoiceId,
+        address: Option<SolanaAddress>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE invoices SET solana_address = $3, version = version + 1 WHERE merchant_id = $1 AND invoice_id = $2",
+        )
+        .bind(merchant.0)
+        .bind(invoice.to_string())
+        .bind(address.map(|address| address.to_string()))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Has addresses of a merchant's list up to one be given to nobody; how many that no invoice has, or `None` if the
+    /// address is not on it. Lock the merchant first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn pass_over_solana_addresses(
+        &mut self,
+        merchant: MerchantId,
+        last: SolanaAddress,
+    ) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query("SELECT ordinal FROM solana_addresses WHERE merchant_id = $1 AND address = $2")
+            .bind(merchant.0)
+            .bind(last.to_string())
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let done = sqlx::query(
+            "UPDATE solana_addresses SET invoice_id = $3 WHERE merchant_id = $1 AND ordinal <= $2 AND invoice_id IS NULL",
+        )
+        .bind(merchant.0)
+        .bind(Columns::of(&row, "solana_addresses").integer("ordinal")?)
+        .bind(PASSED_OVER)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(Some(done.rows_affected()))
     }
 
     /// How many addresses a merchant's list has.

@@ -5,7 +5,7 @@ use domain::{
     money::Rate,
 };
 use pepay::{
-    invoicing::{self, AttachError, QuoteError},
+    invoicing::{self, AddressError, AttachError, QuoteError},
     solana::SolanaAddress,
     wallet::WalletAddress,
 };
@@ -230,6 +230,21 @@ async fn a_reference_says_nothing_about_its_invoice_and_is_the_same_each_time() 
     let other = shop.order(20_000, USDC).await;
     assert_ne!(order.reference(), other.reference());
     assert_ne!(order.reference(), SolanaAddress::new([0; 32]));
+}
+
+#[tokio::test]
+async fn no_address_of_a_list_is_given_while_nobody_says_whether_it_was_used() {
+    let shop = Shop::open().await;
+    let address = shop.chain.wallet("one").await;
+    shop.give_list(&[address]).await;
+    let url = shop.chain.rpc_url().to_owned();
+    let shop = shop.restart_behind(&["http://127.0.0.1:9"]).await;
+    let invoice = shop.create(shop.merchant, 20_000).await;
+    let refused = shop.choose(shop.merchant, invoice, USDC).await.unwrap_err();
+    assert!(matches!(refused, QuoteError::Address(AddressError::Unknown(_))), "{refused:?}");
+    let shop = shop.restart_behind(&[&url]).await;
+    let chosen = shop.choose(shop.merchant, invoice, USDC).await.unwrap();
+    assert_eq!(chosen.address, WalletAddress::Solana(address));
 }
 
 #[tokio::test]

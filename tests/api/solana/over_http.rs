@@ -109,6 +109,7 @@ on_each_database!(
     a_payment_is_looked_for_by_its_signature_and_what_is_none_is_named,
     a_wallet_on_solana_is_shown_to_its_merchant_and_changed_by_the_operator,
     a_token_whose_amounts_are_all_asked_for_is_listed_with_that_reason_until_one_is_free,
+    addresses_of_a_list_that_were_given_before_a_restore_are_given_to_nobody_again,
 );
 
 async fn a_payment_that_nothing_tells_of_is_attached_by_its_signature_once(database: Database) {
@@ -310,5 +311,57 @@ async fn a_token_whose_amounts_are_all_asked_for_is_listed_with_that_reason_unti
     assert!(page.contains("Too many payments are open in it just now"), "{page}");
 
     let refused = merchant.api.try_payment_address(&without, "solana", COARSE).await.unwrap();
+    is_error(&refused, 400, "TOKEN_NOT_AVAILABLE", Some("tokenId"));
+}
+
+/// A database that never heard of what was given is what a restore from an old backup leaves.
+async fn addresses_of_a_list_that_were_given_before_a_restore_are_given_to_nobody_again(database: Database) {
+    let till = Till::open(database).await;
+    let merchant = till.add_merchant("merchant").await;
+    let mut list = Vec::new();
+    for name in ["paid", "moved on", "fresh", "unpaid", "last", "next"] {
+        list.push(till.chain.wallet(name).await);
+    }
+    let set = |addresses: &[SolanaAddress], more: &[&str]| {
+        let lines: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        std::fs::write(till.server.path("list.txt"), lines.join("\n")).unwrap();
+        let file = till.server.path("list.txt").to_string_lossy().into_owned();
+        till.server.run(&[&["--json", "merchant", "set-solana-addresses", &merchant.id, &file], more].concat())
+    };
+    assert!(set(&list, &[]).status.success());
+    till.pay(list[0], "20").await;
+    // One that holds nothing any more is known by what it did.
+    till.chain.airdrop(list[1], 1_000_000_000).await;
+    till.chain.pay("moved on", json!({ "recipient": merchant.wallet, "amount": "0.999995" })).await;
+
+    let given = async |invoice: &CreatedInvoice| {
+        merchant.api.payment_address(invoice, "solana", TOKEN).await.temp_address.unwrap()
+    };
+    let invoice = merchant.api.create_invoice("20").await;
+    assert_eq!(given(&invoice).await, list[2].to_string());
+    let alarms = till.server.log().lines().filter(|line| line.contains("alarm=\"address_used_before\"")).count();
+    assert_eq!(alarms, 2, "{}", till.server.log());
+    // What a payer was told stays, whoever pays to it.
+    till.pay(list[2], "1").await;
+    assert_eq!(given(&invoice).await, list[2].to_string());
+
+    let stranger = till.chain.wallet("stranger").await.to_string();
+    for address in [stranger.as_str(), "nonsense"] {
+        let refused = set(&list, &["--last-given", address]);
+        let told = [refused.stdout, refused.stderr].concat();
+        assert!(!refused.status.success() && told.contains("is not on the merchant's list"), "{told}");
+    }
+    let set = set(&list, &["--last-given", &list[4].to_string()]);
+    let told: Value = serde_json::from_str(&set.stdout).unwrap();
+    assert_eq!((&told["passed_over"], &told["left"], &told["total"]), (&json!(2), &json!(1), &json!(6)), "{told}");
+    assert_eq!(given(&merchant.api.create_invoice("20").await).await, list[5].to_string());
+
+    // Where all that is left was used, there is nothing to be paid at.
+    let used = till.chain.wallet("payer").await;
+    std::fs::write(till.server.path("list.txt"), used.to_string()).unwrap();
+    let file = till.server.path("list.txt").to_string_lossy().into_owned();
+    till.server.run_good(&["merchant", "set-solana-addresses", &merchant.id, &file]);
+    let invoice = merchant.api.create_invoice("20").await;
+    let refused = merchant.api.try_payment_address(&invoice, "solana", TOKEN).await.unwrap();
     is_error(&refused, 400, "TOKEN_NOT_AVAILABLE", Some("tokenId"));
 }

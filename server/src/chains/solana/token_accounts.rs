@@ -53,6 +53,15 @@ impl TokenAccounts {
             Ok(Err(_)) | Err(_) => false,
         }
     }
+
+    /// Whether an address was ever part of a transaction, or holds something; `None` where nobody says so. Whoever pays it a
+    /// token first makes its account, of which the transaction names the owner.
+    pub async fn was_used(&self, network: &str, address: SolanaAddress) -> Option<bool> {
+        let rpc = self.rpcs.get(network)?;
+        let wanted = json!([address.to_string(), { "limit": 1, "commitment": "confirmed" }]);
+        let (listed, exists) = tokio::join!(rpc.call("getSignaturesForAddress", wanted), is_there(rpc, address));
+        Some(!listed.ok()?.as_array()?.is_empty() || exists.ok()?)
+    }
 }
 
 /// The account in which a wallet holds a token; `None` for SOL, which the wallet itself holds.

@@ -64,7 +64,8 @@ pub async fn list_available_tokens(
     let acceptance = app.store.reader().await?.tx().acceptance(case.invoice.merchant).await?;
     let offers =
         offers(&app, &case, &acceptance).into_iter().filter(|offer| network.is_none_or(|name| name == offer.0.name));
-    let tokens = priced(&app, &case.invoice, offers.collect()).await?.into_iter().map(|offer| entry(environment, offer));
+    let tokens =
+        priced(&app, &case.invoice, offers.collect()).await?.into_iter().map(|offer| entry(environment, offer));
     Ok(Json(tokens.filter(|token| !is_available_only || is_available(token)).collect()))
 }
 
