@@ -48,6 +48,11 @@ fn a_plain_transfer_on_solana_of_what_the_page_says_in_words_pays() {
 }
 
 #[test]
+fn the_shop_s_buttons_pay_a_part_the_whole_and_too_much_on_solana() {
+    on_shared_scene_with_solana(by_the_shop_s_buttons);
+}
+
+#[test]
 fn what_an_exchange_sends_rounded_and_less_its_fee_is_part_and_the_rest_completes_it() {
     on_shared_scene_with_solana(from_an_exchange);
 }
@@ -154,6 +159,36 @@ async fn half_and_then_the_rest(scene: &Scene) -> Outcome {
     assert!(visit.page.is_the_same().await?, "the page followed by itself");
     visit.shop_shows(OrderState::Paid, "Paid").await?;
     visit.console_is_empty().await
+}
+
+/// Whoever tries the demo has no wallet of his own.
+async fn by_the_shop_s_buttons(scene: &Scene) -> Outcome {
+    let merchant = scene.add_merchant().await?;
+    let browser = scene.chromium.open(WIDE, Scheme::Light).await?;
+    let visit = Visit::buy(&browser, &merchant).await?;
+    visit.page.choose("solana", TOKEN).await?;
+    visit.page.asks_for_payment().await?;
+    let press = async |share: &str| {
+        browser.leave_frames().await?;
+        browser.click(&format!("[data-share={share}]")).await?;
+        browser.enter_frame("iframe").await
+    };
+    press("half").await?;
+    // Half of what was asked for, its mark included.
+    visit.page.shows("of $24.90 has arrived").await?;
+    visit.page.asks_for_payment().await?;
+    press("double").await?;
+    visit.page.says("Paid").await?;
+    visit.page.shows("more than was due").await?;
+    visit.shop_shows(OrderState::Paid, "Paid").await?;
+
+    let exact = Visit::buy(&browser, &merchant).await?;
+    exact.page.choose("solana", TOKEN).await?;
+    exact.page.asks_for_payment().await?;
+    press("exact").await?;
+    exact.page.says("Paid").await?;
+    assert!(!exact.page.shows_now("more than was due").await?);
+    exact.console_is_empty().await
 }
 
 /// Nothing but what a payer can read and type: no code, and so no reference. The amount tells whose it is.
