@@ -2,7 +2,6 @@
 //! or the server misbehaves.
 
 mod attribution;
-mod crash;
 mod over_http;
 mod reading;
 mod reconcile;
