@@ -9,3 +9,4 @@ mod rules;
 mod searches;
 mod shop;
 mod standing;
+mod two_kinds;
