@@ -1,9 +1,9 @@
 //! What merchants do on their own computers: addresses from a seed phrase, and bringing home what they hold, on a real VM.
 
-use std::{fs, process::Command};
+use std::{collections::HashMap, fs, process::Command};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use e2e::{SolanaChain, SolanaOptions, TestFolder, Typed, pepay_binary, type_at_terminal};
+use e2e::{SolanaChain, SolanaOptions, TestFolder, Typed, pepay_binary, type_at_terminal, type_behind};
 use pepay::solana::{SolanaAddress, associated_token_account, programs, read_address_list};
 use serde_json::{Value, json};
 
@@ -333,4 +333,73 @@ async fn a_sweep_that_could_not_work_is_refused_before_it_is_signed() {
     let elsewhere = ["solana", "sign", "sweep.txt", "--to", ACCOUNTS[3]];
     let (is_good, stdout, stderr) = run(&shop.folder, &[], &elsewhere);
     assert!(!is_good && stdout.is_empty() && stderr.contains("brings something elsewhere"), "{stderr}");
+}
+
+/// Nothing of ours has a part in it but what made the messages.
+#[tokio::test]
+async fn a_sweep_is_signed_by_what_wallets_are_made_of_and_its_fees_are_paid_by_who_is_named() {
+    const OWN: [&str; 7] = ["own 1", "own 2", "own 3", "own 4", "own 5", "own 6", "own 7"];
+
+    let chain = SolanaChain::start_as(&SolanaOptions { tick_ms: 100, ..SolanaOptions::default() }).await;
+    let usd = chain.create_mint(6).await;
+    let (home, fees) = (chain.wallet("home").await, chain.wallet("fees").await);
+    chain.airdrop(fees, SOL).await;
+    let (mut wallets, mut lines) = (HashMap::from([(fees, "fees")]), String::new());
+    for name in OWN {
+        let address = chain.wallet(name).await;
+        chain.mint_to(usd, address, 3 * USD).await;
+        chain.airdrop(address, SOL / 10).await;
+        wallets.insert(address, name);
+        lines = format!("{lines}{address}\n");
+    }
+    chain.slots(2).await;
+    let folder = TestFolder::new();
+    fs::write(folder.path().join("addresses.txt"), lines).unwrap();
+    let (to, payer, mint) = (home.to_string(), fees.to_string(), usd.to_string());
+    let sweep = ["--json", "solana", "sweep", "addresses.txt", "--to", &to, "--fee-payer", &payer, "--mint", &mint];
+    let sweep = [&sweep[..], &["--rpc", chain.rpc_url()]].concat();
+    let (is_good, printed, stderr) = run(&folder, &[], &sweep);
+    assert!(is_good, "{stderr}");
+    let sweep: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&sweep["left"], &sweep["fee_payer"]), (&json!([]), &json!(fees)));
+    let transactions = sweep["transactions"].as_array().unwrap();
+    assert!(1 < transactions.len(), "{transactions:?}");
+    for transaction in transactions {
+        let signers: Vec<SolanaAddress> = serde_json::from_value(transaction["signers"].clone()).unwrap();
+        assert_eq!(signers[0], fees, "who pays signs first");
+        let signers: Vec<&str> = signers.iter().map(|signer| wallets[signer]).collect();
+        let sign = json!({ "message": transaction["message"], "wallets": signers });
+        let signed = chain.payer().ask("sign", sign).await.unwrap();
+        let options = json!({ "encoding": "base64", "preflightCommitment": "confirmed" });
+        chain.call::<Value>("sendTransaction", json!([signed["transaction"], options])).await;
+    }
+
+    let till = associated_token_account(home, usd, programs::TOKEN);
+    assert_eq!(chain.token_balance(till).await, Some(21 * USD));
+    let came = lamports(&sweep, "rent") + lamports(&sweep, "lamports");
+    assert_eq!(chain.lamports(home).await, came, "nothing goes off what comes home");
+    let spent = lamports(&sweep, "fees") + chain.lamports(till).await;
+    assert_eq!(chain.lamports(fees).await, SOL - spent);
+    for address in wallets.keys().filter(|address| **address != fees) {
+        assert_eq!(chain.lamports(*address).await, 0);
+    }
+}
+
+/// On a computer that has no network, and of which nothing is kept.
+#[test]
+fn addresses_are_made_without_a_network_and_leave_nothing_behind() {
+    let (folder, home) = (TestFolder::new(), TestFolder::new());
+    // Not every system lets everybody cut a program off; where it does not, the words are checked all the same.
+    let cut_off: &[&str] = &["unshare", "--map-root-user", "--net"];
+    let is_possible = Command::new(cut_off[0]).args(&cut_off[1..]).arg("true").output().unwrap().status.success();
+    println!("cut off from all networks: {is_possible}");
+    let kept = ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
+    let at_home = kept.map(|name| format!("{name}={}", home.path().display()));
+    let mut before = vec!["env"];
+    before.extend(at_home.iter().map(String::as_str));
+    before.extend(cut_off.iter().filter(|_| is_possible));
+    let typed = type_behind(&before, folder.path(), &["solana", "addresses", "--count", "3"], &[PHRASE]);
+    assert_eq!(good(typed).lines().collect::<Vec<_>>(), ACCOUNTS[1..]);
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing is kept");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is written but what the shell wrote");
 }

@@ -1,9 +1,11 @@
 //! What an operator is told about Solana: by `pepay check`, by figures, by alarms, and by the command that takes a merchant's
 //! addresses.
 
-use e2e::{ApiClient, Database, ServerProcess, SolanaChain, SolanaOptions, WALLET, eventually};
+use e2e::{ApiClient, Database, ServerProcess, SolanaChain, SolanaOptions, TestChain, WALLET, eventually};
+use futures_util::future::join_all;
 use pepay::solana::{SolanaAddress, associated_token_account, programs};
 use serde_json::{Value, json};
+use wire::{invoice::CreatedInvoice, payor::PaymentAddress};
 
 use crate::{
     check::{NOT_AUDITED, assert_fault, assert_problem, faults},
@@ -11,6 +13,7 @@ use crate::{
 };
 
 const TOKEN: i64 = 1;
+const SOL: i64 = 9;
 const HEAD: &str = "environment = \"devnet\"\n";
 
 on_each_database!(
@@ -18,6 +21,7 @@ on_each_database!(
     figures_tell_of_solana_what_they_tell_of_other_networks,
     a_list_with_anything_wrong_in_it_is_refused_and_changes_nothing,
     a_list_that_runs_out_is_told_of_once_and_again_only_by_invoices_that_get_none,
+    invoices_created_at_once_are_given_each_address_of_a_list_once,
 );
 
 /// A chain that goes on by itself, and its token.
@@ -281,13 +285,79 @@ async fn a_list_that_runs_out_is_told_of_once_and_again_only_by_invoices_that_ge
 
     let without = api.create_invoice("20").await;
     assert_eq!(alarms().len(), 2, "{:?}", alarms());
-    let offered = api.available_tokens(&without).await;
-    assert!(offered.iter().all(|token| token.unavailable_reason.is_some()), "{offered:?}");
-    let refused = api.try_payment_address(&without, "solana", TOKEN).await.unwrap();
-    assert_eq!(refused.status, 400, "{refused:?}");
+    is_paid_nowhere(&api, &without).await;
     let more = wallets(&chain, &["more"]).await;
     server.run_good(&["merchant", "set-solana-addresses", &merchant, &list(&server, &[&more[0]])]);
     let invoice = api.create_invoice("20").await;
     let asked = api.payment_address(&invoice, "solana", TOKEN).await;
     assert_eq!(asked.temp_address.as_ref(), Some(&more[0]));
+}
+
+async fn payable(api: &ApiClient, invoice: &CreatedInvoice) -> usize {
+    let offered = api.available_tokens(invoice).await;
+    offered.iter().filter(|token| token.unavailable_reason.is_none()).count()
+}
+
+async fn is_paid_nowhere(api: &ApiClient, invoice: &CreatedInvoice) {
+    assert_eq!(payable(api, invoice).await, 0);
+    let refused = api.try_payment_address(invoice, "solana", TOKEN).await.unwrap();
+    let error = &refused.body["error"];
+    assert_eq!((refused.status.as_u16(), &error["code"]), (400, &json!("TOKEN_NOT_AVAILABLE")), "{refused:?}");
+}
+
+async fn invoices_created_at_once_are_given_each_address_of_a_list_once(database: Database) {
+    let (chain, mint) = start_chain().await;
+    let mut server = ServerProcess::prepare_on(database, &[HEAD, &chain.network(TOKEN, mint).await].concat());
+    server.start().await.unwrap();
+    let (merchant, api) = create_merchant(&server, &chain.wallet("merchant").await.to_string());
+    let names: Vec<String> = (0..10).map(|number| format!("own {number}")).collect();
+    let mut listed = wallets(&chain, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let lines: Vec<&str> = listed.iter().map(String::as_str).collect();
+    server.run_good(&["merchant", "set-solana-addresses", &merchant, &list(&server, &lines)]);
+    let invoices = join_all((0..20).map(|_| api.create_invoice("20"))).await;
+    let asked = join_all(invoices.iter().map(|invoice| api.try_payment_address(invoice, "solana", TOKEN))).await;
+    let (mut given, mut without) = (Vec::new(), 0);
+    for (invoice, asked) in invoices.iter().zip(asked) {
+        let asked = asked.unwrap();
+        if asked.status == 200 {
+            assert_eq!(payable(&api, invoice).await, 1);
+            given.push(asked.good::<PaymentAddress>().temp_address.unwrap());
+        } else {
+            is_paid_nowhere(&api, invoice).await;
+            without += 1;
+        }
+    }
+    given.sort();
+    listed.sort();
+    assert_eq!((given, without), (listed, 10));
+}
+
+#[tokio::test]
+async fn the_price_of_sol_is_told_with_solana_and_that_the_network_it_is_read_on_is_down() {
+    let (chain, mint) = start_chain().await;
+    let evm = TestChain::start().await;
+    let feed = evm.chain.deploy_feed(150 * 100_000_000).await.unwrap();
+    let token = evm.token().replace("id = 1\n", "id = 2\n");
+    let solana = [chain.network(TOKEN, mint).await, SolanaChain::sol(SOL, feed, "ethereum")].concat();
+    let server = ServerProcess::prepare(&[HEAD, &solana, &evm.network(), &token].concat());
+    let printed = server.run_good(&["check"]);
+    let section = |title: &str| {
+        let (_, rest) = printed.split_once(title).unwrap_or_else(|| panic!("{title}: {printed}"));
+        rest.split("\n\n").next().unwrap().to_owned()
+    };
+    let told = section("solana (Solana)");
+    assert!(told.contains("ok       token SOL: 9 decimals"), "{told}");
+    let price =
+        told.lines().find(|line| line.contains("ok       price of SOL: $150, ")).unwrap_or_else(|| panic!("{told}"));
+    assert!(price.contains(&format!("(feed {feed})")), "{price}");
+
+    drop(evm);
+    let (is_well, found) = faults(&server);
+    let problem = |(title, level, what): &(String, String, String)| {
+        title == "solana (Solana)"
+            && level == "problem"
+            && what.starts_with("price of SOL: the feed cannot be read")
+            && what.ends_with("so it is not quoted")
+    };
+    assert!(!is_well && found.iter().any(problem), "{found:?}");
 }

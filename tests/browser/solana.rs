@@ -38,6 +38,11 @@ fn a_wallet_on_solana_is_shown_the_code_that_it_reads() {
 }
 
 #[test]
+fn page_without_script_can_be_paid_on_solana() {
+    on_shared_scene_with_solana(without_script);
+}
+
+#[test]
 fn half_on_solana_is_shown_as_part_and_the_rest_that_is_asked_for_completes_it() {
     on_shared_scene_with_solana(half_and_then_the_rest);
 }
@@ -112,6 +117,24 @@ async fn a_wallet_gets_the_code_that_it_reads(scene: &Scene) -> Outcome {
     solana.chain.pay(CUSTOMER_ON_SOLANA, &unmarked, None).await?;
     visit.page.says("Paid").await?;
     visit.console_is_empty().await
+}
+
+async fn without_script(scene: &Scene) -> Outcome {
+    let solana = on_solana(scene)?;
+    let (merchant, browser) = (scene.add_merchant().await?, scene.chromium.open(WIDE, Scheme::Light).await?);
+    browser.forbid_scripts().await?;
+    let order = merchant.shop.create_order().await?;
+    let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+    page.choose("solana", TOKEN).await?;
+    let (uri, recipient, amount, references) = read_request(solana, &page).await?;
+    let asked = page.asked().await?;
+    assert_eq!((recipient, amount), (asked.address, asked.amount));
+    assert_eq!(references.as_array().map(Vec::len), Some(1));
+    assert!(browser.find("#app[data-live]").await?.is_none(), "no script took the page over");
+
+    solana.chain.pay(CUSTOMER_ON_SOLANA, &uri, None).await?;
+    // The page asks the browser to load it again every few seconds.
+    page.says("Paid").await
 }
 
 /// The request in sight as a wallet understands it: recipient, amount, and whose payment it says it is.

@@ -28,7 +28,7 @@ pub use folder::TestFolder;
 pub use invoice_event::{append_events, invoice_event};
 pub use server_process::{CommandOutput, ServerProcess, pepay_binary};
 pub use solana_chain::{DroppedTransaction, SolanaChain, SolanaFault, SolanaOptions, SolanaPaid, SolanaPayer};
-pub use terminal::{Typed, type_at_terminal};
+pub use terminal::{Typed, type_at_terminal, type_behind};
 pub use test_app::{Database, Merchant, TestApp};
 pub use test_chain::{SentPayment, TestChain, USDC};
 pub use webhook_sink::{Received, Reply, WebhookSink};

@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::Stdio};
 
+use alloy_primitives::Address;
 use pepay::solana::{Signature, SolanaAddress};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -116,6 +117,14 @@ impl SolanaChain {
              rpc = [\"{}\"]\npoll_ms = 100\n[[networks.tokens]]\nid = {token}\nsymbol = \"USDC\"\n\
              name = \"USD Coin\"\nmint = \"{mint}\"\ndecimals = 6\nprice = \"par\"\n",
             self.rpc_url
+        )
+    }
+
+    /// SOL as a further token behind [`SolanaChain::network`], priced by a feed on another network.
+    pub fn sol(token: i64, feed: Address, network: &str) -> String {
+        format!(
+            "[[networks.tokens]]\nid = {token}\nsymbol = \"SOL\"\nname = \"Solana\"\ndecimals = 9\n\
+             price = {{ feed = \"{feed}\", heartbeat_seconds = 3600, network = \"{network}\" }}\n"
         )
     }
 

@@ -28,15 +28,20 @@ pub struct Typed {
 ///
 /// If it asks for less.
 pub fn type_at_terminal(folder: &Path, arguments: &[&str], lines: &[&str]) -> Typed {
-    let quoted: Vec<_> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
+    type_behind(&[], folder, arguments, lines)
+}
+
+/// The same of what another command, `before`, runs.
+///
+/// # Panics
+///
+/// As [`type_at_terminal`].
+pub fn type_behind(before: &[&str], folder: &Path, arguments: &[&str], lines: &[&str]) -> Typed {
+    let pepay = pepay_binary().display().to_string();
+    let words = before.iter().copied().chain([pepay.as_str()]).chain(arguments.iter().copied());
+    let quoted: Vec<_> = words.map(|word| format!("'{word}'")).collect();
     let [stdout, stderr] = ["stdout", "stderr"].map(|name| folder.join(name));
-    let run = format!(
-        "tty; exec '{}' {} >'{}' 2>'{}'",
-        pepay_binary().display(),
-        quoted.join(" "),
-        stdout.display(),
-        stderr.display()
-    );
+    let run = format!("tty; exec {} >'{}' 2>'{}'", quoted.join(" "), stdout.display(), stderr.display());
     // Of util-linux: the command gets a terminal of its own, and we get its keyboard and screen.
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--command", &run, "/dev/null"]).current_dir(folder);

@@ -6,12 +6,14 @@ use domain::{
 };
 use pepay::{
     invoicing::{self, AddressError, AttachError, QuoteError},
-    solana::SolanaAddress,
+    solana::{SolanaAddress, programs},
     wallet::WalletAddress,
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
-use super::shop::{EURX, NETWORK, SOL, Shop, USDC, check};
+use super::shop::{EURX, FEE, NETWORK, SOL, Shop, USDC, check};
+use crate::watcher::relay::{Relay, decline};
 
 /// What is round is nobody's mark.
 const UNMARKED: &str = "20";
@@ -55,6 +57,30 @@ async fn a_payment_that_names_the_invoice_in_a_memo_is_the_invoice_s() {
     shop.pay(UNMARKED, json!({ "memo": order.id.to_string() })).await;
     shop.confirm().await;
     check(&shop.case(&order).await, InvoiceStatus::Paid, 20_000);
+}
+
+#[tokio::test]
+async fn a_memo_counts_whichever_of_the_memo_programs_it_is_of() {
+    let shop = Shop::open().await;
+    let relay = Relay::start(shop.chain.rpc_url(), true).await;
+    let mut shop = shop.restart_behind(&[&relay.url]).await;
+    let [oldest, usual, newest] = programs::MEMO.map(|program| program.to_string());
+    for (program, told_as) in [(&oldest, &oldest), (&usual, &usual), (&usual, &newest)] {
+        // The VM does not have the newest one: what another did is told as if that had.
+        let (from, to) = (program.clone(), told_as.clone());
+        relay.twist(move |_, answer| {
+            let accounts = answer.pointer_mut("/result/transaction/message/accountKeys").and_then(Value::as_array_mut);
+            for account in accounts.into_iter().flatten().filter(|account| **account == from.as_str()) {
+                *account = json!(to);
+            }
+        });
+        let order = shop.order(20_000, USDC).await;
+        shop.pay(UNMARKED, json!({ "memo": order.id.to_string(), "memo_program": program })).await;
+        shop.confirm().await;
+        let case = shop.case(&order).await;
+        assert_eq!(case.payments.len(), 1, "{told_as}");
+        check(&case, InvoiceStatus::Paid, 20_000);
+    }
 }
 
 #[tokio::test]
@@ -277,4 +303,32 @@ async fn what_comes_to_an_address_of_an_invoice_s_own_is_the_invoice_s_and_none_
     }
     let without = shop.create(shop.merchant, 20_000).await;
     assert!(matches!(shop.choose(shop.merchant, without, USDC).await, Err(QuoteError::NotOffered(_))));
+}
+
+#[tokio::test]
+async fn a_payer_is_told_of_the_account_that_he_pays_for_and_of_nothing_else() {
+    let mut shop = Shop::open_with_sol().await;
+    let opens_account = async |shop: &Shop, token| shop.order(20_000, token).await.chosen.record.opens_account;
+    assert!(opens_account(&shop, USDC).await, "the wallet was never paid in it");
+    assert!(!opens_account(&shop, SOL).await, "SOL is held by the wallet itself");
+    shop.chain.create_token_account(shop.usdc, shop.wallet).await;
+    shop.chain.slots(2).await;
+    assert!(!opens_account(&shop, USDC).await);
+    assert!(opens_account(&shop, FEE).await, "each token has an account of its own");
+
+    // Who says nothing at all, and who says that it does not know.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    shop = shop.restart_behind(&[&url]).await;
+    assert!(!opens_account(&shop, FEE).await);
+    let relay = Relay::start(shop.chain.rpc_url(), true).await;
+    relay.twist(|call, answer| {
+        if call["method"] == "getAccountInfo" {
+            decline(answer, -32603, "internal error");
+        }
+    });
+    shop = shop.restart_behind(&[&relay.url]).await;
+    assert!(!opens_account(&shop, FEE).await);
+    relay.twist(|_, _| {});
+    assert!(opens_account(&shop.restart().await, FEE).await, "it was missing all the time");
 }

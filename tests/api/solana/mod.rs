@@ -2,7 +2,6 @@
 //! or the server misbehaves.
 
 mod attribution;
-mod crash;
 mod over_http;
 mod reading;
 mod reconcile;
@@ -10,3 +9,4 @@ mod rules;
 mod searches;
 mod shop;
 mod standing;
+mod two_kinds;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{ApiClient, Database, ServerProcess, SolanaChain, SolanaOptions, SolanaPaid, WALLET, eventually};
+use e2e::{ApiClient, Database, ServerProcess, SolanaChain, SolanaOptions, SolanaPaid, TestChain, WALLET, eventually};
 use pepay::solana::{SolanaAddress, associated_token_account, programs};
 use reqwest::Method;
 use serde_json::{Value, json};
 use wire::invoice::{CreatedInvoice, InvoiceStatus};
+
+use super::shop::BLOCKHASH_LIFE;
+use crate::watcher::relay::{Relay, decline};
 
 const TOKEN: i64 = 1;
 /// Of four decimals: less than a cent holds ninety amounts that are not round.
@@ -31,17 +34,18 @@ struct Merchant {
 
 impl Till {
     async fn open(database: Database) -> Self {
+        Self::open_with(database, async |_, network| network).await
+    }
+
+    /// The same, configured otherwise.
+    async fn open_with(database: Database, change: impl AsyncFnOnce(&SolanaChain, String) -> String) -> Self {
         let chain = SolanaChain::start_as(&SolanaOptions { tick_ms: 100, ..SolanaOptions::default() }).await;
         let mint = chain.create_mint(6).await;
         let payer = chain.wallet("payer").await;
         chain.airdrop(payer, 100_000_000_000).await;
         chain.mint_to(mint, payer, 1_000_000_000_000).await;
-        let coarse = chain.create_mint(4).await;
-        let coarse = format!(
-            "[[networks.tokens]]\nid = {COARSE}\nsymbol = \"CRSE\"\nname = \"Coarse\"\nmint = \"{coarse}\"\n\
-             decimals = 4\nprice = \"par\"\n"
-        );
-        let config = [HEAD, &chain.network(TOKEN, mint).await, &coarse].concat();
+        let network = chain.network(TOKEN, mint).await;
+        let config = [HEAD, &change(&chain, network).await].concat();
         let mut server = ServerProcess::prepare_on(database, &config);
         server.start().await.unwrap();
         Self { chain, mint, server }
@@ -64,6 +68,12 @@ impl Till {
         ApiClient::new(&self.server.url, key["api_key"].as_str().unwrap())
     }
 
+    async fn alarm(&self, kind: &str) -> String {
+        let field = format!("alarm=\"{kind}\"");
+        let told = || self.server.log().lines().find(|line| line.contains(&field)).map(str::to_owned);
+        eventually(kind, async || told()).await
+    }
+
     async fn pay(&self, recipient: SolanaAddress, amount: &str) -> SolanaPaid {
         let payment = json!({ "recipient": recipient, "mint": self.mint, "amount": amount });
         self.chain.pay("payer", payment).await
@@ -77,6 +87,12 @@ impl Merchant {
         let asked = self.api.payment_address(&invoice, "solana", TOKEN).await;
         assert_eq!(asked.temp_address, Some(self.wallet.to_string()));
         invoice
+    }
+
+    async fn is(&self, invoice: &CreatedInvoice, status: InvoiceStatus) {
+        let report = async || self.api.invoice_status(&invoice.invoice_id).await;
+        let what = format!("the invoice to be {status:?}");
+        eventually(&what, async || (report().await.invoice.status == status).then_some(())).await;
     }
 
     async fn attach(&self, invoice: &CreatedInvoice, request: Value) -> e2e::Answer {
@@ -110,6 +126,7 @@ on_each_database!(
     a_wallet_on_solana_is_shown_to_its_merchant_and_changed_by_the_operator,
     a_token_whose_amounts_are_all_asked_for_is_listed_with_that_reason_until_one_is_free,
     addresses_of_a_list_that_were_given_before_a_restore_are_given_to_nobody_again,
+    a_fork_that_takes_back_what_paid_an_invoice_is_told_to_the_operator,
 );
 
 async fn a_payment_that_nothing_tells_of_is_attached_by_its_signature_once(database: Database) {
@@ -284,7 +301,15 @@ async fn a_wallet_on_solana_is_shown_to_its_merchant_and_changed_by_the_operator
 }
 
 async fn a_token_whose_amounts_are_all_asked_for_is_listed_with_that_reason_until_one_is_free(database: Database) {
-    let till = Till::open(database).await;
+    let till = Till::open_with(database, async |chain, network| {
+        let mint = chain.create_mint(4).await;
+        let coarse = format!(
+            "[[networks.tokens]]\nid = {COARSE}\nsymbol = \"CRSE\"\nname = \"Coarse\"\nmint = \"{mint}\"\n\
+             decimals = 4\nprice = \"par\"\n"
+        );
+        network + &coarse
+    })
+    .await;
     let merchant = till.add_merchant("merchant").await;
     let mut amounts = BTreeSet::new();
     let mut last = None;
@@ -364,4 +389,107 @@ async fn addresses_of_a_list_that_were_given_before_a_restore_are_given_to_nobod
     let invoice = merchant.api.create_invoice("20").await;
     let refused = merchant.api.try_payment_address(&invoice, "solana", TOKEN).await.unwrap();
     is_error(&refused, 400, "TOKEN_NOT_AVAILABLE", Some("tokenId"));
+}
+
+async fn a_fork_that_takes_back_what_paid_an_invoice_is_told_to_the_operator(database: Database) {
+    let till = Till::open(database).await;
+    let merchant = till.add_merchant("merchant").await;
+    let invoice = merchant.api.create_invoice("20").await;
+    let asked = merchant.api.payment_address(&invoice, "solana", TOKEN).await;
+    // Nothing is final before the fork comes.
+    till.chain.freeze(true).await;
+    let paid = till.pay(merchant.wallet, &asked.estimated_token_amount.unwrap()).await;
+    till.chain.slots(2).await;
+    merchant.is(&invoice, InvoiceStatus::Paid).await;
+    assert!(!till.server.log().contains("ALARM"), "{}", till.server.log());
+
+    till.chain.drop_after(paid.slot.unwrap()).await;
+    till.chain.slots(BLOCKHASH_LIFE + 60).await;
+    let alarm = till.alarm("paid_invoice_undone").await;
+    for words in ["ERROR", "ALARM: a paid invoice lost its payment to a reorganisation", &invoice.invoice_id] {
+        assert!(alarm.contains(words), "{words}: {alarm}");
+    }
+    merchant.is(&invoice, InvoiceStatus::Unpaid).await;
+}
+
+#[tokio::test]
+async fn a_transaction_of_a_newer_kind_is_passed_over_with_an_alarm_and_the_next_payment_counts() {
+    let relay = tokio::sync::OnceCell::new();
+    let behind = async |chain: &SolanaChain, network: String| {
+        let between = relay.get_or_init(|| Relay::start(chain.rpc_url(), true)).await;
+        network.replace(chain.rpc_url(), &between.url)
+    };
+    let till = Till::open_with(Database::of_tests(), behind).await;
+    let relay = relay.get().unwrap();
+    let merchant = till.add_merchant("merchant").await;
+    let (unread, invoice) = (merchant.order().await, merchant.api.create_invoice("20").await);
+    let asked = merchant.api.payment_address(&invoice, "solana", TOKEN).await;
+    relay.twist(|call, answer| {
+        if call["method"] == "getTransaction" {
+            decline(answer, -32015, "Transaction version (1) is not supported by the requesting client");
+        }
+    });
+    let newer = till.pay(merchant.wallet, "20").await.signature.to_string();
+    let alarm = till.alarm("transaction_unreadable").await;
+    assert!(alarm.contains("ERROR") && alarm.contains(&newer), "{alarm}");
+    relay.twist(|_, _| {});
+    till.pay(merchant.wallet, &asked.estimated_token_amount.unwrap()).await;
+    merchant.is(&invoice, InvoiceStatus::Paid).await;
+    assert_eq!(merchant.api.invoice(&unread.invoice_id).await.amount_paid, 0);
+    assert_eq!(merchant.unattributed().await, [Value::Null; 0], "nobody knows what it brought");
+    let told = till.server.log().lines().filter(|line| line.contains("transaction_unreadable")).count();
+    assert_eq!(told, 1, "it is told of once");
+}
+
+#[tokio::test]
+async fn an_amount_a_thousand_times_too_large_is_told_to_merchant_and_payer() {
+    let till = Till::open(Database::of_tests()).await;
+    let merchant = till.add_merchant("merchant").await;
+    let invoice = merchant.api.create_invoice("20").await;
+    let asked = merchant.api.payment_address(&invoice, "solana", TOKEN).await;
+    assert_eq!(asked.temp_address, Some(merchant.wallet.to_string()));
+    let payment = json!({
+        "recipient": merchant.wallet, "mint": till.mint, "amount": "20000", "memo": invoice.invoice_id,
+    });
+    till.chain.pay("payer", payment).await;
+    merchant.is(&invoice, InvoiceStatus::Paid).await;
+    let events: Value = merchant.api.get("/api/v1/events?type=invoice.updated&limit=1").await.good();
+    let told = &events["data"]["data"][0]["data"];
+    assert_eq!((&told["object"]["status"], &told["object"]["amount_overpaid"]), (&json!("paid"), &json!(19_980_000)));
+    assert_eq!(told["previous_attributes"]["amount_overpaid"], json!(0), "{told}");
+    let page = reqwest::get(&invoice.payment_url).await.unwrap().text().await.unwrap();
+    assert!(page.contains("You sent $19,980.00 more than was due. Ask merchant about a refund."), "{page}");
+}
+
+/// The server's own words for it, and a wallet that understands nothing else.
+#[tokio::test]
+async fn sol_is_asked_for_without_a_mint_and_paid_as_asked() {
+    const SOL: i64 = 9;
+
+    let evm = TestChain::start().await;
+    let feed = evm.chain.deploy_feed(150 * 100_000_000).await.unwrap();
+    let priced = async |_: &SolanaChain, network| {
+        [network, SolanaChain::sol(SOL, feed, "ethereum"), evm.network(), evm.token().replace("id = 1\n", "id = 2\n")]
+            .concat()
+    };
+    let till = Till::open_with(Database::of_tests(), priced).await;
+    let merchant = till.add_merchant("merchant").await;
+    let invoice = merchant.api.create_invoice("30").await;
+    let asked = merchant.api.payment_address(&invoice, "solana", SOL).await;
+    let snapshot = demo::http_client().unwrap().get(format!("{}/pay/snapshot", till.server.url));
+    let snapshot = snapshot.header("x-session-token", &invoice.session_token).header("x-signature", &invoice.signature);
+    let snapshot: Value = snapshot.send().await.unwrap().json().await.unwrap();
+    let quote = &snapshot["quote"];
+    let uri = quote["uri"].as_str().unwrap_or_else(|| panic!("{snapshot}"));
+    let read = till.chain.payer().parse(uri).await.unwrap();
+    assert_eq!((&read["recipient"], &read["amount"]), (&json!(merchant.wallet), &json!(asked.estimated_token_amount)));
+    assert_eq!((&read["mint"], read["references"].as_array().map(Vec::len)), (&Value::Null, Some(1)));
+    assert!(!uri.contains("spl-token"), "{uri}");
+    assert_eq!((&quote["symbol"], &quote["opens_account"]), (&json!("SOL"), &json!(false)), "{quote}");
+
+    let paid = till.chain.pay("payer", json!({ "uri": uri })).await;
+    merchant.is(&invoice, InvoiceStatus::Paid).await;
+    let report = merchant.api.invoice_status(&invoice.invoice_id).await;
+    let payment = report.latest_payment.unwrap();
+    assert_eq!((payment.tx_hash, report.invoice.amount_overpaid), (paid.signature.to_string(), 0));
 }

@@ -1,11 +1,15 @@
 //! Reading a chain, and endpoints, that misbehave.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use domain::invoice::InvoiceStatus;
+use e2e::eventually;
 use serde_json::{Value, json};
 
 use super::shop::{BLOCKHASH_LIFE, Shop, USDC, check};
@@ -90,9 +94,8 @@ async fn a_payment_that_a_fork_moved_is_one_payment() {
     assert_ne!(after.block_number, before.block_number);
 }
 
-#[tokio::test]
-async fn more_transactions_than_a_page_holds_are_read_without_a_gap() {
-    let mut shop = Shop::open().await;
+/// More transactions than a page of a list holds, and orders that are paid before and after those.
+async fn read_flood(mut shop: Shop) {
     let (first, last) = (shop.order(20_000, USDC).await, shop.order(30_000, USDC).await);
     shop.pay_order(&first).await;
     shop.chain.slots(1).await;
@@ -118,6 +121,22 @@ async fn more_transactions_than_a_page_holds_are_read_without_a_gap() {
         part = pepay::store::UnattributedPart::OlderThan(place);
     }
     assert_eq!(seen, 1_100);
+}
+
+#[tokio::test]
+async fn more_transactions_than_a_page_holds_are_read_without_a_gap() {
+    read_flood(Shop::open().await).await;
+}
+
+#[tokio::test]
+async fn more_transactions_than_a_page_holds_are_read_without_a_gap_since_the_last_one_that_was_read() {
+    let mut shop = Shop::open().await;
+    let before = shop.order(10_000, USDC).await;
+    let paid = shop.pay_order(&before).await;
+    shop.finalize().await;
+    check(&shop.case(&before).await, InvoiceStatus::Paid, 10_000);
+    assert_eq!(shop.cursor().await, Some(paid.signature.to_string()));
+    read_flood(shop).await;
 }
 
 #[tokio::test]
@@ -227,6 +246,37 @@ async fn an_endpoint_that_lags_behind_is_passed_over() {
     shop.pay_order(&order).await;
     shop.confirm().await;
     assert_eq!(shop.case(&order).await.payments.len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_with_limits_is_asked_one_by_one_and_left_alone_as_long_as_it_says() {
+    const RETRY_AFTER: u64 = 2;
+
+    let shop = Shop::open().await;
+    let relay = Relay::start(shop.chain.rpc_url(), false).await;
+    let mut shop = shop.restart_behind(&[&relay.url]).await;
+    let (first, second) = (shop.order(20_000, USDC).await, shop.order(30_000, USDC).await);
+    shop.pay_order(&first).await;
+    shop.confirm().await;
+    check(&shop.case(&first).await, InvoiceStatus::Paid, 20_000);
+    assert!(relay.requests().iter().all(|calls| calls.len() == 1), "it takes no batches");
+
+    shop.pay_order(&second).await;
+    shop.chain.slots(2).await;
+    relay.turn_away(Some(RETRY_AFTER));
+    shop.failing_step().await;
+    let since = Instant::now();
+    assert_eq!(relay.turned_away(), 1);
+    relay.turn_away(None);
+    eventually("the endpoint to be asked again", async || {
+        let step = shop.watcher.step().await;
+        assert!(step.is_ok() || relay.requests().is_empty(), "it is left alone: {step:?}");
+        step.ok()
+    })
+    .await;
+    assert!(Duration::from_secs(RETRY_AFTER) <= since.elapsed(), "{:?}", since.elapsed());
+    shop.catch_up().await;
+    check(&shop.case(&second).await, InvoiceStatus::Paid, 30_000);
 }
 
 #[tokio::test]

@@ -9,10 +9,8 @@ use domain::{
     transfer::Valuation,
 };
 use pepay::{
-    invoicing::{self, CancelError, Case, QuoteError, end_due_invoices},
+    invoicing::{self, CancelError, Case, QuoteError},
     merchants::set_token_blocked,
-    nodes,
-    store::StoreError,
 };
 use serde_json::{Value, json};
 
@@ -43,13 +41,16 @@ impl Shop {
         (self.order(due_millis, token).await, address)
     }
 
-    /// Ends what is past its time, as the timer does.
-    async fn end_due(&self) {
-        let lease = nodes::take(&self.app, nodes::EXPIRY).await.unwrap().unwrap();
-        end_due_invoices(&self.app, &lease).await.unwrap();
-        let released: Result<_, StoreError> =
-            self.app.store.write(move |tx| Box::pin(async move { tx.release_lease(&lease).await })).await;
-        released.unwrap();
+    /// Pays in SOL at such a price what is enough for twenty dollars, and tells what came of it.
+    async fn pay_late(&mut self, order: &Order, usd_e8: i64) -> (InvoiceStatus, PaymentStatus) {
+        self.set_sol_price(usd_e8).await;
+        self.pay_sol("0.14", marked(order)).await;
+        self.confirm().await;
+        let case = self.case(order).await;
+        let [payment] = case.payments.as_slice() else { panic!("{:?}", case.payments) };
+        let rate = Rate::from_usd_e8(usd_e8.unsigned_abs().into()).unwrap();
+        assert_eq!((payment.record.valuation, payment.late), (Valuation::Spot { rate }, true));
+        (case.invoice.standing.status, payment.status)
     }
 }
 
@@ -202,6 +203,56 @@ async fn coin_without_a_quote_or_a_price_waits_for_somebody() {
     assert_eq!((payment.record.valuation, payment.status), (Valuation::Unpriced, PaymentStatus::ManualRetry));
     shop.clock.advance_seconds(11);
     assert!(matches!(shop.choose(shop.merchant, order.id, SOL).await, Err(QuoteError::NoPrice(_))));
+}
+
+#[tokio::test]
+async fn coin_is_priced_only_by_what_was_said_within_five_minutes_of_its_block() {
+    let mut shop = Shop::open_with_sol().await;
+    let (long_ago, lately) = (shop.order(30_000, SOL).await, shop.order(30_000, SOL).await);
+    shop.wait(310).await;
+    shop.pay_sol(&long_ago.amount(), marked(&long_ago)).await;
+    shop.chain.slots(2).await;
+    // The feed is on another network, which knows nothing of that block: what it says now says nothing of then.
+    shop.wait(310).await;
+    shop.pay_sol(&lately.amount(), marked(&lately)).await;
+    shop.chain.slots(2).await;
+    shop.wait(280).await;
+    shop.catch_up().await;
+
+    let case = shop.case(&long_ago).await;
+    check(&case, InvoiceStatus::Unpaid, 0);
+    let [payment] = case.payments.as_slice() else { panic!("{:?}", case.payments) };
+    assert_eq!((payment.record.valuation, payment.status), (Valuation::Unpriced, PaymentStatus::ManualRetry));
+    let case = shop.case(&lately).await;
+    check(&case, InvoiceStatus::Paid, 30_000);
+    let rate = Rate::from_usd_e8(15_000_000_000).unwrap();
+    assert_eq!(case.payments[0].record.valuation, Valuation::Spot { rate });
+}
+
+#[tokio::test]
+async fn coin_is_not_asked_for_while_its_feed_is_out_of_reach_and_pays_what_was_asked_before() {
+    let mut shop = Shop::open_with_sol().await;
+    let (order, lapsed) = (shop.order(30_000, SOL).await, shop.order(30_000, SOL).await);
+    shop.evm = None;
+    shop.wait(60).await;
+    let other = shop.create(shop.merchant, 30_000).await;
+    assert!(matches!(shop.choose(shop.merchant, other, SOL).await, Err(QuoteError::NoPrice(_))));
+    assert!(shop.choose(shop.merchant, other, USDC).await.is_ok(), "what needs no feed is asked for");
+    shop.pay_sol(&order.amount(), marked(&order)).await;
+    shop.confirm().await;
+    let case = shop.case(&order).await;
+    check(&case, InvoiceStatus::Paid, 30_000);
+    assert!(matches!(case.payments[0].record.valuation, Valuation::Quoted { .. }));
+
+    shop.wait(250).await;
+    shop.pay_sol(&lapsed.amount(), marked(&lapsed)).await;
+    shop.confirm().await;
+    let case = shop.case(&lapsed).await;
+    check(&case, InvoiceStatus::Unpaid, 0);
+    assert_eq!(
+        (case.payments[0].record.valuation, case.payments[0].status),
+        (Valuation::Unpriced, PaymentStatus::ManualRetry)
+    );
 }
 
 #[tokio::test]
@@ -397,6 +448,28 @@ async fn late_money_is_the_merchant_s_to_decide_about_unless_that_was_decided_be
     // It is at the merchant's wallet, whatever is made of it.
     shop.finalize().await;
     assert_eq!(shop.case(&held).await.payments[0].settlement, SettlementStatus::Settled);
+}
+
+#[tokio::test]
+async fn late_coin_is_accepted_near_its_quoted_price_and_in_time_and_held_otherwise() {
+    let mut shop = Shop::open_with_sol().await;
+    let orders = [shop.order(20_000, SOL).await, shop.order(20_000, SOL).await, shop.order(20_000, SOL).await];
+    let [near, far, days_later] = &orders;
+    shop.meddle("UPDATE invoices SET late_days = 1, late_band_basis_points = 500").await;
+    shop.confirm().await;
+    shop.wait(16 * 60).await;
+    shop.finalize().await;
+    shop.end_due().await;
+    for order in &orders {
+        assert_eq!(shop.case(order).await.invoice.standing.status, InvoiceStatus::Expired);
+    }
+    // A twentieth up is the band's end.
+    let accepted = shop.pay_late(near, 15_750_000_000).await;
+    assert_eq!(accepted, (InvoiceStatus::Paid, PaymentStatus::Confirmed));
+    let held = (InvoiceStatus::Expired, PaymentStatus::ManualRetry);
+    assert_eq!(shop.pay_late(far, 15_751_000_000).await, held);
+    shop.wait(24 * 3_600).await;
+    assert_eq!(shop.pay_late(days_later, 15_000_000_000).await, held);
 }
 
 #[tokio::test]

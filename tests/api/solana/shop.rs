@@ -1,6 +1,6 @@
 //! A local Solana, a database and a watcher that moves only when told.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use demo::chain::{ChainOptions, LocalChain};
 use domain::{
     id::{InvoiceId, MerchantId, TokenId},
@@ -11,13 +11,14 @@ use domain::{
 use e2e::{Database, SolanaChain, SolanaPaid, TestFolder};
 use pepay::{
     app::App,
-    chains::{Step, StepError, solana::Watcher},
+    chains::{Step, StepError, evm, solana::Watcher},
     clock::TestClock,
     config::Config,
     invoicing::{self, Case, Chosen, QuoteError},
     nodes,
     solana::{SolanaAddress, associated_token_account, programs},
     store::{Lease, NewMerchant, StoreError, UnattributedPart, UnattributedRecord, WriterTask},
+    wallet::WalletAddress,
 };
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection};
@@ -32,14 +33,17 @@ pub const FEE: TokenId = TokenId(2);
 pub const EURX: TokenId = TokenId(3);
 /// 150 dollars each, by a feed on an EVM network.
 pub const SOL: TokenId = TokenId(4);
+/// A dollar token of the EVM network, at par.
+pub const ON_EVM: TokenId = TokenId(5);
 pub const NETWORK: &str = "solana";
+pub const EVM_NETWORK: &str = "ethereum";
 /// Slots after which a transaction that vanished cannot come back.
 pub const BLOCKHASH_LIFE: u64 = 150;
 
 pub struct Shop {
     pub chain: SolanaChain,
-    /// Where SOL is priced, and by which feed, for those tests that want it.
-    evm: Option<(LocalChain, Address)>,
+    /// The network that SOL is priced on, for those tests that want it.
+    pub evm: Option<EvmSide>,
     pub usdc: SolanaAddress,
     pub fee: SolanaAddress,
     pub eurx: SolanaAddress,
@@ -52,6 +56,14 @@ pub struct Shop {
     writer: WriterTask,
     config: Config,
     folder: TestFolder,
+}
+
+/// An EVM network beside it, which nobody watches but who asks for its watcher.
+pub struct EvmSide {
+    pub chain: LocalChain,
+    /// What SOL costs.
+    feed: Address,
+    dollar: Address,
 }
 
 /// An invoice that is being watched, and what its payer is told.
@@ -121,16 +133,22 @@ impl Shop {
         let evm = if with_sol {
             let evm = LocalChain::start(ChainOptions::new(31337)).await.unwrap();
             let feed = evm.deploy_feed(150 * 100_000_000).await.unwrap();
+            let dollar = evm.deploy_token("USD Coin", "USDC", 6).await.unwrap();
+            evm.mint(dollar, evm.accounts()[1], U256::from(1_000_000_000_000_u64)).await.unwrap();
             let sol = json!({
                 "id": SOL.0, "symbol": "SOL", "name": "Solana", "decimals": 9,
-                "price": { "feed": feed, "heartbeat_seconds": 3600, "network": "ethereum" },
+                "price": { "feed": feed, "heartbeat_seconds": 3600, "network": EVM_NETWORK },
             });
             network["tokens"].as_array_mut().unwrap().push(sol);
             networks.push(json!({
-                "name": "ethereum", "title": "Ethereum", "chain_id": 31337, "rpc": [evm.rpc_url()],
+                "name": EVM_NETWORK, "title": "Ethereum", "chain_id": 31337, "rpc": [evm.rpc_url()],
                 "paid_after": 1, "final_after": 2,
+                "tokens": [
+                    { "id": ON_EVM.0, "symbol": "USDC", "name": "USD Coin", "address": dollar, "decimals": 6,
+                      "price": "par" },
+                ],
             }));
-            Some((evm, feed))
+            Some(EvmSide { chain: evm, feed, dollar })
         } else {
             None
         };
@@ -234,7 +252,23 @@ impl Shop {
     }
 
     pub async fn choose(&self, merchant: MerchantId, id: InvoiceId, token: TokenId) -> Result<Chosen, QuoteError> {
-        invoicing::choose(&self.app, merchant, id, NETWORK, token).await
+        let network = if token == ON_EVM { EVM_NETWORK } else { NETWORK };
+        invoicing::choose(&self.app, merchant, id, network, token).await
+    }
+
+    /// Pays millis of a dollar on the EVM network to where an invoice was told to, in a block of its own.
+    pub async fn pay_on_evm(&self, chosen: &Chosen, millis: u64) {
+        let WalletAddress::Evm(deposit) = chosen.address else { panic!("{:?} is on Solana", chosen.address) };
+        let EvmSide { chain, dollar, .. } = self.evm.as_ref().unwrap();
+        let paid = chain.send_token(chain.accounts()[1], *dollar, deposit, U256::from(millis * 1_000)).await;
+        chain.mined(paid.unwrap()).await.unwrap();
+    }
+
+    /// Who reads the EVM network.
+    pub async fn evm_watcher(&self) -> evm::Watcher {
+        let network = self.app.config.networks[1].clone();
+        let lease = nodes::take(&self.app, &format!("{}{}", nodes::WATCH, network.name)).await.unwrap();
+        evm::Watcher::new(self.app.clone(), network, lease.expect("nobody else watches"))
     }
 
     /// The order with what is to be paid now.
@@ -257,9 +291,9 @@ impl Shop {
 
     /// Has SOL cost so much from now on, in hundred-millionths of a dollar.
     pub async fn set_sol_price(&self, usd_e8: i64) {
-        let (evm, feed) = self.evm.as_ref().unwrap();
+        let evm = self.evm.as_ref().unwrap();
         let now = self.app.clock.now().0.unsigned_abs();
-        evm.set_price(*feed, usd_e8, now).await.unwrap();
+        evm.chain.set_price(evm.feed, usd_e8, now).await.unwrap();
     }
 
     /// Pays SOL to the merchant's wallet, as `more` says.
@@ -309,9 +343,9 @@ impl Shop {
         self.chain.increase_time(seconds).await;
         self.chain.slots(2).await;
         self.keep_time().await;
-        if let Some((evm, _)) = &self.evm {
-            evm.increase_time(seconds).await.unwrap();
-            evm.mine(1).await.unwrap();
+        if let Some(EvmSide { chain, .. }) = &self.evm {
+            chain.increase_time(seconds).await.unwrap();
+            chain.mine(1).await.unwrap();
         }
     }
 
@@ -324,6 +358,15 @@ impl Shop {
             }
         }
         panic!("the watcher does not come to rest");
+    }
+
+    /// Ends what is past its time, as the timer does.
+    pub async fn end_due(&self) {
+        let lease = nodes::take(&self.app, nodes::EXPIRY).await.unwrap().unwrap();
+        invoicing::end_due_invoices(&self.app, &lease).await.unwrap();
+        let released: Result<_, StoreError> =
+            self.app.store.write(move |tx| Box::pin(async move { tx.release_lease(&lease).await })).await;
+        released.unwrap();
     }
 
     pub async fn failing_step(&mut self) -> StepError {

@@ -4,8 +4,9 @@ use domain::{
     invoice::{InvoiceStatus, PaymentStatus},
     settlement::SettlementStatus,
 };
+use e2e::Database;
 use pepay::invoicing::{end_due_invoices, plan_sweeps};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::shop::{FEE, Shop, USDC, check};
 
@@ -27,7 +28,7 @@ async fn half_and_then_the_rest_pay_an_invoice() {
 }
 
 #[tokio::test]
-async fn an_amount_a_thousand_times_too_large_is_overpaid_and_said_to_be() {
+async fn an_amount_a_thousand_times_too_large_is_overpaid() {
     let mut shop = Shop::open().await;
     let order = shop.order(20_000, USDC).await;
     shop.pay("20000", json!({ "references": [order.reference()] })).await;
@@ -35,7 +36,32 @@ async fn an_amount_a_thousand_times_too_large_is_overpaid_and_said_to_be() {
     let case = shop.case(&order).await;
     check(&case, InvoiceStatus::Paid, 20_000_000);
     assert_eq!(case.invoice.standing.overpaid.as_millis(), 19_980_000);
-    assert!(shop.events(&order).await.contains(&"invoice.updated".to_owned()));
+}
+
+#[tokio::test]
+async fn a_payment_counts_at_the_depth_that_is_configured_and_for_much_at_a_greater_one() {
+    let deep = |network: &mut Value| {
+        network["paid_after"] = json!(10);
+        network["large"] = json!({ "above_usd": 100, "paid_after": 20 });
+    };
+    let mut shop = Shop::open_with(Database::of_tests(), false, deep).await;
+    let (small, large) = (shop.order(100_000, USDC).await, shop.order(100_001, USDC).await);
+    let slot = shop.pay_order(&small).await.slot.unwrap();
+    let also = json!({ "references": [large.reference()] });
+    assert_eq!(shop.pay(&large.amount(), also).await.slot, Some(slot));
+    // The block of a payment is its first confirmation, once it is over.
+    for (confirmations, [is_small_paid, is_large_paid]) in
+        [(9, [false, false]), (10, [true, false]), (19, [true, false]), (20, [true, true])]
+    {
+        let head = shop.chain.slot("confirmed").await;
+        shop.after_slots(slot + confirmations - 1 - head).await;
+        for (order, required, is_paid) in [(&small, 10, is_small_paid), (&large, 20, is_large_paid)] {
+            let case = shop.case(order).await;
+            assert_eq!(case.payments[0].required_confirmations, required);
+            let status = if is_paid { InvoiceStatus::Paid } else { InvoiceStatus::Unpaid };
+            assert_eq!(case.invoice.standing.status, status, "{required} after {confirmations}");
+        }
+    }
 }
 
 #[tokio::test]

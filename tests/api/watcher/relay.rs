@@ -8,7 +8,13 @@ use std::{
     },
 };
 
-use axum::{Router, extract::State, routing::post};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -31,6 +37,9 @@ struct Shared {
     requests: Mutex<Vec<Vec<Value>>>,
     /// What went both ways since the last look.
     bytes: AtomicU64,
+    /// After how many seconds who asks may come back, while it turns everybody away.
+    turns_away: Mutex<Option<u64>>,
+    turned_away: AtomicU64,
 }
 
 impl Relay {
@@ -42,6 +51,8 @@ impl Relay {
             takes_batches,
             requests: Mutex::default(),
             bytes: AtomicU64::default(),
+            turns_away: Mutex::default(),
+            turned_away: AtomicU64::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
@@ -53,6 +64,16 @@ impl Relay {
 
     pub fn twist(&self, twist: impl Fn(&Value, &mut Value) + Send + 'static) {
         *self.shared.twist.lock().unwrap() = Box::new(twist);
+    }
+
+    /// Turns everybody away from now on, as providers do whose limit is reached, or lets them in again.
+    pub fn turn_away(&self, retry_after_seconds: Option<u64>) {
+        *self.shared.turns_away.lock().unwrap() = retry_after_seconds;
+    }
+
+    /// The requests that it turned away since the last look.
+    pub fn turned_away(&self) -> u64 {
+        self.shared.turned_away.swap(0, Ordering::Relaxed)
     }
 
     /// The calls of each HTTP request since the last look.
@@ -84,7 +105,17 @@ pub fn decline(answer: &mut Value, code: i64, message: &str) {
     *answer = json!({ "jsonrpc": "2.0", "id": answer["id"], "error": { "code": code, "message": message } });
 }
 
-async fn relay(State(shared): State<Arc<Shared>>, axum::Json(request): axum::Json<Value>) -> axum::Json<Value> {
+async fn relay(State(shared): State<Arc<Shared>>, request: axum::Json<Value>) -> Response {
+    let turns_away = *shared.turns_away.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(seconds) = turns_away {
+        shared.turned_away.fetch_add(1, Ordering::Relaxed);
+        let retry_after = [(header::RETRY_AFTER, seconds.to_string())];
+        return (StatusCode::TOO_MANY_REQUESTS, retry_after, "too many").into_response();
+    }
+    answer(&shared, request).await.into_response()
+}
+
+async fn answer(shared: &Shared, axum::Json(request): axum::Json<Value>) -> axum::Json<Value> {
     let calls: Vec<Value> = match &request {
         Value::Array(_) if !shared.takes_batches => {
             return axum::Json(json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32600, "message": "no" } }));

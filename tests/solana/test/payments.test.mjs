@@ -188,6 +188,24 @@ describe("a payment", () => {
     assert.equal(await shim.transaction(signature), null);
   });
 
+  test("is signed the same whoever made its message, and by nobody but its signers", async () => {
+    const payments = [{ recipient: world.merchant, amount: "0.1" }];
+    const { transaction } = await payer.ask("pay", { rpc: shim.url, wallet: "customer", payments, send: false });
+    // Behind the number of signatures and the only one.
+    const message = Buffer.from(transaction, "base64").subarray(65).toString("base64");
+    assert.deepEqual(await payer.ask("sign", { message, wallets: ["customer"] }), { transaction });
+    for (const wallets of [[], ["merchant"]]) await assert.rejects(payer.ask("sign", { message, wallets }));
+  });
+
+  test("with a memo is listed with it whichever program it is of", async () => {
+    const programs = ["Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo", "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"];
+    for (const memo_program of programs) {
+      const paid = await payer.pay("customer", { recipient: world.merchant, amount: "0.1", memo: "INV-9", memo_program });
+      const [listed] = await shim.call("getSignaturesForAddress", world.merchant, { limit: 1, commitment: "confirmed" });
+      assert.deepEqual([listed.signature, listed.memo], [paid.signature, "[5] INV-9"]);
+    }
+  });
+
   test("by an inner instruction is listed as such and counted by its balances", async () => {
     const till = await world.till();
     const tokens = await payer.pay("customer", { uri: uri("2"), inner: true, create_token_account: false });

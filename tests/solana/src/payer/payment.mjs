@@ -10,13 +10,16 @@ import {
   fetchEncodedAccount,
   getAddressDecoder,
   getBase64EncodedWireTransaction,
+  getBase64Encoder,
+  getCompiledTransactionMessageDecoder,
   getSignatureFromTransaction,
   pipe,
   setTransactionMessageFeePayerSigner,
   setTransactionMessageLifetimeUsingBlockhash,
+  signTransaction,
   signTransactionMessageWithSigners,
 } from "@solana/kit";
-import { LEGACY_MEMO_PROGRAM_ADDRESS_V3, getAddMemoInstruction } from "@solana-program/memo";
+import { getAddMemoInstruction } from "@solana-program/memo";
 import { getTransferSolInstruction } from "@solana-program/system";
 import {
   findAssociatedTokenPda,
@@ -50,6 +53,19 @@ export async function pay({ rpc: url, wallet, payments, ...options }) {
   const skipPreflight = options.skip_preflight ?? options.fail;
   await rpc.sendTransaction(transaction, { encoding: "base64", skipPreflight, preflightCommitment: "confirmed" }).send();
   return options.await === "none" ? answer : { ...answer, ...(await landed(rpc, signature, options.await)) };
+}
+
+/** Signs what somebody else made, as a wallet does that is given a message: it has to be one, and all signers are asked. */
+export async function signMessage({ message, wallets }) {
+  const messageBytes = getBase64Encoder().encode(message);
+  const { staticAccounts, header } = getCompiledTransactionMessageDecoder().decode(messageBytes);
+  const signatures = Object.fromEntries(staticAccounts.slice(0, header.numSignerAccounts).map((address) => [address, null]));
+  const signers = await Promise.all(wallets.map(testSigner));
+  const signed = await signTransaction(
+    signers.map(({ keyPair }) => keyPair),
+    { messageBytes, signatures },
+  );
+  return { transaction: getBase64EncodedWireTransaction(signed) };
 }
 
 /** Makes the same payment many times, as fast as it can, and without asking what became of it. */
@@ -120,7 +136,7 @@ async function sendBatch(url, transactions) {
 /** What one payment needs: instructions in their order, and the account that they pay into. */
 async function plan(rpc, payer, payment) {
   const request = payment.uri === undefined ? payment : { ...parseTransferRequest(payment.uri), ...defined(payment) };
-  const { recipient, amount, mint, references = [], memo } = request;
+  const { recipient, amount, mint, references = [], memo, memo_program: programAddress } = request;
   const isLeftOut = (part) => payment.omit.includes(part);
   if (amount === undefined) throw new Error("there is no amount, and nobody to ask for one");
 
@@ -134,7 +150,7 @@ async function plan(rpc, payer, payment) {
   const instructions = [...transfer.instructions];
   // The specification wants the memo right before the transfer.
   if (memo !== undefined && !isLeftOut("memo")) {
-    instructions.push(getAddMemoInstruction({ memo }, { programAddress: LEGACY_MEMO_PROGRAM_ADDRESS_V3 }));
+    instructions.push(getAddMemoInstruction({ memo }, { programAddress }));
   }
   instructions.push(payment.inner ? await relayed(referenced) : referenced);
   return { destination: transfer.destination, instructions };

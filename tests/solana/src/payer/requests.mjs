@@ -1,13 +1,16 @@
 // What the payer can be asked to do, by name.
 
+import { LEGACY_MEMO_PROGRAM_ADDRESS_V3 } from "@solana-program/memo";
+
 import { address, boolean, count, exactFields, listOf, method, oneOf, optional, text } from "../params.mjs";
 import { testSigner } from "../keys.mjs";
 import { relayAddress } from "../relay.mjs";
-import { flood, pay } from "./payment.mjs";
+import { flood, pay, signMessage } from "./payment.mjs";
 import { parseTransferRequest } from "./uri.mjs";
 
 const MOST_PAYMENTS = 20;
 const MOST_REFERENCES = 10;
+const MOST_SIGNERS = 20;
 const LARGEST_FLOOD = 100_000;
 
 /** One payment: by URI, or put together by the caller; what is said beside a URI goes before what is in it. */
@@ -17,6 +20,7 @@ const payment = exactFields({
   amount: optional(text),
   mint: optional(address),
   memo: optional(text),
+  memo_program: optional(address, LEGACY_MEMO_PROGRAM_ADDRESS_V3),
   references: optional(listOf(address, MOST_REFERENCES)),
   omit: optional(listOf(oneOf("references", "memo"), 2), []),
   destination: optional(address),
@@ -51,6 +55,9 @@ export const requests = {
     ],
     pay,
   ),
+
+  /** Signs a message that somebody else made. */
+  sign: method([exactFields({ message: text, wallets: listOf(text, MOST_SIGNERS) })], signMessage),
 
   flood: method([exactFields({ rpc: text, wallet: text, payment, count: count(LARGEST_FLOOD) })], flood),
 };
