@@ -7,6 +7,7 @@ mod accessibility;
 mod asleep;
 mod brand;
 mod choice;
+mod copy;
 mod expiry;
 mod faults;
 mod first_frame;

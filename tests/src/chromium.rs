@@ -448,6 +448,16 @@ impl Browser {
         self.post("window", &json!({ "handle": handle })).await.map(drop)
     }
 
+    /// Gives the page that is open leave for something, or refuses it, as a reader may when asked.
+    ///
+    /// # Errors
+    ///
+    /// When the browser knows no such thing.
+    pub async fn permit(&self, what: &str, is_allowed: bool) -> Outcome {
+        let state = if is_allowed { "granted" } else { "denied" };
+        self.post("permissions", &json!({ "descriptor": { "name": what }, "state": state })).await.map(drop)
+    }
+
     /// Takes the network away from pages, or gives it back.
     ///
     /// # Errors
