@@ -46,11 +46,6 @@ pub fn replace_url(url: &str) {
     }
 }
 
-/// Whether the address asks for the choice although a quote exists.
-pub fn asks_to_choose() -> bool {
-    window().location().search().is_ok_and(|query| query.contains("&choose=1"))
-}
-
 /// Whether the page stands by itself, not inside another.
 pub fn is_top() -> bool {
     window().top().ok().flatten().is_some_and(|top| js_sys::Object::is(&top, &window()))

@@ -11,6 +11,40 @@ use crate::{
 };
 
 /// Networks whose node is down: what can be paid with is asked for before anything is read from them.
+/// What is marked, whether the page is drawn by scripts, and whether they had to draw it anew.
+const MARKED: &str = "
+    const marked = [...document.querySelectorAll('.choose input:checked')].map((radio) => radio.value);
+    const { live, mode } = document.getElementById('app').dataset;
+    return [marked, live !== undefined, mode ?? null];";
+
+#[test]
+fn who_chooses_again_finds_the_last_choice_made_with_scripts_and_without() {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        let (network, token) = scene.token("base", "USDC")?;
+        let choice = format!("{}:{}", network.name, token.id);
+        browser.forbid_scripts().await?;
+        let order = merchant.shop.create_order().await?;
+        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+        page.choose(network.name, token.id).await?;
+        browser.click(".change").await?;
+        page.says("How would you like to pay?").await?;
+        assert_eq!(browser.script(MARKED, json!([])).await?, json!([[choice], false, null]));
+        let address = browser.address().await?;
+        assert!(address.ends_with("&choose=1"), "{address}");
+        page.confirm_choice().await?;
+
+        let browser = at_a_desk(scene).await?;
+        let page = CheckoutPage::open(&browser, &address).await?;
+        page.is_live().await?;
+        page.says("How would you like to pay?").await?;
+        assert_eq!(browser.script(MARKED, json!([])).await?, json!([[choice], true, null]));
+        page.confirm_choice().await?;
+        assert_eq!(browser.console().await?, Vec::<String>::new());
+        Ok(())
+    });
+}
+
 const NETWORKS: [(&str, u64); 2] = [("ethereum", 31_337), ("base", 31_338)];
 const TOKENS: [(&str, &str); 4] =
     [("USDC", "USD Coin"), ("DAI", "Dai"), ("EURC", "Euro Coin"), ("PYUSD", "PayPal USD")];

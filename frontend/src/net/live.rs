@@ -37,7 +37,6 @@ pub fn follow(session: PaymentSession) {
     let held = StoredValue::new_local(None::<Rc<Live>>);
     Effect::new(move |_| {
         session.set_clock(session.once(|snapshot| snapshot.now_ms), dom::answered_ms());
-        session.is_choosing.set(dom::asks_to_choose());
         let live = Rc::new(Live::new(session));
         held.set_value(Some(live.clone()));
 

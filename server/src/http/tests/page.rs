@@ -243,9 +243,12 @@ async fn the_first_frame_can_be_paid_and_is_bound_by_a_policy() {
         assert_eq!(answer.header(name), value);
     }
     let policy = answer.header("content-security-policy");
-    for part in
-        ["default-src 'none';", "connect-src 'self' ws://pay.example;", "frame-ancestors *;", "trusted-types 'none'"]
-    {
+    for part in [
+        "default-src 'none';",
+        "connect-src 'self' ws://pay.example;",
+        "frame-ancestors *;",
+        "require-trusted-types-for 'script'; trusted-types 'none'",
+    ] {
         assert!(policy.contains(part), "{part} is not in {policy}");
     }
     assert!(!answer.text.contains("</script><script>x"), "{}", answer.text);
@@ -254,8 +257,18 @@ async fn the_first_frame_can_be_paid_and_is_bound_by_a_policy() {
     let drawn = answer.text.split("id=\"snapshot\"").next().unwrap();
     assert!(drawn.contains(&address), "{}", answer.text);
 
-    let again = server.get(&format!("{}&choose=1", invoice.page()), &[]).await;
-    assert!(again.text.contains("\"quote\":null"), "{}", again.text);
+#[tokio::test]
+async fn who_chooses_again_finds_the_last_choice_made_and_is_left_in_peace() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let again = async || server.get(&format!("{}&choose=1", invoice.page()), &[]).await.text;
+    assert!(!again().await.contains(" checked"), "nothing was chosen yet");
+    server.quote(&invoice).await;
+    let text = again().await;
+    let radios: Vec<&str> = text.split("<input").filter(|input| input.contains("type=\"radio\"")).collect();
+    let checked: Vec<_> = radios.iter().filter(|input| input.contains(" checked")).collect();
+    assert!(1 < radios.len() && checked.len() == 1 && checked[0].contains("value=\"ethereum:1\""), "{checked:?}");
+    assert!(!text.contains("http-equiv=\"refresh\"") && !text.contains("id=\"address\""), "{text}");
 }
 
 #[tokio::test]
