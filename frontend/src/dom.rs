@@ -39,6 +39,11 @@ pub fn focus_later(id: &'static str) {
     });
 }
 
+/// Whether the event says that a page is shown which was loaded just now.
+pub fn is_arrival(event: &web_sys::Event) -> bool {
+    js_sys::Reflect::get(event, &"persisted".into()).is_ok_and(|persisted| persisted == JsValue::FALSE)
+}
+
 /// Writes another address into the address bar, without going there.
 pub fn replace_url(url: &str) {
     if let Ok(history) = window().history() {
