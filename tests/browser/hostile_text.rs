@@ -99,7 +99,7 @@ fn text_of_merchants_and_payers_never_runs_though_no_policy_forbids_it() {
 }
 
 /// Draws every page anew instead of taking over what the server drew, so that each state is built by scripts.
-const MOUNT: &str = "document.addEventListener('readystatechange', () => {
+pub const MOUNT: &str = "document.addEventListener('readystatechange', () => {
     const app = document.getElementById('app');
     if (document.readyState === 'interactive' && app) app.dataset.mode = 'mount';
 });";
@@ -154,7 +154,7 @@ fn every_state_that_scripts_draw_keeps_to_trusted_types_and_inline_styles_are_no
     });
 }
 
-async fn has_no_inline_styles(browser: &Browser) -> Outcome {
+pub async fn has_no_inline_styles(browser: &Browser) -> Outcome {
     let count = browser.script("return document.querySelectorAll('[style]').length", json!([])).await?;
     assert_eq!(count, json!(0));
     Ok(())

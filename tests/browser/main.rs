@@ -8,6 +8,7 @@ mod asleep;
 mod brand;
 mod choice;
 mod copy;
+mod every_state;
 mod expiry;
 mod faults;
 mod first_frame;
