@@ -6,11 +6,11 @@ use e2e::{ServerProcess, checkout_page::CheckoutPage, chromium::Browser, outcome
 use serde_json::json;
 
 use crate::{
+    accessibility::{ENTER, reach, type_keys},
     on_shared_scene,
     visit::{at_a_desk, until},
 };
 
-/// Networks whose node is down: what can be paid with is asked for before anything is read from them.
 /// What is marked, whether the page is drawn by scripts, and whether they had to draw it anew.
 const MARKED: &str = "
     const marked = [...document.querySelectorAll('.choose input:checked')].map((radio) => radio.value);
@@ -45,6 +45,7 @@ fn who_chooses_again_finds_the_last_choice_made_with_scripts_and_without() {
     });
 }
 
+/// Networks whose node is down: what can be paid with is asked for before anything is read from them.
 const NETWORKS: [(&str, u64); 2] = [("ethereum", 31_337), ("base", 31_338)];
 const TOKENS: [(&str, &str); 4] =
     [("USDC", "USD Coin"), ("DAI", "Dai"), ("EURC", "Euro Coin"), ("PYUSD", "PayPal USD")];
@@ -52,7 +53,8 @@ const TOKENS: [(&str, &str); 4] =
 const SHOWN: &str = "return [...document.querySelectorAll('.choose__tokens input[type=radio]')]
     .filter((radio) => radio.closest('.network').checkVisibility()).map((radio) => radio.value)";
 
-fn config() -> String {
+/// A server of its own, with more to choose from than the demo's.
+pub fn config() -> String {
     let mut config = "environment = \"devnet\"\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n".to_owned();
     for (place, (name, chain_id)) in NETWORKS.into_iter().enumerate() {
         _ = write!(
@@ -112,6 +114,20 @@ fn many_tokens_are_folded_up_and_a_search_shows_what_it_finds() {
         search(&browser, "dai base").await?;
         page.choose("base", 12).await?;
         assert_eq!(page.asked().await?.symbol, "DAI");
+
+        // The same by keys alone.
+        let invoice = api.create_invoice("24.90").await;
+        let page = CheckoutPage::open(&browser, &invoice.payment_url).await?;
+        page.is_live().await?;
+        reach(&browser, ".search").await?;
+        type_keys(&browser, "pyusd base").await?;
+        until("the search to find it", async || Ok(shown(&browser).await? == ["base:14"])).await?;
+        reach(&browser, "[value='base:14']").await?;
+        browser.press(" ").await?;
+        reach(&browser, ".choose button").await?;
+        browser.press(ENTER).await?;
+        page.asks_for_payment().await?;
+        assert_eq!(page.asked().await?.symbol, "PYUSD");
         Ok(())
     });
 }
