@@ -520,11 +520,26 @@ impl Browser {
     ///
     /// When the browser does not answer.
     pub async fn resize(&self, viewport: Viewport) -> Outcome {
+        self.show_on(viewport, false).await
+    }
+
+    /// Draws pages as a phone does, and has them touched instead of pointed at.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn be_a_phone(&self, viewport: Viewport) -> Outcome {
+        self.show_on(viewport, true).await?;
+        let touch = json!({ "enabled": true, "maxTouchPoints": 5 });
+        self.devtools("Emulation.setTouchEmulationEnabled", &touch).await.map(drop)
+    }
+
+    async fn show_on(&self, viewport: Viewport, is_mobile: bool) -> Outcome {
         let metrics = json!({
             "width": viewport.width,
             "height": viewport.height,
             "deviceScaleFactor": 1,
-            "mobile": false,
+            "mobile": is_mobile,
         });
         self.devtools("Emulation.setDeviceMetricsOverride", &metrics).await.map(drop)
     }
