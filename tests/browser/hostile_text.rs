@@ -63,6 +63,12 @@ async fn asked<'b>(
     let (network, token) = scene.token("base", "USDC")?;
     page.choose(network.name, token.id).await?;
     did_not_run(browser, text).await?;
+    // Drawn by the server, too.
+    browser.reload().await?;
+    did_not_run(browser, text).await?;
+    page.is_live().await?;
+    page.shows(shown).await?;
+    did_not_run(browser, text).await?;
     Ok((page, invoice, merchant.api.url))
 }
 
