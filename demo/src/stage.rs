@@ -31,6 +31,10 @@ use crate::{
 /// nothing, and no account of the local chains can be mistaken for it.
 pub const MERCHANT_WALLET: Address = address!("0xC0Ffee000000000000000000000000000000F1a7");
 
+/// What the demo's merchant is called, and where it is written to.
+const NAME: &str = "Tidewater Roasters";
+const EMAIL: &str = "hello@tidewater.example";
+
 /// Confirmations until a transfer counts.
 const PAID_AFTER: u64 = 3;
 /// Confirmations until a transfer is final and may be swept.
@@ -203,7 +207,7 @@ impl Stage {
 
         say("Creating a merchant, a webhook endpoint and an API key");
         let on_solana = merchant_on_solana(solana.as_ref(), "merchant").await?;
-        let (_, key) = pepay.set_up_merchant(&shop, MERCHANT_WALLET, on_solana.as_deref())?;
+        let (_, key) = pepay.set_up_merchant(&shop, (NAME, EMAIL), MERCHANT_WALLET, on_solana.as_deref())?;
         let api = ApiAccess { url: format!("http://{listen}"), key };
         shop.connect(api.clone());
 
@@ -223,10 +227,19 @@ impl Stage {
     ///
     /// When a command fails, or the shop does not start.
     pub async fn add_merchant(&self, wallet: Address) -> Result<Merchant, StageError> {
+        self.add_merchant_called(NAME, EMAIL, wallet).await
+    }
+
+    /// The same under a name and with an e-mail address.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stage::add_merchant`].
+    pub async fn add_merchant_called(&self, name: &str, email: &str, wallet: Address) -> Result<Merchant, StageError> {
         let solana = self.solana.as_ref();
         let shop = open_shop(&self.networks, solana, 0).await?;
         let on_solana = merchant_on_solana(solana, &format!("merchant {wallet}")).await?;
-        let (id, key) = self.pepay.set_up_merchant(&shop, wallet, on_solana.as_deref())?;
+        let (id, key) = self.pepay.set_up_merchant(&shop, (name, email), wallet, on_solana.as_deref())?;
         let api = ApiAccess { url: self.api.url.clone(), key };
         shop.connect(api.clone());
         Ok(Merchant { id, wallet, shop, api })
@@ -614,6 +627,7 @@ impl Pepay {
     fn set_up_merchant(
         &self,
         shop: &Shop,
+        (name, email): (&str, &str),
         wallet: Address,
         on_solana: Option<&str>,
     ) -> Result<(u64, String), StageError> {
@@ -631,9 +645,7 @@ impl Pepay {
         }
 
         let wallet = wallet.to_string();
-        let mut create =
-            vec!["merchant", "create", "--name", "Tidewater Roasters", "--email", "hello@tidewater.example"];
-        create.extend(["--wallet", &wallet]);
+        let mut create = vec!["merchant", "create", "--name", name, "--email", email, "--wallet", &wallet];
         create.extend(on_solana.into_iter().flat_map(|wallet| ["--solana-wallet", wallet]));
         let created: Created = self.ask(&create)?;
         let merchant = created.merchant_id.to_string();

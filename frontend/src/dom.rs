@@ -39,16 +39,16 @@ pub fn focus_later(id: &'static str) {
     });
 }
 
+/// Whether the event says that a page is shown which was loaded just now.
+pub fn is_arrival(event: &web_sys::Event) -> bool {
+    js_sys::Reflect::get(event, &"persisted".into()).is_ok_and(|persisted| persisted == JsValue::FALSE)
+}
+
 /// Writes another address into the address bar, without going there.
 pub fn replace_url(url: &str) {
     if let Ok(history) = window().history() {
         _ = history.replace_state_with_url(&JsValue::NULL, "", Some(url));
     }
-}
-
-/// Whether the address asks for the choice although a quote exists.
-pub fn asks_to_choose() -> bool {
-    window().location().search().is_ok_and(|query| query.contains("&choose=1"))
 }
 
 /// Whether the page stands by itself, not inside another.
@@ -111,22 +111,35 @@ fn filter_below(parent: &web_sys::Element, query: &str) {
     }
 }
 
-/// Puts text on the clipboard. True only if the browser says so and, where it lets us look without asking the
-/// payer, the text is really there: inside frames some browsers resolve and write nothing.
-pub async fn copy(text: &str) -> bool {
+/// What came of putting text on the clipboard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    /// It was read back.
+    Verified,
+    /// The browser took it and lets nobody look; inside frames some browsers take text and write nothing.
+    Unverified,
+    Failed,
+}
+
+/// Puts text on the clipboard, and looks whether it is there if that needs no question to the payer.
+pub async fn copy(text: &str) -> Copied {
     let navigator = window().navigator();
     let has_clipboard = js_sys::Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|found| found.is_object());
     if !has_clipboard {
-        return false;
+        return Copied::Failed;
     }
     let clipboard = navigator.clipboard();
     if JsFuture::from(clipboard.write_text(text)).await.is_err() {
-        return false;
+        return Copied::Failed;
     }
     if !may_read_clipboard(&navigator).await {
-        return true;
+        return Copied::Unverified;
     }
-    JsFuture::from(clipboard.read_text()).await.is_ok_and(|held| held.as_string().as_deref() == Some(text))
+    match JsFuture::from(clipboard.read_text()).await {
+        Ok(held) if held.as_string().as_deref() == Some(text) => Copied::Verified,
+        Ok(_) => Copied::Failed,
+        Err(_) => Copied::Unverified,
+    }
 }
 
 /// Whether reading is allowed already; to ask would be a question the payer cannot make sense of.

@@ -31,7 +31,7 @@ mod wallets;
 
 pub use i18n::Language;
 use leptos::prelude::*;
-pub use stage::{Link, Situation};
+pub use stage::{Link, Situation, State};
 use wire::snapshot::Snapshot;
 
 /// The page as HTML, to be put into `#app` unchanged: hydration counts on every node.
@@ -40,7 +40,7 @@ pub fn render(snapshot: &Snapshot, language: Language) -> String {
     render_in(snapshot, language, Situation::default())
 }
 
-/// The same in a situation that the server never meets, for pictures of it.
+/// The same in a situation that the snapshot does not tell.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn render_in(snapshot: &Snapshot, language: Language, situation: Situation) -> String {
     i18n::speak(language);
@@ -73,8 +73,10 @@ pub fn start() {
     i18n::speak(language.unwrap_or_default());
     let json = document().get_element_by_id("snapshot").and_then(|block| block.text_content()).expect("#snapshot");
     let snapshot = json::Json::parse(&json).and_then(|json| read::snapshot(&json)).expect("a snapshot");
-    let is_amiss = snapshot.quote.as_ref().is_some_and(|quote| !proof::is_as_drawn(quote));
-    let situation = Situation { is_amiss, ..Situation::default() };
+    // Although there is a quote: the payer asked for the choice.
+    let is_choosing = root.has_attribute("data-choosing");
+    let is_amiss = !is_choosing && snapshot.quote.as_ref().is_some_and(|quote| !proof::is_as_drawn(quote));
+    let situation = Situation { is_choosing, is_amiss, ..Situation::default() };
     let app = move || view! { <page::Checkout snapshot situation /> };
     if is_amiss || root.get_attribute("data-mode").as_deref() == Some("mount") {
         // Emptied node by node: the content policy allows no markup from text.

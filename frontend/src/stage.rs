@@ -5,43 +5,58 @@ use wire::{
     snapshot::{Payment, PaymentState, Quote, Snapshot, Token},
 };
 
-/// Everything a payer can meet, one at a time. What each says and asks for is in `page::words`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Which token, on which network?
-    Choose,
-    /// The choice is on its way.
-    Quoting,
-    /// An amount is asked for.
-    Pay,
-    /// The asked amount's rate is over, and a new one is being asked for.
-    Lapsed,
-    /// A part arrived, and the rest is asked for.
-    Underpaid,
-    /// Something arrived that nobody asked for, and the payment is still open.
-    Unexpected,
-    /// A payment is in the newest block.
-    Found,
-    /// Blocks are piling up on it.
-    Confirming,
-    /// The network took the block of the payment back.
-    Reorganised,
-    /// The network in question cannot be read.
-    NetworkBehind,
-    /// Time is up, and payments that came in time are looked for.
-    Checking,
-    Paid,
-    Overpaid,
-    /// Paid by what arrived after the end, and was accepted.
-    PaidLate,
-    Expired,
-    Canceled,
-    /// The server does not answer.
-    Offline,
-    /// The server does not take this page's credentials any more.
-    SessionInvalid,
-    /// The merchant takes no payments.
-    Suspended,
+/// Lists the states once, as the enum and as [`State::ALL`].
+macro_rules! states {
+    ($(#[$of:meta])* pub enum State { $($(#[$doc:meta])* $state:ident,)* }) => {
+        $(#[$of])*
+        pub enum State { $($(#[$doc])* $state),* }
+
+        impl State {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$state),*];
+        }
+    };
+}
+
+states! {
+    /// Everything a payer can meet, one at a time. What each says and asks for is in `page::words`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum State {
+        /// Which token, on which network?
+        Choose,
+        /// The choice is on its way.
+        Quoting,
+        /// An amount is asked for.
+        Pay,
+        /// The asked amount's rate is over, and a new one is being asked for.
+        Lapsed,
+        /// A part arrived, and the rest is asked for.
+        Underpaid,
+        /// Something arrived that nobody asked for, and the payment is still open.
+        Unexpected,
+        /// A payment is in the newest block.
+        Found,
+        /// Blocks are piling up on it.
+        Confirming,
+        /// The network took the block of the payment back.
+        Reorganised,
+        /// The network in question cannot be read.
+        NetworkBehind,
+        /// Time is up, and payments that came in time are looked for.
+        Checking,
+        Paid,
+        Overpaid,
+        /// Paid by what arrived after the end, and was accepted.
+        PaidLate,
+        Expired,
+        Canceled,
+        /// The server does not answer.
+        Offline,
+        /// The server does not take this page's credentials any more.
+        SessionInvalid,
+        /// The merchant takes no payments.
+        Suspended,
+    }
 }
 
 /// What only the page itself knows.
@@ -68,30 +83,6 @@ pub enum Link {
 }
 
 impl State {
-    /// All of them.
-    #[cfg(test)]
-    pub const ALL: [Self; 19] = [
-        Self::Choose,
-        Self::Quoting,
-        Self::Pay,
-        Self::Lapsed,
-        Self::Underpaid,
-        Self::Unexpected,
-        Self::Found,
-        Self::Confirming,
-        Self::Reorganised,
-        Self::NetworkBehind,
-        Self::Checking,
-        Self::Paid,
-        Self::Overpaid,
-        Self::PaidLate,
-        Self::Expired,
-        Self::Canceled,
-        Self::Offline,
-        Self::SessionInvalid,
-        Self::Suspended,
-    ];
-
     /// The state at server time `now_ms`.
     pub fn of(snapshot: &Snapshot, now_ms: i64, situation: Situation) -> Self {
         let invoice = &snapshot.invoice;

@@ -128,6 +128,86 @@ fn an_address_comes_with_what_it_was_computed_from() {
 }
 
 #[test]
+fn links_to_wallets_open_outside_the_frame() {
+    for (snapshot, links) in [
+        (states::pay(), 1),
+        (states::pay_native(), 1),
+        (states::unproven(), 1),
+        (states::underpaid(), 1),
+        (states::pay_on_solana(), 2),
+    ] {
+        let html = render_english(&snapshot);
+        let tags = html.split("<a ").skip(1).filter_map(|rest| rest.split('>').next());
+        let to_wallets = |tag: &&str| tag.contains("href=\"ethereum:") || tag.contains("href=\"solana:");
+        let tags: Vec<&str> = tags.filter(to_wallets).collect();
+        assert_eq!(tags.len(), links, "{html}");
+        for tag in tags {
+            assert!(tag.contains("target=\"_top\"") && tag.contains("rel=\"noreferrer\""), "{tag}");
+        }
+    }
+}
+
+#[test]
+fn who_pays_from_an_exchange_is_told_of_its_fee_and_of_the_longer_time_it_takes() {
+    let shown = [
+        "Choose Base as the network, and enter the amount so that it arrives in full after the exchange's fee.",
+        "Exchanges often send minutes later. What arrives after the time is up is not lost, but Fern & Clay decides about it.",
+    ];
+    for state in [states::pay, states::underpaid] {
+        check(&state(), &shown, &[]);
+    }
+    let text = text_of(&states::pay_on_solana(), Language::English);
+    assert!(
+        text.contains("Choose Solana as the network") && text.contains("Exchanges often send minutes later."),
+        "{text}"
+    );
+}
+
+#[test]
+fn there_is_a_search_above_six_choices_and_not_before() {
+    let search = |count| {
+        let mut snapshot = states::choose_many();
+        snapshot.tokens.truncate(count);
+        assert_eq!(snapshot.tokens.len(), count);
+        let html = render_english(&snapshot);
+        let tag = html.split("<input").find(|tag| tag.contains("type=\"search\"")).unwrap();
+        let is_hidden = tag.split('>').next().unwrap().contains(" hidden");
+        (!is_hidden, html.matches("<details").count() == html.matches(" open").count())
+    };
+    // With one, tokens are folded up.
+    assert_eq!(search(6), (false, true));
+    assert_eq!(search(7), (true, false));
+}
+
+#[test]
+fn what_cannot_be_chosen_says_why_and_what_is_seen_late_says_so() {
+    let snapshot = states::choose_hindered();
+    let html = render_english(&snapshot);
+    let said: Vec<(bool, String)> = html
+        .split("<label class=\"network\"")
+        .skip(1)
+        .map(|label| {
+            let hint =
+                label.split("network__hint\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or_default();
+            (label.split("</label>").next().unwrap().contains(" disabled"), hint.to_owned())
+        })
+        .collect();
+    let expected = [
+        (true, "This network cannot be read just now"),
+        (true, "This shop's wallet cannot take it"),
+        (true, "This shop's wallet cannot take it"),
+        (true, "No reliable price just now"),
+        (false, "Low fees · about 10 seconds · seen late just now"),
+    ];
+    assert_eq!(said, expected.map(|(is_disabled, words)| (is_disabled, words.to_owned())));
+    let text = text_of(&snapshot, Language::Arabic);
+    for words in ["تتعذّر قراءة هذه الشبكة الآن", "لا تستطيع محفظة هذا المتجر استلامها", "تظهر الدفعات متأخرة الآن"]
+    {
+        assert!(text.contains(words), "{words} is missing in {text}");
+    }
+}
+
+#[test]
 fn a_native_coin_is_shown_with_every_digit() {
     check(&states::pay_native(), &["0.006403251834817263 ETH", "1 ETH = $3,123.41258"], &[]);
 }

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use crate::{on_shared_scene, visit::at_a_desk};
 
+const TABULATOR: &str = "\u{e004}";
+pub const ENTER: &str = "\u{e007}";
+
 /// What a desk shows at twice the size of letters.
 const ENLARGED: Viewport = Viewport { width: 640, height: 450 };
 
@@ -185,7 +188,7 @@ fn keys_alone_choose_a_token_and_reach_all_that_can_be_done() {
         reach(&browser, "[name=token]").await?;
         browser.press(" ").await?;
         reach(&browser, ".choose button").await?;
-        browser.press("\u{e007}").await?;
+        browser.press(ENTER).await?;
         page.asks_for_payment().await?;
         let focused = "return document.activeElement.id";
         crate::visit::until("the focus to be on what is new", async || {
@@ -194,7 +197,7 @@ fn keys_alone_choose_a_token_and_reach_all_that_can_be_done() {
         .await?;
         // In the order in which it is read.
         for target in ["#amount ~ .copy, .fact:nth-child(1) .copy", ".fact:nth-child(3) .copy", "#from-wallet"] {
-            browser.press("\u{e004}").await?;
+            browser.press(TABULATOR).await?;
             assert!(is_focused(&browser, target).await?, "{target} comes next");
         }
         for target in [".wallet__choice", ".way__open", ".change"] {
@@ -204,15 +207,97 @@ fn keys_alone_choose_a_token_and_reach_all_that_can_be_done() {
     });
 }
 
+#[test]
+fn keys_alone_answer_questions_and_ask_for_help() {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        let question =
+            json!({ "id": "glaze", "question": "Which glaze?", "type": "text", "validation": { "required": true } });
+        let members = json!({ "questions": { "questions": [question] } });
+        let invoice = crate::visit::create_invoice(&merchant, members).await?;
+        let page = CheckoutPage::open(&browser, &invoice.payment_url).await?;
+        reach(&browser, "#answer-0").await?;
+        type_keys(&browser, "Sage").await?;
+        reach(&browser, "#email").await?;
+        type_keys(&browser, "anna@mail.example").await?;
+        reach(&browser, ".form button").await?;
+        browser.press(ENTER).await?;
+        page.says("How would you like to pay?").await?;
+        page.is_live().await?;
+        let api = e2e::ApiClient::new(&merchant.api.url, &merchant.api.key);
+        let kept = api.invoice(&invoice.invoice_id).await;
+        assert_eq!(kept.customer_email.as_deref(), Some("anna@mail.example"));
+        assert_eq!(kept.responses.unwrap_or_default()[0].response, "Sage");
+
+        reach(&browser, "[name=token]").await?;
+        browser.press(" ").await?;
+        reach(&browser, ".choose button").await?;
+        browser.press(ENTER).await?;
+        page.asks_for_payment().await?;
+        reach(&browser, ".contact__help a").await?;
+        browser.press(ENTER).await?;
+        page.says("I have paid, and nothing happens").await?;
+        reach(&browser, "#tx_hash").await?;
+        type_keys(&browser, &format!("0x{}", "ab".repeat(32))).await?;
+        reach(&browser, ".form button").await?;
+        browser.press(ENTER).await?;
+        page.shows("Looking for your payment").await
+    });
+}
+
+#[test]
+fn every_page_that_scripts_take_over_has_one_region_that_is_read_out_and_politely() {
+    const REGIONS: &str = "
+        const regions = document.querySelectorAll('[aria-live], [role=status], [role=alert], [role=log], output');
+        const shown = [...regions].map((region) => `${region.getAttribute('role')} ${region.getAttribute('aria-live')}`);
+        return [document.querySelector('#app[data-live]') !== null, shown];";
+    on_shared_scene(async |scene| {
+        let (gallery, browser) = (open_gallery().await?, at_a_desk(scene).await?);
+        let mut live = 0;
+        for scene in gallery::scenes() {
+            browser.go_to(&gallery.address(&scene, Language::English)).await?;
+            let (is_live, regions): (bool, Vec<String>) =
+                serde_json::from_value(browser.script(REGIONS, json!([])).await?)?;
+            if is_live {
+                live += 1;
+                // What stops the page is said at once.
+                let alarm = (scene.name == "amiss").then_some("alert null");
+                let expected: Vec<&str> = ["status polite"].into_iter().chain(alarm).collect();
+                assert_eq!(regions, expected, "{}", scene.name);
+            }
+        }
+        assert!(20 < live, "{live} states");
+        Ok(())
+    });
+}
+
+pub async fn type_keys(browser: &Browser, text: &str) -> Outcome {
+    for letter in text.chars() {
+        browser.press(&letter.to_string()).await?;
+    }
+    Ok(())
+}
+
+/// The ring around what has the focus, or around what stands for it.
+const HAS_RING: &str = "
+    const at = document.activeElement;
+    const label = at.nextElementSibling?.matches('label') ? at.nextElementSibling : null;
+    return at === document.body || [at, at.closest('.network'), label].some((element) => {
+        if (!element) return false;
+        const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(element);
+        return outlineStyle === 'solid' && 2 <= parseFloat(outlineWidth) && !/, 0\\)$/.test(outlineColor);
+    }) || at.outerHTML;";
+
 async fn is_focused(browser: &Browser, target: &str) -> Outcome<bool> {
     let script = "return document.activeElement.matches(arguments[0])";
     Ok(browser.script(script, json!([target])).await? == Value::Bool(true))
 }
 
-/// Goes on from control to control until it is there.
-async fn reach(browser: &Browser, target: &str) -> Outcome {
+/// Goes on from control to control until it is there; wherever it comes can be seen.
+pub async fn reach(browser: &Browser, target: &str) -> Outcome {
     for _ in 0..40 {
-        browser.press("\u{e004}").await?;
+        browser.press(TABULATOR).await?;
+        assert_eq!(browser.script(HAS_RING, json!([])).await?, Value::Bool(true), "the focus is seen");
         if is_focused(browser, target).await? {
             return Ok(());
         }

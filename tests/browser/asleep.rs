@@ -1,6 +1,6 @@
 //! Phones that sleep while the wallet is open, and networks that go away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use demo::stage::Merchant;
 use e2e::{
@@ -10,6 +10,7 @@ use e2e::{
     payment_request::PaymentRequest,
     scene::Scene,
 };
+use serde_json::{Value, json};
 use wire::invoice::InvoiceStatus;
 
 use crate::{
@@ -41,25 +42,81 @@ async fn asked<'b>(
     Ok((page, request))
 }
 
+/// Waits until the merchant's newest order is paid.
+async fn counts(merchant: &Merchant) -> Outcome {
+    let api = e2e::ApiClient::new(&merchant.api.url, &merchant.api.key);
+    let invoice = merchant.shop.orders().pop().map(|order| order.invoice_id).unwrap_or_default();
+    until("the payment to count", async || Ok(api.invoice_status(&invoice).await.invoice.status == InvoiceStatus::Paid))
+        .await
+}
+
+/// No timer runs, so nothing is polled, and no socket is ever found.
+const DEAF: &str = "
+    window.asked = 0;
+    window.setInterval = () => 0;
+    const ask = window.fetch;
+    window.fetch = (what, ...rest) => {
+        if (what === '/pay/snapshot') window.asked += 1;
+        return String(what).endsWith('/stream-token') ? new Promise(() => {}) : ask(what, ...rest);
+    };";
+
+/// Opens a page that hears of nothing by itself, pays, and lets one thing happen to the page.
+#[track_caller]
+fn asks_at_once_after(event: &str) {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        browser.before_each_page(DEAF).await?;
+        let (page, request) = asked(scene, &browser, &merchant, "base").await?;
+        scene.pay(&request).await?;
+        counts(&merchant).await?;
+        let arrival = "window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: false }))";
+        browser.script(arrival, json!([])).await?;
+        assert_eq!(browser.script("return window.asked", json!([])).await?, json!(0), "nothing else makes it ask");
+        assert_ne!(page.heading().await?, "Paid");
+
+        browser.script(event, json!([])).await?;
+        assert_eq!(browser.script("return window.asked", json!([])).await?, Value::from(1), "it asks at once");
+        page.says("Paid").await
+    });
+}
+
+#[test]
+fn a_page_that_comes_into_sight_again_asks_at_once() {
+    asks_at_once_after("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))");
+}
+
+#[test]
+fn a_page_that_is_gone_back_to_asks_at_once() {
+    asks_at_once_after("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))");
+}
+
+#[test]
+fn a_page_whose_network_is_back_asks_at_once() {
+    asks_at_once_after("window.dispatchEvent(new Event('online'))");
+}
+
 #[test]
 fn a_phone_that_slept_while_the_payment_landed_wakes_to_paid() {
     on_shared_scene(async |scene| {
         let merchant = scene.add_merchant().await?;
         let browser = scene.chromium.open(NARROW, Scheme::Light).await?;
+        browser.be_a_phone(NARROW).await?;
         let (page, request) = asked(scene, &browser, &merchant, "base").await?;
+        let is_phone = "return [matchMedia('(pointer: coarse)').matches, navigator.maxTouchPoints, innerWidth]";
+        assert_eq!(browser.script(is_phone, json!([])).await?, json!([true, 5, NARROW.width]));
 
         browser.freeze().await?;
         scene.pay(&request).await?;
-        let api = e2e::ApiClient::new(&merchant.api.url, &merchant.api.key);
-        let invoice = merchant.shop.orders().pop().map(|order| order.invoice_id).unwrap_or_default();
-        until("the payment to count", async || {
-            Ok(api.invoice_status(&invoice).await.invoice.status == InvoiceStatus::Paid)
-        })
-        .await?;
+        counts(&merchant).await?;
         tokio::time::sleep(asleep()).await;
         browser.thaw().await?;
 
+        let woken = Instant::now();
         page.says("Paid").await?;
+        let (slept, took) = (asleep().as_secs(), woken.elapsed().as_millis());
+        println!(
+            "figure: frozen for {slept} s after the payment counted, the page said Paid {took} ms after it was shown again"
+        );
         assert!(page.is_the_same().await?, "the page recovered by itself");
         Ok(())
     });
@@ -93,7 +150,7 @@ fn a_page_whose_session_is_refused_asks_for_nothing_any_more() {
         let refuse = "const real = window.fetch;
             window.fetch = (url, ...rest) => String(url).startsWith('/pay/snapshot')
                 ? Promise.resolve(new Response('{}', { status: 401 })) : real(url, ...rest);";
-        browser.script(refuse, serde_json::json!([])).await?;
+        browser.script(refuse, json!([])).await?;
         visit.page.says("This page is no longer valid").await?;
         assert!(!browser.draws(".qr").await?, "there is no code left to scan");
         Ok(())

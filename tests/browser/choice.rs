@@ -6,9 +6,44 @@ use e2e::{ServerProcess, checkout_page::CheckoutPage, chromium::Browser, outcome
 use serde_json::json;
 
 use crate::{
+    accessibility::{ENTER, reach, type_keys},
     on_shared_scene,
     visit::{at_a_desk, until},
 };
+
+/// What is marked, whether the page is drawn by scripts, and whether they had to draw it anew.
+const MARKED: &str = "
+    const marked = [...document.querySelectorAll('.choose input:checked')].map((radio) => radio.value);
+    const { live, mode } = document.getElementById('app').dataset;
+    return [marked, live !== undefined, mode ?? null];";
+
+#[test]
+fn who_chooses_again_finds_the_last_choice_made_with_scripts_and_without() {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        let (network, token) = scene.token("base", "USDC")?;
+        let choice = format!("{}:{}", network.name, token.id);
+        browser.forbid_scripts().await?;
+        let order = merchant.shop.create_order().await?;
+        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+        page.choose(network.name, token.id).await?;
+        browser.click(".change").await?;
+        page.says("How would you like to pay?").await?;
+        assert_eq!(browser.script(MARKED, json!([])).await?, json!([[choice], false, null]));
+        let address = browser.address().await?;
+        assert!(address.ends_with("&choose=1"), "{address}");
+        page.confirm_choice().await?;
+
+        let browser = at_a_desk(scene).await?;
+        let page = CheckoutPage::open(&browser, &address).await?;
+        page.is_live().await?;
+        page.says("How would you like to pay?").await?;
+        assert_eq!(browser.script(MARKED, json!([])).await?, json!([[choice], true, null]));
+        page.confirm_choice().await?;
+        assert_eq!(browser.console().await?, Vec::<String>::new());
+        Ok(())
+    });
+}
 
 /// Networks whose node is down: what can be paid with is asked for before anything is read from them.
 const NETWORKS: [(&str, u64); 2] = [("ethereum", 31_337), ("base", 31_338)];
@@ -18,7 +53,8 @@ const TOKENS: [(&str, &str); 4] =
 const SHOWN: &str = "return [...document.querySelectorAll('.choose__tokens input[type=radio]')]
     .filter((radio) => radio.closest('.network').checkVisibility()).map((radio) => radio.value)";
 
-fn config() -> String {
+/// A server of its own, with more to choose from than the demo's.
+pub fn config() -> String {
     let mut config = "environment = \"devnet\"\n[webhooks]\nallow_private_networks = [\"127.0.0.0/8\"]\n".to_owned();
     for (place, (name, chain_id)) in NETWORKS.into_iter().enumerate() {
         _ = write!(
@@ -78,6 +114,20 @@ fn many_tokens_are_folded_up_and_a_search_shows_what_it_finds() {
         search(&browser, "dai base").await?;
         page.choose("base", 12).await?;
         assert_eq!(page.asked().await?.symbol, "DAI");
+
+        // The same by keys alone.
+        let invoice = api.create_invoice("24.90").await;
+        let page = CheckoutPage::open(&browser, &invoice.payment_url).await?;
+        page.is_live().await?;
+        reach(&browser, ".search").await?;
+        type_keys(&browser, "pyusd base").await?;
+        until("the search to find it", async || Ok(shown(&browser).await? == ["base:14"])).await?;
+        reach(&browser, "[value='base:14']").await?;
+        browser.press(" ").await?;
+        reach(&browser, ".choose button").await?;
+        browser.press(ENTER).await?;
+        page.asks_for_payment().await?;
+        assert_eq!(page.asked().await?.symbol, "PYUSD");
         Ok(())
     });
 }

@@ -7,6 +7,8 @@ mod accessibility;
 mod asleep;
 mod brand;
 mod choice;
+mod copy;
+mod every_state;
 mod expiry;
 mod faults;
 mod first_frame;

@@ -86,6 +86,47 @@ fn the_page_goes_back_to_the_shop_by_itself_once_it_has_seen_the_payment() {
     });
 }
 
+/// Lets the page's own clock jump over the time that it waits.
+const LATER: &str = "const now = performance.now.bind(performance); performance.now = () => now() + 11_000;";
+
+#[test]
+fn a_page_in_a_shop_s_frame_never_leaves_by_itself() {
+    on_shared_scene(async |scene| {
+        let browser = at_a_desk(scene).await?;
+        let merchant = scene.add_merchant().await?;
+        let order = merchant.shop.create_order().await?;
+        let order_page = format!("{}/orders/{}", merchant.shop.url(), order.id);
+        let invoice = create_invoice(&merchant, json!({ "payment_return_url": SHOP })).await?;
+        browser.go_to(&order_page).await?;
+        let show = "const frame = document.querySelector('iframe');
+            const other = frame.cloneNode();
+            other.src = arguments[0];
+            frame.replaceWith(other);";
+        browser.script(show, json!([invoice.payment_url])).await?;
+        let page = CheckoutPage::in_frame(&browser).await?;
+        page.is_live().await?;
+        pay(scene, &page).await?;
+        browser.script(LATER, json!([])).await?;
+        // Some ticks of the page's timer later.
+        browser.script_later("setTimeout(arguments[0], 2_000)").await?;
+        assert!(!browser.draws(".after button").await?, "nothing counts down");
+        let link = "return document.querySelector('.after .button').href";
+        assert_eq!(browser.script(link, json!([])).await?, json!(SHOP), "the way back is there to be taken");
+        assert_eq!(browser.script("return location.pathname", json!([])).await?, json!("/pay"));
+        browser.leave_frames().await?;
+        assert_eq!(browser.address().await?, order_page);
+
+        // By itself the same page goes at once.
+        let invoice = create_invoice(&merchant, json!({ "payment_return_url": SHOP })).await?;
+        let page = CheckoutPage::open(&browser, &invoice.payment_url).await?;
+        page.is_live().await?;
+        pay(scene, &page).await?;
+        page.shows("You will be taken there in").await?;
+        browser.script(LATER, json!([])).await?;
+        until("the browser to be at the shop's page", async || Ok(browser.address().await? == SHOP)).await
+    });
+}
+
 #[test]
 fn a_payer_who_would_rather_stay_stays_and_finds_the_receipt() {
     on_shared_scene(async |scene| {

@@ -448,6 +448,16 @@ impl Browser {
         self.post("window", &json!({ "handle": handle })).await.map(drop)
     }
 
+    /// Gives the page that is open leave for something, or refuses it, as a reader may when asked.
+    ///
+    /// # Errors
+    ///
+    /// When the browser knows no such thing.
+    pub async fn permit(&self, what: &str, is_allowed: bool) -> Outcome {
+        let state = if is_allowed { "granted" } else { "denied" };
+        self.post("permissions", &json!({ "descriptor": { "name": what }, "state": state })).await.map(drop)
+    }
+
     /// Takes the network away from pages, or gives it back.
     ///
     /// # Errors
@@ -510,11 +520,26 @@ impl Browser {
     ///
     /// When the browser does not answer.
     pub async fn resize(&self, viewport: Viewport) -> Outcome {
+        self.show_on(viewport, false).await
+    }
+
+    /// Draws pages as a phone does, and has them touched instead of pointed at.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn be_a_phone(&self, viewport: Viewport) -> Outcome {
+        self.show_on(viewport, true).await?;
+        let touch = json!({ "enabled": true, "maxTouchPoints": 5 });
+        self.devtools("Emulation.setTouchEmulationEnabled", &touch).await.map(drop)
+    }
+
+    async fn show_on(&self, viewport: Viewport, is_mobile: bool) -> Outcome {
         let metrics = json!({
             "width": viewport.width,
             "height": viewport.height,
             "deviceScaleFactor": 1,
-            "mobile": false,
+            "mobile": is_mobile,
         });
         self.devtools("Emulation.setDeviceMetricsOverride", &metrics).await.map(drop)
     }

@@ -3,6 +3,7 @@
 //!
 //! Nothing of this is in the server: it has no way to show a snapshot that is not an invoice's.
 
+mod live;
 #[path = "../../frontend/tests/states/mod.rs"]
 mod states;
 mod stills;
@@ -20,6 +21,7 @@ use frontend::{Language, Link, Situation, still::STYLE};
 use tokio::{net::TcpListener, task::JoinHandle};
 use wire::snapshot::Snapshot;
 
+pub use self::live::LiveGallery;
 use crate::outcome::{Failure, Outcome};
 
 /// A state with its name.
@@ -44,6 +46,8 @@ pub fn scenes() -> Vec<Scene> {
         live("quoting", states::choose(), Situation { is_sending: true, ..quiet }),
         live("offline", states::pay(), Situation { link: Link::Down, ..quiet }),
         live("session_invalid", states::pay(), Situation { link: Link::Refused, ..quiet }),
+        live("choose_again", states::pay(), Situation { is_choosing: true, ..quiet }),
+        live("amiss", states::pay(), Situation { is_amiss: true, ..quiet }),
     ];
     let stills = stills::ALL.into_iter().map(|(name, draw)| Scene { name, content: Content::Still(draw) });
     states.chain(situations).chain(stills).collect()
@@ -120,4 +124,26 @@ fn without_scripts(template: &str) -> Outcome<String> {
     let (_, rest) = rest.split_once("<script type=\"module\"").ok_or_else(|| Failure::new("no module"))?;
     let (_, after) = rest.split_once("</script>").ok_or_else(|| Failure::new("a script without an end"))?;
     Ok(format!("{before}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use frontend::State;
+
+    use super::*;
+
+    #[test]
+    fn every_state_of_the_page_has_a_scene() {
+        let shown: Vec<State> = scenes().iter().filter_map(state).collect();
+        for state in State::ALL {
+            assert!(shown.contains(state), "{state:?} is in no scene");
+        }
+    }
+
+    fn state(scene: &Scene) -> Option<State> {
+        match &scene.content {
+            Content::Live(snapshot, situation) => Some(State::of(snapshot, snapshot.now_ms, *situation)),
+            Content::Still(_) => None,
+        }
+    }
 }

@@ -69,6 +69,16 @@ impl Scene {
         Ok(self.stage.add_merchant(wallet).await?)
     }
 
+    /// The same under a name and with an e-mail address.
+    ///
+    /// # Errors
+    ///
+    /// When the command line refuses.
+    pub async fn add_merchant_called(&self, name: &str, email: &str) -> Outcome<Merchant> {
+        let wallet = Address::left_padding_from(Uuid::new_v4().as_bytes());
+        Ok(self.stage.add_merchant_called(name, email, wallet).await?)
+    }
+
     /// One of the networks with one of its tokens.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ struct Soak {
     name: &'static str,
     /// What the names of the tests contain.
     tests: &'static str,
+    /// What the tests are built into.
+    suite: &'static str,
     build: Build,
     variables: &'static [(&'static str, &'static str)],
 }
@@ -30,35 +32,67 @@ enum Build {
     Bench,
 }
 
-const SOAKS: [Soak; 8] = [
+const API: &str = "--test=api";
+const BROWSER: &str = "--test=browser";
+
+const SOAKS: [Soak; 9] = [
     Soak {
         name: "events",
         tests: "webhooks::sqlite::a_receiver_that_often_fails_gets_everything",
+        suite: API,
         build: Build::Bench,
         variables: &[("PEPAY_TEST_EVENTS", "100000")],
     },
     Soak {
         name: "events on PostgreSQL",
         tests: "webhooks::postgres::a_receiver_that_often_fails_gets_everything",
+        suite: API,
         build: Build::Bench,
         variables: &[("PEPAY_TEST_EVENTS", "100000")],
     },
-    Soak { name: "kills", tests: "crash::", build: Build::Dev, variables: &[("PEPAY_CRASH_KILLS", "200")] },
+    Soak { name: "kills", tests: "crash::", suite: API, build: Build::Dev, variables: &[("PEPAY_CRASH_KILLS", "200")] },
     Soak {
         name: "sockets",
         tests: "clients_that_are_cut_off",
+        suite: API,
         build: Build::Bench,
         variables: &[("PEPAY_SOCKETS", "10000")],
     },
     Soak {
         name: "idle sockets",
         tests: "idle_sockets_take",
+        suite: API,
         build: Build::Bench,
         variables: &[("PEPAY_IDLE_SOCKETS", "10000")],
     },
-    Soak { name: "pauses", tests: "a_node_that_was_asleep", build: Build::Dev, variables: &[("PEPAY_PAUSES", "50")] },
-    Soak { name: "histories", tests: "histories::", build: Build::Bench, variables: &[("PEPAY_HISTORIES", "10000")] },
-    Soak { name: "hang-ups", tests: "hang_ups::", build: Build::Bench, variables: &[("PEPAY_HANG_UPS", "10000")] },
+    Soak {
+        name: "pauses",
+        tests: "a_node_that_was_asleep",
+        suite: API,
+        build: Build::Dev,
+        variables: &[("PEPAY_PAUSES", "50")],
+    },
+    Soak {
+        name: "histories",
+        tests: "histories::",
+        suite: API,
+        build: Build::Bench,
+        variables: &[("PEPAY_HISTORIES", "10000")],
+    },
+    Soak {
+        name: "hang-ups",
+        tests: "hang_ups::",
+        suite: API,
+        build: Build::Bench,
+        variables: &[("PEPAY_HANG_UPS", "10000")],
+    },
+    Soak {
+        name: "asleep",
+        tests: "a_phone_that_slept",
+        suite: BROWSER,
+        build: Build::Dev,
+        variables: &[("PEPAY_FROZEN_SECONDS", "300")],
+    },
 ];
 const FIGURE: &str = "figure: ";
 
@@ -101,7 +135,7 @@ impl Soak {
         if self.build == Build::Bench {
             test.arg("--profile=bench").env("PEPAY_BIN", workspace.released_program("pepay"));
         }
-        test.args(["--test=api", self.tests, "--", "--nocapture", "--test-threads=1"]);
+        test.args([self.suite, self.tests, "--", "--nocapture", "--test-threads=1"]);
         test.envs(self.variables.iter().copied());
         let printed = command::run_and_keep(&mut test)?;
         let mut lines: Vec<_> = self.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -1,4 +1,4 @@
-//! Copies a text that is on the page, and says so only if it worked.
+//! Copies a text that is on the page, and says so only if that was seen to have worked.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use web_sys::Event;
 use wire::snapshot::Quote;
 
 use crate::{
-    dom, i18n,
+    dom::{self, Copied},
+    i18n,
     part::{Part, part},
     session::PaymentSession,
 };
@@ -20,6 +21,8 @@ const OUTCOME: Duration = Duration::from_secs(4);
 enum Outcome {
     None,
     Copied,
+    /// Nobody could look: the payer compares, and has it selected to copy once more.
+    ToCompare,
     /// The payer has to copy, but need not select.
     Selected {
         is_touch: bool,
@@ -34,12 +37,14 @@ pub fn copy_button(label: &'static str, content: fn(&Quote) -> String, target: &
     let copy = move |_: Event| {
         let content = session.quote_once(content);
         spawn_local(async move {
-            let result = if dom::copy(&content).await {
-                Outcome::Copied
-            } else {
-                dom::select(target);
-                Outcome::Selected { is_touch: dom::is_touch() }
+            let result = match dom::copy(&content).await {
+                Copied::Verified => Outcome::Copied,
+                Copied::Unverified => Outcome::ToCompare,
+                Copied::Failed => Outcome::Selected { is_touch: dom::is_touch() },
             };
+            if result != Outcome::Copied {
+                dom::select(target);
+            }
             outcome.try_set(result);
             set_timeout(move || _ = outcome.try_set(Outcome::None), OUTCOME);
         });
@@ -51,6 +56,7 @@ pub fn copy_button(label: &'static str, content: fn(&Quote) -> String, target: &
     let text = move || match outcome.get() {
         Outcome::None => label.to_owned(),
         Outcome::Copied => t.copied().to_owned(),
+        Outcome::ToCompare => t.compare_copy().to_owned(),
         Outcome::Selected { is_touch: false } => t.press_copy().to_owned(),
         Outcome::Selected { is_touch: true } => t.hold_to_copy().to_owned(),
     };

@@ -32,6 +32,7 @@ super::catalog::language! {
     copy_amount: "نسخ المبلغ",
     copy_address: "نسخ العنوان",
     copied: "تم النسخ",
+    compare_copy: "قارن من فضلك بعد اللصق",
     press_copy: "تم التحديد: اضغط Ctrl+C أو ⌘C",
     hold_to_copy: "تم التحديد: المس «نسخ»",
     how_do_you_pay: "من أين ستدفع؟",

@@ -32,6 +32,7 @@ super::catalog::language! {
     copy_amount: "Copy amount",
     copy_address: "Copy address",
     copied: "Copied",
+    compare_copy: "Please compare after pasting",
     press_copy: "Selected: press Ctrl+C or ⌘C",
     hold_to_copy: "Selected: tap Copy",
     how_do_you_pay: "Where do you pay from?",

@@ -164,6 +164,7 @@ messages! {
     copy_amount;
     copy_address;
     copied;
+    compare_copy;
     /// Instead of a copy that the browser did not allow, with a keyboard.
     press_copy;
     /// The same on a touch screen.

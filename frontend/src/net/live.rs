@@ -37,7 +37,6 @@ pub fn follow(session: PaymentSession) {
     let held = StoredValue::new_local(None::<Rc<Live>>);
     Effect::new(move |_| {
         session.set_clock(session.once(|snapshot| snapshot.now_ms), dom::answered_ms());
-        session.is_choosing.set(dom::asks_to_choose());
         let live = Rc::new(Live::new(session));
         held.set_value(Some(live.clone()));
 
@@ -45,7 +44,11 @@ pub fn follow(session: PaymentSession) {
         // `offline` too, so that what fails is known at once.
         let returns = ["visibilitychange", "pageshow", "online", "offline"].map(|event| {
             let wake = with(&live, Live::wake);
-            window_event_listener_untyped(event, move |_| wake())
+            window_event_listener_untyped(event, move |event| {
+                if !dom::is_arrival(&event) {
+                    wake();
+                }
+            })
         });
         // Not before the page is the payer's: looking at all of it and connecting takes a slow phone a while.
         set_timeout(with(&live, Live::tick), Duration::ZERO);
@@ -238,12 +241,13 @@ impl Live {
         match heard {
             Heard::Opened => {
                 self.is_connected.set(true);
-                self.failures.set(0);
-                // What happened while there was no connection.
-                self.refresh(News::Event);
+                // What happened while there was no connection; the first one says by itself whether that was anything.
+                if 0 < self.failures.replace(0) {
+                    self.refresh(News::Event);
+                }
             }
             Heard::Frame(text) => {
-                if let Some(news) = frame::news(&text) {
+                if let Some(news) = self.session.once(|held| frame::news(&text, held)) {
                     self.refresh(news);
                 }
             }

@@ -18,9 +18,10 @@ const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 pub type State = fn() -> Snapshot;
 
 /// All of them, by name.
-pub const ALL: [(&str, State); 23] = [
+pub const ALL: [(&str, State); 24] = [
     ("choose", choose),
     ("choose_many", choose_many),
+    ("choose_hindered", choose_hindered),
     ("no_price", no_price),
     ("pay", pay),
     ("pay_native", pay_native),
@@ -102,6 +103,17 @@ pub fn choose_many() -> Snapshot {
         token(7, "USDT", "Tether USD", TokenType::Erc20, "polygon", "Polygon"),
         token(8, "POL", "POL", TokenType::Native, "polygon", "Polygon"),
     ]);
+    snapshot
+}
+
+/// Each choice is hindered in its own way, and one can be made all the same.
+pub fn choose_hindered() -> Snapshot {
+    let mut snapshot = choose();
+    let reasons = [Unavailable::Unread, Unavailable::Unseen, Unavailable::Coarse, Unavailable::NoPrice];
+    for (token, reason) in snapshot.tokens.iter_mut().zip(reasons.map(Some).into_iter().chain([None])) {
+        token.unavailable = reason;
+        token.is_unsteady = reason.is_none();
+    }
     snapshot
 }
 

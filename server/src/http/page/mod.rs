@@ -18,7 +18,7 @@ use axum::{
     routing::{any, get, post},
 };
 use domain::id::TokenId;
-use frontend::still::Still;
+use frontend::{Situation, still::Still};
 use tower_http::compression::CompressionLayer;
 use wire::{Environment, invoice::SessionHeaders, snapshot::Snapshot};
 
@@ -118,14 +118,12 @@ async fn draw_page(State(app): State<App>, reader: Reader, parameters: Parameter
 
 async fn draw(app: &App, reader: &Reader, parameters: &Parameters) -> Result<Response, ApiError> {
     let session = open(app, parameters).await?;
-    let mut shown = snapshot::present(app, &session).await?;
+    let shown = snapshot::present(app, &session).await?;
     if invoicing::asks(&shown.case.invoice, app.clock.now()) {
         return Ok(questions::draw(reader, &shown, &[], None));
     }
-    if parameters.get("choose") == Some("1") {
-        shown.snapshot.quote = None;
-    }
-    Ok(drawn(reader, &shown))
+    let is_choosing = parameters.get("choose") == Some("1");
+    Ok(drawn_in(reader, &shown, Situation { is_choosing, ..Situation::default() }))
 }
 
 async fn open(app: &App, parameters: &Parameters) -> Result<Session, ApiError> {
@@ -232,12 +230,17 @@ async fn answer_choice(app: &App, form: &Form) -> Result<Answer, ApiError> {
 
 /// The page as HTML, with the policy that lets it do what it needs and nothing else.
 fn drawn(reader: &Reader, shown: &Shown) -> Response {
+    drawn_in(reader, shown, Situation::default())
+}
+
+fn drawn_in(reader: &Reader, shown: &Shown, situation: Situation) -> Response {
     let (pages, language, snapshot) = (&reader.pages, reader.language, &shown.snapshot);
     let Some(template) = &pages.template else { return reader.not_built() };
-    let spoken = format!("data-language=\"{}\"", language.code());
+    let choosing = if situation.is_choosing { " data-choosing" } else { "" };
+    let spoken = format!("data-language=\"{}\"{choosing}", language.code());
     let title = escape_text(&frontend::title(snapshot, language));
-    let head = format!("{}{}", refresh(snapshot), style_link(shown));
-    let app = frontend::render(snapshot, language);
+    let head = format!("{}{}", refresh(snapshot, situation), style_link(shown));
+    let app = frontend::render_in(snapshot, language, situation);
     let json = escape_json(&serde_json::to_string(snapshot).unwrap_or_default());
     let rest = template.rest(|gap| match gap {
         Gap::Language => &spoken,
@@ -278,10 +281,11 @@ fn frame_ancestors(merchant: &MerchantRecord, environment: Environment) -> Strin
     }
 }
 
-/// Lets a page without script look again by itself until nothing more will happen.
-fn refresh(snapshot: &Snapshot) -> String {
+/// Lets a page without script look again by itself until nothing more will happen. Who is choosing is left in peace.
+fn refresh(snapshot: &Snapshot, situation: Situation) -> String {
     use wire::invoice::InvoiceStatus;
-    let is_waiting = snapshot.quote.is_some() || !snapshot.payments.is_empty() || snapshot.invoice.is_checking;
+    let is_asked = snapshot.quote.is_some() && !situation.is_choosing;
+    let is_waiting = is_asked || !snapshot.payments.is_empty() || snapshot.invoice.is_checking;
     match snapshot.invoice.status {
         InvoiceStatus::Unpaid | InvoiceStatus::Underpaid if is_waiting => {
             format!("<noscript><meta http-equiv=\"refresh\" content=\"{REFRESH_SECONDS}\" /></noscript>")

@@ -117,10 +117,6 @@ struct MerchantStream {
 }
 
 impl Followed for MerchantStream {
-    fn subject(&self) -> Value {
-        json!({ "merchant_id": self.merchant.0 })
-    }
-
     /// Its credential's end is looked after for all its streams together.
     fn ends_at(&self) -> Option<UnixSeconds> {
         None
@@ -148,8 +144,8 @@ impl Followed for MerchantStream {
         Ok(to_wire(event, tx.pending_webhooks(event.merchant, event.id).await?))
     }
 
-    async fn begin(&mut self, _: &App) -> Result<(), StoreError> {
-        Ok(())
+    async fn begin(&mut self, _: &App) -> Result<Value, StoreError> {
+        Ok(json!({ "merchant_id": self.merchant.0 }))
     }
 
     async fn besides(&mut self, _: &App, _: i64, _: Seen, _: Seen) -> Result<Vec<Frame>, StoreError> {

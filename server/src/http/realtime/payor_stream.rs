@@ -90,10 +90,6 @@ impl InvoiceStream {
 }
 
 impl Followed for InvoiceStream {
-    fn subject(&self) -> Value {
-        json!({ "invoice_id": self.session.invoice.to_string() })
-    }
-
     fn ends_at(&self) -> Option<UnixSeconds> {
         Some(self.session.expires_at.plus(1))
     }
@@ -115,9 +111,19 @@ impl Followed for InvoiceStream {
         Ok(payor_event(event))
     }
 
-    async fn begin(&mut self, app: &App) -> Result<(), StoreError> {
-        self.told = self.look(app).await?.0;
-        Ok(())
+    /// Says which snapshot there is now, so that a page that shows it need not ask.
+    async fn begin(&mut self, app: &App) -> Result<Value, StoreError> {
+        let (told, _, quote) = self.look(app).await?;
+        self.told = told;
+        let quote = quote.map(|record| {
+            let quote = &record.quote;
+            json!({
+                "supported_token_id": quote.token.0,
+                "estimated_token_amount": quote.amount.to_decimal(quote.decimals),
+                "quote_valid_until": quote.valid_until.0,
+            })
+        });
+        Ok(json!({ "invoice_id": self.session.invoice.to_string(), "version": told.version, "quote": quote }))
     }
 
     async fn besides(&mut self, app: &App, sent: i64, before: Seen, now: Seen) -> Result<Vec<Frame>, StoreError> {

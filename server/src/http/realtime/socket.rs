@@ -48,9 +48,6 @@ const TOKEN_EXPIRED: u16 = 4401;
 
 /// What a stream follows, and how its client sees that.
 pub(super) trait Followed: Send + Sync + Sized + 'static {
-    /// What the first frame says of it.
-    fn subject(&self) -> Value;
-
     /// The first second in which the client may not follow it any more, if that comes by itself.
     fn ends_at(&self) -> Option<UnixSeconds>;
 
@@ -75,8 +72,9 @@ pub(super) trait Followed: Send + Sync + Sized + 'static {
     /// An event as the client may see it.
     fn show(&self, tx: &mut Tx<'_>, event: &StoredEvent) -> impl Future<Output = Result<Event, StoreError>> + Send;
 
-    /// Takes note of how everything is that changes without an event, before the client hears of any of it.
-    fn begin(&mut self, app: &App) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Takes note of how everything is that changes without an event, before the client hears of any of it; what the first
+    /// frame says.
+    fn begin(&mut self, app: &App) -> impl Future<Output = Result<Value, StoreError>> + Send;
 
     /// Frames about what changed without an event.
     fn besides(
@@ -234,12 +232,12 @@ impl<F: Followed> Connection<F> {
 
     /// Greets the client and finds where in the log to begin.
     async fn begin(&mut self, since: Option<EventId>) -> Result<(), End> {
-        self.followed.begin(&self.app).await?;
-        let subject = self.followed.subject();
-        self.send_control("connected", subject).await?;
         let mut reader = self.app.store.reader().await?;
         let last = reader.tx().last_event_sequence().await?;
         drop(reader);
+        // After the end of the log: what the first frame does not tell yet comes as an event.
+        let subject = self.followed.begin(&self.app).await?;
+        self.send_control("connected", subject).await?;
         let Some(since) = since else {
             self.sent = last;
             return Ok(());

@@ -357,6 +357,27 @@ async fn the_way_back_is_shown_only_when_it_may_be_and_never_another_scheme() {
 }
 
 #[tokio::test]
+async fn a_fault_of_ours_is_a_page_with_a_way_on_and_says_nothing_of_its_cause() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    sqlx::query("ALTER TABLE invoices RENAME TO invoices_away").execute(&mut server.connect().await).await.unwrap();
+    let page = server.get(&invoice.page(), &[]).await;
+    let next = format!("href=\"{}\"", invoice.page().replace('&', "&amp;"));
+    assert!(page.text.contains(&next) && page.text.contains("Try again"), "{}", page.text);
+    let form = server.post_form("/pay/choose", &invoice, "token=ethereum%3A1").await;
+    for answer in [page, form] {
+        is_still(&answer, 500);
+        for words in ["Something went wrong here", "Nothing you sent is lost"] {
+            assert!(answer.text.contains(words), "{}", answer.text);
+        }
+        let text = answer.text.to_lowercase();
+        for cause in ["invoices_away", "no such", "does not exist", "select ", ".rs:"] {
+            assert!(!text.contains(cause), "{cause} is in {}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_with_a_link_or_a_form_there_is_a_page_that_says_what_to_do() {
     let server = Server::start().await;
     let (invoice, other) = (server.invoice(json!({})).await, server.invoice(json!({})).await);

@@ -202,6 +202,77 @@ async fn a_quote_that_lapsed_or_no_longer_fits_is_renewed() {
 }
 
 #[tokio::test]
+async fn the_form_that_renews_a_rate_keeps_token_and_network() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    choose(&server, &invoice, "base:4", "application/json").await;
+    let first = snapshot(&server, &invoice).await;
+    let page = server.get(&invoice.page(), &[]).await.text;
+    let form = page.split("class=\"renew\"").nth(1).and_then(|rest| rest.split("</form>").next()).unwrap();
+    let fields = form.split("<input").skip(1).map(|input| {
+        let attribute = |name: &str| input.split(&format!(" {name}=\"")).nth(1)?.split('"').next();
+        format!("{}={}", attribute("name").unwrap(), attribute("value").unwrap())
+    });
+    let fields = fields.collect::<Vec<_>>().join("&");
+
+    server.clock.advance_seconds(301);
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", "text/html")];
+    let answer = server.send(request(Method::POST, "/pay/choose", &headers, &fields)).await;
+    assert_eq!(answer.status, 303, "{}", answer.text);
+    let renewed = snapshot(&server, &invoice).await;
+    for name in ["network", "token_id", "address", "symbol"] {
+        assert_eq!(renewed["quote"][name], first["quote"][name], "{name}");
+    }
+    assert_eq!((&renewed["quote"]["network"], &renewed["quote"]["token_id"]), (&json!("base"), &json!(4)));
+    assert!(first["quote"]["valid_until"].as_i64() < renewed["quote"]["created_at"].as_i64());
+    assert!(server.get(answer.header("location"), &[]).await.text.contains("id=\"address\""), "it can be paid at once");
+}
+
+#[tokio::test]
+async fn a_rate_that_lapsed_is_renewed_in_the_token_and_network_that_were_chosen() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    // Not what comes first in the list.
+    choose(&server, &invoice, "base:4", "application/json").await;
+    server.clock.advance_seconds(301);
+    let page = server.get(&invoice.page(), &[]).await.text;
+    assert!(page.contains("id=\"address\"") && page.contains("USDT"), "{page}");
+    let quote = &snapshot(&server, &invoice).await["quote"];
+    assert_eq!((&quote["network"], &quote["token_id"]), (&json!("base"), &json!(4)));
+}
+
+#[tokio::test]
+async fn two_pages_that_choose_at_once_end_with_one_quote_that_both_are_shown() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let is_whole = |quote: &Value| {
+        let expected = match quote["token_id"].as_i64() {
+            Some(1) => ("ethereum", "@31337/", "20000000"),
+            Some(4) => ("base", "@31338/", "20000000000000000000"),
+            other => panic!("nobody chose {other:?}"),
+        };
+        let uri = quote["uri"].as_str().unwrap();
+        assert_eq!((quote["network"].as_str(), quote["amount_base"].as_str()), (Some(expected.0), Some(expected.2)));
+        assert!(uri.contains(expected.1) && uri.ends_with(&format!("uint256={}", expected.2)), "{uri}");
+    };
+    for _ in 0..8 {
+        let (one, other) = tokio::join!(
+            choose(&server, &invoice, "ethereum:1", "application/json"),
+            choose(&server, &invoice, "base:4", "application/json"),
+        );
+        for answer in [&one, &other] {
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            assert_eq!(answer.json()["notice"], Value::Null);
+            is_whole(&answer.json()["quote"]);
+        }
+        let (one, other) = tokio::join!(snapshot(&server, &invoice), snapshot(&server, &invoice));
+        is_whole(&one["quote"]);
+        assert_eq!(one["quote"], other["quote"]);
+        server.clock.advance_seconds(1);
+    }
+}
+
+#[tokio::test]
 async fn a_form_without_a_choice_leads_back_to_choosing() {
     let server = Server::start().await;
     let invoice = server.invoice(json!({})).await;
@@ -243,9 +314,12 @@ async fn the_first_frame_can_be_paid_and_is_bound_by_a_policy() {
         assert_eq!(answer.header(name), value);
     }
     let policy = answer.header("content-security-policy");
-    for part in
-        ["default-src 'none';", "connect-src 'self' ws://pay.example;", "frame-ancestors *;", "trusted-types 'none'"]
-    {
+    for part in [
+        "default-src 'none';",
+        "connect-src 'self' ws://pay.example;",
+        "frame-ancestors *;",
+        "require-trusted-types-for 'script'; trusted-types 'none'",
+    ] {
         assert!(policy.contains(part), "{part} is not in {policy}");
     }
     assert!(!answer.text.contains("</script><script>x"), "{}", answer.text);
@@ -253,9 +327,20 @@ async fn the_first_frame_can_be_paid_and_is_bound_by_a_policy() {
     let address = snapshot(&server, &invoice).await["quote"]["address"].as_str().unwrap().to_owned();
     let drawn = answer.text.split("id=\"snapshot\"").next().unwrap();
     assert!(drawn.contains(&address), "{}", answer.text);
+}
 
-    let again = server.get(&format!("{}&choose=1", invoice.page()), &[]).await;
-    assert!(again.text.contains("\"quote\":null"), "{}", again.text);
+#[tokio::test]
+async fn who_chooses_again_finds_the_last_choice_made_and_is_left_in_peace() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let again = async || server.get(&format!("{}&choose=1", invoice.page()), &[]).await.text;
+    assert!(!again().await.contains(" checked"), "nothing was chosen yet");
+    server.quote(&invoice).await;
+    let text = again().await;
+    let radios: Vec<&str> = text.split("<input").filter(|input| input.contains("type=\"radio\"")).collect();
+    let checked: Vec<_> = radios.iter().filter(|input| input.contains(" checked")).collect();
+    assert!(1 < radios.len() && checked.len() == 1 && checked[0].contains("value=\"ethereum:1\""), "{checked:?}");
+    assert!(!text.contains("http-equiv=\"refresh\"") && !text.contains("id=\"address\""), "{text}");
 }
 
 #[tokio::test]

@@ -56,6 +56,16 @@ async fn a_page_hears_of_its_payment_and_nothing_that_is_the_merchant_s() {
     let mut socket = connect(address, &format!("format=event_v1&token={token}")).await;
     let connected = next(&mut socket).await;
     assert_eq!((&connected["object"], &connected["type"]), (&json!("ws_control"), &json!("connected")));
+    // Which snapshot it is: whoever shows it already need not ask.
+    let shown = server.payor_get("/pay/snapshot", &invoice).await.json();
+    let quote = json!({
+        "supported_token_id": shown["quote"]["token_id"],
+        "estimated_token_amount": shown["quote"]["amount"],
+        "quote_valid_until": shown["quote"]["valid_until"],
+    });
+    assert!(quote["quote_valid_until"].is_i64() && shown["version"].is_i64(), "{shown}");
+    let told = json!({ "invoice_id": invoice.id.to_string(), "version": shown["version"], "quote": quote });
+    assert_eq!(connected["data"], told);
 
     server.pay(&other, usd(20_000), 1).await;
     server.pay(&invoice, usd(20_000), 1).await;
