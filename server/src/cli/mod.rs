@@ -5,6 +5,7 @@
 //! error. Secrets are printed once, by the command that makes them.
 
 mod check;
+mod contract_wallets;
 mod deploy_factory;
 mod init;
 mod input;
