@@ -226,7 +226,7 @@ async fn set_wallet(session: &Session, merchant: MerchantId, wallet: &str) -> Re
 }
 
 fn in_lines(warnings: &[String]) -> String {
-    warnings.iter().map(|warning| format!("WARNING  {warning}\n")).collect()
+    warnings.iter().flat_map(|warning| ["WARNING  ", warning.as_str(), "\n"]).collect()
 }
 
 async fn set_solana_wallet(session: &Session, merchant: MerchantId, wallet: Option<&str>) -> Result<Answer, CliError> {
