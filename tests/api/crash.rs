@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     os::unix::process::ExitStatusExt,
+    path::Path,
 };
 
 use alloy_primitives::U256;
@@ -20,6 +21,8 @@ use wire::{
     invoice::{CreatedInvoice, InvoiceStatus},
     payor::PaymentAddress,
 };
+
+use crate::{gas_key, solana};
 
 /// Unless `PEPAY_CRASH_KILLS` says otherwise.
 const KILLS: usize = 20;
@@ -119,6 +122,29 @@ async fn kills_at_every_named_place_lose_nothing_and_double_nothing(database: Da
     world.check_invoices().await;
     world.check_events().await;
     world.check_sweep().await;
+}
+
+/// A place that no test kills at would be one of which nobody knows what a crash does there.
+#[test]
+fn every_named_place_of_the_source_is_one_where_a_test_kills() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/src");
+    let mut named = BTreeSet::new();
+    let mut folders = vec![source];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let places = text.split("failpoint::pass(\"").skip(1).filter_map(|rest| rest.split('"').next());
+            named.extend(places.map(str::to_owned));
+        }
+    }
+    let killed_at = PLACES.iter().map(|(place, _)| *place).chain(solana::crash::PLACES);
+    let killed_at = killed_at.chain(gas_key::PLACES).chain([gas_key::WHEN_RAISED]);
+    assert_eq!(named, killed_at.map(str::to_owned).collect());
 }
 
 impl World {

@@ -11,7 +11,7 @@ use wire::{
 };
 
 /// Passed by each reading that is recorded; the wallet is read again and again.
-const PLACES: [&str; 7] = [
+pub const PLACES: [&str; 7] = [
     "solana.before_record",
     "arrivals.after_orphaning",
     "arrivals.after_transfers",

@@ -2,7 +2,7 @@
 //! or the server misbehaves.
 
 mod attribution;
-mod crash;
+pub mod crash;
 mod over_http;
 mod reading;
 mod reconcile;
