@@ -305,7 +305,7 @@ async fn money_that_comes_soon_after_its_invoice_ended_is_seen_at_once_and_late(
     shop.pay(paid, 5_000).await;
     shop.confirm().await;
     check_late(&shop, expired, paid_with, true).await;
-    assert_eq!(shop.events(expired).await.last().map(String::as_str), Some("invoice_payment.updated"));
+    assert_eq!(shop.events(expired).await.last().map(String::as_str), Some("invoice_payment.created"));
     let case = shop.case(paid).await;
     check(&case, InvoiceStatus::Paid, 20_000);
     let late: Vec<_> = case.payments.iter().map(|payment| (payment.late, payment.status)).collect();
