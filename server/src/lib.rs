@@ -1,6 +1,6 @@
 //! Self-hosted, non-custodial crypto checkout.
 
-mod alarm;
+pub mod alarm;
 pub mod app;
 mod brand;
 pub mod chains;

@@ -2,9 +2,12 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 use demo::chain::{ChainOptions, LocalChain};
-use e2e::{Database, ServerProcess, TestChain, WALLET, eventually};
+use e2e::{ApiClient, Database, ServerProcess, TestChain, WALLET, eventually};
 use serde_json::{Value, json};
-use wire::deposit_address::{FACTORY, LOGIC};
+use wire::{
+    deposit_address::{FACTORY, LOGIC},
+    invoice::CreatedInvoice,
+};
 
 const HEAD: &str = "environment = \"devnet\"\n";
 pub const NOT_AUDITED: &str = "the deposit contracts are not audited: nobody independent has reviewed them";
@@ -183,15 +186,84 @@ async fn a_wallet_that_is_a_contract_on_one_network_only_is_a_problem() {
     assert!(faults(&server).0);
 }
 
+/// Of a network called base that nobody answers for.
+fn silent_base(test: &TestChain) -> String {
+    let silent = test.network().replace("ethereum", "base").replace("31337", "31338");
+    silent.replace(test.chain.rpc_url(), "http://127.0.0.1:9").replace("Ethereum", "Base")
+}
+
+#[tokio::test]
+async fn a_network_that_does_not_say_whether_wallets_are_contracts_is_named() {
+    let test = TestChain::start().await;
+    let server = ServerProcess::prepare(&[HEAD, &test.network(), &test.token(), &silent_base(&test)].concat());
+    assert!(faults(&server).1.iter().all(|(_, _, what)| !what.contains("contracts could not")), "nobody has a wallet");
+    let create = ["merchant", "create", "--name", "Shop", "--email", "o@shop.example", "--wallet", WALLET];
+    let unknown = format!("Whether {WALLET} is a contract could not be asked on base; `pepay check` tells later.");
+    let created: Value = server.ask(&create);
+    assert_eq!(created["warnings"], json!([unknown]));
+    assert_fault(&server, "warning", "wallets: whether they are contracts could not be asked on base");
+
+    test.chain.rpc("anvil_setCode", json!([WALLET, "0x6000"])).await.unwrap();
+    assert_fault(
+        &server,
+        "warning",
+        &format!("wallet {WALLET}: a contract on ethereum; it is not known what it is on base"),
+    );
+}
+
+#[tokio::test]
+async fn whoever_sets_a_wallet_that_is_a_contract_on_some_networks_is_told() {
+    const OTHER: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
+
+    let (test, second) = (TestChain::start().await, LocalChain::start(ChainOptions::new(31338)).await.unwrap());
+    let other = silent_base(&test).replace("http://127.0.0.1:9", second.rpc_url());
+    let server = ServerProcess::prepare(&[HEAD, &test.network(), &test.token(), &other].concat());
+    for wallet in [WALLET, OTHER] {
+        test.chain.rpc("anvil_setCode", json!([wallet, "0x6000"])).await.unwrap();
+    }
+    let told = |wallet: &str| {
+        format!(
+            "{wallet} is a contract on ethereum, but not on base, where what is sent to it may be out of reach. Deploy \
+             the same wallet there, or set another one."
+        )
+    };
+    let create = ["merchant", "create", "--name", "Shop", "--email", "o@shop.example", "--wallet", WALLET];
+    let created = server.run_good(&create);
+    assert!(created.contains(&format!("WARNING  {}\n", told(WALLET))), "{created}");
+    let set: Value = server.ask(&["merchant", "set-wallet", "1", OTHER]);
+    assert_eq!((&set["wallet_address"], &set["warnings"]), (&json!(OTHER), &json!([told(OTHER)])));
+    second.rpc("anvil_setCode", json!([WALLET, "0x6000"])).await.unwrap();
+    let set: Value = server.ask(&["merchant", "set-wallet", "1", WALLET]);
+    assert_eq!(set["warnings"], json!([]));
+}
+
+#[tokio::test]
+async fn the_receiver_of_a_single_invoice_is_looked_at_like_a_wallet() {
+    const RECEIVER: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
+
+    let (test, second) = (TestChain::start().await, LocalChain::start(ChainOptions::new(31338)).await.unwrap());
+    second.deploy_factory().await.unwrap();
+    let other = silent_base(&test).replace("http://127.0.0.1:9", second.rpc_url());
+    let mut server = ServerProcess::prepare(&[HEAD, &test.network(), &test.token(), &other].concat());
+    create_merchant(&server, WALLET);
+    let rights = ["key", "create", "--merchant", "1", "--right", "invoices:create", "--right", "receiver_override"];
+    let key: Value = server.ask(&rights);
+    let api = ApiClient::new(&server.url, key["api_key"].as_str().unwrap());
+    server.start().await.unwrap();
+    let request = json!({ "amount_usd": 20, "receiver_override_enable": true, "receiver_override_address": RECEIVER });
+    api.try_create_invoice(uuid::Uuid::new_v4(), &request).await.unwrap().good::<CreatedInvoice>();
+    assert!(server.run(&["check"]).stdout.contains("wallets: 1 looked at, and 1 receivers of single invoices"));
+    test.chain.rpc("anvil_setCode", json!([RECEIVER, "0x6000"])).await.unwrap();
+    assert_problem(&server, &format!("receiver {RECEIVER}: a contract on ethereum, but not on base"));
+}
+
 #[tokio::test]
 async fn one_network_without_an_answer_keeps_no_other_from_its_factory() {
     let chain = LocalChain::start(ChainOptions::new(31337)).await.unwrap();
     let usdc = chain.deploy_token("USD Coin", "USDC", 6).await.unwrap();
     let test = TestChain { chain, usdc };
-    let silent = test.network().replace("ethereum", "base").replace("31337", "31338");
-    let silent = silent.replace(test.chain.rpc_url(), "http://127.0.0.1:9");
-    let server =
-        ServerProcess::prepare(&[HEAD, &silent, &test.network(), &test.sweep_account(), &test.token()].concat());
+    let parts = [HEAD, &silent_base(&test), &test.network(), &test.sweep_account(), &test.token()];
+    let server = ServerProcess::prepare(&parts.concat());
     assert_not_deployed(&server, "base", "the network cannot be asked");
     let again = server.run(&["deploy-factory"]).stdout;
     assert!(again.contains(&format!("ethereum: the factory is at {FACTORY}\n")), "{again}");

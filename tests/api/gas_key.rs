@@ -15,6 +15,10 @@ use wire::invoice::{InvoiceStatus, SettlementStatus};
 const VARIABLE: &str = "PEPAY__SECRETS__SWEEP_KEY";
 const KEY: &str = "7d1f3c5a9be2460817d4c6a2f0938b5e1c7a4d2f6e8b0a3957c1d4e2f6a8b0c3";
 /// A hundredth of a coin, which pays for some sweeps at two billionths for each unit of gas.
+/// Passed by every sweep.
+pub const PLACES: [&str; 4] = ["sweep.after_reserve", "sweep.after_send", "sweep.before_record", "sweep.after_record"];
+/// Passed by one that waits.
+pub const WHEN_RAISED: &str = "sweep.after_raise";
 const GWEI_PER_TRANSACTION: u64 = 2_000_000;
 const GWEI: u64 = 1_000_000_000;
 
@@ -209,8 +213,7 @@ async fn what_is_worth_it_is_swept_by_itself_and_what_is_not_waits(database: Dat
 
 async fn a_kill_at_any_place_sends_nothing_twice_and_stalls_nothing(database: Database) {
     let mut world = World::begin(database, &limits(GWEI_PER_TRANSACTION, 50_000_000)).await;
-    let places = ["sweep.after_reserve", "sweep.after_send", "sweep.before_record", "sweep.after_record"];
-    for (count, place) in places.into_iter().enumerate() {
+    for (count, place) in PLACES.into_iter().enumerate() {
         world.server.set_variable("PEPAY_FAILPOINT", &format!("{place}:1"));
         world.server.start().await.unwrap();
         let invoice = world.pay(60).await;
@@ -243,6 +246,12 @@ async fn a_transaction_that_waits_is_sent_again_with_a_higher_fee_within_the_lim
     let most_gas = world.test.chain.rpc("eth_getBlockByNumber", json!(["latest", false])).await.unwrap();
     let most_gas = most_gas["gasLimit"].clone();
     world.test.chain.rpc("evm_setBlockGasLimit", json!(["0x5208"])).await.unwrap();
+    world.server.set_variable("PEPAY_FAILPOINT", &format!("{WHEN_RAISED}:1"));
+    world.server.start().await.unwrap();
+    assert_eq!(world.server.wait_for_end().await.signal(), Some(9));
+    world.server.unset_variable("PEPAY_FAILPOINT");
+    let raised = world.sent().await.pop().unwrap();
+    assert_eq!(raised.hashes.len(), 2, "the one with the higher fee is written down before it is sent");
     world.server.start().await.unwrap();
     let waiting = eventually_within(CLAIM_PATIENCE, "its fee to be raised as far as it may be", async || {
         world.lines("its fee cannot be raised any more within the limits").eq(&1).then_some(())?;
@@ -250,7 +259,7 @@ async fn a_transaction_that_waits_is_sent_again_with_a_higher_fee_within_the_lim
     })
     .await;
     assert_eq!(waiting.state, "open");
-    assert!(2 <= waiting.hashes.len(), "{waiting:?}");
+    assert_eq!(waiting.hashes[..2], raised.hashes, "nothing took its place");
     assert_eq!(waiting.hashes.iter().collect::<BTreeSet<_>>().len(), waiting.hashes.len());
     assert!(waiting.reserved <= wei(LIMIT), "{waiting:?}");
 
@@ -349,7 +358,6 @@ const DAY_IS_SPENT: &str = "with another sweep, sweep_by_key.gwei_per_day would 
 #[tokio::test]
 async fn two_nodes_together_stay_within_the_limit_of_a_day() {
     const PER_DAY: u64 = 500_000;
-    const PLACES: [&str; 4] = ["sweep.after_reserve", "sweep.after_send", "sweep.before_record", "sweep.after_record"];
     let mut world = World::begin(Database::Postgres, &limits(250_000, PER_DAY)).await;
     let mut second = world.server.beside();
     second.set_variable(VARIABLE, KEY);

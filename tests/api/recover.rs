@@ -134,6 +134,130 @@ async fn a_network_that_declines_for_a_moment_is_asked_again() {
     assert_eq!(sequences(&answer["networks"][0]), [3]);
 }
 
+/// The other wallet of the merchant.
+const SECOND_WALLET: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
+const COIN: &str = "[[networks.tokens]]\nid = 9\nsymbol = \"ETH\"\nname = \"Ether\"\ndecimals = 18\nprice = \"par\"\n";
+
+/// Two networks that answer and one that does not, in the middle.
+fn three_networks(ethereum: &TestChain, optimism: &TestChain) -> String {
+    let named = |test: &TestChain, name: &str| test.network().replace("ethereum", name);
+    let token = |test: &TestChain, id: i64| test.token().replace("id = 1\n", &format!("id = {id}\n"));
+    let silent = named(ethereum, "mine").replace(ethereum.chain.rpc_url(), "http://127.0.0.1:9");
+    [
+        HEAD,
+        &named(ethereum, "ethereum"),
+        &token(ethereum, 1),
+        COIN,
+        &silent.replace("31337", "31339"),
+        &token(ethereum, 2),
+        &named(optimism, "optimism"),
+        &token(optimism, 3),
+        &COIN.replace("id = 9", "id = 10"),
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn a_network_that_cannot_be_asked_hides_nothing_of_the_others() {
+    let (ethereum, optimism) = (TestChain::start().await, TestChain::start_as(31_338).await);
+    let server = ServerProcess::prepare(&three_networks(&ethereum, &optimism));
+    let [first, second]: [Address; 2] = [WALLET, SECOND_WALLET].map(|wallet| wallet.parse().unwrap());
+    let deposit = |wallet, sequence| deposit_address(wallet, salt(&CODE, sequence));
+    pay_deposit(&ethereum, 2).await;
+    pay_deposit(&optimism, 7).await;
+    for (test, wallet, sequence, wei) in [(&ethereum, second, 2, 5_u64), (&optimism, second, 4, 6)] {
+        let to = deposit(wallet, sequence);
+        let sent = test.chain.send_native(test.chain.accounts()[1], to, U256::from(wei)).await.unwrap();
+        test.chain.mined(sent).await.unwrap();
+    }
+
+    let code = hex::encode(CODE);
+    let arguments =
+        ["recover", "--recovery-code", &code, "--wallet", WALLET, "--wallet", SECOND_WALLET, "--patience", "0"];
+    let output = server.run(&[&["--json"], arguments.as_slice(), &["--gap", "20"]].concat());
+    assert!(!output.status.success() && output.stderr.contains("problems that were found: 1"), "{output:?}");
+    let answer: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let networks = answer["networks"].as_array().unwrap();
+    let shown: Vec<_> = networks
+        .iter()
+        .flat_map(|network| {
+            let deposits = network["deposits"].as_array().unwrap().iter();
+            deposits.map(|found| {
+                let text = |name: &str| found[name].as_str().unwrap().to_owned();
+                let network = network["network"].as_str().unwrap();
+                (network, found["sequence"].as_u64().unwrap(), text("wallet"), text("token"), text("amount"))
+            })
+        })
+        .collect();
+    let found = |network, sequence, wallet: Address, token: &str, amount: &str| {
+        (network, sequence, wallet.to_string(), token.to_owned(), amount.to_owned())
+    };
+    assert_eq!(
+        shown,
+        [
+            found("ethereum", 2, first, "USDC", "1"),
+            found("ethereum", 2, second, "ETH", "0.000000000000000005"),
+            found("optimism", 4, second, "ETH", "0.000000000000000006"),
+            found("optimism", 7, first, "USDC", "1"),
+        ]
+    );
+    let unknown = &networks[1];
+    assert_eq!((&unknown["network"], &unknown["looked_until"]), (&json!("mine"), &Value::Null));
+    assert!(unknown["error"].as_str().unwrap().contains("no endpoint of mine can be used"), "{unknown}");
+    assert_eq!((&networks[0]["error"], &networks[2]["error"]), (&Value::Null, &Value::Null));
+
+    // A wallet has a call of its own on each network, and gets what that brings.
+    let stranger = 7;
+    for (test, network) in [(&ethereum, &networks[0]), (&optimism, &networks[2])] {
+        let sweeps = network["sweeps"].as_array().unwrap();
+        assert_eq!(sweeps.len(), 2, "{sweeps:?}");
+        for sweep in sweeps {
+            let data: Bytes = sweep["data"].as_str().unwrap().parse().unwrap();
+            let from = test.chain.accounts()[stranger];
+            let sent = test.chain.send_transaction(from, Some(FACTORY), U256::ZERO, &data).await.unwrap();
+            test.chain.mined(sent).await.unwrap();
+        }
+        assert_eq!(test.balance(WALLET).await, U256::from(1_000_000));
+    }
+    let coins = [ethereum.chain.native_balance(second).await, optimism.chain.native_balance(second).await];
+    assert_eq!(coins.map(Result::unwrap), [U256::from(5), U256::from(6)]);
+
+    let said = server.run(&[arguments.as_slice(), &["--gap", "20"]].concat()).stdout;
+    for words in [
+        "ethereum: no deposit holds anything\n  looked at deposits 1 to 500; the last one that was used is 2",
+        "mine: not known\n  PROBLEM  deposits from 1 on could not be asked about",
+        "then run this again; `--from 1` goes on there",
+        "optimism: no deposit holds anything",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+// The command is waited for while the relay answers it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_before_a_network_fell_silent_is_told() {
+    let test = TestChain::start().await;
+    pay_deposit(&test, 3).await;
+    let relay = Relay::start(test.chain.rpc_url(), true).await;
+    let network = test.network().replace(test.chain.rpc_url(), &relay.url);
+    let server = ServerProcess::prepare(&[HEAD, &network, &test.token()].concat());
+    let later = hex::encode(deposit_address(WALLET.parse().unwrap(), salt(&CODE, 501)));
+    relay.twist(move |call, answer| {
+        if call.to_string().contains(&later) {
+            decline(answer, -32000, "header not found");
+        }
+    });
+    let code = hex::encode(CODE);
+    let arguments = ["--json", "recover", "--recovery-code", &code, "--wallet", WALLET, "--gap", "600"];
+    let output = server.run(&[arguments.as_slice(), &["--patience", "1"]].concat());
+    assert!(!output.status.success() && output.stderr.contains("it is tried again"), "{output:?}");
+    let answer: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let network = &answer["networks"][0];
+    assert_eq!((sequences(network), network["looked_until"].as_u64()), (vec![3], Some(500)));
+    assert!(network["error"].as_str().unwrap().contains("header not found"), "{network}");
+    assert_eq!(network["sweeps"].as_array().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn what_cannot_be_recovered_from_is_named() {
     let test = TestChain::start().await;

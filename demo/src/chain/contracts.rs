@@ -110,6 +110,16 @@ impl LocalChain {
         self.deploy_any_token(name, symbol, decimals, true).await
     }
 
+    /// A token of six decimals that keeps a hundredth of what is transferred. [`LocalChain::mint`] and
+    /// [`LocalChain::send_token`] do with it what they do with any.
+    ///
+    /// # Errors
+    ///
+    /// When the deployment fails.
+    pub async fn deploy_fee_token(&self) -> Result<Address, ChainError> {
+        self.deploy(&FEE_TOKEN, &[]).await
+    }
+
     async fn deploy_any_token(
         &self,
         name: &str,
@@ -296,6 +306,9 @@ pub static DEPOSIT_FACTORY: Artifact = Artifact::new(include_str!("../../../cont
 
 /// The artifact of `TestToken`.
 pub static TEST_TOKEN: Artifact = Artifact::new(include_str!("../../../contracts/artifacts/TestToken.json"));
+
+/// The artifact of `FeeToken`.
+pub static FEE_TOKEN: Artifact = Artifact::new(include_str!("../../../contracts/artifacts/FeeToken.json"));
 
 /// The artifact of `PriceFeed`.
 pub static PRICE_FEED: Artifact = Artifact::new(include_str!("../../../contracts/artifacts/PriceFeed.json"));

@@ -234,6 +234,24 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Log;
+
+    #[tokio::test]
+    async fn a_network_that_cannot_be_read_for_minutes_is_an_alarm() {
+        let log = Log::default();
+        let _listening = log.listen();
+        let mut pause = Pause::new(Duration::ZERO, Arc::default());
+        let alarms = || log.lines_with("alarm=\"network_unreadable\" payment.network=\"base\"");
+        for _ in 0..2 {
+            pause.after_error("base", &StepError::Moved).await;
+        }
+        assert_eq!(alarms(), 0);
+        pause.since = Instant::now().checked_sub(OFFERED_FOR + Duration::from_millis(1));
+        for _ in 0..3 {
+            pause.after_error("base", &StepError::Moved).await;
+        }
+        assert_eq!(alarms(), 1, "{}", log.text());
+    }
 
     #[test]
     fn a_long_outage_is_told_of_once_and_the_next_one_again() {

@@ -63,7 +63,7 @@ impl Outages {
         self.began_at(network, Instant::now());
     }
 
-    fn began_at(&self, network: &str, now: Instant) {
+    pub(crate) fn began_at(&self, network: &str, now: Instant) {
         self.lock().here.entry(network.to_owned()).or_insert(Outage::Since(now));
     }
 

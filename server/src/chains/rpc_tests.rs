@@ -392,6 +392,22 @@ fn a_few_requests_go_at_once_and_then_evenly() {
 }
 
 #[tokio::test]
+async fn requests_wait_for_their_turn() {
+    let endpoint = Fake::start().await;
+    let mut config = network(&[&endpoint]);
+    config.requests_per_second = Some(50);
+    let rpc = Rpc::new(&config);
+    let began = Instant::now();
+    // The first asks what chain it is, too.
+    for _ in 0..48 {
+        echo(&rpc).await.unwrap();
+    }
+    assert_eq!(endpoint.asked().len(), 50);
+    // Ten go at once, and each of the others a fiftieth of a second later than the one before it.
+    assert!(Duration::from_millis(800) <= began.elapsed(), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn all_who_ask_one_url_share_its_pace() {
     let endpoint = Fake::start().await;
     let mut config = network(&[&endpoint]);

@@ -9,7 +9,10 @@ use domain::time::UnixSeconds;
 use serde_json::{Value, json};
 use wire::{Environment, deposit_address::FACTORY};
 
-use super::{Answer, CliError};
+use super::{
+    Answer, CliError,
+    contract_wallets::{Places, Said},
+};
 use crate::{
     app::App,
     chains::{
@@ -89,8 +92,14 @@ impl Section {
 /// Looks at everything. The second value is how many problems there are.
 pub(super) async fn run(app: &App) -> Result<(Answer, usize), CliError> {
     let mut sections = Vec::new();
-    let wallets = app.store.reader().await?.tx().all_wallets().await?;
-    let mut contracts = Vec::new();
+    let mut reader = app.store.reader().await?;
+    let wallets = reader.tx().all_wallets().await?;
+    let receivers = reader.tx().receivers_of_open_invoices(app.clock.now()).await?;
+    drop(reader);
+    let is_own = |receiver: &Address| !wallets.contains(receiver);
+    let receivers: Vec<Address> = receivers.into_iter().filter(is_own).collect();
+    let all: Vec<Address> = wallets.iter().chain(&receivers).copied().collect();
+    let mut said = Vec::new();
     app.prices.look_at_guards().await;
     for network in app.config.solana_networks() {
         tracing::info!(payment.network = network.name, "asking");
@@ -100,9 +109,9 @@ pub(super) async fn run(app: &App) -> Result<(Answer, usize), CliError> {
         tracing::info!(payment.network = network.name, "asking");
         let node = Node::with_added(network, &app.added_endpoints, app.config.merchants.rpc_targets());
         sections.push(check_network(app, network, &node).await?);
-        contracts.push((network, node.are_contracts(&wallets).await));
+        said.push(Said::by(network, &node, &all).await);
     }
-    sections.push(check_everything(&app.config, &wallets, &contracts));
+    sections.push(check_everything(&app.config, &wallets, &receivers, &said));
     let problems = sections.iter().flat_map(|section| &section.findings);
     let problems = problems.filter(|finding| finding.level == Level::Problem).count();
     Ok((report(&sections, problems), problems))
@@ -413,39 +422,37 @@ fn check_reading(cursor: Option<&BlockRef>, head: &BlockRef, now: Option<UnixSec
 }
 
 /// What concerns all networks together.
-fn check_everything(
-    config: &Config,
-    wallets: &[Address],
-    contracts: &[(&NetworkConfig, Result<Vec<bool>, StepError>)],
-) -> Section {
+fn check_everything(config: &Config, wallets: &[Address], receivers: &[Address], said: &[Said<'_>]) -> Section {
     let mut section = Section::new("everywhere".to_owned());
     if config.networks.is_empty() {
         section.problem("no network is configured, so nothing can be paid", "add one to the configuration");
     }
-    for (index, wallet) in wallets.iter().enumerate() {
+    let wallets = wallets.iter().map(|wallet| (wallet, "wallet", CHANGE_WALLET, DEPLOY_WALLET));
+    let receivers = receivers.iter().map(|receiver| (receiver, "receiver", CHANGE_RECEIVER, DEPLOY_RECEIVER));
+    let counts = (wallets.len(), receivers.len());
+    for (index, (wallet, called, change, deploy)) in wallets.chain(receivers).enumerate() {
         // It was good when it was set, but the configuration may be another one now.
         if let Err(problem) = merchant_wallet(&wallet.to_checksum(None), config) {
-            section.problem(format!("wallet {wallet}: {problem}"), CHANGE_WALLET);
+            section.problem(format!("{called} {wallet}: {problem}"), change);
         }
-        let known = contracts.iter().filter_map(|(network, are)| Some((*network, *are.as_ref().ok()?.get(index)?)));
-        let (there, missing): (Vec<_>, Vec<_>) = known.partition(|(_, is_contract)| *is_contract);
-        let names = |networks: &[(&NetworkConfig, bool)]| {
-            networks.iter().map(|(network, _)| network.name.as_str()).collect::<Vec<_>>().join(", ")
-        };
-        match (there.as_slice(), missing.as_slice()) {
-            ([], _) => {}
-            (there, []) => section.good(format!("wallet {wallet}: a contract on {}", names(there))),
-            (there, missing) => section.problem(
-                format!(
-                    "wallet {wallet}: a contract on {}, but not on {}, where what is sent to it may be out of reach",
-                    names(there),
-                    names(missing)
-                ),
-                "deploy the same wallet there, or set another one: `pepay merchant set-wallet`",
-            ),
+        let places = Places::among(said, index);
+        let Some(words) = places.words() else { continue };
+        let what = format!("{called} {wallet}: {words}");
+        match (places.missing.as_slice(), places.unknown.as_slice()) {
+            ([], []) => section.good(what),
+            ([], _) => section.warning(what, ASK_AGAIN),
+            _ => section.problem(what, deploy),
         }
     }
-    section.good(format!("wallets: {} looked at", wallets.len()));
+    let silent: Vec<_> = said.iter().filter(|said| said.are_contracts.is_none()).map(|said| said.network).collect();
+    if !silent.is_empty() && counts != (0, 0) {
+        let silent = silent.join(", ");
+        section.warning(format!("wallets: whether they are contracts could not be asked on {silent}"), ASK_AGAIN);
+    }
+    section.good(match counts {
+        (wallets, 0) => format!("wallets: {wallets} looked at"),
+        (wallets, receivers) => format!("wallets: {wallets} looked at, and {receivers} receivers of single invoices"),
+    });
     if config.environment == Environment::Mainnet && config.operator.webhook_url.is_none() {
         section.warning(
             "alarms are in the log and nowhere else",
@@ -459,6 +466,11 @@ fn check_everything(
     section
 }
 
+const DEPLOY_WALLET: &str = "deploy the same wallet there, or set another one: `pepay merchant set-wallet`";
+const DEPLOY_RECEIVER: &str =
+    "deploy the same wallet there before its invoices are swept, and give new ones another `receiver_override_address`";
+const CHANGE_RECEIVER: &str = "cancel its invoices, and give new ones another `receiver_override_address`";
+const ASK_AGAIN: &str = "look at the endpoints above, then run this again";
 const CHANGE_WALLET: &str = "set another one: `pepay merchant set-wallet`";
 const CHANGE_SOLANA_WALLET: &str = "set another one: `pepay merchant set-solana-wallet`";
 

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::{
     Answer, CliError, Session,
+    contract_wallets::Places,
     input::{self, InputError},
 };
 use crate::{
@@ -195,13 +196,15 @@ async fn create(
         })
         .await?;
     let and_there = on_solana.map(|wallet| format!(", on Solana to {wallet}")).unwrap_or_default();
+    let warnings = Places::of(&session.config, wallet).await.warnings(wallet);
     Ok(Answer {
         text: format!(
             "merchant {id}, paid to {wallet}{and_there}\nrecovery code {recovery_code}\n\
              Keep the recovery code: with it and the wallet, every deposit address can be found again without\n\
-             this server. It is not shown again.\n"
+             this server. It is not shown again.\n{}",
+            in_lines(&warnings)
         ),
-        json: json!({ "merchant_id": id.0, "recovery_code": recovery_code }),
+        json: json!({ "merchant_id": id.0, "recovery_code": recovery_code, "warnings": warnings }),
     })
 }
 
@@ -213,14 +216,21 @@ async fn set_wallet(session: &Session, merchant: MerchantId, wallet: &str) -> Re
         WalletError::Store(error) => error.into(),
         error => InputError::new("ADDRESS", error.to_string()).into(),
     })?;
-    Ok(Answer {
-        text: format!(
-            "new invoices of merchant {merchant} are paid to {}, no longer to {}\n\
-             Invoices that exist stay with the wallet they were created for.\n",
-            change.wallet_address, change.previous_wallet_address
-        ),
-        json: json!(change),
-    })
+    let warnings = Places::of(&session.config, wallet).await.warnings(wallet);
+    let text = format!(
+        "new invoices of merchant {merchant} are paid to {}, no longer to {}\n\
+         Invoices that exist stay with the wallet they were created for.\n{}",
+        change.wallet_address,
+        change.previous_wallet_address,
+        in_lines(&warnings)
+    );
+    let mut json = json!(change);
+    json["warnings"] = json!(warnings);
+    Ok(Answer { text, json })
+}
+
+fn in_lines(warnings: &[String]) -> String {
+    warnings.iter().flat_map(|warning| ["WARNING  ", warning.as_str(), "\n"]).collect()
 }
 
 async fn set_solana_wallet(session: &Session, merchant: MerchantId, wallet: Option<&str>) -> Result<Answer, CliError> {

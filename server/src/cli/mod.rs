@@ -5,6 +5,7 @@
 //! error. Secrets are printed once, by the command that makes them.
 
 mod check;
+mod contract_wallets;
 mod deploy_factory;
 mod init;
 mod input;
@@ -160,7 +161,11 @@ async fn try_run(cli: Cli) -> Result<(), CliError> {
             let (answer, problems) = check::run(&open_app(path).await?).await?;
             return print_with_problems(&answer, problems, cli.json);
         }
-        Command::Recover(arguments) => recover::run(&arguments, &load_config(path, LogStream::Stderr)?).await?,
+        Command::Recover(arguments) => {
+            let config = load_config(path, LogStream::Stderr)?;
+            let (answer, problems) = recover::run(&arguments, &config).await?;
+            return print_with_problems(&answer, problems, cli.json);
+        }
         Command::Solana(command) => solana::run(command, path).await?,
         Command::Key(command) => key::run(command, &Session::open(path).await?).await?,
     };

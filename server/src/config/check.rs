@@ -299,7 +299,12 @@ fn check_token(token: &TokenConfig, network: &NetworkConfig, config: &Config, ke
         )?;
     }
     match &token.price {
-        PriceSource::Par(_) => {}
+        PriceSource::Par(_) => ensure(
+            token.asset() != Asset::Coin || config.environment != Environment::Mainnet,
+            key("price"),
+            "must not be \"par\" for a network's own coin, which is no dollar: name its feed, as in \
+             { feed = \"0x…\", heartbeat_seconds = 3600 }, or leave the token out",
+        )?,
         PriceSource::Feed(feed) => check_feed(feed, network, config, |field| key(&format!("price.{field}")))?,
     }
     if let Some(opinion) = &token.second_opinion {

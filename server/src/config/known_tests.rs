@@ -1,7 +1,7 @@
 use std::{collections::HashSet, path::Path};
 
 use super::*;
-use crate::config::{BlockTag, Config, NetworkKind};
+use crate::config::{BlockTag, Config, NetworkConfig, NetworkKind, PriceSource};
 
 const NAMES: [&str; 7] = ["ethereum", "base", "bsc", "polygon", "arbitrum", "optimism", "avalanche"];
 
@@ -48,6 +48,42 @@ fn chains_and_tokens_are_told_apart() {
             assert!(addresses.insert(token.get("address").or(token.get("mint")).map(ToString::to_string)), "{token}");
         }
     }
+}
+
+/// Without one it would be taken for a dollar, or not at all.
+#[test]
+fn every_coin_has_a_feed_with_a_heartbeat_of_its_own() {
+    for environment in ["mainnet", "devnet"] {
+        let networks: String = NAMES.map(|name| network(name, "")).concat();
+        let config = read(environment, &networks).unwrap();
+        let mut coins = 0;
+        for (network, token) in
+            config.networks.iter().flat_map(|network| network.tokens.iter().map(move |token| (network, token)))
+        {
+            let is_coin = token.address.is_none();
+            coins += usize::from(is_coin);
+            let heartbeat = match &token.price {
+                PriceSource::Feed(feed) => Some(feed.heartbeat_seconds),
+                PriceSource::Par(_) => None,
+            };
+            let is_priced = heartbeat.is_some_and(|seconds| (120..=86_400).contains(&seconds));
+            assert_eq!(is_priced, is_coin, "{} on {}, {environment}: {heartbeat:?}", token.symbol, network.name);
+        }
+        assert_eq!(coins, NAMES.len());
+    }
+}
+
+#[test]
+fn a_coin_is_no_dollar_where_it_is_worth_something() {
+    let coin = |price: &str| {
+        let token = "id = 1, symbol = \"ETH\", name = \"Ether\", decimals = 18";
+        network("base", &format!("tokens = [{{ {token}, price = {price} }}]"))
+    };
+    let feed = "{ feed = \"0x71041dddad3595F9CEd3DcCFBe3D1F4b0a16Bb70\", heartbeat_seconds = 1200 }";
+    check_refused("mainnet", &coin("\"par\""), "networks[0].tokens[0].price", "name its feed, as in { feed = ");
+    assert!(read("mainnet", &coin(feed)).is_ok() && read("devnet", &coin("\"par\"")).is_ok());
+    let sol = solana("tokens = [{ id = 1, symbol = \"SOL\", name = \"Solana\", decimals = 9, price = \"par\" }]");
+    check_refused("mainnet", &sol, "networks[0].tokens[0].price", "is no dollar");
 }
 
 /// A digit that is wrong would send money to nobody; each address holds a checksum against that.
@@ -122,13 +158,31 @@ fn test_networks_are_for_devnet_and_the_others_for_mainnet() {
     check_refused("devnet", &network("mine", &wants(8_453)), "networks[0].chain_id", "needs environment = \"mainnet\"");
 }
 
-/// Where one validator after the other may replace the newest blocks, or has, depth alone says little.
+/// Where one validator after the other may replace the newest blocks, or has, depth alone says little: on bsc and polygon
+/// a payment waits for what the chain calls final. Elsewhere a few blocks pay, 30 where a block is a fifth of a second,
+/// and an invoice above 100 dollars waits four times as long on ethereum. Rollups are final once Ethereum has the batch.
 #[test]
-fn payments_on_bsc_and_polygon_wait_for_what_the_chain_calls_final() {
+fn each_network_waits_as_long_as_was_decided() {
+    use BlockTag::{Finalized, Safe};
+
+    let finality = |network: &NetworkConfig| {
+        let large = network.large.as_ref().map(|large| (large.above_usd, large.paid_after));
+        (network.paid_after, network.paid_tag, large, network.final_after, network.final_tag)
+    };
+    let expected = [
+        (3, None, Some((100, 12)), 96, Some(Finalized)),
+        (30, None, None, 3_000, Some(Safe)),
+        (3, Some(Finalized), None, 120, Some(Finalized)),
+        (3, Some(Finalized), None, 64, Some(Finalized)),
+        (8, None, None, 2_400, Some(Safe)),
+        (3, None, None, 300, Some(Safe)),
+        (1, None, None, 1, None),
+    ];
     for environment in ["mainnet", "devnet"] {
-        let config = read(environment, &[network("bsc", ""), network("polygon", "")].concat()).unwrap();
-        for network in &config.networks {
-            assert_eq!(network.paid_tag, Some(BlockTag::Finalized), "{}", network.name);
+        let networks: String = NAMES.map(|name| network(name, "")).concat();
+        let config = read(environment, &networks).unwrap();
+        for ((network, expected), name) in config.networks.iter().zip(expected).zip(NAMES) {
+            assert_eq!((network.name.as_str(), finality(network)), (name, expected), "{environment}");
         }
     }
 }

@@ -24,11 +24,11 @@ use crate::{
     alarm,
     app::App,
     clock::random_bytes,
-    config::{Asset, NetworkConfig, NetworkKind, TokenConfig},
+    config::{Asset, NetworkConfig, NetworkKind, PriceSource, TokenConfig},
     events::Change,
     rates::NoPrice,
     solana::SolanaAddress,
-    store::{InvoiceRecord, QuoteRecord, StoreError, Tx, UniqueAmount},
+    store::{InvoiceRecord, PriceOrigin, QuoteRecord, StoreError, Tx, UniqueAmount},
     wallet::WalletAddress,
 };
 
@@ -174,12 +174,16 @@ async fn choose_once(
     check_open(&known, app.clock.now()).map_err(QuoteError::Ended)?;
     // Asked before the transaction, which must not wait for a chain; whether a price is missed is told there.
     let (asked, address, opens_account) = tokio::join!(
-        timeout(PRICE_TAKES_AT_MOST, app.prices.current(token)),
+        timeout(PRICE_TAKES_AT_MOST, app.prices.price(token)),
         fresh_address(app, &known, network_config),
         app.token_accounts.is_missing(network, known.solana_address, token_config.asset()),
     );
     let fresh = address?.ok_or(QuoteError::NotOffered(token))?;
-    let rate = asked.unwrap_or_else(|_| Err(NoPrice::Unreachable("no answer in time".to_owned())));
+    let price = asked.unwrap_or_else(|_| Err(NoPrice::Unreachable("no answer in time".to_owned())));
+    let read_on = match &token_config.price {
+        PriceSource::Feed(feed) => feed.network.clone().unwrap_or_else(|| network.to_owned()),
+        PriceSource::Par(_) => network.to_owned(),
+    };
     let (network, decimals) = (network_config.name.clone(), token_config.checked_decimals());
 
     let task = app.clone();
@@ -216,7 +220,9 @@ async fn choose_once(
                 }
                 check_room(&case, now)?;
                 let id = QuoteId::from_random(random_bytes());
-                let mut quote = Quote::new(id, token, decimals, rate?, due, now, task.config.invoices.quote_seconds);
+                let price = price?;
+                let lasts = task.config.invoices.quote_seconds;
+                let mut quote = Quote::new(id, token, decimals, price.rate, due, now, lasts);
                 if case.invoice.shares_address_on(kind) {
                     let kept = task.config.invoices.unique_amount_days.saturating_mul(86_400);
                     make_unique(tx, &case, address, &mut quote, now, kept).await?;
@@ -227,7 +233,13 @@ async fn choose_once(
                     }
                     NetworkKind::Solana | NetworkKind::Evm => None,
                 };
-                let record = QuoteRecord { network, quote, reference, opens_account };
+                let priced_by = price.read.map(|read| PriceOrigin {
+                    network: read_on,
+                    feed: read.feed,
+                    round: read.round,
+                    block: read.block,
+                });
+                let record = QuoteRecord { network, quote, reference, opens_account, priced_by };
                 tx.insert_quote(merchant, invoice, &record).await?;
                 let until = task.config.invoices.end_of_watch(case.invoice.terms.expires_at);
                 tx.watch_invoice(merchant, invoice, until).await?;

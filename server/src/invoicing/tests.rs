@@ -111,7 +111,8 @@ impl World {
         let decimals = Decimals::new(if token == ETHER { 18 } else { 6 }).unwrap();
         let due = self.case().await.invoice.standing.remaining;
         let quote = Quote::new(id, token, decimals, rate, due, self.start.plus(after_seconds), 300);
-        let record = QuoteRecord { network: "ethereum".into(), quote, reference: None, opens_account: false };
+        let record =
+            QuoteRecord { network: "ethereum".into(), quote, reference: None, opens_account: false, priced_by: None };
         let (merchant, invoice) = (self.invoice.merchant, self.invoice.id);
         self.app
             .store

@@ -19,6 +19,9 @@ pub(super) struct Round {
     pub number: U256,
     pub rate: Rate,
     pub updated_at: UnixSeconds,
+    pub feed: Address,
+    /// The block at which it was read.
+    pub block: u64,
 }
 
 /// After its sequencer was down, a network's feeds are given so long to catch up.
@@ -54,7 +57,7 @@ pub(super) async fn read(node: &Node, feed: &FeedConfig, block: &BlockRef) -> Re
     }
     let updated_at = UnixSeconds(i64::try_from(round.updatedAt).unwrap_or(i64::MAX));
     check_age(updated_at, block.time, feed.heartbeat_seconds)?;
-    Ok(Round { number: U256::from(round.roundId), rate, updated_at })
+    Ok(Round { number: U256::from(round.roundId), rate, updated_at, feed: feed.feed, block: block.number })
 }
 
 /// An answer in hundred-millionths of a dollar; what does not fit is rounded down.

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use domain::{
     id::TokenId,
     money::Rate,
@@ -79,6 +79,17 @@ pub struct Price {
     pub rate: Rate,
     /// `None` for a token taken at par, whose price is never updated.
     pub updated_at: Option<UnixSeconds>,
+    /// `None` for a token taken at par.
+    pub read: Option<Reading>,
+}
+
+/// What a price was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    pub feed: Address,
+    pub round: U256,
+    /// The block of the feed's network.
+    pub block: u64,
 }
 
 /// Where prices come from. Cheap to clone.
@@ -148,7 +159,7 @@ impl Prices {
             Source::Par(guard) => {
                 return match guard.as_ref().and_then(|guard| guard.off_par()) {
                     Some(usd_e8) => Err(NoPrice::OffPar { usd_e8 }),
-                    None => Ok(Price { rate: Rate::PAR, updated_at: None }),
+                    None => Ok(Price { rate: Rate::PAR, updated_at: None, read: None }),
                 };
             }
         };
@@ -209,7 +220,8 @@ impl Prices {
 
 impl Price {
     fn of(round: Round) -> Self {
-        Self { rate: round.rate, updated_at: Some(round.updated_at) }
+        let read = Reading { feed: round.feed, round: round.number, block: round.block };
+        Self { rate: round.rate, updated_at: Some(round.updated_at), read: Some(read) }
     }
 }
 
@@ -388,6 +400,8 @@ mod tests {
             number: alloy_primitives::U256::from(number),
             rate: Rate::from_usd_e8(dollars * 100_000_000).unwrap(),
             updated_at: UnixSeconds(0),
+            feed: Address::ZERO,
+            block: number,
         }
     }
 

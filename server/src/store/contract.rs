@@ -6,7 +6,7 @@
 mod comparisons;
 mod streams;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use domain::{
     access::{KeyLife, KeyStatus, Right, Rights, Scope},
     address_mode::AddressMode,
@@ -41,8 +41,8 @@ use self::streams::{
 use super::{
     Attempt, BlockRef, Claim, CreatedBetween, DashboardTokenRecord, DueDelivery, Endpoint, EventFilter, EventPart,
     EventTypes, FactKey, FactKind, FirstPayer, IdempotencyRecord, InvoiceCursor, InvoiceFilter, InvoiceRecord,
-    NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, QuoteRecord, Settlement, StatusSum, Store, StoreError,
-    StreamSession, SweepRecord, TransferRecord, Tx,
+    NewApiKey, NewEvent, NewInvoice, NewMerchant, Part, PriceOrigin, QuoteRecord, Settlement, StatusSum, Store,
+    StoreError, StreamSession, SweepRecord, TransferRecord, Tx,
 };
 use crate::solana::SolanaAddress;
 
@@ -524,7 +524,8 @@ async fn an_invoice_s_version_rises_with_its_quotes_and_its_standing(store: Stor
     let due = UsdMillis::from_millis(5);
     let quote =
         Quote::new(QuoteId::from_random([1; 16]), TokenId(1), Decimals::new(6).unwrap(), Rate::PAR, due, NOW, 300);
-    let record = QuoteRecord { network: "ethereum".into(), quote, reference: None, opens_account: false };
+    let record =
+        QuoteRecord { network: "ethereum".into(), quote, reference: None, opens_account: false, priced_by: None };
     store
         .does(move |tx| {
             Box::pin(async move {
@@ -838,6 +839,12 @@ async fn quotes_read_back_in_the_order_they_were_made(store: Store) {
             network: "ethereum".into(),
             reference: (number % 2 == 0).then(|| SolanaAddress::new([u8::try_from(number).unwrap(); 32])),
             opens_account: number % 2 == 1,
+            priced_by: (number % 2 == 0).then(|| PriceOrigin {
+                network: "base".into(),
+                feed: Address::repeat_byte(7),
+                round: U256::MAX - U256::from(number),
+                block: u64::MAX >> 1,
+            }),
             quote: Quote {
                 id: QuoteId::from_random(id(100 - number)),
                 token: TokenId(i64::MAX),

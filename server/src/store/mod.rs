@@ -78,7 +78,7 @@ pub use invoice_lists::{CreatedBetween, FirstPayer, InvoiceCursor, InvoiceFilter
 pub use invoices::{IdempotencyRecord, InvoiceRecord, InvoiceVersion, NewInvoice};
 pub use leases::{Impairment, Lease, LeaseState, NodeId};
 pub use merchants::{MerchantRecord, NewMerchant, SettlementChoice};
-pub use quotes::QuoteRecord;
+pub use quotes::{PriceOrigin, QuoteRecord};
 pub use readers::Reader;
 use readers::Readers;
 pub use rpc_endpoints::RpcEndpointRecord;

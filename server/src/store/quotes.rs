@@ -1,5 +1,6 @@
 //! Quotes: what payers were told to send.
 
+use alloy_primitives::{Address, U256};
 use domain::{
     id::{InvoiceId, MerchantId, QuoteId, TokenId},
     money::{Rate, TokenAmount, UsdMillis},
@@ -20,6 +21,18 @@ pub struct QuoteRecord {
     pub reference: Option<SolanaAddress>,
     /// Whether the account that the token goes to was missing when it was made, so that the payer pays for making it.
     pub opens_account: bool,
+    /// Where its price was read; `None` if nowhere, as at par.
+    pub priced_by: Option<PriceOrigin>,
+}
+
+/// Where a price was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceOrigin {
+    pub network: String,
+    pub feed: Address,
+    pub round: U256,
+    /// The block of that network that it was read at.
+    pub block: u64,
 }
 
 impl Tx<'_> {
@@ -33,10 +46,11 @@ impl Tx<'_> {
         record: &QuoteRecord,
     ) -> Result<(), StoreError> {
         let quote = &record.quote;
+        let origin = record.priced_by.as_ref();
         sqlx::query(
             "INSERT INTO quotes (merchant_id, invoice_id, quote_id, network, token_id, decimals, rate, amount, covers,
-                created_at, valid_until, reference, opens_account, ordinal)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                created_at, valid_until, reference, opens_account, price_network, price_feed, price_round, price_block, ordinal)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                 (SELECT COUNT(*) FROM quotes WHERE merchant_id = $1 AND invoice_id = $2))",
         )
         .bind(merchant.0)
@@ -52,6 +66,10 @@ impl Tx<'_> {
         .bind(quote.valid_until.0)
         .bind(record.reference.map(|reference| reference.to_string()))
         .bind(i64::from(record.opens_account))
+        .bind(origin.map(|origin| origin.network.as_str()))
+        .bind(origin.map(|origin| origin.feed.to_string()))
+        .bind(origin.map(|origin| origin.round.to_string()))
+        .bind(origin.map(|origin| i64::try_from(origin.block).unwrap_or(i64::MAX)))
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -76,10 +94,20 @@ impl Tx<'_> {
 fn read_quote(row: &AnyRow) -> Result<QuoteRecord, StoreError> {
     let columns = Columns::of(row, "quotes");
     let rate: u128 = columns.parsed("rate")?;
+    let priced_by = match columns.optional_text("price_network")? {
+        Some(network) => Some(PriceOrigin {
+            network,
+            feed: columns.parsed("price_feed")?,
+            round: columns.parsed("price_round")?,
+            block: columns.number("price_block")?,
+        }),
+        None => None,
+    };
     Ok(QuoteRecord {
         network: columns.text("network")?,
         reference: columns.optional_parsed("reference")?,
         opens_account: columns.flag("opens_account")?,
+        priced_by,
         quote: Quote {
             id: columns.parsed::<QuoteId>("quote_id")?,
             token: TokenId(columns.integer("token_id")?),

@@ -53,7 +53,8 @@ impl Store {
         };
         let (merchant, id) = (invoice.merchant, invoice.id);
         let reference = Some(reference(marked));
-        let record = QuoteRecord { network: network.to_owned(), quote, reference, opens_account: false };
+        let record =
+            QuoteRecord { network: network.to_owned(), quote, reference, opens_account: false, priced_by: None };
         self.does(move |tx| Box::pin(async move { tx.insert_quote(merchant, id, &record).await })).await;
     }
 

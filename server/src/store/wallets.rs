@@ -76,6 +76,24 @@ impl Tx<'_> {
         rows.iter().map(|row| Columns::of(row, "wallet_changes").parsed("address")).collect()
     }
 
+    /// The receivers of invoices that may still be paid, in the order of their addresses; not those below a key, which no
+    /// contract is.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses, or holds a row that makes no sense.
+    pub async fn receivers_of_open_invoices(&mut self, now: UnixSeconds) -> Result<Vec<Address>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT receiver FROM invoices WHERE watched_until IS NOT NULL AND watched_until > $1 AND address_mode <> 'xpub'
+             UNION SELECT receiver FROM invoices
+             WHERE status IN ('unpaid', 'underpaid') AND expires_at > $1 AND address_mode <> 'xpub' ORDER BY receiver",
+        )
+        .bind(now.0)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(|row| Columns::of(row, "invoices").parsed("receiver")).collect()
+    }
+
     /// A wallet of a merchant other than its first, called off or not.
     ///
     /// # Errors

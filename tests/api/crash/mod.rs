@@ -7,6 +7,7 @@ mod solana;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     os::unix::process::ExitStatusExt,
+    path::Path,
 };
 
 use alloy_primitives::U256;
@@ -22,6 +23,7 @@ use wire::{
 };
 
 use self::{evm::Evm, solana::Solana};
+use crate::gas_key;
 
 /// Unless `PEPAY_CRASH_KILLS` says otherwise.
 const KILLS: usize = 20;
@@ -168,6 +170,29 @@ async fn kill_everywhere<N: Network>(database: Database) {
     world.check_invoices().await;
     world.check_events().await;
     world.network.check_wallet(&world.server, &world.orders).await;
+}
+
+/// A place that no test kills at would be one of which nobody knows what a crash does there.
+#[test]
+fn every_named_place_of_the_source_is_one_where_a_test_kills() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/src");
+    let mut named = BTreeSet::new();
+    let mut folders = vec![source];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let places = text.split("failpoint::pass(\"").skip(1).filter_map(|rest| rest.split('"').next());
+            named.extend(places.map(str::to_owned));
+        }
+    }
+    let while_read = PLACES.iter().chain(Evm::PLACES).chain(Solana::PLACES).map(|(place, _)| *place);
+    let killed_at = while_read.chain(gas_key::PLACES).chain([gas_key::WHEN_RAISED]);
+    assert_eq!(named, killed_at.map(str::to_owned).collect());
 }
 
 impl<N: Network> World<N> {

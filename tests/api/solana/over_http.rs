@@ -358,6 +358,14 @@ async fn addresses_of_a_list_that_were_given_before_a_restore_are_given_to_nobod
     // One that holds nothing any more is known by what it did.
     till.chain.airdrop(list[1], 1_000_000_000).await;
     till.chain.pay("moved on", json!({ "recipient": merchant.wallet, "amount": "0.999995" })).await;
+    for used in &list[..2] {
+        eventually("what was done to be confirmed", async || {
+            let asked = json!([used, { "commitment": "confirmed" }]);
+            let listed: Vec<Value> = till.chain.call("getSignaturesForAddress", asked).await;
+            (!listed.is_empty()).then_some(())
+        })
+        .await;
+    }
 
     let given = async |invoice: &CreatedInvoice| {
         merchant.api.payment_address(invoice, "solana", TOKEN).await.temp_address.unwrap()

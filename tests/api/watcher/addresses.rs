@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     relay::Relay,
-    shop::{ETH, FINAL_AFTER, Order, PAID_AFTER, Shop, USDC, WALLET, check, milliether, units},
+    shop::{ETH, EURX, FINAL_AFTER, Order, PAID_AFTER, Shop, USDC, WALLET, check, milliether, units},
 };
 
 /// Account 0 of a phrase that is in every description of such phrases, and used on no chain here.
@@ -83,6 +83,23 @@ impl Shop {
         let hash = self.chain.send_token(self.payer(), self.usdc, order.deposit, amount).await.unwrap();
         self.chain.mined(hash).await.unwrap();
         hash
+    }
+
+    /// Every unit that reached the wallet is one recorded unit, of an invoice or of nobody.
+    async fn check_conservation_at_wallet(&self, orders: &[Order]) {
+        let nobody_s = self.unattributed().await;
+        for (token, contract) in [(USDC, self.usdc), (EURX, self.eurx)] {
+            let mut recorded = U256::ZERO;
+            for order in orders {
+                for payment in self.case(*order).await.payments {
+                    let counts = payment.record.canonical && payment.record.token == token;
+                    recorded += if counts { payment.record.amount.base_units() } else { U256::ZERO };
+                }
+            }
+            let unattributed = nobody_s.iter().filter(|record| record.token == token);
+            recorded += unattributed.map(|record| record.amount.base_units()).sum::<U256>();
+            assert_eq!(recorded, self.chain.balance_of(contract, WALLET).await.unwrap(), "token {token}");
+        }
     }
 
     async fn differences(&self) -> usize {
@@ -464,6 +481,47 @@ async fn an_amount_that_nobody_was_asked_for_is_nobody_s_until_the_merchant_says
     shop.pay_amount(order, rest).await;
     shop.confirm().await;
     assert_eq!(shop.case(order).await.invoice.standing.status, InvoiceStatus::Paid);
+}
+
+#[tokio::test]
+async fn what_comes_to_the_wallet_itself_is_all_some_invoice_s_or_nobody_s() {
+    let mut shop = Shop::open_with_addresses(AddressMode::Direct).await;
+    let orders = [shop.order(20_000, USDC).await, shop.order(20_000, USDC).await, shop.order(30_000, USDC).await];
+    shop.catch_up().await;
+    let amount = shop.quote(orders[0], USDC).await;
+    shop.pay_amount(orders[0], amount).await;
+    // Of amounts that nobody was asked for, of a token that is not taken, and by several transfers of one transaction; what
+    // is worth next to nothing is not kept.
+    let attached = shop.pay_amount(orders[1], units(19_000_000)).await;
+    shop.pay_amount(orders[1], units(1_230_000)).await;
+    shop.pay_token(orders[1], shop.eurx, 7_000_000).await;
+    let contract = shop.chain.deploy_payer().await.unwrap();
+    shop.chain.mint(shop.usdc, contract, units(90_000_000)).await.unwrap();
+    let amount = shop.quote(orders[2], USDC).await;
+    let parts = [(WALLET, units(500_000)), (WALLET, amount), (WALLET, units(500_000))];
+    let paid = shop.chain.pay_tokens(shop.payer(), contract, shop.usdc, &parts).await.unwrap();
+    shop.chain.mined(paid).await.unwrap();
+    shop.confirm().await;
+    assert_eq!(shop.unattributed().await.len(), 5);
+    shop.check_conservation_at_wallet(&orders).await;
+
+    shop.attach(orders[1], attached).await.unwrap();
+    shop.confirm().await;
+    assert_eq!(shop.unattributed().await.len(), 4);
+    check(&shop.case(orders[1]).await, InvoiceStatus::Underpaid, 19_000);
+    shop.check_conservation_at_wallet(&orders).await;
+
+    // The last block is gone, and with it what it brought.
+    shop.chain.mine(1).await.unwrap();
+    shop.pay_amount(orders[1], units(770_000)).await;
+    shop.catch_up().await;
+    shop.check_conservation_at_wallet(&orders).await;
+    shop.chain.reorg(1).await.unwrap();
+    shop.chain.mine(PAID_AFTER).await.unwrap();
+    shop.catch_up().await;
+    assert_eq!(shop.unattributed().await.len(), 4);
+    shop.check_conservation_at_wallet(&orders).await;
+    assert_eq!(shop.differences().await, 0);
 }
 
 #[tokio::test]

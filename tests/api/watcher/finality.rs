@@ -5,11 +5,12 @@ use domain::{
     invoice::{InvoiceStatus, PaymentStatus},
     settlement::SettlementStatus,
 };
-use pepay::invoicing::plan_sweeps;
+use pepay::{alarm, invoicing::plan_sweeps};
 use serde_json::{Value, json};
 use wire::deposit_address::FACTORY;
 
 use super::{
+    ear::Ear,
     relay::{Relay, decline},
     shop::{ETH, FINAL_AFTER, Order, PAID_AFTER, Shop, USDC, WALLET, check, milliether, units},
 };
@@ -71,11 +72,15 @@ async fn a_payment_counts_once_a_second_endpoint_shows_it() {
     let order = shop.order(20_000, USDC).await;
     shop.catch_up().await;
     shop.pay(order, 20_000).await;
+    let ear = Ear::listen();
     shop.confirm().await;
     check_pending(&shop, order).await;
     // That it takes long makes no difference while the other one denies it.
-    later(&mut shop, 61).await;
-    check_pending(&shop, order).await;
+    for _ in 0..3 {
+        later(&mut shop, 61).await;
+        check_pending(&shop, order).await;
+    }
+    assert_eq!(ear.alarms(), [alarm::PAYMENT_DISPUTED], "told of once");
     second.twist(|_, _| {});
     later(&mut shop, 61).await;
     check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
@@ -138,6 +143,35 @@ async fn who_denied_a_payment_and_fell_silent_has_not_taken_that_back() {
         check_pending(&shop, order).await;
     }
     second.twist(|_, _| {});
+    later(&mut shop, 61).await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+}
+
+/// The host that told of it is asked like every other.
+#[tokio::test]
+async fn a_payment_that_nobody_can_be_asked_about_is_told_of_and_does_not_count() {
+    let (mut shop, first, second) = with_two_endpoints().await;
+    for relay in [&first, &second] {
+        relay.twist(|call, answer| {
+            if asks(call, "eth_getTransactionReceipt") {
+                decline(answer, -32000, "no");
+            }
+        });
+    }
+    let order = shop.order(20_000, USDC).await;
+    shop.catch_up().await;
+    shop.pay(order, 20_000).await;
+    let ear = Ear::listen();
+    shop.confirm().await;
+    assert_eq!(ear.alarms(), Vec::<String>::new(), "it may be so for a moment");
+    for _ in 0..3 {
+        later(&mut shop, 61).await;
+        check_pending(&shop, order).await;
+    }
+    assert_eq!(ear.alarms(), [alarm::PAYMENT_WITHOUT_WITNESS], "told of once");
+    for relay in [&first, &second] {
+        relay.twist(|_, _| {});
+    }
     later(&mut shop, 61).await;
     check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
 }
@@ -577,6 +611,7 @@ async fn what_is_called_final_must_be_on_the_chain_that_was_read() {
     let paid_in = pay_deeply(&mut shop).await;
     let honest = calls(&shop, "finalized", paid_in).await;
     let says = honest.clone();
+    let ear = Ear::listen();
     relay.twist(move |call, answer| {
         says(call, answer);
         if call["params"][0] == "finalized" {
@@ -587,6 +622,7 @@ async fn what_is_called_final_must_be_on_the_chain_that_was_read() {
         later(&mut shop, 61).await;
         assert_eq!(due(&shop).await, 0, "however deep it is");
     }
+    assert_eq!(ear.alarms(), [alarm::FINALITY_DISPUTED], "told of once");
     relay.twist(honest);
     later(&mut shop, 3).await;
     assert_eq!(due(&shop).await, 1);

@@ -2,13 +2,18 @@
 //! counted twice.
 
 mod addresses;
+mod ear;
+mod faults;
 mod finality;
 mod odd;
 mod prices;
 mod reconcile;
 pub mod relay;
 mod shop;
+mod unreliable;
 mod verify;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy_primitives::{Address, B256, U256};
 use demo::chain::{ChainOptions, LocalChain};
@@ -20,6 +25,7 @@ use domain::{
 };
 use e2e::eventually;
 use pepay::{
+    alarm,
     chains::{
         evm::{Fitness, Look, Step, StepError},
         rpc::{Problem, RpcError},
@@ -30,6 +36,7 @@ use pepay::{
 use serde_json::{Value, json};
 
 use self::{
+    ear::Ear,
     relay::{Relay, decline},
     shop::{ETH, FINAL_AFTER, PAID_AFTER, Shop, USDC, WALLET, check, milliether, units},
 };
@@ -98,6 +105,39 @@ async fn a_transaction_that_returns_in_another_block_is_one_payment() {
         assert_eq!(created.count(), 1);
         shop.check_conservation(order).await;
     }
+}
+
+#[tokio::test]
+async fn a_payment_that_a_reorganisation_took_after_it_had_paid_is_told_of_and_returns_as_the_same_one() {
+    let mut shop = Shop::open().await;
+    let order = shop.order(20_000, USDC).await;
+    shop.catch_up().await;
+    let transaction = shop.pay(order, 20_000).await;
+    shop.confirm().await;
+    let case = shop.case(order).await;
+    check(&case, InvoiceStatus::Paid, 20_000);
+    let before = shop.events(order).await.len();
+
+    let raw = shop.chain.raw_transaction(transaction).await.unwrap();
+    let ear = Ear::listen();
+    shop.chain.reorg(PAID_AFTER).await.unwrap();
+    shop.chain.mine(1).await.unwrap();
+    shop.catch_up().await;
+    check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
+    assert_eq!(ear.alarms(), [alarm::PAID_INVOICE_UNDONE]);
+    let news = ["invoice_payment.updated", "invoice.updated"];
+    assert_eq!(shop.events(order).await[before..], news);
+
+    let sent = shop.chain.send_raw(&raw).await.unwrap();
+    shop.chain.mined(sent).await.unwrap();
+    shop.confirm().await;
+    let returned = shop.case(order).await;
+    check(&returned, InvoiceStatus::Paid, 20_000);
+    assert_eq!(returned.payments.len(), 1);
+    assert_eq!(returned.payments[0].record.payment, case.payments[0].record.payment);
+    assert_eq!(shop.events(order).await[before..], [news, news].concat(), "nothing is told twice");
+    assert_eq!(ear.alarms(), Vec::<String>::new());
+    shop.check_conservation(order).await;
 }
 
 #[tokio::test]
@@ -273,12 +313,14 @@ async fn a_network_that_is_no_longer_watched_is_not_quoted() {
     shop.chain.mine(20).await.unwrap();
     shop.catch_up().await;
     shop.chain.reorg(10).await.unwrap();
+    let ear = Ear::listen();
     let task = shop.run().await;
     eventually("the watcher to give up", async || (!shop.app.outages.is_offered("ethereum")).then_some(())).await;
     let refused = pepay::invoicing::choose(&shop.app, shop.merchant, order.id, "ethereum", USDC).await;
     assert!(matches!(refused, Err(pepay::invoicing::QuoteError::NotOffered(USDC))), "{refused:?}");
     shop.app.shutdown.cancel();
     task.await.unwrap();
+    assert_eq!(ear.alarms(), [alarm::NETWORK_STOPPED]);
 }
 
 #[tokio::test]
@@ -392,6 +434,74 @@ async fn a_limit_of_ten_blocks_is_adapted_to() {
     .await;
     check_all_is_found(shop).await;
     assert!(relay.asked().iter().any(|method| method == "eth_getLogs"));
+}
+
+/// The blocks of the widest range that logs were asked for.
+fn widest(relay: &Relay) -> u64 {
+    let requests = relay.requests();
+    let ranges = requests.iter().flatten().filter(|call| call["method"] == "eth_getLogs");
+    let number = |filter: &Value, name: &str| u64::from_str_radix(filter[name].as_str()?.strip_prefix("0x")?, 16).ok();
+    let blocks = ranges.filter_map(|call| {
+        let filter = &call["params"][0];
+        Some(number(filter, "toBlock")? - number(filter, "fromBlock")? + 1)
+    });
+    blocks.max().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_limit_that_is_lifted_is_grown_out_of_again() {
+    let narrow = |call: &Value, answer: &mut Value| {
+        let filter = &call["params"][0];
+        let number = |name: &str| u64::from_str_radix(filter[name].as_str()?.strip_prefix("0x")?, 16).ok();
+        if number("fromBlock").zip(number("toBlock")).is_some_and(|(from, to)| 10 < to - from + 1) {
+            decline(answer, -32600, "eth_getLogs is limited to a 10 block range");
+        }
+    };
+    let (mut shop, relay) = behind_a_relay(true, narrow).await;
+    shop.order(20_000, USDC).await;
+    shop.catch_up().await;
+    shop.chain.mine(80).await.unwrap();
+    shop.catch_up().await;
+    relay.twist(|_, _| {});
+    relay.requests();
+    shop.chain.mine(400).await.unwrap();
+    shop.catch_up().await;
+    let grown = widest(&relay);
+    assert!(50 < grown, "{grown}");
+}
+
+/// Many endpoints know of no logs in blocks that they have not seen, and say nothing of that.
+#[tokio::test]
+async fn an_older_range_is_read_only_from_who_has_its_last_block() {
+    for says_other in [false, true] {
+        let (mut shop, relay) = behind_a_relay(true, |_, _| {}).await;
+        let order = shop.order(20_000, USDC).await;
+        shop.catch_up().await;
+        shop.pay(order, 20_000).await;
+        shop.chain.mine(40).await.unwrap();
+        // Who answers for the logs is another node behind the same address than who told of the blocks.
+        let is_asked_for_logs = AtomicBool::new(false);
+        relay.twist(move |call, answer| match call["method"].as_str() {
+            Some("eth_getLogs") if !call["params"][0]["toBlock"].is_null() => {
+                answer["result"] = json!([]);
+                is_asked_for_logs.store(true, Ordering::SeqCst);
+            }
+            Some("eth_getBlockByNumber") if is_asked_for_logs.swap(false, Ordering::SeqCst) => {
+                if says_other {
+                    answer["result"]["hash"] = json!(B256::repeat_byte(0xf0));
+                } else {
+                    answer["result"] = Value::Null;
+                }
+            }
+            _ => {}
+        });
+        let error = shop.failing_step().await;
+        assert!(matches!(error, StepError::Moved), "{error:?}");
+        relay.twist(|_, _| {});
+        shop.catch_up().await;
+        check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
+        shop.check_conservation(order).await;
+    }
 }
 
 #[tokio::test]
@@ -690,7 +800,26 @@ async fn native_coin_pays() {
 
 #[tokio::test]
 async fn native_coin_moved_inside_a_call_is_found_in_the_trace() {
-    let mut shop = Shop::open().await;
+    let (shop, relay) = behind_a_relay(true, |_, _| {}).await;
+    check_inner_calls_are_found(shop).await;
+    assert!(relay.asked().iter().all(|method| method != "trace_block"));
+}
+
+#[tokio::test]
+async fn native_coin_moved_inside_a_call_is_found_where_calls_are_told_in_a_list() {
+    let (shop, relay) = behind_a_relay(true, |call, answer| {
+        if call["method"] == "debug_traceBlockByNumber" {
+            decline(answer, -32601, "the method does not exist");
+        }
+    })
+    .await;
+    check_inner_calls_are_found(shop).await;
+    let asked = relay.asked();
+    let times = |wanted: &str| asked.iter().filter(|method| *method == wanted).count();
+    assert_eq!((times("debug_traceBlockByNumber"), times("trace_block")), (1, 2), "it is known what is declined");
+}
+
+async fn check_inner_calls_are_found(mut shop: Shop) {
     let (first, second) = (shop.order(20_000, ETH).await, shop.order(4_000, ETH).await);
     let contract = shop.chain.deploy_payer().await.unwrap();
     let payments = [(first.deposit, milliether(4)), (second.deposit, milliether(2)), (first.deposit, milliether(6))];
@@ -703,6 +832,11 @@ async fn native_coin_moved_inside_a_call_is_found_in_the_trace() {
     assert!(case.payments.iter().all(|payment| payment.record.tx_id == transaction.to_string()));
     assert_eq!(case.payments[0].record.payer, Some(contract.to_string()));
     check(&shop.case(second).await, InvoiceStatus::Paid, 4_000);
+    let again = shop.chain.pay_native_inside_call(shop.payer(), contract, &[(second.deposit, milliether(1))]).await;
+    let again = again.unwrap();
+    shop.chain.mined(again).await.unwrap();
+    shop.confirm().await;
+    assert_eq!(shop.case(second).await.payments[1].record.tx_id, again.to_string());
     shop.check_conservation(first).await;
     shop.check_conservation(second).await;
 }
@@ -924,7 +1058,9 @@ async fn a_frozen_deposit_in_a_batch_stays_and_the_others_are_swept() {
     shop.catch_up().await;
     let frozen = orders[1];
     shop.chain.set_frozen(shop.usdc, frozen.deposit, true).await.unwrap();
+    let ear = Ear::listen();
     let sweeps = sweep_all(&mut shop).await;
+    assert_eq!(ear.alarms(), [alarm::SWEEP_FAILED]);
     assert_eq!(sweeps.len(), 1, "all in one transaction");
     assert_eq!(shop.chain.balance_of(shop.usdc, WALLET).await.unwrap(), units(60_000_000));
     for order in [orders[0], orders[2]] {
@@ -1227,7 +1363,7 @@ async fn prices_are_read_before_anybody_asks() {
 }
 
 fn no_traces(call: &Value, answer: &mut Value) {
-    if call["method"].as_str().is_some_and(|method| method.starts_with("debug_")) {
+    if call["method"].as_str().is_some_and(|method| method.starts_with("debug_") || method.starts_with("trace_")) {
         decline(answer, -32601, "the method does not exist");
     }
 }

@@ -1,13 +1,16 @@
 //! Endpoints, tokens and payments that are out of the ordinary.
 
 use alloy_primitives::{Address, U256};
-use domain::invoice::InvoiceStatus;
-use pepay::chains::evm::Step;
+use domain::{invoice::InvoiceStatus, settlement::SettlementStatus};
+use pepay::{
+    chains::evm::Step,
+    invoicing::{plan_sweeps, send_sweep},
+};
 use serde_json::json;
 
 use super::{
     relay::{Relay, decline},
-    shop::{ETH, EURX, PAID_AFTER, Shop, USDC, check, milliether, units},
+    shop::{ETH, EURX, FINAL_AFTER, PAID_AFTER, Shop, USDC, WALLET, check, milliether, units},
 };
 
 #[tokio::test]
@@ -66,18 +69,45 @@ async fn limits_of_blocks_and_of_addresses_are_adapted_to() {
 }
 
 /// Its transfer says what arrived, and another one what the token kept.
+/// In place of the token that is not accepted there is another one, which is.
+async fn accepting(shop: Shop, token: Address) -> Shop {
+    let shop = shop.restart_with(|network| {
+        let other = network.tokens.iter_mut().find(|token| token.token_id() == EURX).unwrap();
+        (other.address, other.accepted) = (Some(token), true);
+    });
+    let mut shop = shop.await;
+    shop.eurx = token;
+    shop
+}
+
 #[tokio::test]
 async fn a_token_that_keeps_a_fee_is_counted_net() {
-    let mut shop = Shop::open().await;
-    let order = shop.order(1_000, USDC).await;
+    let shop = Shop::open().await;
+    let fee_token = shop.chain.deploy_fee_token().await.unwrap();
+    shop.chain.mint(fee_token, shop.payer(), units(3_000_000)).await.unwrap();
+    let mut shop = accepting(shop, fee_token).await;
+    let order = shop.order(2_000, EURX).await;
     shop.catch_up().await;
-    let contract = shop.chain.deploy_payer().await.unwrap();
-    shop.chain.mint(shop.usdc, contract, units(1_000_000)).await.unwrap();
-    let parts = [(order.deposit, units(990_000)), (Address::repeat_byte(0xfe), units(10_000))];
-    let paid = shop.chain.pay_tokens(shop.payer(), contract, shop.usdc, &parts).await.unwrap();
-    shop.chain.mined(paid).await.unwrap();
+    shop.pay_token(order, fee_token, 1_000_000).await;
     shop.confirm().await;
     check(&shop.case(order).await, InvoiceStatus::Underpaid, 990);
+    assert_eq!(shop.chain.balance_of(fee_token, order.deposit).await.unwrap(), units(990_000));
+    shop.check_conservation(order).await;
+    shop.pay_token(order, fee_token, 1_500_000).await;
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    check(&shop.case(order).await, InvoiceStatus::Paid, 2_475);
+    shop.check_conservation(order).await;
+
+    // All that is there is swept; of that the token keeps its part on the way to the merchant too.
+    let plans = plan_sweeps(&shop.app, None, None).await.unwrap();
+    let sweep = send_sweep(&shop.app, &plans[0]).await.unwrap();
+    shop.chain.mined(sweep.parse().unwrap()).await.unwrap();
+    shop.chain.mine(FINAL_AFTER).await.unwrap();
+    shop.catch_up().await;
+    let case = shop.case(order).await;
+    assert!(case.payments.iter().all(|payment| payment.settlement == SettlementStatus::Settled));
+    assert_eq!(shop.chain.balance_of(fee_token, WALLET).await.unwrap(), units(2_475_000 - 24_750));
     shop.check_conservation(order).await;
 }
 
@@ -86,12 +116,7 @@ async fn a_token_whose_transfer_returns_nothing_pays() {
     let shop = Shop::open().await;
     let silent = shop.chain.deploy_silent_token("Silent Dollar", "SILENT", 6).await.unwrap();
     shop.chain.mint(silent, shop.payer(), units(20_000_000)).await.unwrap();
-    let mut shop = shop
-        .restart_with(|network| {
-            let token = network.tokens.iter_mut().find(|token| token.token_id() == EURX).unwrap();
-            (token.address, token.accepted) = (Some(silent), true);
-        })
-        .await;
+    let mut shop = accepting(shop, silent).await;
     let order = shop.order(20_000, EURX).await;
     shop.catch_up().await;
     shop.pay_token(order, silent, 20_000_000).await;

@@ -6,10 +6,13 @@ use domain::{
     money::Rate,
     transfer::Valuation,
 };
-use pepay::rates::NoPrice;
+use pepay::{alarm, rates::NoPrice};
 use serde_json::json;
 
-use super::shop::{ETH, Shop, USDC, check};
+use super::{
+    ear::Ear,
+    shop::{ETH, Shop, USDC, check},
+};
 
 /// A shop of which another feed of the chain has a part in the configuration, and that feed.
 async fn with_feed(price_e8: i64, key: &'static str) -> (Shop, alloy_primitives::Address) {
@@ -35,6 +38,7 @@ async fn now(shop: &Shop) -> u64 {
 async fn a_dollar_token_that_is_no_dollar_is_not_quoted() {
     let (shop, feed) = with_feed(100_000_000, "guard").await;
     let order = shop.order(20_000, USDC).await;
+    let ear = Ear::listen();
     let says = async |price_e8: i64| {
         shop.chain.set_price(feed, price_e8, now(&shop).await).await.unwrap();
         shop.app.prices.look_at_guards().await;
@@ -43,12 +47,16 @@ async fn a_dollar_token_that_is_no_dollar_is_not_quoted() {
     for par in [98_000_000, 102_000_000] {
         assert_eq!(says(par).await, Ok(100_000_000), "par is par");
     }
+    assert_eq!(ear.alarms(), Vec::<String>::new());
     for other in [97_999_999, 102_000_001, 50_000_000] {
         assert_eq!(says(other).await, Err(NoPrice::OffPar { usd_e8: other.unsigned_abs().into() }));
     }
     let refused = pepay::invoicing::choose(&shop.app, shop.merchant, order.id, "ethereum", USDC).await;
     assert!(refused.is_ok(), "a quote that was given holds: {refused:?}");
+    assert_eq!(ear.alarms(), [alarm::DOLLAR_TOKEN_OFF_PAR], "told of once");
     assert_eq!(says(100_000_000).await, Ok(100_000_000));
+    assert!(says(50_000_000).await.is_err());
+    assert_eq!(ear.alarms(), [alarm::DOLLAR_TOKEN_OFF_PAR], "and once each time that it comes to that");
 }
 
 #[tokio::test]
@@ -113,6 +121,21 @@ async fn while_the_sequencer_is_down_and_an_hour_after_there_is_no_price() {
 }
 
 #[tokio::test]
+async fn a_quote_keeps_where_its_price_was_read() {
+    let shop = Shop::open().await;
+    let (coins, dollars) = (shop.order(20_000, ETH).await, shop.order(20_000, USDC).await);
+    let priced_by = shop.case(coins).await.quotes[0].priced_by.clone().unwrap();
+    assert_eq!((priced_by.network.as_str(), priced_by.feed), ("ethereum", shop.feed));
+    assert_eq!(priced_by.block, shop.chain.block_number().await.unwrap());
+    // latestRoundData(), whose first word is the round.
+    let call = json!([{ "to": shop.feed, "data": "0xfeaf968c" }, "latest"]);
+    let said = shop.chain.rpc("eth_call", call).await.unwrap();
+    let round = alloy_primitives::U256::from_str_radix(&said.as_str().unwrap()[2..66], 16).unwrap();
+    assert_eq!(priced_by.round, round);
+    assert_eq!(shop.case(dollars).await.quotes[0].priced_by, None);
+}
+
+#[tokio::test]
 async fn two_opinions_that_differ_are_no_price() {
     let said = std::sync::Arc::new(std::sync::Mutex::new("{\"eth\":{\"usd\":2000.5}}".to_owned()));
     let answer = std::sync::Arc::clone(&said);
@@ -138,10 +161,12 @@ async fn two_opinions_that_differ_are_no_price() {
     assert_eq!(current().await, Ok(200_000_000_000));
     says("{\"eth\":{\"usd\":5}}");
     assert_eq!(soon(59).await, Ok(200_000_000_000), "it is asked for once a minute");
+    let ear = Ear::listen();
     says("{\"eth\":{\"usd\":2041}}");
     assert_eq!(current().await, Err(NoPrice::Disputed { feed: 200_000_000_000, other: 204_100_000_000 }));
     says("{\"eth\":{\"usd\":\"1900\"}}");
     assert!(matches!(current().await, Err(NoPrice::Disputed { .. })));
+    assert_eq!(ear.alarms(), [alarm::PRICE_DISPUTED], "told of once");
     says("out of order");
     assert_eq!(current().await, Ok(200_000_000_000), "one that cannot be had changes nothing");
     service.abort();

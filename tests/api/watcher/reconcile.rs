@@ -8,12 +8,14 @@ use domain::{
 };
 use e2e::eventually;
 use pepay::{
+    alarm,
     invoicing::{plan_sweeps, send_sweep},
     store::Difference,
 };
 use serde_json::{Value, json};
 
 use super::{
+    ear::Ear,
     relay::{Relay, decline},
     shop::{ETH, FINAL_AFTER, Order, PAID_AFTER, Shop, USDC, check, milliether, units},
 };
@@ -107,6 +109,7 @@ async fn what_nobody_explains_is_told_of_and_holds_its_invoice_open_for_an_hour(
     shop.catch_up().await;
     alone.twist(no_logs);
     shop.pay(order, 20_000).await;
+    let ear = Ear::listen();
     later(&mut shop, 30).await;
     let told = differences(&shop).await;
     let [difference] = told.as_slice() else { panic!("one address holds something else: {told:?}") };
@@ -126,7 +129,8 @@ async fn what_nobody_explains_is_told_of_and_holds_its_invoice_open_for_an_hour(
         (shop.case(order).await.invoice.standing.status == InvoiceStatus::Expired).then_some(())
     })
     .await;
-    assert_eq!(differences(&shop).await, told, "told of once, and still so");
+    assert_eq!(differences(&shop).await, told, "still so");
+    assert_eq!(ear.alarms(), [alarm::DEPOSIT_DIFFERS], "told of once");
     expiry.abort();
 
     // Somebody mends it, and it is found all the same: it came in time.
@@ -244,12 +248,15 @@ async fn a_token_whose_balances_move_by_themselves_is_told_of() {
     let order = shop.order(20_000, USDC).await;
     shop.pay(order, 5_000).await;
     shop.catch_up().await;
+    let ear = Ear::listen();
     for (balance, recorded_too) in [(5_000_123, false), (4_999_000, false), (5_000_000, true)] {
         set_balance(&shop, shop.usdc, order.deposit, balance).await;
         later(&mut shop, 30).await;
         let told: Vec<_> = differences(&shop).await.into_iter().map(|told| told.found.base_units()).collect();
         let expected = if recorded_too { Vec::new() } else { vec![units(balance)] };
         assert_eq!(told, expected, "{balance}");
+        later(&mut shop, 30).await;
+        assert_eq!(ear.alarms(), vec![alarm::DEPOSIT_DIFFERS; expected.len()], "{balance} is told of once");
     }
 }
 
@@ -276,6 +283,34 @@ async fn money_that_comes_after_all_watching_is_found_within_a_day() {
         assert_eq!(shop.case(order).await.payments.len(), 0);
         later(&mut shop, 86_400).await;
         check_late(&shop, order, paid_with, token == USDC).await;
+        shop.check_conservation(order).await;
+    }
+}
+
+#[tokio::test]
+async fn money_that_comes_soon_after_its_invoice_ended_is_seen_at_once_and_late() {
+    let mut shop = Shop::open().await;
+    let (expired, paid) = (shop.order(20_000, USDC).await, shop.order(20_000, USDC).await);
+    shop.catch_up().await;
+    shop.pay(paid, 20_000).await;
+    shop.confirm().await;
+    let expiry = shop.app.spawn(pepay::invoicing::run_expiry(shop.app.clone()));
+    later(&mut shop, 16 * 60).await;
+    eventually("the invoice to end", async || {
+        (shop.case(expired).await.invoice.standing.status == InvoiceStatus::Expired).then_some(())
+    })
+    .await;
+    expiry.abort();
+    let paid_with = shop.pay(expired, 20_000).await;
+    shop.pay(paid, 5_000).await;
+    shop.confirm().await;
+    check_late(&shop, expired, paid_with, true).await;
+    assert_eq!(shop.events(expired).await.last().map(String::as_str), Some("invoice_payment.created"));
+    let case = shop.case(paid).await;
+    check(&case, InvoiceStatus::Paid, 20_000);
+    let late: Vec<_> = case.payments.iter().map(|payment| (payment.late, payment.status)).collect();
+    assert_eq!(late, [(false, PaymentStatus::Confirmed), (true, PaymentStatus::ManualRetry)]);
+    for order in [expired, paid] {
         shop.check_conservation(order).await;
     }
 }

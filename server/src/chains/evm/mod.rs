@@ -13,6 +13,7 @@ mod node;
 mod position;
 mod reconcile;
 mod tags;
+mod traces;
 mod verify;
 mod witness;
 

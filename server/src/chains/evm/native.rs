@@ -11,8 +11,9 @@ use alloy_primitives::{Address, B256, U256};
 
 use super::{
     StepError,
-    node::{Node, Trace, Transaction},
+    node::{Node, Transaction},
     position,
+    traces::Trace,
 };
 use crate::{alarm, store::BlockRef};
 
@@ -290,7 +291,7 @@ async fn explain(node: &mut Node, here: &BlockRef, rises: &[Rise]) -> Result<Vec
         .map(|rise| (rise.deposit, missing_for(rise, &arrivals)))
         .filter(|(_, missing)| *missing != U256::ZERO)
         .collect();
-    if !missing.is_empty() && node.can_trace {
+    if !missing.is_empty() && node.can_trace() {
         let inner = inner_payments(node, here, &missing).await?;
         for (deposit, missing) in &missing {
             // A tracer that tells more than the balance rose by is not believed.

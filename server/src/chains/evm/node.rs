@@ -15,6 +15,7 @@ use super::{
     StepError, balances,
     logs::{RawLog, SENT},
     tags::HostTags,
+    traces::{Trace, Tracer},
 };
 use crate::{
     chains::rpc::{AddedEndpoints, Answer, Call, EndpointReport, FaultKind, HostAnswers, Rpc, RpcError},
@@ -46,7 +47,8 @@ pub struct Node {
     together: usize,
     /// Until when balances are asked for one by one, because they were not told together.
     one_by_one_until: Option<Instant>,
-    pub can_trace: bool,
+    /// How calls inside transactions are asked for; `None` if no endpoint tells of them.
+    tracer: Option<Tracer>,
 }
 
 /// A block's header, as far as we look at it.
@@ -79,22 +81,6 @@ pub struct Transaction {
     pub value: U256,
     #[serde(rename = "transactionIndex")]
     pub index: U64,
-}
-
-/// A call inside a transaction, as the call tracer tells it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Trace {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub from: Address,
-    #[serde(default)]
-    pub to: Option<Address>,
-    #[serde(default)]
-    pub value: Option<U256>,
-    #[serde(default)]
-    pub error: Option<String>,
-    #[serde(default)]
-    pub calls: Vec<Self>,
 }
 
 /// What gas costs, by EIP-1559.
@@ -147,7 +133,7 @@ impl Node {
             pins_by_hash: true,
             together: balances::TOGETHER,
             one_by_one_until: None,
-            can_trace: true,
+            tracer: Some(Tracer::FIRST),
         }
     }
 
@@ -164,7 +150,7 @@ impl Node {
             pins_by_hash: true,
             together: balances::TOGETHER,
             one_by_one_until: None,
-            can_trace: true,
+            tracer: Some(Tracer::FIRST),
         }
     }
 
@@ -399,28 +385,26 @@ impl Node {
         receipts.collect()
     }
 
+    /// Whether there may be an endpoint that tells of calls inside transactions.
+    pub fn can_trace(&self) -> bool {
+        self.tracer.is_some()
+    }
+
     /// The calls of each transaction of a block, in their order; `None` if no endpoint can trace.
     pub async fn traces(&mut self, block: &BlockRef) -> Result<Option<Vec<Trace>>, StepError> {
-        #[derive(Deserialize)]
-        struct Traced {
-            result: Trace,
+        while let Some(tracer) = self.tracer {
+            let calls = [tracer.call(&hex(block.number)), header_call(block.number)];
+            let mut answers = self.rpc.together(&calls).await?;
+            match answers.pop() {
+                Some(Ok(header)) if header["hash"] == block.hash.as_str() => {}
+                _ => return Err(StepError::Moved),
+            }
+            if let Some(Ok(answer)) = answers.pop() {
+                return Ok(tracer.read(answer));
+            }
+            self.tracer = tracer.next();
         }
-        let calls = [
-            Call::new("debug_traceBlockByNumber", json!([hex(block.number), { "tracer": "callTracer" }])),
-            header_call(block.number),
-        ];
-        let mut answers = self.rpc.together(&calls).await?;
-        match answers.pop() {
-            Some(Ok(header)) if header["hash"] == block.hash.as_str() => {}
-            _ => return Err(StepError::Moved),
-        }
-        let Some(Ok(answer)) = answers.pop() else {
-            self.can_trace = false;
-            return Ok(None);
-        };
-        // Tracers differ; what cannot be read is as if there were none.
-        let traced: Option<Vec<Traced>> = serde_json::from_value(answer).ok();
-        Ok(traced.map(|traced| traced.into_iter().map(|traced| traced.result).collect()))
+        Ok(None)
     }
 
     /// Calls a contract's function without a transaction, at the head. `None` if it reverts or is not there.

@@ -243,7 +243,13 @@ impl Server {
                 tx.insert_quote(
                     merchant,
                     invoice,
-                    &QuoteRecord { network: "ethereum".to_owned(), quote, reference: None, opens_account: false },
+                    &QuoteRecord {
+                        network: "ethereum".to_owned(),
+                        quote,
+                        reference: None,
+                        opens_account: false,
+                        priced_by: None,
+                    },
                 )
                 .await?;
                 tx.watch_invoice(merchant, invoice, now.plus(86_400)).await

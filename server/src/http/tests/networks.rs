@@ -1,7 +1,10 @@
 //! Which networks a merchant takes money on.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Answer, Server, add_merchant};
 
@@ -84,6 +87,31 @@ async fn who_takes_nothing_offers_nothing() {
     assert_eq!(offered, json!([]));
     let search = server.merchant_get("/api/v1/merchant/tokens/search?blocked=false").await.json();
     assert_eq!((&search["acceptance_policy"], &search["total"]), (&json!("accept_none"), &json!(0)));
+}
+
+#[tokio::test]
+async fn tokens_of_a_network_that_cannot_be_read_for_minutes_are_unavailable_and_no_others() {
+    let server = Server::start().await;
+    let invoice = server.invoice(json!({})).await;
+    let _watch = server.app.outages.watch("base");
+    let available = async || -> Vec<i64> {
+        let offered = server.payor_get("/api/v1/payments/available-tokens", &invoice).await.json();
+        let offered = offered.as_array().unwrap().iter().filter(|token| token["unavailable_reason"].is_null());
+        offered.map(|token| token["id"].as_i64().unwrap()).collect()
+    };
+    let both = available().await;
+    assert!(both.contains(&1) && both.contains(&4), "{both:?}");
+    let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+    server.app.outages.began_at("base", ago(100));
+    assert_eq!(available().await, both);
+    server.app.outages.ended("base");
+    server.app.outages.began_at("base", ago(121));
+    let others: Vec<_> = both.iter().copied().filter(|id| *id != 4).collect();
+    assert_eq!(available().await, others);
+    let chosen = server.choose_by_api(&invoice, r#"{"network":"base","tokenId":4}"#).await;
+    assert_ne!(chosen.status, 200, "{}", chosen.text);
+    server.app.outages.ended("base");
+    assert_eq!(available().await, both);
 }
 
 #[tokio::test]
