@@ -296,9 +296,9 @@ async fn set_solana_addresses(
                     }
                 }
                 let passed_over = match last_given {
-                    Some(last) => {
-                        let passed_over = tx.pass_over_solana_addresses(merchant, last).await?;
-                        passed_over.ok_or_else(|| not_listed(&last.to_string()))?
+                    Some(given) => {
+                        let passed_over = tx.pass_over_solana_addresses(merchant, given).await?;
+                        passed_over.ok_or_else(|| not_listed(&given.to_string()))?
                     }
                     None => 0,
                 };
