@@ -19,7 +19,7 @@ import {
   signTransaction,
   signTransactionMessageWithSigners,
 } from "@solana/kit";
-import { getAddMemoInstruction } from "@solana-program/memo";
+import { LEGACY_MEMO_PROGRAM_ADDRESS_V3, getAddMemoInstruction } from "@solana-program/memo";
 import { getTransferSolInstruction } from "@solana-program/system";
 import {
   findAssociatedTokenPda,
@@ -136,7 +136,7 @@ async function sendBatch(url, transactions) {
 /** What one payment needs: instructions in their order, and the account that they pay into. */
 async function plan(rpc, payer, payment) {
   const request = payment.uri === undefined ? payment : { ...parseTransferRequest(payment.uri), ...defined(payment) };
-  const { recipient, amount, mint, references = [], memo, memo_program: programAddress } = request;
+  const { recipient, amount, mint, references = [], memo, memo_program: programAddress = LEGACY_MEMO_PROGRAM_ADDRESS_V3 } = request;
   const isLeftOut = (part) => payment.omit.includes(part);
   if (amount === undefined) throw new Error("there is no amount, and nobody to ask for one");
 

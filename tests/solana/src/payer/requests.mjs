@@ -1,7 +1,5 @@
 // What the payer can be asked to do, by name.
 
-import { LEGACY_MEMO_PROGRAM_ADDRESS_V3 } from "@solana-program/memo";
-
 import { address, boolean, count, exactFields, listOf, method, oneOf, optional, text } from "../params.mjs";
 import { testSigner } from "../keys.mjs";
 import { relayAddress } from "../relay.mjs";
@@ -20,7 +18,7 @@ const payment = exactFields({
   amount: optional(text),
   mint: optional(address),
   memo: optional(text),
-  memo_program: optional(address, LEGACY_MEMO_PROGRAM_ADDRESS_V3),
+  memo_program: optional(address),
   references: optional(listOf(address, MOST_REFERENCES)),
   omit: optional(listOf(oneOf("references", "memo"), 2), []),
   destination: optional(address),
