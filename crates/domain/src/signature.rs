@@ -180,6 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn each_invoice_has_a_reference_of_its_own_on_each_network_and_server() {
+        let reference = payment_reference(&secret(1), invoice(1), "solana");
+        assert_eq!(payment_reference(&secret(1), invoice(1), "solana"), reference, "the same every time");
+        for other in [
+            payment_reference(&secret(2), invoice(1), "solana"),
+            payment_reference(&secret(1), invoice(2), "solana"),
+            payment_reference(&secret(1), invoice(1), "solana-devnet"),
+        ] {
+            assert_ne!(other, reference);
+        }
+    }
+
+    #[test]
     fn the_same_invoice_gets_the_same_token_and_another_gets_another() {
         let token = SessionToken::of(&secret(1), invoice(1));
         assert_eq!(token, SessionToken::of(&secret(1), invoice(1)));
