@@ -38,6 +38,7 @@ mod histories;
 mod metrics;
 mod networks;
 mod plain_invoice;
+mod random;
 mod recover;
 mod solana;
 mod solana_cli;

@@ -23,7 +23,7 @@ use wire::{
 };
 
 use self::{evm::Evm, solana::Solana};
-use crate::gas_key;
+use crate::{gas_key, random::Random};
 
 /// Unless `PEPAY_CRASH_KILLS` says otherwise.
 const KILLS: usize = 20;
@@ -126,7 +126,7 @@ struct World<N> {
     api: ApiClient,
     webhook_secret: String,
     orders: Vec<Order>,
-    random: SplitMix,
+    random: Random,
 }
 
 on_each_database!(
@@ -149,14 +149,14 @@ async fn kill_everywhere<N: Network>(database: Database) {
     for kill in 0..kills {
         let (place, most) = match places.get(kill) {
             Some(place) => *place,
-            None => places[world.random.below(places.len())],
+            None => places[world.random.index(places.len())],
         };
         let passes = 1 + world.random.next() % most;
         world.server.set_variable("PEPAY_FAILPOINT", &format!("{place}:{passes}"));
         world.work_until_killed(place).await;
         world.server.unset_variable("PEPAY_FAILPOINT");
         // Payers pay and shops try again while the server is away.
-        for _ in 0..world.random.below(4) {
+        for _ in 0..world.random.index(4) {
             world.step().await;
         }
     }
@@ -204,7 +204,7 @@ impl<N: Network> World<N> {
         let server = ServerProcess::prepare_on(database, &[head, &network.config().await].concat());
         let (api, webhook_secret) = server.create_merchant(&sink.url);
         network.prepare(&server);
-        Self { network, moved: 0, sink, server, api, webhook_secret, orders: Vec::new(), random: SplitMix(SEED) }
+        Self { network, moved: 0, sink, server, api, webhook_secret, orders: Vec::new(), random: Random(SEED) }
     }
 
     async fn work_until_killed(&mut self, place: &str) {
@@ -237,13 +237,13 @@ impl<N: Network> World<N> {
 
     /// One thing that a shop, a payer or the chain does, whether the server runs or not.
     async fn step(&mut self) {
-        match self.random.below(6) {
+        match self.random.index(6) {
             0 => self.create().await,
             1 | 2 => self.choose().await,
             3 | 4 => self.pay().await,
             _ => self.network.pass(1 + self.random.next() % 2).await,
         }
-        if self.random.below(10) == 0 {
+        if self.random.index(10) == 0 {
             self.sink.reply([Reply::Status(500)]);
         }
     }
@@ -284,8 +284,8 @@ impl<N: Network> World<N> {
         if payable.is_empty() {
             return;
         }
-        let index = payable[self.random.below(payable.len())];
-        let is_half = self.random.below(2) == 0;
+        let index = payable[self.random.index(payable.len())];
+        let is_half = self.random.index(2) == 0;
         let order = &mut self.orders[index];
         let rest = order.units() - order.paid();
         let amount = if is_half && order.payments.is_empty() { rest / U256::from(2) } else { rest };
@@ -403,29 +403,5 @@ impl<N: Network> World<N> {
             assert_eq!(told["status"], json!(order.expected_status()), "the last event tells how it stands");
             assert_eq!(told["amount_paid"], json!(order.expected_millis()));
         }
-    }
-}
-
-/// A small generator of numbers that repeat with the seed (Steele, Lea, Flood 2014).
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    fn bytes(&mut self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.next().to_be_bytes());
-        bytes[8..].copy_from_slice(&self.next().to_be_bytes());
-        bytes
     }
 }

@@ -22,11 +22,11 @@ use serde_json::{Value, json};
 
 use self::chain::{Block, Chain, Faults, Payment, TOKEN};
 use super::{
-    DUE, Random, Server, Wrong,
+    DUE, Server, Wrong,
     hosts::{self, Answer},
     judge_histories,
 };
-use crate::plain_invoice;
+use crate::{plain_invoice, random::Random};
 
 const ROUNDS: usize = 25;
 const PAID_AFTER: u64 = 3;

@@ -33,11 +33,11 @@ use serde_json::{Value, json};
 
 use self::chain::{Asset, Block, Chain, FINAL_AFTER, Faults, Plan, Shape, Surprise, Transaction};
 use super::{
-    DUE, Random, Server, Wrong,
+    DUE, Server, Wrong,
     hosts::{self, Answer},
     judge_histories,
 };
-use crate::plain_invoice;
+use crate::{plain_invoice, random::Random};
 
 const ROUNDS: usize = 25;
 /// Of one merchant with one wallet: which of them a payment is for has to be found out.
