@@ -104,6 +104,7 @@ pub async fn start(
     duties.start("retention", events::run_retention(app.clone()));
     duties.start("expiry", invoicing::run_expiry(app.clone()));
     duties.start("prices", rates::run(app.clone()));
+    duties.start("late prices", invoicing::run_late_prices(app.clone()));
     duties.start("webhooks", webhooks::run(app.clone()));
     duties.start("merchants' settings", merchants::run(app.clone()));
     for network in &app.config.networks {

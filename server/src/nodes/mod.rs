@@ -26,6 +26,8 @@ use crate::{
 pub const SEQUENCER: &str = "sequencer";
 /// Ends invoices whose time is up.
 pub const EXPIRY: &str = "expiry";
+/// Prices payments whose price could not be had when they came.
+pub const PRICING: &str = "pricing";
 /// Forgets what is too old to be kept.
 pub const RETENTION: &str = "retention";
 /// Watches the network whose name follows.

@@ -196,6 +196,11 @@ impl Prices {
         }
     }
 
+    /// Whether a token's price is what a feed says, and not par.
+    pub fn has_feed(&self, token: TokenId) -> bool {
+        matches!(self.source(token), Ok(Source::Feed(_)))
+    }
+
     /// Looks what all guards say.
     pub async fn look_at_guards(&self) {
         let guards = self.0.sources.values().filter_map(|source| match source {

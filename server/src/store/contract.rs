@@ -889,6 +889,36 @@ async fn facts_read_back_as_written(store: Store) {
     assert_eq!(reader.tx().sweeps(invoice.merchant, invoice.id).await.unwrap(), [left]);
 }
 
+async fn what_has_no_price_is_given_one_once(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let unpriced = TransferRecord { valuation: Valuation::Unpriced, ..transfer(&invoice, 1, 0) };
+    let others =
+        [transfer(&invoice, 2, 0), TransferRecord { valuation: Valuation::Unexpected, ..transfer(&invoice, 3, 0) }];
+    for fact in others.iter().chain([&unpriced]) {
+        assert!(store.record(fact).await);
+    }
+    let listed =
+        async |since: UnixSeconds| store.reader().await.unwrap().tx().unpriced_transfers(since, 10).await.unwrap();
+    assert_eq!(listed(unpriced.block_time).await, std::slice::from_ref(&unpriced));
+    assert_eq!(listed(unpriced.block_time.plus(1)).await, []);
+
+    let price = async |fact: &TransferRecord| {
+        let fact = fact.clone();
+        store.does(move |tx| Box::pin(async move { tx.price_transfer(&fact, Rate::PAR).await })).await
+    };
+    for fact in &others {
+        assert!(!price(fact).await, "{:?}", fact.valuation);
+    }
+    assert!(price(&unpriced).await);
+    assert!(!price(&unpriced).await, "it has one");
+    assert_eq!(listed(UnixSeconds(0)).await, []);
+    let mut facts = store.transfers_now(&invoice).await;
+    facts.sort_by_key(|fact| fact.block_number);
+    let priced = TransferRecord { valuation: Valuation::Spot { rate: Rate::PAR }, ..unpriced };
+    let [second, third] = others;
+    assert_eq!(facts, [priced, second, third]);
+}
+
 async fn a_fact_recorded_twice_counts_once(store: Store) {
     let invoice = new_invoice(&store).await;
     let fact = transfer(&invoice, 1, 0);
@@ -1726,6 +1756,7 @@ macro_rules! store_contract {
             a_merchant_reads_back_as_written,
             quotes_read_back_in_the_order_they_were_made,
             facts_read_back_as_written,
+            what_has_no_price_is_given_one_once,
             a_fact_recorded_twice_counts_once,
             an_orphaned_fact_returns_as_it_was,
             facts_deepen_until_they_are_final,

@@ -14,7 +14,7 @@ use domain::{
 use sqlx::any::AnyRow;
 
 use super::{
-    StoreError, Tx,
+    BlockRef, StoreError, Tx,
     finality::{read_finality, spell},
     row::Columns,
 };
@@ -48,6 +48,11 @@ pub struct TransferRecord {
 }
 
 impl TransferRecord {
+    /// The block it is in.
+    pub fn block(&self) -> BlockRef {
+        BlockRef { number: self.block_number, hash: self.block_hash.clone(), time: self.block_time }
+    }
+
     /// The transfer as the rules see it.
     pub fn to_transfer(&self) -> Transfer {
         Transfer {
@@ -258,6 +263,49 @@ impl Tx<'_> {
         .fetch_all(&mut *self.connection)
         .await?;
         rows.iter().map(read_transfer).collect()
+    }
+
+    /// Transfers on their chains that have no price, of blocks since then, newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn unpriced_transfers(
+        &mut self,
+        since: UnixSeconds,
+        most: i64,
+    ) -> Result<Vec<TransferRecord>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM transfers WHERE valuation = 'unpriced' AND canonical = 1 AND block_time >= $1
+             ORDER BY block_time DESC LIMIT $2",
+        )
+        .bind(since.0)
+        .bind(most)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(read_transfer).collect()
+    }
+
+    /// Gives a transfer that has no price one; `false` if it has one, or is not on its chain any more.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn price_transfer(&mut self, transfer: &TransferRecord, rate: Rate) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE transfers SET valuation = 'spot', rate = $1
+             WHERE merchant_id = $2 AND network = $3 AND block_hash = $4 AND tx_id = $5 AND log_index = $6
+                AND valuation = 'unpriced' AND canonical = 1",
+        )
+        .bind(rate.usd_e8().to_string())
+        .bind(transfer.merchant.0)
+        .bind(&transfer.network)
+        .bind(&transfer.block_hash)
+        .bind(&transfer.tx_id)
+        .bind(transfer.log_index)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// An invoice's sweeps that are on the chain, oldest block first.

@@ -87,6 +87,11 @@ impl Server {
         invoicing::end_due_invoices(&self.app, &self.lease).await.unwrap();
     }
 
+    /// Asks again for what payments cost that have no price.
+    pub async fn price_late(&self) {
+        invoicing::price_unpriced(&self.app, &self.lease).await.unwrap();
+    }
+
     pub async fn number_events(&self) {
         const AT_ONCE: i64 = 1000;
         loop {

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::{
     ear::Ear,
-    shop::{ETH, Shop, USDC, check},
+    relay::Relay,
+    shop::{ETH, Shop, USDC, check, milliether},
 };
 
 /// A shop of which another feed of the chain has a part in the configuration, and that feed.
@@ -102,6 +103,58 @@ async fn money_that_is_off_par_at_its_block_counts_only_under_a_quote() {
     for order in [quoted, lapsed, silent] {
         shop.check_conservation(order).await;
     }
+}
+
+#[tokio::test]
+async fn coin_whose_price_could_not_be_had_is_worth_what_its_block_said_once_that_can_be_asked() {
+    let shop = Shop::open().await;
+    let relay = Relay::start(shop.chain.rpc_url(), true).await;
+    let mut shop = shop.restart_behind(&[&relay.url]).await;
+    let order = shop.order(20_000, ETH).await;
+    shop.catch_up().await;
+    shop.chain.increase_time(301).await.unwrap();
+    let feed = shop.feed.to_string();
+    relay.twist(move |call, answer| {
+        if call["method"] == "eth_call" && call["params"][0]["to"] == json!(feed) {
+            answer["result"] = json!("0x");
+        }
+    });
+    shop.pay_native(order, milliether(10)).await;
+    shop.confirm().await;
+    let case = shop.case(order).await;
+    check(&case, InvoiceStatus::Unpaid, 0);
+    assert_eq!((case.payments[0].record.valuation, case.payments[0].status), (Valuation::Unpriced, ManualRetry));
+    shop.price_late().await;
+    check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
+
+    // It says something else by now.
+    shop.chain.set_price(shop.feed, 2_100 * 100_000_000, now(&shop).await).await.unwrap();
+    relay.twist(|_, _| {});
+    shop.price_late().await;
+    let rate = Rate::from_usd_e8(200_000_000_000).unwrap();
+    let case = shop.case(order).await;
+    check(&case, InvoiceStatus::Paid, 20_000);
+    assert_eq!(case.payments[0].record.valuation, Valuation::Spot { rate });
+    let events = shop.events(order).await;
+    assert_eq!(events[2..], ["invoice_payment.updated", "invoice.updated"], "{events:?}");
+    shop.price_late().await;
+    assert_eq!(shop.events(order).await, events, "what has a price keeps it");
+    shop.check_conservation(order).await;
+}
+
+/// A guard that cannot be read says that a token is a dollar, so asking it later would make dollars of what was none.
+#[tokio::test]
+async fn a_token_that_was_no_dollar_at_its_block_is_not_priced_later() {
+    let (mut shop, feed) = with_feed(100_000_000, "guard").await;
+    let order = shop.order(20_000, USDC).await;
+    shop.catch_up().await;
+    shop.chain.increase_time(301).await.unwrap();
+    shop.chain.set_price(feed, 50_000_000, now(&shop).await).await.unwrap();
+    shop.pay(order, 20_000).await;
+    shop.confirm().await;
+    shop.chain.set_price(feed, 100_000_000, now(&shop).await).await.unwrap();
+    shop.price_late().await;
+    check(&shop.case(order).await, InvoiceStatus::Unpaid, 0);
 }
 
 #[tokio::test]

@@ -262,6 +262,11 @@ impl Shop {
         panic!("the watcher does not come to rest");
     }
 
+    /// Asks again for what payments cost that have no price.
+    pub async fn price_late(&self) {
+        invoicing::price_unpriced(&self.app, &self.lease).await.unwrap();
+    }
+
     pub async fn failing_step(&mut self) -> StepError {
         self.watcher.step().await.expect_err("the step fails")
     }

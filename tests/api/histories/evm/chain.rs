@@ -13,6 +13,8 @@ use super::Answer;
 
 /// The token's contract; the other asset is the chain's own coin.
 pub const TOKEN: Address = Address::repeat_byte(0x70);
+/// What says what the coin costs.
+pub const FEED: Address = Address::repeat_byte(0xfe);
 pub const PAYER: Address = Address::repeat_byte(0xaa);
 static TRANSFER: LazyLock<B256> = LazyLock::new(|| keccak256("Transfer(address,address,uint256)"));
 /// What a node says that has never heard of a block.
@@ -36,6 +38,16 @@ pub struct Block {
     parent: B256,
     pub time: i64,
     pub payments: Vec<Payment>,
+    /// What the feed says in it.
+    pub price: Price,
+}
+
+/// A round of the feed.
+#[derive(Clone, Copy, Debug)]
+pub struct Price {
+    round: u64,
+    pub usd_e8: u64,
+    since: i64,
 }
 
 /// How a host misbehaves.
@@ -49,6 +61,8 @@ pub struct Faults {
     pub declines: u64,
     /// It tells every log twice.
     pub repeats: bool,
+    /// It cannot say what the feed says.
+    pub has_no_prices: bool,
 }
 
 pub struct Chain {
@@ -60,20 +74,24 @@ struct Blocks {
     canonical: Vec<Block>,
     /// Makes every block another one.
     salt: u64,
+    /// What blocks from now on say.
+    price: Price,
     faults: [Faults; 2],
     calls: u64,
 }
 
 impl Chain {
-    pub fn new(chain_id: u64, time: i64) -> Self {
+    pub fn new(chain_id: u64, time: i64, usd_e8: u64) -> Self {
+        let price = Price { round: 1, usd_e8, since: time };
         let first = Block {
             number: 0,
             hash: keccak256(chain_id.to_be_bytes()),
             parent: B256::ZERO,
             time,
             payments: Vec::new(),
+            price,
         };
-        let state = Blocks { canonical: vec![first], salt: 0, faults: <[Faults; 2]>::default(), calls: 0 };
+        let state = Blocks { canonical: vec![first], salt: 0, price, faults: <[Faults; 2]>::default(), calls: 0 };
         Self { chain_id, state: Mutex::new(state) }
     }
 
@@ -88,11 +106,18 @@ impl Chain {
             state.canonical.iter().flat_map(|block| &block.payments).map(|payment| payment.id).collect();
         payments.retain(|payment| known.insert(payment.id));
         state.salt += 1;
+        let price = state.price;
         let parent = state.canonical.last().expect("there is a first block");
         let hash = keccak256([parent.hash.as_slice(), &state.salt.to_be_bytes()].concat());
-        let block =
-            Block { number: parent.number + 1, hash, parent: parent.hash, time: time.max(parent.time), payments };
+        let (number, time) = (parent.number + 1, time.max(parent.time));
+        let block = Block { number, hash, parent: parent.hash, time, payments, price };
         state.canonical.push(block);
+    }
+
+    /// Has the feed say something else in blocks from now on.
+    pub fn set_price(&self, time: i64, usd_e8: u64) {
+        let mut state = self.state();
+        state.price = Price { round: state.price.round + 1, usd_e8, since: time };
     }
 
     /// Takes so many blocks off the chain; returns what was in them.
@@ -131,6 +156,10 @@ impl Chain {
         let method = call["method"].as_str().unwrap_or_default();
         // Nobody is on another chain, and whoever is asked for that must not be given up for long.
         let is_asked_who = method == "eth_chainId" || call["params"][0] == "0x0";
+        let is_about_price = call["params"][0]["to"].as_str().and_then(|to| to.parse().ok()) == Some(FEED);
+        if faults.has_no_prices && is_about_price {
+            return Err((-32000, "try again"));
+        }
         let may_decline = 0 < faults.declines && !is_asked_who;
         if may_decline && keccak256(state.calls.to_be_bytes())[0] % 10 < u8::try_from(faults.declines).unwrap_or(10) {
             return Err((-32000, "try again"));
@@ -305,6 +334,7 @@ impl View<'_> {
 
     fn call(&self, to: &Value, data: &[u8], block: u64) -> Vec<u8> {
         let word = |number: U256| number.to_be_bytes::<32>().to_vec();
+        let is_feed = to.as_str().and_then(|to| to.parse().ok()) == Some(FEED);
         match (to.is_null(), data.first(), data.get(..4)) {
             // A contract that reads balances: it holds the token's address, if it is about one, and the owners'.
             (true, Some(0x63), _) => {
@@ -317,7 +347,15 @@ impl View<'_> {
                     .flat_map(|owner| word(self.balance(None, Address::from_slice(owner), block))[16..].to_vec())
                     .collect()
             }
-            (false, _, Some([0x31, 0x3c, 0xe5, 0x67])) => word(U256::from(6)),
+            (false, _, Some([0x31, 0x3c, 0xe5, 0x67])) => word(U256::from(if is_feed { 8 } else { 6 })),
+            (false, _, Some([0xfe, 0xaf, 0x96, 0x8c])) if is_feed => {
+                let Some(price) = self.blocks.iter().find(|seen| seen.number == block).map(|seen| seen.price) else {
+                    return Vec::new();
+                };
+                let since = U256::from(price.since);
+                let (round, answer) = (U256::from(price.round), U256::from(price.usd_e8));
+                [round, answer, since, since, round].map(word).concat()
+            }
             (false, _, Some([0x70, 0xa0, 0x82, 0x31])) => {
                 let owner = data.get(16..36).map(Address::from_slice).unwrap_or_default();
                 word(self.balance(Some(TOKEN), owner, block))

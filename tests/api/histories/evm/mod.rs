@@ -1,11 +1,15 @@
 //! Histories on an EVM network.
 //!
 //! From a seed follow forks that lose transactions or bring them back, hosts that hide, lag, repeat and decline, watchers
-//! that die between reading and recording, payments in parts, too late and too much, and quotes that lapse.
+//! that die between reading and recording, payments in parts, too late and too much, quotes that lapse, and a coin whose
+//! price moves and cannot always be had.
 
 mod chain;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use alloy_primitives::{Address, U256, keccak256};
 use domain::{
@@ -16,11 +20,12 @@ use futures_util::future::join_all;
 use pepay::{
     chains::evm::{Step, StepError, Watcher},
     clock::TestClock,
-    invoicing,
+    invoicing::{self, Case},
+    store::TransferRecord,
 };
 use serde_json::{Value, json};
 
-use self::chain::{Block, Chain, Faults, Payment, TOKEN};
+use self::chain::{Block, Chain, FEED, Faults, Payment, TOKEN};
 use super::{
     DUE, Server, Wrong,
     hosts::{self, Answer},
@@ -31,16 +36,23 @@ use crate::{plain_invoice, random::Random};
 const ROUNDS: usize = 25;
 const PAID_AFTER: u64 = 3;
 const FINAL_AFTER: u64 = 6;
-const TOKEN_UNITS_OF_A_MILLI: u64 = 1_000;
-const COIN_UNITS_OF_A_MILLI: u64 = 1_000_000_000_000_000;
+/// Half a dollar, and in the coin about that.
+const HALF_A_DOLLAR: u64 = 500_000;
+const SOME_COIN: u64 = 250_000_000_000_000;
+const PAR_E8: u64 = 100_000_000;
+/// What the coin costs stays within a fifth, so that no feed's word is doubted.
+const LOWEST_E8: u64 = 185_000_000_000;
+const HIGHEST_E8: u64 = 215_000_000_000;
+/// How much older than a quote a block may be that is held to it.
+const CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// A dollar token, on the network of a history.
 fn dollar_token(seed: u64) -> TokenId {
     TokenId(i64::try_from(2 * seed).unwrap())
 }
 
-/// That network's own coin, which is worth a dollar too.
-fn dollar_coin(seed: u64) -> TokenId {
+/// That network's own coin.
+fn coin(seed: u64) -> TokenId {
     TokenId(i64::try_from(2 * seed + 1).unwrap())
 }
 
@@ -58,6 +70,8 @@ struct History {
     /// A branch that was left.
     left: Vec<Block>,
     sent: u64,
+    /// All that the coin ever cost.
+    prices: HashSet<u64>,
 }
 
 /// Opens a server with a network for each history.
@@ -66,7 +80,7 @@ async fn start(seeds: &[u64]) -> (Server, Vec<History>) {
     let now = pepay::clock::Clock::now(&clock.clock()).0;
     let chain_id = |seed: u64| 1_000_000 + seed;
     let chains: HashMap<u64, Arc<Chain>> =
-        seeds.iter().map(|seed| (chain_id(*seed), Arc::new(Chain::new(chain_id(*seed), now)))).collect();
+        seeds.iter().map(|seed| (chain_id(*seed), Arc::new(Chain::new(chain_id(*seed), now, LOWEST_E8)))).collect();
     let urls = hosts::serve(&chains, Chain::answer).await.urls;
     let networks = seeds.iter().map(|seed| {
         json!({
@@ -75,7 +89,8 @@ async fn start(seeds: &[u64]) -> (Server, Vec<History>) {
             "paid_after": PAID_AFTER, "final_after": FINAL_AFTER,
             "tokens": [
                 { "id": dollar_token(*seed).0, "symbol": "USDX", "name": "Dollar", "address": TOKEN, "decimals": 6, "price": "par" },
-                { "id": dollar_coin(*seed).0, "symbol": "COIN", "name": "Coin", "decimals": 18, "price": "par" },
+                { "id": coin(*seed).0, "symbol": "COIN", "name": "Coin", "decimals": 18,
+                  "price": { "feed": FEED, "heartbeat_seconds": 3_600 } },
             ],
         })
     });
@@ -97,8 +112,9 @@ impl History {
         let watcher = new_watcher(server, &network).await;
         let (invoice, deposit) = (invoice.id, invoice.deposit_address);
         let (waiting, left) = (Vec::new(), Vec::new());
+        let prices = HashSet::from([LOWEST_E8]);
         let history =
-            Self { seed, merchant, random, network, chain, watcher, invoice, deposit, waiting, left, sent: 0 };
+            Self { seed, merchant, random, network, chain, watcher, invoice, deposit, waiting, left, sent: 0, prices };
         history.quote(server, dollar_token(seed)).await;
         history
     }
@@ -109,15 +125,20 @@ impl History {
     }
 
     async fn act(&mut self, server: &Server) {
-        match self.random.below(20) {
+        match self.random.below(22) {
             0..=4 => self.pay(),
             5..=9 => self.mine(server),
             10 => self.fork(server),
             11 => {
-                let token = if self.random.one_in(2) { dollar_token(self.seed) } else { dollar_coin(self.seed) };
+                let token = if self.random.one_in(2) { dollar_token(self.seed) } else { coin(self.seed) };
                 self.quote(server, token).await;
             }
             12 | 13 => self.misbehave(),
+            15 | 16 => {
+                let price = LOWEST_E8 + self.random.below(HIGHEST_E8 - LOWEST_E8);
+                self.prices.insert(price);
+                self.chain.set_price(server.now(), price);
+            }
             14 => {
                 // It reads, and dies before it records.
                 let _lost = self.watcher.look().await;
@@ -135,9 +156,9 @@ impl History {
     fn pay(&mut self) {
         self.sent += 1;
         let is_token = !self.random.one_in(4);
-        let unit = if is_token { TOKEN_UNITS_OF_A_MILLI } else { COIN_UNITS_OF_A_MILLI };
+        let unit = if is_token { HALF_A_DOLLAR } else { SOME_COIN };
         let parts = if is_token && self.random.one_in(8) { 1 + self.random.below(3) } else { 1 };
-        let parts = (0..parts).map(|_| U256::from((1 + self.random.below(52)) * 500) * U256::from(unit));
+        let parts = (0..parts).map(|_| U256::from((1 + self.random.below(52)) * unit));
         self.waiting.push(Payment {
             id: keccak256([self.seed.to_be_bytes(), self.sent.to_be_bytes()].concat()),
             to: self.deposit,
@@ -183,9 +204,10 @@ impl History {
         }
     }
 
-    /// One host hides something; both lag, repeat and decline.
+    /// One host hides something; both lag, repeat and decline, and neither may say what the coin costs.
     fn misbehave(&mut self) {
         let liar = usize::from(self.random.one_in(2));
+        let has_no_prices = self.random.one_in(3);
         for host in 0..2 {
             let is_liar = host == liar;
             let faults = Faults {
@@ -193,6 +215,7 @@ impl History {
                 lags: if self.random.one_in(3) { self.random.below(4) } else { 0 },
                 declines: if self.random.one_in(3) { self.random.below(5) } else { 0 },
                 repeats: self.random.one_in(4),
+                has_no_prices,
             };
             self.chain.set_faults(host, faults);
         }
@@ -227,24 +250,27 @@ impl History {
         panic!("history {}: the watcher does not come to rest", self.seed);
     }
 
-    /// What follows from the canonical chain alone.
-    fn truth(&self, expires_at: i64, now: i64) -> Truth {
+    /// What follows from the canonical chain and from what the payer was told, given what each payment in coin counts at.
+    fn truth(&self, case: &Case, now: i64, wrong: &mut Wrong) -> Truth {
+        let expires_at = case.invoice.terms.expires_at.0;
         let mut truth = Truth { payments: 0, units: HashMap::new(), credit: 0, status: InvoiceStatus::Unpaid };
+        let mut exact = U256::ZERO;
         for block in self.chain.blocks() {
             for payment in block.payments.iter().filter(|payment| !payment.fails) {
-                let (token, unit) = match payment.asset {
-                    Some(_) => (dollar_token(self.seed), TOKEN_UNITS_OF_A_MILLI),
-                    None => (dollar_coin(self.seed), COIN_UNITS_OF_A_MILLI),
+                let (token, scale, rate) = match payment.asset {
+                    Some(_) => (dollar_token(self.seed), 1_000_000_000_000_u64, PAR_E8),
+                    None => (coin(self.seed), 1, self.rate(case, &block, payment, wrong)),
                 };
                 for part in &payment.parts {
                     truth.payments += 1;
                     *truth.units.entry(token).or_default() += *part;
                     if block.time <= expires_at {
-                        truth.credit += (*part / U256::from(unit)).to::<u64>();
+                        exact += *part * U256::from(scale) * U256::from(rate);
                     }
                 }
             }
         }
+        truth.credit = (exact / U256::from(10).pow(U256::from(23))).to::<u64>();
         truth.status = match truth.credit {
             credit if DUE <= credit => InvoiceStatus::Paid,
             _ if expires_at < now => InvoiceStatus::Expired,
@@ -254,17 +280,55 @@ impl History {
         truth
     }
 
+    /// What a payment in coin counts at, which is what its payer was told last, if that held at its block, and else what
+    /// the feed said there.
+    ///
+    /// Of a quote that is a little younger than the block it depends on when that was read whether it was known then; it
+    /// may be what counts if it is the better one.
+    fn rate(&self, case: &Case, block: &Block, payment: &Payment, wrong: &mut Wrong) -> u64 {
+        let quotes = case.quotes.iter().map(|record| &record.quote).filter(|quote| quote.token == coin(self.seed));
+        let (mut told, mut perhaps) = (None, Vec::new());
+        for quote in quotes {
+            let rate = u64::try_from(quote.rate.usd_e8()).unwrap_or_default();
+            if !self.prices.contains(&rate) {
+                wrong.say(&format!("a quote is at {rate}, which the feed never said"));
+            }
+            if quote.valid_until.0 < block.time || block.time < quote.created_at.0 - CLOCK_SKEW_SECONDS {
+                continue;
+            }
+            if quote.created_at.0 <= block.time {
+                told = told.max(Some(rate));
+            } else {
+                perhaps.push(rate);
+            }
+        }
+        let sure = told.unwrap_or(block.price.usd_e8);
+        perhaps.retain(|rate| told.is_none_or(|told| told < *rate));
+
+        let hash = payment.id.to_string();
+        let is_it = |record: &&TransferRecord| record.canonical && record.tx_id == hash;
+        let Some(record) = case.payments.iter().map(|payment| &payment.record).find(is_it) else { return sure };
+        let rate = record.valuation.rate().and_then(|rate| u64::try_from(rate.usd_e8()).ok());
+        match rate {
+            Some(rate) if rate == sure || perhaps.contains(&rate) => rate,
+            _ => {
+                wrong.say(&format!("{hash} counts at {rate:?}, not {sure} or one of {perhaps:?}"));
+                sure
+            }
+        }
+    }
+
     async fn judge(&self, server: &Server) -> Vec<String> {
         let case = server.case(self.merchant, self.invoice).await;
-        let truth = self.truth(case.invoice.terms.expires_at.0, server.now());
+        let mut wrong = Wrong::new(self.seed);
+        let truth = self.truth(&case, server.now(), &mut wrong);
         let counted: Vec<_> = case.payments.iter().filter(|payment| payment.record.canonical).collect();
         let mut units: HashMap<TokenId, U256> = HashMap::new();
         for payment in &counted {
             *units.entry(payment.record.token).or_default() += payment.record.amount.base_units();
         }
-        let mut wrong = Wrong::new(self.seed);
         wrong.check("the number of payments", counted.len(), truth.payments);
-        for token in [dollar_token(self.seed), dollar_coin(self.seed)] {
+        for token in [dollar_token(self.seed), coin(self.seed)] {
             let of = |units: &HashMap<TokenId, U256>| units.get(&token).copied().unwrap_or_default();
             wrong.check(&format!("what came of token {token}"), of(&units), of(&truth.units));
         }
@@ -293,11 +357,15 @@ async fn run(seeds: &[u64]) -> Vec<String> {
         join_all(histories.iter_mut().map(|history| history.act(&server))).await;
         server.clock.advance_seconds(i64::try_from(1 + pace.below(40)).unwrap_or(1));
         server.end_due_invoices().await;
+        if pace.one_in(4) {
+            server.price_late().await;
+        }
     }
     // Hosts that disagreed are asked again after a minute at most, addresses are compared twice in one, and those of
     // invoices that have ended once a day.
     for seconds in [61, 86_400] {
         join_all(histories.iter_mut().map(|history| history.rest(&server))).await;
+        server.price_late().await;
         server.clock.advance_seconds(seconds);
         server.end_due_invoices().await;
     }
