@@ -43,6 +43,7 @@ static COUNTERS: LazyLock<Counters> = LazyLock::new(Counters::default);
 
 struct Counters {
     requests: Family<Endpoint, Counter>,
+    bytes: Family<Transfer, Counter>,
     failures: Family<EndpointFailure, Counter>,
     webhooks: Family<Outcome, Counter>,
     alarms: Family<Alarm, Counter>,
@@ -53,6 +54,12 @@ struct Endpoint {
     network: String,
     /// Its host.
     endpoint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Transfer {
+    network: String,
+    direction: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -89,6 +96,14 @@ struct Holding {
 pub fn count_request(network: &str, endpoint: &str) {
     let endpoint = Endpoint { network: network.to_owned(), endpoint: endpoint.to_owned() };
     COUNTERS.requests.get_or_create(&endpoint).inc();
+}
+
+/// Counts what was asked of a network's endpoints, and what they answered, in bytes of JSON: what their plans are paid by.
+pub fn count_bytes(network: &str, sent: usize, received: usize) {
+    for (direction, bytes) in [("sent", sent), ("received", received)] {
+        let transfer = Transfer { network: network.to_owned(), direction };
+        COUNTERS.bytes.get_or_create(&transfer).inc_by(u64::try_from(bytes).unwrap_or_default());
+    }
 }
 
 /// Counts an endpoint that gave no answer that is one.
@@ -162,7 +177,13 @@ impl Default for Counters {
         for &alarm in alarm::KINDS {
             let _at_zero: &Counter = &alarms.get_or_create(&Alarm { alarm });
         }
-        Self { requests: Family::default(), failures: Family::default(), webhooks: Family::default(), alarms }
+        Self {
+            requests: Family::default(),
+            bytes: Family::default(),
+            failures: Family::default(),
+            webhooks: Family::default(),
+            alarms,
+        }
     }
 }
 
@@ -170,6 +191,7 @@ impl Counters {
     /// Their names get `_total` behind them.
     fn register(&self, registry: &mut Registry) {
         registry.register("rpc_requests", "Requests to endpoints; a batch is one", self.requests.clone());
+        registry.register("rpc_bytes", "JSON that went to endpoints and came from them", self.bytes.clone());
         registry.register("rpc_failures", "Times that an endpoint failed", self.failures.clone());
         registry.register("webhook_attempts", "Tries to send a webhook", self.webhooks.clone());
         registry.register("alarms", "Alarms, whose words are in the log", self.alarms.clone());

@@ -61,6 +61,8 @@ async fn figures_say_how_far_networks_were_read_and_what_waits_in_deposits(datab
     for begins in [
         "pepay_rpc_failures_total{network=\"ethereum\",endpoint=\"127.0.0.1:",
         "pepay_rpc_requests_total{network=\"ethereum\",endpoint=\"127.0.0.1:",
+        "pepay_rpc_bytes_total{network=\"ethereum\",direction=\"sent\"} ",
+        "pepay_rpc_bytes_total{network=\"ethereum\",direction=\"received\"} ",
         "pepay_network_behind_seconds{network=\"ethereum\"} ",
         "pepay_webhook_attempts_total{outcome=\"failed\"} ",
     ] {

@@ -20,7 +20,11 @@ use std::{
 use alloy_primitives::B256;
 use domain::id::RpcEndpointId;
 use futures_util::future::join_all;
-use reqwest::{StatusCode, header::RETRY_AFTER, redirect};
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+    redirect,
+};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
 use url::Url;
@@ -573,7 +577,7 @@ impl Rpc {
     async fn ask_one(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Problem> {
         let (id, request) = self.request(call);
         metrics::count_request(&self.network, &endpoint.counted_as);
-        let (status, mut body) = endpoint.post(&request).await?;
+        let (status, mut body) = endpoint.post(&self.network, &request).await?;
         let is_ours = body["jsonrpc"] == "2.0" && body["id"] == id;
         match body.get_mut("error").map(Value::take).filter(|error| !error.is_null()) {
             // Some errors come before the endpoint has read the id.
@@ -590,7 +594,7 @@ impl Rpc {
     async fn ask_batch(&self, endpoint: &Endpoint, calls: &[Call]) -> Result<Option<Vec<Answer>>, Problem> {
         let (ids, requests): (Vec<_>, Vec<_>) = calls.iter().map(|call| self.request(call)).unzip();
         metrics::count_request(&self.network, &endpoint.counted_as);
-        let body = match endpoint.post(&Value::Array(requests)).await {
+        let body = match endpoint.post(&self.network, &Value::Array(requests)).await {
             Ok((status, Value::Array(body))) if status.is_success() => body,
             Ok((_, body)) => {
                 // One error for all: a refusal of batches, unless it is about our pace.
@@ -734,11 +738,14 @@ impl Endpoint {
     }
 
     /// Posts JSON and reads JSON.
-    async fn post(&self, request: &Value) -> Result<(StatusCode, Value), Problem> {
+    async fn post(&self, network: &str, request: &Value) -> Result<(StatusCode, Value), Problem> {
         if let Some(pace) = &self.pace {
             tokio::time::sleep_until(pace.next(Instant::now())).await;
         }
-        let sent = self.client.post(self.url.clone()).json(request).send().await;
+        let request = request.to_string();
+        let asked = request.len();
+        let sent =
+            self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(request).send().await;
         let mut response = sent.map_err(|error| transport_problem(&error))?;
         let status = response.status();
         let is_about_us = status.is_client_error() && !matches!(status.as_u16(), 401 | 402 | 403 | 407 | 408 | 429);
@@ -759,6 +766,7 @@ impl Endpoint {
             }
             body.extend_from_slice(&chunk);
         }
+        metrics::count_bytes(network, asked, body.len());
         match serde_json::from_slice(&body) {
             Ok(body @ (Value::Object(_) | Value::Array(_))) => Ok((status, body)),
             _ if !status.is_success() => Err(Problem::Status(status.as_u16())),

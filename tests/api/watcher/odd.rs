@@ -1,5 +1,10 @@
 //! Endpoints, tokens and payments that are out of the ordinary.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use alloy_primitives::{Address, U256};
 use domain::{invoice::InvoiceStatus, settlement::SettlementStatus};
 use pepay::{
@@ -44,11 +49,45 @@ async fn an_endpoint_that_is_behind_another_undoes_nothing() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_never_has_the_last_block_of_a_range_is_left_for_another() {
+    let shop = Shop::open().await;
+    let relay = Relay::start(shop.chain.rpc_url(), true).await;
+    let url = shop.chain.rpc_url().to_owned();
+    let mut shop = shop.restart_behind(&[&relay.url, &url]).await;
+    let order = shop.order(20_000, USDC).await;
+    shop.catch_up().await;
+    // What follows the question for a range is the one for its last block.
+    let asked_for_range = AtomicBool::new(false);
+    relay.twist(move |call, answer| {
+        if call["params"][0].get("fromBlock").is_some() {
+            asked_for_range.store(true, Ordering::Relaxed);
+        } else if asked_for_range.swap(false, Ordering::Relaxed) {
+            answer["result"] = json!(null);
+        }
+    });
+    shop.pay(order, 20_000).await;
+    shop.chain.mine(60).await.unwrap();
+    let mut failed = 0;
+    while shop.case(order).await.payments.is_empty() {
+        failed += usize::from(shop.watcher.step().await.is_err());
+        assert!(failed <= 5, "nobody else is asked");
+    }
+    assert_eq!(failed, 5, "a chain may move a few times");
+}
+
+#[tokio::test]
 async fn limits_of_blocks_and_of_addresses_are_adapted_to() {
-    for (most_blocks, most_addresses) in [(5, 1_000), (2_000, 100), (7, 33)] {
+    for (most_blocks, most_addresses, mined) in [(5, 1_000, 60), (2_000, 100, 2_100), (7, 33, 60)] {
         let shop = Shop::open().await;
         let relay = Relay::start(shop.chain.rpc_url(), true).await;
-        let mut shop = shop.restart_behind(&[&relay.url]).await;
+        let mut shop = shop
+            .restart_with(|network| {
+                network.rpc = vec![relay.url.parse().unwrap()];
+                network.max_range = 5_000;
+            })
+            .await;
+        let refused = Arc::new(AtomicBool::new(false));
+        let shared = Arc::clone(&refused);
         let order = shop.order(20_000, USDC).await;
         shop.open_more_like(order, 300).await;
         relay.twist(move |call, answer| {
@@ -57,12 +96,14 @@ async fn limits_of_blocks_and_of_addresses_are_adapted_to() {
             let blocks = number("fromBlock").zip(number("toBlock")).map_or(1, |(from, to)| to - from + 1);
             let addresses = filter["topics"][2].as_array().map_or(0, Vec::len);
             if most_blocks < blocks || most_addresses < addresses {
+                shared.fetch_or(most_blocks < blocks, Ordering::Relaxed);
                 decline(answer, -32602, "query exceeds max block range or max topics");
             }
         });
         shop.pay(order, 20_000).await;
-        shop.chain.mine(60).await.unwrap();
+        shop.chain.mine(mined).await.unwrap();
         shop.catch_up().await;
+        assert!(refused.load(Ordering::Relaxed), "it was asked for more than {most_blocks}");
         check(&shop.case(order).await, InvoiceStatus::Paid, 20_000);
         assert_eq!(shop.case(order).await.payments.len(), 1, "{most_blocks} {most_addresses}");
     }

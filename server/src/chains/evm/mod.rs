@@ -77,6 +77,8 @@ const FIRST_LOOK_BACK: u64 = 64;
 /// A head below the cursor is believed when it is seen so often in a row: one look may have hit an
 /// endpoint that lags behind.
 const LOOKS_AT_A_LOWER_HEAD: u32 = 3;
+/// A chain does not move under so many looks in a row; an endpoint that lacks a block always looks like that.
+const MOVES_BEFORE_DOUBT: u32 = 5;
 /// So often, by the chain's clock, the balances of ended invoices are asked for: there are many, and what
 /// comes to them is late. Their logs are read like those of others.
 const ENDED_EVERY_SECONDS: i64 = 60;
@@ -98,6 +100,8 @@ pub struct Watcher {
     /// Addresses that coin was found on since then. It must not be found a second time in those blocks.
     found_since: HashSet<Address>,
     lower_heads: u32,
+    /// Looks in a row at whose end the chain was said to be another one than at their beginning.
+    moves: u32,
     /// What the chain calls its blocks.
     tags: Tags,
     /// What follows from that as far as it was recorded.
@@ -232,6 +236,7 @@ impl Watcher {
             ended_checked: None,
             found_since: HashSet::new(),
             lower_heads: 0,
+            moves: 0,
             tags: Tags::default(),
             judged_by: Marks::default(),
             waiting: Waiting::default(),
@@ -278,7 +283,18 @@ impl Watcher {
     ///
     /// After any error nothing of the stretch is recorded. All but [`StepError::TooDeep`] may pass with time.
     pub async fn step(&mut self) -> Result<Step, StepError> {
-        let step = match self.look().await? {
+        let look = self.look().await;
+        match look {
+            Err(StepError::Moved) => {
+                self.moves += 1;
+                if MOVES_BEFORE_DOUBT <= self.moves {
+                    self.moves = 0;
+                    self.node.distrust_last();
+                }
+            }
+            _ => self.moves = 0,
+        }
+        let step = match look? {
             Look::Idle => Step::Idle,
             Look::Behind => Step::Behind,
             Look::Read(reading) => self.record(*reading).await?,
