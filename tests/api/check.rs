@@ -9,6 +9,8 @@ use wire::{
     invoice::CreatedInvoice,
 };
 
+use crate::watcher::relay::Relay;
+
 const HEAD: &str = "environment = \"devnet\"\n";
 pub const NOT_AUDITED: &str = "the deposit contracts are not audited: nobody independent has reviewed them";
 
@@ -301,6 +303,60 @@ async fn a_price_that_is_not_there_is_a_problem_and_a_silent_guard_a_warning() {
 
     let server = ServerProcess::prepare(&config.replace(&eth(feed), &eth(test.usdc)));
     assert_problem(&server, "price of ETH: the feed is no aggregator, so it is not quoted");
+}
+
+#[tokio::test]
+async fn a_feed_that_makes_no_sense_is_named_with_what_is_wrong() {
+    let test = TestChain::start().await;
+    let feed = test.chain.deploy_feed(300_000_000_000).await.unwrap();
+    let coin = format!(
+        "[[networks.tokens]]\nid = 2\nsymbol = \"ETH\"\nname = \"Ether\"\ndecimals = 18\n\
+         price = {{ feed = \"{feed}\", heartbeat_seconds = 3600 }}\n"
+    );
+    let server = ServerProcess::prepare(&[HEAD, &test.network(), &test.token(), &coin].concat());
+    let now = test.chain.block_time().await.unwrap();
+    for (price_e8, at, words) in [
+        (0, now, "the feed says that it costs nothing, or less"),
+        (-300_000_000_000, now, "the feed says that it costs nothing, or less"),
+        (300_000_000_000, 0, "the feed's round is not finished"),
+        (300_000_000_000, now + 10_000, "s in the future"),
+    ] {
+        test.chain.set_price(feed, price_e8, at).await.unwrap();
+        let (_, faults) = faults(&server);
+        let is_it = |what: &str| what.starts_with("price of ETH: ") && what.ends_with("so it is not quoted");
+        let found = faults.iter().find(|(_, level, what)| level == "problem" && is_it(what));
+        assert!(found.is_some_and(|(.., what)| what.contains(words)), "{words}: {faults:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_is_behind_another_is_named() {
+    let test = TestChain::start().await;
+    test.chain.mine(40).await.unwrap();
+    let relay = Relay::start(test.chain.rpc_url(), true).await;
+    let head = test.chain.block_number().await.unwrap();
+    let lags = |blocks: u64| {
+        relay.twist(move |call, answer| {
+            if call["method"] == "eth_blockNumber" {
+                answer["result"] = json!(format!("{:#x}", head - blocks));
+            }
+        });
+    };
+    lags(17);
+    let rpc = format!("rpc = [\"{}\"", test.chain.rpc_url());
+    let network = test.network().replace(&rpc, &format!("{rpc}, \"{}\"", relay.url.replace("127.0.0.1", "localhost")));
+    let server = ServerProcess::prepare(&[HEAD, &network, &test.token()].concat());
+    assert_fault(&server, "warning", ", 17 blocks behind another");
+    assert!(faults(&server).0, "the other one will do");
+    lags(16);
+    assert!(faults(&server).1.iter().all(|(.., what)| !what.contains("behind another")), "that is usual");
+}
+
+/// Whoever reads about the project is told what its own command tells.
+#[test]
+fn the_readme_says_that_the_contracts_are_not_audited() {
+    let readme = include_str!("../../README.md").to_lowercase();
+    assert!(readme.contains("not audited") || readme.contains("not been audited"));
 }
 
 #[tokio::test]

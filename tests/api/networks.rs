@@ -1,13 +1,16 @@
 //! Two networks: what is paid on the other one, and what the trouble of one does to the other.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Bytes, U256};
 use e2e::{ApiClient, ServerProcess, TestChain, USDC, WALLET, eventually};
 use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
-use wire::invoice::{CreatedInvoice, InvoiceStatus};
+use wire::{
+    deposit_address::FACTORY,
+    invoice::{CreatedInvoice, InvoiceStatus, SettlementStatus},
+};
 
 const OTHER_USDC: i64 = 7;
 
@@ -86,6 +89,19 @@ async fn what_is_paid_to_the_address_on_another_network_counts_and_is_swept_ther
     let planned: Value = shop.server.ask(&["sweep", "--all"]);
     let sweeps = planned["sweeps"].as_array().unwrap();
     assert_eq!((sweeps.len(), sweeps[0]["network"].as_str()), (1, Some("base")), "{planned}");
+
+    let data: Bytes = sweeps[0]["data"].as_str().unwrap().parse().unwrap();
+    let stranger = shop.base.chain.accounts()[7];
+    let sent = shop.base.chain.send_transaction(stranger, Some(FACTORY), U256::ZERO, &data).await.unwrap();
+    shop.base.chain.mined(sent).await.unwrap();
+    assert_eq!(shop.base.balance(WALLET).await, U256::from(20_000_000));
+    assert_eq!(shop.ethereum.balance(WALLET).await, U256::ZERO);
+    shop.base.chain.mine(5).await.unwrap();
+    eventually("the payment to be settled", async || {
+        let payment = shop.api.invoice_status(&invoice.invoice_id).await.latest_payment?;
+        (payment.settlement_status == SettlementStatus::Settled).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
