@@ -76,9 +76,10 @@ pub fn start() {
     // Although there is a quote: the payer asked for the choice.
     let is_choosing = root.has_attribute("data-choosing");
     let is_amiss = !is_choosing && snapshot.quote.as_ref().is_some_and(|quote| !proof::is_as_drawn(quote));
+    let is_rewritten = snapshot.quote.as_ref().is_some_and(|quote| !proof::has_amount_as_drawn(quote));
     let situation = Situation { is_choosing, is_amiss, ..Situation::default() };
     let app = move || view! { <page::Checkout snapshot situation /> };
-    if is_amiss || root.get_attribute("data-mode").as_deref() == Some("mount") {
+    if is_amiss || is_rewritten || root.get_attribute("data-mode").as_deref() == Some("mount") {
         // Emptied node by node: the content policy allows no markup from text.
         root.replace_children_with_node_0();
         mount::mount_to(root.clone(), app).forget();

@@ -65,8 +65,18 @@ pub fn is_as_drawn(quote: &Quote) -> bool {
         && is_code_of(".qr--address path", &quote.address)
 }
 
+/// Whether the amount still reads as the server wrote it. Taking a page over compares no text, and some extensions write
+/// numbers in their own way.
+#[cfg(target_arch = "wasm32")]
+pub fn has_amount_as_drawn(quote: &Quote) -> bool {
+    dom::text_of(AMOUNT).is_none_or(|text| text == quote.amount)
+}
+
 /// The id of the element that shows the address.
 pub const ADDRESS: &str = "address";
+
+/// The id of the element that shows the amount.
+pub const AMOUNT: &str = "amount";
 
 #[cfg(test)]
 mod tests {

@@ -69,6 +69,83 @@ fn a_page_that_something_was_put_into_is_drawn_anew_and_can_be_paid() {
 }
 
 #[test]
+fn a_page_whose_lines_were_broken_anew_is_drawn_anew_and_can_be_paid() {
+    is_drawn_anew_and_can_be_paid("document.querySelector('#app > *').prepend('\\n    ');");
+}
+
+#[test]
+fn a_page_whose_comments_were_taken_out_is_drawn_anew_and_can_be_paid() {
+    // As programs do that make pages smaller. What scripts are to find is marked by comments.
+    is_drawn_anew_and_can_be_paid(
+        "const walk = document.createTreeWalker(document.getElementById('app'), NodeFilter.SHOW_COMMENT);
+         const comments = [];
+         while (walk.nextNode()) comments.push(walk.currentNode);
+         if (!comments.length) throw new Error('there are none');
+         for (const comment of comments) comment.remove();",
+    );
+}
+
+#[test]
+fn a_page_that_only_attributes_and_what_is_around_it_changed_of_is_taken_over_and_can_be_paid() {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        browser
+            .before_each_page(&before_scripts(
+                "document.querySelector('#app > *').setAttribute('data-extension', 'seen');
+                 document.body.append(document.createElement('aside'));",
+            ))
+            .await?;
+        let order = merchant.shop.create_order().await?;
+        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+        page.is_live().await?;
+        assert!(browser.find("#app[data-mode=mount]").await?.is_none(), "there was no need to draw it anew");
+        assert!(browser.find("#app > [data-extension]").await?.is_some());
+        can_be_paid(scene, &page, "ethereum", "USDT").await?;
+        keeps_the_policy(&browser).await
+    });
+}
+
+/// Opens a page that asks for a payment and that somebody changed in the browser: it says the right things, and is paid.
+#[track_caller]
+fn asks_for_the_right_thing_and_can_be_paid(change: &str) {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        let order = merchant.shop.create_order().await?;
+        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+        let (network, token) = scene.token("ethereum", "USDT")?;
+        page.choose(network.name, token.id).await?;
+        let asked = page.asked().await?;
+        browser.before_each_page(&before_scripts(change)).await?;
+        browser.go_to(&order.payment_url).await?;
+        page.is_live().await?;
+        assert_eq!(page.asked().await?, asked);
+        let request = page.scan_request().await?;
+        assert_eq!(request.recipient.to_string(), asked.address);
+        scene.pay(&request).await?;
+        page.says("Paid").await?;
+        keeps_the_policy(&browser).await
+    });
+}
+
+#[test]
+fn a_page_whose_amount_and_address_a_translator_wrapped_asks_for_the_right_thing_and_can_be_paid() {
+    asks_for_the_right_thing_and_can_be_paid(
+        "for (const id of ['amount', 'address', 'stage']) {
+             const text = document.getElementById(id);
+             const font = document.createElement('font');
+             font.append(...text.childNodes);
+             text.append(font);
+         }",
+    );
+}
+
+/// Taking a page over compares no text, so that would stay until the amount changes.
+#[test]
+fn a_page_whose_amount_was_written_in_another_way_asks_for_the_right_thing_and_can_be_paid() {
+    asks_for_the_right_thing_and_can_be_paid("document.getElementById('amount').firstChild.data = '2';");
+}
+
+#[test]
 fn a_page_whose_wasm_is_blocked_is_the_server_s_and_can_be_paid() {
     on_shared_scene(async |scene| {
         let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);

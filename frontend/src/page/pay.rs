@@ -10,7 +10,7 @@ use crate::{
     countdown, dom,
     i18n::{self, Price},
     part::{Part, part},
-    proof::{ADDRESS, is_as_shown},
+    proof::{ADDRESS, AMOUNT, is_as_shown},
     session::PaymentSession,
     stage,
     wallets::{Reads, wallets_for},
@@ -51,7 +51,7 @@ fn facts(session: PaymentSession) -> Part {
     let t = i18n::text();
     let fact = |name: &str, value: Part| part("div", "fact").child(part("dt", "").text(name)).child(value);
     let number =
-        part("span", "").with("id", "amount").text_following(move || session.quote(|quote| quote.amount.clone()));
+        part("span", "").with("id", AMOUNT).text_following(move || session.quote(|quote| quote.amount.clone()));
     let symbol = part("span", "amount__symbol").text(&session.quote_once(|quote| quote.symbol.clone()));
     let amount = part("span", "")
         .following("class", move || session.quote(class_of_amount))
