@@ -73,6 +73,11 @@ fn every_state_keeps_the_rules_with_high_contrast() {
     keeps_the_rules(Language::English, Scheme::HighContrast);
 }
 
+#[test]
+fn every_state_keeps_the_rules_in_arabic_with_high_contrast_by_night() {
+    keeps_the_rules(Language::Arabic, Scheme::HighContrastDark);
+}
+
 #[track_caller]
 fn keeps_the_rules(language: Language, scheme: Scheme) {
     on_shared_scene(async |scene| {
@@ -120,7 +125,9 @@ fn nothing_sticks_out_or_is_too_small_to_press_at_any_width_in_any_language() {
 fn codes_are_read_from_a_picture_in_every_theme_and_language_on_the_smallest_phone() {
     on_shared_scene(async |scene| {
         let gallery = open_gallery().await?;
-        for scheme in [Scheme::Light, Scheme::Dark, Scheme::HighContrast, Scheme::ForcedColors] {
+        for scheme in
+            [Scheme::Light, Scheme::Dark, Scheme::HighContrast, Scheme::HighContrastDark, Scheme::ForcedColors]
+        {
             let browser = scene.chromium.open(SMALL, scheme).await?;
             for language in Language::ALL {
                 for scene in

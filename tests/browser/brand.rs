@@ -47,7 +47,7 @@ fn a_merchants_colour_and_logo_are_on_the_page_and_every_text_can_be_read() {
         let invoice = create_invoice(&merchant, json!({})).await?;
         for color in ["#ffee00", "#101010", "#c81e3c"] {
             scene.stage.set_brand(&merchant, color, &logo)?;
-            for scheme in [Scheme::Light, Scheme::Dark] {
+            for scheme in [Scheme::Light, Scheme::Dark, Scheme::HighContrast, Scheme::HighContrastDark] {
                 let browser = scene.chromium.open(NARROW, scheme).await?;
                 let page = CheckoutPage::open(&browser, &invoice.payment_url).await?;
                 page.is_live().await?;

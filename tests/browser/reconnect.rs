@@ -2,6 +2,7 @@
 
 use demo::shop::OrderState;
 use e2e::checkout_page::CheckoutPage;
+use serde_json::json;
 
 use crate::{
     on_own_scene, on_shared_scene,
@@ -29,6 +30,39 @@ fn page_without_a_socket_follows_by_polling() {
         scene.pay(&request).await?;
         page.says("Paid").await?;
         assert!(page.is_the_same().await?, "the page followed by itself");
+        Ok(())
+    });
+}
+
+/// Hears the first that a socket says, and nothing that comes after it.
+const DEAF: &str = "
+    const Real = window.WebSocket;
+    window.WebSocket = function (...where) {
+        const socket = new Real(...where);
+        window.heard = 0;
+        socket.addEventListener('message', (event) => {
+            if (window.heard++) event.stopImmediatePropagation();
+        });
+        return socket;
+    };";
+
+#[test]
+fn page_whose_socket_fell_silent_follows_by_a_slow_poll_beside_it() {
+    on_shared_scene(async |scene| {
+        let (merchant, browser) = (scene.add_merchant().await?, at_a_desk(scene).await?);
+        browser.before_each_page(DEAF).await?;
+        let order = merchant.shop.create_order().await?;
+        let page = CheckoutPage::open(&browser, &order.payment_url).await?;
+        page.is_live().await?;
+        page.remember().await?;
+        let (network, token) = scene.token("base", "USDC")?;
+        page.choose(network.name, token.id).await?;
+        let request = page.scan_request().await?;
+        scene.pay(&request).await?;
+        page.says("Paid").await?;
+        assert!(page.is_the_same().await?, "the page followed by itself");
+        let heard = browser.script("return window.heard", json!([])).await?;
+        assert!(heard.as_u64().is_some_and(|heard| 1 < heard), "the socket told of it: {heard}");
         Ok(())
     });
 }

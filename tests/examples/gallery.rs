@@ -18,10 +18,11 @@ use e2e::{
 use frontend::Language;
 use image::{RgbaImage, imageops};
 
-const THEMES: [(Scheme, &str); 4] = [
+const THEMES: [(Scheme, &str); 5] = [
     (Scheme::Light, "light"),
     (Scheme::Dark, "dark"),
     (Scheme::HighContrast, "contrast"),
+    (Scheme::HighContrastDark, "contrast-dark"),
     (Scheme::ForcedColors, "forced"),
 ];
 

@@ -44,6 +44,8 @@ pub enum Scheme {
     Dark,
     /// Light ground, and more contrast than usual.
     HighContrast,
+    /// Dark ground, and more contrast than usual.
+    HighContrastDark,
     /// The system's own few colours, as in Windows' contrast themes.
     ForcedColors,
 }
@@ -554,6 +556,7 @@ impl Browser {
             Scheme::Light => ("light", "no-preference", "none"),
             Scheme::Dark => ("dark", "no-preference", "none"),
             Scheme::HighContrast => ("light", "more", "none"),
+            Scheme::HighContrastDark => ("dark", "more", "none"),
             Scheme::ForcedColors => ("dark", "no-preference", "active"),
         };
         let media = json!({ "features": [

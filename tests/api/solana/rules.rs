@@ -190,19 +190,28 @@ async fn a_quote_is_kept_to_while_it_is_in_force_and_the_price_of_the_block_coun
 }
 
 #[tokio::test]
-async fn coin_without_a_quote_or_a_price_waits_for_somebody() {
+async fn coin_without_a_quote_or_a_price_waits_and_is_priced_if_there_is_one_within_five_minutes() {
     let mut shop = Shop::open_with_sol().await;
-    let order = shop.order(30_000, SOL).await;
-    shop.wait(310).await;
-    shop.set_sol_price(0).await;
-    shop.pay_sol(&order.amount(), marked(&order)).await;
-    shop.confirm().await;
-    let case = shop.case(&order).await;
-    check(&case, InvoiceStatus::Unpaid, 0);
-    let [payment] = case.payments.as_slice() else { panic!("{:?}", case.payments) };
-    assert_eq!((payment.record.valuation, payment.status), (Valuation::Unpriced, PaymentStatus::ManualRetry));
-    shop.clock.advance_seconds(11);
-    assert!(matches!(shop.choose(shop.merchant, order.id, SOL).await, Err(QuoteError::NoPrice(_))));
+    for (seconds, status, credit) in [(200, InvoiceStatus::Paid, 30_000), (400, InvoiceStatus::Unpaid, 0)] {
+        let order = shop.order(30_000, SOL).await;
+        shop.wait(310).await;
+        shop.set_sol_price(0).await;
+        shop.pay_sol(&order.amount(), marked(&order)).await;
+        shop.confirm().await;
+        let case = shop.case(&order).await;
+        check(&case, InvoiceStatus::Unpaid, 0);
+        let [payment] = case.payments.as_slice() else { panic!("{:?}", case.payments) };
+        assert_eq!((payment.record.valuation, payment.status), (Valuation::Unpriced, PaymentStatus::ManualRetry));
+        shop.clock.advance_seconds(11);
+        assert!(matches!(shop.choose(shop.merchant, order.id, SOL).await, Err(QuoteError::NoPrice(_))));
+        shop.price_late().await;
+        check(&shop.case(&order).await, InvoiceStatus::Unpaid, 0);
+
+        shop.wait(seconds).await;
+        shop.set_sol_price(15_000_000_000).await;
+        shop.price_late().await;
+        check(&shop.case(&order).await, status, credit);
+    }
 }
 
 #[tokio::test]

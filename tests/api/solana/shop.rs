@@ -328,6 +328,11 @@ impl Shop {
         self.catch_up().await;
     }
 
+    /// Asks again for what payments cost that have no price.
+    pub async fn price_late(&self) {
+        invoicing::price_unpriced(&self.app, &self.lease).await.unwrap();
+    }
+
     /// Has what was sent be confirmed, and reads it.
     pub async fn confirm(&mut self) {
         self.after_slots(2).await;
