@@ -483,6 +483,7 @@ title = "{}"
 chain_id = {}
 rpc = ["{}"]
 poll_ms = 500
+idle_poll_ms = 500
 block_ms = 1000
 fees = "{}"
 paid_after = {PAID_AFTER}
@@ -529,6 +530,7 @@ title = "Solana"
 genesis = "{genesis}"
 rpc = ["{}"]
 poll_ms = 500
+idle_poll_ms = 500
 block_ms = 400
 fees = "low"
 {explorer}

@@ -35,6 +35,7 @@ mod crash;
 mod gas_key;
 mod hang_ups;
 mod histories;
+mod idle;
 mod late_prices;
 mod metrics;
 mod networks;

@@ -114,7 +114,7 @@ impl SolanaChain {
         let genesis: String = self.call("getGenesisHash", json!([])).await;
         format!(
             "[[networks]]\nname = \"solana\"\nkind = \"solana\"\ntitle = \"Solana\"\ngenesis = \"{genesis}\"\n\
-             rpc = [\"{}\"]\npoll_ms = 100\n[[networks.tokens]]\nid = {token}\nsymbol = \"USDC\"\n\
+             rpc = [\"{}\"]\npoll_ms = 100\nidle_poll_ms = 100\n[[networks.tokens]]\nid = {token}\nsymbol = \"USDC\"\n\
              name = \"USD Coin\"\nmint = \"{mint}\"\ndecimals = 6\nprice = \"par\"\n",
             self.rpc_url
         )

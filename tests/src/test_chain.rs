@@ -48,7 +48,7 @@ impl TestChain {
     pub fn network(&self) -> String {
         format!(
             "[[networks]]\nname = \"ethereum\"\ntitle = \"Ethereum\"\nchain_id = {}\nrpc = [\"{}\"]\n\
-             poll_ms = 50\npaid_after = 2\nfinal_after = 4\nstart_block = 0\n",
+             poll_ms = 50\nidle_poll_ms = 50\npaid_after = 2\nfinal_after = 4\nstart_block = 0\n",
             self.chain.chain_id(),
             self.chain.rpc_url()
         )

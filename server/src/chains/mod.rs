@@ -80,11 +80,11 @@ pub async fn run(app: App, network: NetworkConfig) {
 /// node would come to the same end.
 async fn watch(app: App, network: NetworkConfig, lease: Lease) {
     let name = network.name.clone();
-    let poll = Duration::from_millis(network.poll_ms);
+    let [poll, idle_poll] = [network.poll_ms, network.idle_poll_ms].map(Duration::from_millis);
     let outages = Arc::clone(&app.outages);
     let mut pause = Pause::new(poll, Arc::clone(&outages));
     let _watch = outages.watch(&name);
-    let mut watcher = Watcher::new(app, network, lease);
+    let mut watcher = Watcher::new(app.clone(), network, lease);
     let mut told = None;
     loop {
         match watcher.check_fitness().await {
@@ -111,12 +111,13 @@ async fn watch(app: App, network: NetworkConfig, lease: Lease) {
     tracing::info!(payment.network = name, "the network is watched");
     loop {
         // Looks begin that far apart, however long each takes, so that what comes between two waits for half of it.
-        let next_look = Instant::now() + poll;
+        let began = Instant::now();
         match watcher.step().await {
             Ok(Step::Recorded { is_at_head: false } | Step::Outrun) => pause.all_is_well(&name),
             Ok(_) => {
                 pause.all_is_well(&name);
-                tokio::time::sleep_until(next_look).await;
+                tokio::time::sleep_until(began + poll).await;
+                wait_for_payers(&app, &name, poll, began + idle_poll).await;
             }
             Err(error @ StepError::TooDeep { .. }) => {
                 outages.stopped(&name);
@@ -134,6 +135,22 @@ async fn watch(app: App, network: NetworkConfig, lease: Lease) {
             }
             Err(error) => pause.after_error(&name, &error).await,
         }
+    }
+}
+
+/// Waits while nobody pays on a network, so that a shop without customers costs its endpoints little. Looks often whether
+/// somebody does by now: whichever node an address is asked of, the database knows.
+async fn wait_for_payers(app: &App, network: &str, look_every: Duration, until: Instant) {
+    while Instant::now() < until {
+        let awaited = match app.store.reader().await {
+            Ok(mut reader) => reader.tx().is_anything_awaited(network, app.clock.now()).await,
+            Err(error) => Err(error),
+        };
+        // What cannot be known may be.
+        if awaited.unwrap_or(true) {
+            return;
+        }
+        tokio::time::sleep(look_every).await;
     }
 }
 

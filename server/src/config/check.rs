@@ -222,6 +222,7 @@ fn check_network(network: &NetworkConfig, environment: Environment, key: impl Fn
         )?;
     }
     ensure((50..=600_000).contains(&network.poll_ms), key("poll_ms"), "must be 50 to 600000")?;
+    ensure((50..=30_000).contains(&network.idle_poll_ms), key("idle_poll_ms"), "must be 50 to 30000")?;
     ensure(1 <= network.paid_after, key("paid_after"), "must be at least 1")?;
     ensure(network.paid_after <= network.final_after, key("final_after"), "must be at least paid_after")?;
     ensure(

@@ -389,6 +389,9 @@ pub struct NetworkConfig {
     /// Milliseconds from the beginning of a look at the chain to the next.
     #[serde(default = "defaults::poll_ms")]
     pub poll_ms: u64,
+    /// The same while no payment is awaited there: endpoints are paid for by what they are asked.
+    #[serde(default = "defaults::idle_poll_ms")]
+    pub idle_poll_ms: u64,
     /// Milliseconds between blocks, to tell payers how long confirming takes; `None` means that they are not told.
     #[serde(default)]
     pub block_ms: Option<u64>,
@@ -563,6 +566,9 @@ pub struct OpinionConfig {
 }
 
 mod defaults {
+    pub fn idle_poll_ms() -> u64 {
+        15_000
+    }
     pub fn poll_ms() -> u64 {
         1_000
     }

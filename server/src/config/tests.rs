@@ -80,6 +80,7 @@ fn the_examples_in_the_default_file_are_good_and_show_the_defaults() {
 
     let shown = &read(&text, &[]).unwrap().networks[0];
     assert_eq!(shown.poll_ms, defaults::poll_ms());
+    assert_eq!(shown.idle_poll_ms, defaults::idle_poll_ms());
     assert_eq!(shown.ring_blocks, defaults::ring_blocks());
     assert_eq!(shown.max_range, defaults::max_range());
     assert_eq!(shown.max_topics, defaults::max_topics());
@@ -155,6 +156,7 @@ fn a_bad_setting_is_named_by_its_key() {
     check("paid_after = 3", "paid_after = 7", "networks[0].final_after", "at least paid_after");
     check("paid_after = 3", "paid_after = 3\nring_blocks = 5", "networks[0].ring_blocks", "at least final_after");
     check("paid_after = 3", "paid_after = 3\npoll_ms = 0", "networks[0].poll_ms", "50 to 600000");
+    check("paid_after = 3", "paid_after = 3\nidle_poll_ms = 0", "networks[0].idle_poll_ms", "50 to 30000");
     check("http://127", "ftp://127", "networks[0].rpc[0]", "http or https");
     check("[\"http://127.0.0.1:8545\"]", "[]", "networks[0].rpc", "at least one");
     check("name = \"local\"", "name = \"Local\"", "networks[0].name", "lower-case");

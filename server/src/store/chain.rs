@@ -171,6 +171,31 @@ impl Tx<'_> {
         rows.iter().map(read_deposit).collect()
     }
 
+    /// Whether a network has to be read without delay: an invoice can be paid that was quoted, or could be within the last
+    /// hour; something there is not final yet; or somebody has a payment looked for there.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses.
+    pub async fn is_anything_awaited(&mut self, network: &str, now: UnixSeconds) -> Result<bool, StoreError> {
+        const LATE_PAYERS_SECONDS: i64 = 3_600;
+
+        let row = sqlx::query(
+            "SELECT CASE WHEN
+                EXISTS (SELECT 1 FROM invoices
+                    WHERE watched_until IS NOT NULL AND (status IN ('unpaid', 'underpaid') OR expires_at > $2))
+                OR EXISTS (SELECT 1 FROM transfers WHERE network = $1 AND canonical = 1 AND finality <> 'final')
+                OR EXISTS (SELECT 1 FROM sweeps WHERE network = $1 AND canonical = 1 AND finality <> 'final')
+                OR EXISTS (SELECT 1 FROM verifications WHERE network = $1 AND next_ms IS NOT NULL)
+             THEN 1 ELSE 0 END AS awaited",
+        )
+        .bind(network)
+        .bind(now.plus(-LATE_PAYERS_SECONDS).0)
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Columns::of(&row, "invoices").number::<u8>("awaited").map(|awaited| awaited == 1)
+    }
+
     /// Every wallet that is paid directly and looked for at `now`, with the merchants whose it is.
     ///
     /// # Errors

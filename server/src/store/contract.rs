@@ -28,6 +28,7 @@ use wire::Environment;
 
 use self::comparisons::{
     a_comparison_reads_back_and_goes_back_with_the_chain, a_difference_is_known_until_it_is_none,
+    a_network_is_awaited_while_a_payment_may_come_or_is_not_final,
     addresses_of_ended_invoices_are_gone_through_in_parts, an_invoice_has_one_search_and_it_is_due_when_it_says,
     invoices_whose_time_was_up_between_two_blocks_are_known, what_addresses_hold_is_summed_up_from_facts_on_the_chain,
 };
@@ -1744,6 +1745,7 @@ macro_rules! store_contract {
             a_watched_invoice_is_never_watched_for_less,
             an_invoice_s_version_rises_with_its_quotes_and_its_standing,
             only_open_invoices_are_past_their_time,
+            a_network_is_awaited_while_a_payment_may_come_or_is_not_final,
             an_idempotency_key_can_be_used_once,
             the_oldest_idempotency_keys_are_pruned_and_no_others,
             what_was_paid_is_listed_by_payer_and_network_for_as_long_as_it_counts,

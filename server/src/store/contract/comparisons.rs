@@ -2,6 +2,7 @@
 
 use alloy_primitives::{B256, U256};
 use domain::{
+    finality::Finality,
     id::{InvoiceId, TokenId, VerificationId},
     money::TokenAmount,
     time::UnixSeconds,
@@ -210,4 +211,48 @@ pub(super) async fn an_invoice_has_one_search_and_it_is_due_when_it_says(store: 
     save(&record(&first, 3, None)).await;
     assert_eq!(due("ethereum", 20).await, [second_due]);
     assert_eq!(read(&first).await, Some(record(&first, 3, None)));
+}
+
+pub(super) async fn a_network_is_awaited_while_a_payment_may_come_or_is_not_final(store: Store) {
+    let invoice = new_invoice(&store).await;
+    let (merchant, invoice_id, expires_at) = (invoice.merchant, invoice.id, invoice.terms.expires_at);
+    let awaited = async |network: &'static str, now: UnixSeconds| {
+        store.reader().await.unwrap().tx().is_anything_awaited(network, now).await.unwrap()
+    };
+    let long_after = expires_at.plus(3_600);
+    assert!(!awaited("ethereum", NOW).await, "nobody was told where to pay");
+    watch(&store, &invoice).await;
+    assert!(awaited("ethereum", NOW).await && awaited("base", NOW).await, "on any network");
+    assert!(awaited("ethereum", long_after).await, "it has not ended");
+    end(&store, &invoice).await;
+    assert!(awaited("ethereum", long_after.plus(-1)).await, "some pay a little late");
+    assert!(!awaited("ethereum", long_after).await);
+
+    let fact = transfer(&invoice, 1, 0);
+    assert!(store.record(&fact).await);
+    assert!(awaited("ethereum", long_after).await && !awaited("base", long_after).await, "it is not final");
+    store.does(|tx| Box::pin(async { tx.orphan_above("ethereum", 0).await })).await;
+    assert!(!awaited("ethereum", long_after).await, "it is gone");
+    assert!(store.record(&TransferRecord { finality: Finality::Final, ..transfer(&invoice, 2, 0) }).await);
+    assert!(!awaited("ethereum", long_after).await);
+    assert!(store.record_a_sweep(&sweep(&invoice, 3)).await);
+    assert!(awaited("ethereum", long_after).await && !awaited("base", long_after).await);
+    store.does(|tx| Box::pin(async { tx.orphan_above("ethereum", 2).await })).await;
+    assert!(!awaited("ethereum", long_after).await);
+
+    let search = VerificationRecord {
+        id: VerificationId::from_random(id(1)),
+        merchant,
+        invoice: invoice_id,
+        network: "base".into(),
+        transaction: None,
+        attempts: 0,
+        next_at: Some(NOW_MS),
+        created_at: NOW_MS,
+        updated_at: NOW_MS,
+        completed_at: None,
+        failure: None,
+    };
+    store.does(move |tx| Box::pin(async move { tx.save_verification(&search).await })).await;
+    assert!(awaited("base", long_after).await && !awaited("ethereum", long_after).await);
 }
