@@ -40,7 +40,7 @@ super::language! {
     worth: "القيمة",
     rate_used: "السعر",
     quoted: "العرض",
-    quoted_for: "{0} {1}، صالح من {2} حتى {3}",
+    quoted_for: "\u{2066}{0} {1}\u{2069}، صالح من {2} حتى {3}",
     paid_by: "من المحفظة",
     settlement: "التسوية",
     settled: "في محفظة التاجر",
