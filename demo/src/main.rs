@@ -72,7 +72,7 @@ async fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
         port: arguments.port,
         shop_port: arguments.shop_port,
         with_solana: true,
-        solana_explorer: None,
+        explorer: None,
     };
     let progress = Progress::new();
     let mut say = |what: &str| progress.say(what);
@@ -114,7 +114,7 @@ async fn check(arguments: CheckArgs) -> Result<(), Box<dyn Error>> {
         port: None,
         shop_port: None,
         with_solana: false,
-        solana_explorer: None,
+        explorer: None,
     };
     let progress = Progress::new();
     let mut say = |what: &str| progress.say(what);

@@ -56,8 +56,8 @@ pub struct StageOptions {
     pub shop_port: Option<u16>,
     /// Whether there is a local Solana too.
     pub with_solana: bool,
-    /// Where payers may look at a transaction on Solana, with `{hash}` for it; no explorer knows a local chain.
-    pub solana_explorer: Option<String>,
+    /// Where payers may look at a transaction, with `{hash}` for it; no explorer knows a local chain.
+    pub explorer: Option<String>,
 }
 
 /// Why the demo could not be set up.
@@ -201,8 +201,7 @@ impl Stage {
             None => free_port().map_err(failed("looking for a free port"))?,
         };
         let listen = loopback(port);
-        let explorer = options.solana_explorer.as_deref();
-        pepay.write_config(&config(listen, &networks, solana.as_ref().map(|solana| (solana, explorer))))?;
+        pepay.write_config(&config(listen, &networks, solana.as_ref(), options.explorer.as_deref()))?;
         pepay.run(&["init"])?;
 
         say("Creating a merchant, a webhook endpoint and an API key");
@@ -445,7 +444,8 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 /// The server's configuration for the demo.
-fn config(listen: SocketAddr, networks: &[Network], solana: Option<(&SolanaNetwork, Option<&str>)>) -> String {
+fn config(listen: SocketAddr, networks: &[Network], solana: Option<&SolanaNetwork>, explorer: Option<&str>) -> String {
+    let explorer = explorer.map(|template| format!("explorer_tx = \"{template}\"\n")).unwrap_or_default();
     let mut text = format!(
         r#"# Written by the demo; replaced at its next start.
 environment = "devnet"
@@ -490,7 +490,7 @@ paid_after = {PAID_AFTER}
 final_after = {FINAL_AFTER}
 start_block = 0
 sweep_account = "{}"
-"#,
+{explorer}"#,
             network.name,
             network.title,
             network.chain.chain_id(),
@@ -518,8 +518,7 @@ price = {price}
             );
         }
     }
-    if let Some((SolanaNetwork { chain, mint, genesis }, explorer)) = solana {
-        let explorer = explorer.map(|template| format!("explorer_tx = \"{template}\"\n")).unwrap_or_default();
+    if let Some(SolanaNetwork { chain, mint, genesis }) = solana {
         let _infallible = write!(
             text,
             r#"

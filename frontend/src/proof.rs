@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_request_on_solana_leads_to_the_wallet_in_the_token_that_was_chosen() {
-        let quote = states::pay_on_solana().quote.unwrap();
+        let quote = states::solana::pay().quote.unwrap();
         let (address, mint) = (&quote.address, quote.token_contract.as_ref().unwrap());
         let other = "2h2F2rC21vWWguebfoWHKkRTL1a9X3USaujUkutUPsCx";
         for text in [&quote.uri, address] {

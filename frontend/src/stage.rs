@@ -231,6 +231,11 @@ pub fn least_confirmed(payments: &[Payment]) -> Option<&Payment> {
     confirming.max_by_key(|payment| payment.required_confirmations.saturating_sub(payment.confirmations))
 }
 
+/// Whether no more confirmations are waited for, but the word of somebody else.
+pub fn is_deep_enough(payment: &Payment) -> bool {
+    payment.required_confirmations <= payment.confirmations
+}
+
 /// The choice that a new amount is asked for without the payer: the lapsed quote's, or the only one that is left
 /// after a part arrived. `None` while there is nothing to renew.
 pub fn renewal(snapshot: &Snapshot, now_ms: i64, situation: Situation) -> Option<String> {

@@ -134,7 +134,8 @@ fn links_to_wallets_open_outside_the_frame() {
         (states::pay_native(), 1),
         (states::unproven(), 1),
         (states::underpaid(), 1),
-        (states::pay_on_solana(), 2),
+        (states::solana::pay(), 2),
+        (states::solana::underpaid(), 2),
     ] {
         let html = render_english(&snapshot);
         let tags = html.split("<a ").skip(1).filter_map(|rest| rest.split('>').next());
@@ -156,7 +157,7 @@ fn who_pays_from_an_exchange_is_told_of_its_fee_and_of_the_longer_time_it_takes(
     for state in [states::pay, states::underpaid] {
         check(&state(), &shown, &[]);
     }
-    let text = text_of(&states::pay_on_solana(), Language::English);
+    let text = text_of(&states::solana::pay(), Language::English);
     assert!(
         text.contains("Choose Solana as the network") && text.contains("Exchanges often send minutes later."),
         "{text}"
@@ -228,6 +229,47 @@ fn a_payment_in_a_block_is_confirming_and_asks_for_nothing_more() {
     check(&states::found(), &shown, &hidden);
     let shown = ["Confirming your payment", "11 of 12 confirmations", "Usually about 15 seconds left"];
     check(&states::confirming(), &shown, &hidden);
+}
+
+#[test]
+fn a_payment_that_waits_for_no_more_confirmations_is_in_its_last_check_and_counts_none() {
+    let hidden = ["Confirming: 1 of 1", "Usually", "Send exactly", states::solana::WALLET];
+    let shown = ["Payment found. A last check is under way.", "20.004217 USDC on Solana", states::solana::SIGNATURE];
+    check(&states::solana::found(), &shown, &hidden);
+    let mut deep = states::confirming();
+    deep.payments[0].confirmations = 12;
+    check(&deep, &["Confirming your payment", "A last check is under way."], &["Confirming: 12 of 12"]);
+}
+
+#[test]
+fn a_part_paid_on_solana_asks_for_the_rest_by_an_amount_of_its_own() {
+    let shown = ["$12.50 of $20.00 has arrived", "$7.50", "7.501386 USDC", "Confirmed", states::solana::WALLET];
+    check(&states::solana::underpaid(), &shown, &["Change token", "to open its account", states::solana::AMOUNT]);
+    let html = render_english(&states::solana::underpaid());
+    assert_eq!(html.matches("amount=7.501386&amp;spl-token=").count(), 2, "{html}");
+}
+
+#[test]
+fn what_arrived_on_solana_can_be_looked_at_in_another_window() {
+    for (snapshot, payments) in [
+        (states::solana::found(), 1),
+        (states::solana::underpaid(), 1),
+        (states::solana::paid(), 1),
+        (states::solana::overpaid(), 2),
+        (states::solana::paid_late(), 1),
+    ] {
+        let html = render_english(&snapshot);
+        let link = format!("<a href=\"{}\" target=\"_blank\"", states::solana::explorer(states::solana::SIGNATURE));
+        assert_eq!(html.matches(&link).count(), 1, "{link} in {html}");
+        assert_eq!(html.matches("View transaction").count(), payments, "{html}");
+    }
+}
+
+#[test]
+fn a_mark_is_nothing_to_ask_back_and_a_second_payment_is() {
+    check(&states::solana::paid(), &["$20.00 paid to Fern & Clay"], &["more than was due", "Time left"]);
+    check(&states::solana::overpaid(), &["You sent $20.008 more than was due. Ask Fern & Clay"], &[]);
+    check(&states::solana::paid_late(), &["arrived after the time to pay, and was accepted"], &["Time left"]);
 }
 
 #[test]
@@ -410,9 +452,12 @@ fn no_english_is_left_in_an_arabic_page() {
         let words = text.split(|character: char| !character.is_ascii_alphabetic());
         let english = words.filter(|word| 2 < word.len() && !NAMES.contains(word));
         let english: Vec<&str> = english.filter(|word| !["help", "fern", "example"].contains(word)).collect();
-        // Digits of addresses come in pieces of letters too.
-        let address = snapshot.quote.as_ref().map(|quote| quote.address.clone()).unwrap_or_default();
-        let is_of_address = |word: &&str| address.contains(*word) || word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // Digits of addresses and transactions come in pieces of letters too.
+        let mut names: Vec<&str> = snapshot.payments.iter().map(|payment| payment.tx_hash.as_str()).collect();
+        names.extend(snapshot.quote.as_ref().map(|quote| quote.address.as_str()));
+        let is_of_name = |word: &&str| {
+            names.iter().any(|name| name.contains(*word)) || word.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
         let wallets = [
             "App",
             "Backpack",
@@ -428,7 +473,7 @@ fn no_english_is_left_in_an_arabic_page() {
             "Uniswap",
             "Wallet",
         ];
-        let english = english.into_iter().filter(|word| !is_of_address(word) && !wallets.contains(word));
+        let english = english.into_iter().filter(|word| !is_of_name(word) && !wallets.contains(word));
         let english: Vec<_> = english.collect();
         assert!(english.is_empty(), "{name}: {english:?} in {text}");
     }

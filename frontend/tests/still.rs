@@ -124,10 +124,21 @@ fn hostile_text_stays_text_and_nothing_is_styled_inline() {
 }
 
 #[test]
+fn the_name_of_a_transaction_of_any_network_fits_into_its_field() {
+    let longest = states::solana::SIGNATURE;
+    let help =
+        Help { search: None, transaction: Given::default(), ..help("", SearchState::Found, NetworkFault::Missing) };
+    let html = draw_help(&states::solana::pay(), Language::English, help).html;
+    let field = html.split("<input").find(|tag| tag.contains("name=\"tx_hash\"")).expect("a field");
+    assert!(field.contains(&format!("maxlength=\"{}\"", longest.len())), "{field}");
+}
+
+#[test]
 fn no_english_is_left_in_arabic_pages() {
     // What others say, what is sent, and what a transaction or a command is called.
-    const NAMES: [&str; 12] =
-        ["Fern", "USD", "UTC", "name", "example", "com", "cargo", "xtask", "page", "https", "explorer", "test"];
+    const NAMES: [&str; 13] = [
+        "Fern", "Solana", "USD", "UTC", "name", "example", "com", "cargo", "xtask", "page", "https", "explorer", "test",
+    ];
     for Still { title, html } in pages(Language::Arabic, "Fern") {
         let text = format!("{title} {}", text_of(&html));
         let words = text.split(|character: char| !character.is_ascii_alphabetic()).filter(|word| 2 < word.len());

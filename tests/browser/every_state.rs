@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A server that never answers, and what a test may have it answer instead.
-const SILENCE: &str = "
+pub const SILENCE: &str = "
     const ask = window.fetch;
     window.fetch = (what, ...rest) => {
         if (!/^\\/(pay|api)\\//.test(what)) return ask(what, ...rest);

@@ -13,6 +13,7 @@ mod expiry;
 mod faults;
 mod first_frame;
 mod hostile_text;
+mod news;
 mod pay_invoice;
 mod proof;
 mod questions_and_receipt;

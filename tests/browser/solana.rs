@@ -10,7 +10,7 @@ use e2e::{
     checkout_page::{Asked, CheckoutPage},
     chromium::{Browser, Scheme, WIDE},
     outcome::{Failure, Outcome},
-    scene::{SOLANA_EXPLORER, Scene},
+    scene::{EXPLORER, Scene},
 };
 use frontend::Language;
 use serde_json::{Value, json};
@@ -295,7 +295,7 @@ async fn receipt_and_webhook(scene: &Scene) -> Outcome {
     let signature = solana.chain.pay(CUSTOMER_ON_SOLANA, &uri, None).await?;
     let payer = solana.chain.wallet(CUSTOMER_ON_SOLANA).await?;
     page.says("Paid").await?;
-    let explorer = SOLANA_EXPLORER.replace("{hash}", &signature);
+    let explorer = EXPLORER.replace("{hash}", &signature);
     assert_eq!(links(&browser, ".payment a").await?, json!([explorer]), "the page says where to look");
 
     let is_told = |event_type: &str, status: &str| {

@@ -1,6 +1,6 @@
 //! One customer in one shop, from the button to the merchant's wallet.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use alloy_primitives::{B256, U256};
 use demo::{
@@ -13,7 +13,7 @@ use e2e::{
     chromium::{Browser, Scheme, WIDE},
     outcome::{Failure, Outcome},
     payment_request::PaymentRequest,
-    scene::Scene,
+    scene::{EXPLORER, Scene},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -87,22 +87,42 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// Sweeps as soon as the payment is final, and checks that the merchant's wallet has exactly what was paid.
+    /// Sweeps as soon as the payment is final, and checks that the merchant's wallet has exactly what was paid, and that the
+    /// payer's receipt says so.
     pub async fn reaches_the_wallet(&self, scene: &Scene, paid: &[PaymentRequest]) -> Outcome {
         let [first, ..] = paid else { return Err(Failure::new("nothing was paid")) };
         let (wallet, chain) = (self.merchant.wallet, scene.chain(first.chain_id)?);
         let total: U256 = paid.iter().map(|request| request.amount).sum();
         assert_eq!(scene.balance(first, wallet).await?, U256::ZERO, "nobody ever paid this wallet");
 
+        let mut swept = Vec::new();
         until("the merchant's wallet to have it all", async || {
             let sweeps = scene.stage.sweep_for(self.merchant)?;
             for transaction in sweeps.into_iter().filter_map(|sweep| sweep.tx_hash) {
                 chain.mined(transaction).await?;
+                swept.push(transaction);
             }
             Ok(total <= scene.balance(first, wallet).await?)
         })
         .await?;
         assert_eq!(scene.balance(first, wallet).await?, total, "exactly what was paid, and no more");
+        self.receipt_names(&swept, paid.len()).await
+    }
+
+    /// Waits until the receipt says of so many payments that they are in the merchant's wallet, and checks that it names
+    /// the transactions that brought them there, and where to look at them.
+    async fn receipt_names(&self, swept: &[B256], payments: usize) -> Outcome {
+        let (client, url) = (demo::http_client()?, self.order()?.payment_url.replace("/pay?", "/pay/receipt?"));
+        let mut settlements = Vec::new();
+        until("the receipt to say that all is in the merchant's wallet", async || {
+            let receipt = client.get(&url).send().await?.error_for_status()?.text().await?;
+            settlements = settlements_of(&receipt);
+            Ok(settlements.len() == payments)
+        })
+        .await?;
+        let named: BTreeSet<(String, String)> = settlements.into_iter().collect();
+        let expected = swept.iter().map(|hash| (EXPLORER.replace("{hash}", &hash.to_string()), hash.to_string()));
+        assert_eq!(named, expected.collect());
         Ok(())
     }
 
@@ -111,6 +131,18 @@ impl<'a> Visit<'a> {
         assert_eq!(self.browser.console().await?, Vec::<String>::new());
         Ok(())
     }
+}
+
+/// Where each payment of a receipt that is in the merchant's wallet was brought there: what it links to, and what it says.
+fn settlements_of(receipt: &str) -> Vec<(String, String)> {
+    let within = |text: &str, start: &str, end: &str| {
+        let (_, rest) = text.split_once(start)?;
+        rest.split_once(end).map(|(within, _)| within.to_owned())
+    };
+    let of = |rest| {
+        Some((within(rest, "<a href=\"", "\"")?, within(rest, "<code translate=\"no\" dir=\"ltr\">", "</code>")?))
+    };
+    receipt.split("In the merchant's wallet").skip(1).filter_map(of).collect()
 }
 
 /// Opens a browser at a desk.

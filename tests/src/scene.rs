@@ -17,8 +17,8 @@ use crate::{
     pepay_binary,
 };
 
-/// Where nobody looks at transactions on Solana; that the page names it is what counts.
-pub const SOLANA_EXPLORER: &str = "https://explorer.example/tx/{hash}";
+/// Where nobody looks at transactions; that the page names it is what counts.
+pub const EXPLORER: &str = "https://explorer.example/tx/{hash}";
 
 /// Chains, server, shop and browser. All of it ends when this is dropped.
 pub struct Scene {
@@ -51,9 +51,8 @@ impl Scene {
     async fn set_as(with_solana: bool) -> Outcome<Self> {
         let folder = TestFolder::new();
         let dir = folder.path().to_owned();
-        let solana_explorer = Some(SOLANA_EXPLORER.to_owned());
-        let options =
-            StageOptions { pepay: pepay_binary(), dir, port: None, shop_port: None, with_solana, solana_explorer };
+        let explorer = Some(EXPLORER.to_owned());
+        let options = StageOptions { pepay: pepay_binary(), dir, port: None, shop_port: None, with_solana, explorer };
         let chromium = Chromium::start(folder.path())?;
         let stage = Stage::set(&options, &mut |_| {}).await?;
         Ok(Self { chromium, stage, _folder: folder })

@@ -72,6 +72,8 @@ super::catalog::language! {
     confirming: "Confirming your payment",
     confirming_status: "Payment found. Confirming: {0} of {1}.",
     confirmations: "{0} of {1} confirmation|{0} of {1} confirmations",
+    last_check: "A last check is under way.",
+    last_check_status: "Payment found. A last check is under way.",
     usually_left: "Usually {0} left",
     takes_seconds: "about {0} second|about {0} seconds",
     takes_minutes: "about {0} minute|about {0} minutes",

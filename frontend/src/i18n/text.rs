@@ -213,6 +213,9 @@ messages! {
     confirming;
     confirming_status(confirmations: u32, required: u32);
     confirmations(confirmations: u32, required: u32);
+    /// Instead of the two above once it has all confirmations that it needs, and does not count yet.
+    last_check;
+    last_check_status;
     /// `time` is one of the two below.
     usually_left(time: &str);
     takes_seconds(seconds: u32);

@@ -22,7 +22,7 @@ pub fn confirming(session: PaymentSession) -> Part {
         .child(follows("h2", "", heading).with("id", STAGE_HEADING).with("tabindex", "-1"))
         .child(follows("p", "confirming__amount", amount))
         .child(progress)
-        .child(follows("p", "confirming__count", |session| slowest(session, confirmations)))
+        .child(follows("p", "confirming__count", |session| slowest(session, progress_made)))
         .child(time_left)
         .child(part("p", "hint").text(i18n::text().confirming_hint()))
 }
@@ -45,10 +45,14 @@ fn time_left(session: PaymentSession) -> String {
     })
 }
 
-/// How deep it is and has to be; never deeper than that.
-pub fn confirmations(payment: &Payment) -> String {
-    let required = payment.required_confirmations;
-    i18n::text().confirmations(payment.confirmations.min(required), required)
+/// How deep it is and has to be. No numbers once they are the same, or a payer who reads "1 of 1" waits for nothing.
+pub fn progress_made(payment: &Payment) -> String {
+    let t = i18n::text();
+    if stage::is_deep_enough(payment) {
+        t.last_check().to_owned()
+    } else {
+        t.confirmations(payment.confirmations, payment.required_confirmations)
+    }
 }
 
 /// Reads the payment that has the longest way to go.

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::snapshot::{Payment, PaymentState, Snapshot};
 
-use super::confirming::confirmations;
+use super::confirming::progress_made;
 use crate::{
     i18n,
     part::{Part, part},
@@ -24,7 +24,7 @@ fn payments(snapshot: &Snapshot) -> Part {
 fn payment(payment: &Payment) -> Part {
     let t = i18n::text();
     let (class, state) = match payment.state {
-        PaymentState::Confirming => ("payment__state", confirmations(payment)),
+        PaymentState::Confirming => ("payment__state", progress_made(payment)),
         PaymentState::Credited => ("payment__state payment__state--done", t.credited().to_owned()),
         PaymentState::Late => ("payment__state payment__state--odd", t.late().to_owned()),
         PaymentState::Unexpected => ("payment__state payment__state--odd", t.unexpected().to_owned()),

@@ -1,7 +1,7 @@
 //! What each state says, and the one thing it asks of the payer.
 
 use leptos::prelude::Get;
-use wire::snapshot::{Notice, Snapshot};
+use wire::snapshot::{Notice, Payment, Snapshot};
 
 use crate::{
     i18n,
@@ -136,7 +136,13 @@ fn behind(snapshot: &Snapshot) -> Line {
 }
 
 fn confirming(snapshot: &Snapshot) -> String {
-    let payment = stage::least_confirmed(&snapshot.payments);
-    let counts = payment.map(|it| (it.confirmations.min(it.required_confirmations), it.required_confirmations));
-    counts.map(|(confirmations, required)| i18n::text().confirming_status(confirmations, required)).unwrap_or_default()
+    let t = i18n::text();
+    let said = |payment: &Payment| {
+        if stage::is_deep_enough(payment) {
+            t.last_check_status().to_owned()
+        } else {
+            t.confirming_status(payment.confirmations, payment.required_confirmations)
+        }
+    };
+    stage::least_confirmed(&snapshot.payments).map(said).unwrap_or_default()
 }

@@ -42,7 +42,10 @@ pub fn email(given: Given, hint: Option<String>) -> Field {
     }
 }
 
-/// A transaction's hash.
+/// Letters of the longest name of a transaction: a signature on Solana.
+const LONGEST_TRANSACTION: u32 = 88;
+
+/// A transaction's hash or signature.
 pub fn transaction(given: Given) -> Field {
     let t = i18n::text();
     Field {
@@ -51,7 +54,7 @@ pub fn transaction(given: Given) -> Field {
         hint: Some(t.transaction_paid_hint().to_owned()),
         kind: FieldKind::Transaction,
         is_required: false,
-        most: 66,
+        most: LONGEST_TRANSACTION,
         value: given.value,
         fault: given.fault,
     }

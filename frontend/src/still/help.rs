@@ -3,6 +3,7 @@
 use leptos::{either::Either, prelude::*};
 
 use super::{
+    code,
     field::{self, Given},
     questions::look_again,
 };
@@ -135,7 +136,7 @@ fn search_view(search: Search) -> impl IntoView {
     view! {
         <p class=format!("status status--{variant}") role="status">{said}</p>
         <p class="hint">
-            {search.network} " " {search.transaction.map(|transaction| view! { <code translate="no">{transaction}</code> })}
+            {search.network} " " {search.transaction.map(code)}
         </p>
         <p>{hint}</p>
     }

@@ -90,6 +90,11 @@ fn draw(view: impl FnOnce() -> AnyView) -> String {
     html
 }
 
+/// What is sent or looked up as it stands, such as the name of a transaction.
+fn code(text: String) -> impl IntoView {
+    view! { <code translate="no" dir="ltr">{text}</code> }
+}
+
 /// A form that leads to another page, with what opens the invoice.
 fn form(credentials: SessionHeaders, action: &'static str, fields: impl IntoView) -> impl IntoView {
     view! {

@@ -2,7 +2,7 @@
 
 use leptos::{either::Either, prelude::*};
 
-use super::date::utc;
+use super::{code, date::utc};
 use crate::{
     i18n::{self, Price},
     page::page_url,
@@ -71,8 +71,8 @@ pub(super) fn view(session: PaymentSession, receipt: Receipt) -> impl IntoView {
         <h2 id="stage">{t.receipt()}</h2>
         <dl class="facts receipt">
             {fact(t.invoice_number(), code(receipt.invoice))}
-            {fact(t.ordered_at(), utc(receipt.created_at))}
-            {fact(t.paid_at(), utc(paid_at))}
+            {fact(t.ordered_at(), time(receipt.created_at))}
+            {fact(t.paid_at(), time(paid_at))}
             {fact(t.total_paid(), t.dollars(receipt.paid))}
         </dl>
         {payments}
@@ -84,7 +84,9 @@ pub(super) fn view(session: PaymentSession, receipt: Receipt) -> impl IntoView {
 fn payment(payment: ReceiptPayment) -> impl IntoView {
     let t = i18n::text();
     let quoted = payment.quote.map(|quote| {
-        fact(t.quoted(), t.quoted_for(&quote.amount, &payment.symbol, &utc(quote.from), &utc(quote.until)))
+        // A line that ends within a date is hard to read.
+        let [from, until] = [quote.from, quote.until].map(|seconds| utc(seconds).replace('-', "\u{2011}"));
+        fact(t.quoted(), t.quoted_for(&quote.amount, &payment.symbol, &from, &until))
     });
     let (settled, settlement) = match payment.settlement {
         Settlement::Pending => (t.not_settled(), None),
@@ -94,7 +96,7 @@ fn payment(payment: ReceiptPayment) -> impl IntoView {
     view! {
         <h3>{t.on(&payment.amount, &payment.symbol, &payment.network)}</h3>
         <dl class="facts receipt">
-            {fact(t.paid_at(), utc(payment.at))}
+            {fact(t.paid_at(), time(payment.at))}
             {fact(t.worth(), t.dollars(payment.worth))}
             {payment.rate.map(|rate| fact(t.rate_used(), t.rate(&payment.symbol, Price(&rate))))}
             {quoted}
@@ -124,6 +126,7 @@ fn linked(transaction: String, link: Option<String>) -> impl IntoView {
     }
 }
 
-fn code(text: String) -> impl IntoView {
-    view! { <code translate="no">{text}</code> }
+/// In its own direction: from right to left the hour would come before the day.
+fn time(seconds: i64) -> impl IntoView {
+    view! { <bdi>{utc(seconds)}</bdi> }
 }

@@ -1,5 +1,7 @@
 //! A snapshot for every state a payer can meet.
 
+pub mod solana;
+
 use wire::{
     Environment,
     invoice::{InvoiceStatus, SessionHeaders},
@@ -18,7 +20,7 @@ const USDC: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 pub type State = fn() -> Snapshot;
 
 /// All of them, by name.
-pub const ALL: [(&str, State); 24] = [
+pub const ALL: [(&str, State); 29] = [
     ("choose", choose),
     ("choose_many", choose_many),
     ("choose_hindered", choose_hindered),
@@ -26,19 +28,24 @@ pub const ALL: [(&str, State); 24] = [
     ("pay", pay),
     ("pay_native", pay_native),
     ("unproven", unproven),
-    ("pay_on_solana", pay_on_solana),
+    ("pay_on_solana", solana::pay),
     ("lapsed", lapsed),
     ("found", found),
+    ("found_on_solana", solana::found),
     ("confirming", confirming),
     ("reorganised", reorganised),
     ("network_behind", network_behind),
     ("network_behind_confirming", network_behind_confirming),
     ("unexpected", unexpected),
     ("underpaid", underpaid),
+    ("underpaid_on_solana", solana::underpaid),
     ("underpaid_without_quote", underpaid_without_quote),
     ("paid", paid),
+    ("paid_on_solana", solana::paid),
     ("overpaid", overpaid),
+    ("overpaid_on_solana", solana::overpaid),
     ("paid_late", paid_late),
+    ("paid_late_on_solana", solana::paid_late),
     ("checking", checking),
     ("expired", expired),
     ("canceled", canceled),
@@ -147,27 +154,6 @@ pub fn pay_native() -> Snapshot {
 /// The address is one that the merchant has set up by itself.
 pub fn unproven() -> Snapshot {
     Snapshot { quote: Some(Quote { proof: None, ..quote("20", "20000000") }), ..choose() }
-}
-
-/// A token on Solana is chosen, where the shop's wallet itself is paid.
-pub fn pay_on_solana() -> Snapshot {
-    let address = "H39zXK9MfNptcMQrmQhYAdbBj5x2MK1wfMDYRhrqdhzo";
-    let mint = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
-    let plain = format!("solana:{address}?amount=20.004217&spl-token={mint}");
-    let quote = Quote {
-        token_type: TokenType::Spl,
-        network: "solana".to_owned(),
-        network_title: "Solana".to_owned(),
-        chain_id: None,
-        token_contract: Some(mint.to_owned()),
-        address: address.to_owned(),
-        uri: format!("{plain}&reference=Gj4rodrXodnZ718B8zpSiY9BYe1dWJaa7HTf7ECGaeth"),
-        is_marked: true,
-        opens_account: true,
-        proof: None,
-        ..quote("20.004217", "20004217")
-    };
-    Snapshot { quote: Some(quote), ..choose() }
 }
 
 /// The rate's time is over, the invoice's is not.

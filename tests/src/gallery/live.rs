@@ -12,6 +12,7 @@ use axum::{
 };
 use frontend::Language;
 use tokio::{net::TcpListener, task::JoinHandle};
+use wire::snapshot::Snapshot;
 
 use super::states;
 use crate::outcome::{Failure, Outcome};
@@ -71,6 +72,16 @@ impl LiveGallery {
     /// The name and the address of every state.
     pub fn scenes(&self, language: Language) -> impl Iterator<Item = (&'static str, String)> {
         states::ALL.into_iter().map(move |(name, _)| (name, self.address(name, language)))
+    }
+
+    /// What one of them is drawn from.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of the name.
+    pub fn snapshot(name: &str) -> Outcome<Snapshot> {
+        let state = states::ALL.into_iter().find(|(it, _)| *it == name);
+        state.map(|(_, state)| state()).ok_or_else(|| Failure::new(format!("there is no {name}")))
     }
 
     /// The address of one of them.
