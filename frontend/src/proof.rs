@@ -55,14 +55,10 @@ pub fn is_as_shown(quote: &Quote) -> bool {
 /// The same of what the server drew, codes too, before the page takes it over and writes its links and codes anew.
 #[cfg(target_arch = "wasm32")]
 pub fn is_as_drawn(quote: &Quote) -> bool {
-    let is_code_of = |selector, text: &str| {
-        let path = qr::draw(text).path;
-        dom::attributes(selector, "d").iter().all(|drawn| *drawn == path)
-    };
     is_as_shown(quote)
-        && is_code_of(".qr--request path", &quote.uri)
-        && dom::attributes(".qr--unmarked path", "d").iter().all(String::is_empty)
-        && is_code_of(".qr--address path", &quote.address)
+        && qr::draw(&quote.uri).is_drawn(".qr--request path")
+        && qr::Drawing::default().is_drawn(".qr--unmarked path")
+        && qr::draw(&quote.address).is_drawn(".qr--address path")
 }
 
 /// Whether the amount still reads as the server wrote it. Taking a page over compares no text, and some extensions write

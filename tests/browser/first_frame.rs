@@ -19,11 +19,6 @@ use crate::{
 
 /// The most that the first frame may weigh as it is sent, in bytes.
 const FIRST_FRAME: usize = 8_000;
-/// What a page in Arabic that asks for a payment weighs over that. It should be nothing, and must not become more.
-const OVER_IN_ARABIC: usize = 500;
-/// What the link to a shop's own style may add: addresses and codes differ by as much in how small they get. It should be
-/// nothing.
-const OVER_WITH_BRAND: usize = 50;
 /// The most requests until the page follows its payment: the page's own, two for scripts, two for the socket.
 const REQUESTS: usize = 5;
 
@@ -229,19 +224,14 @@ fn first_frame_is_small_in_each_language_with_the_longest_request_and_with_a_bra
     });
 }
 
-/// Prints what first frames weigh, each with its language at the end.
+/// Prints what first frames weigh.
 #[track_caller]
 pub fn keep_the_limit(mut weights: Vec<(usize, String)>) {
     weights.sort();
     for (bytes, what) in &weights {
         println!("first frame as sent: {bytes} bytes to {what}");
     }
-    let limit = |what: &str| {
-        let in_arabic = if what.ends_with("ar") { OVER_IN_ARABIC } else { 0 };
-        let with_brand = if what.contains("branded") { OVER_WITH_BRAND } else { 0 };
-        FIRST_FRAME + in_arabic + with_brand
-    };
-    let heavy: Vec<_> = weights.iter().filter(|(bytes, what)| limit(what) < *bytes).collect();
+    let heavy: Vec<_> = weights.iter().filter(|(bytes, _)| FIRST_FRAME < *bytes).collect();
     assert!(heavy.is_empty(), "over {FIRST_FRAME} bytes: {heavy:?}");
 }
 

@@ -106,10 +106,12 @@ fn an_address_swapped_in_a_later_answer_stops_the_page() {
 
 #[test]
 fn an_address_swapped_by_something_in_the_browser_stops_the_page() {
-    const SWAPS: [&str; 3] = [
-        // The text, as those do that look for addresses; the code; and the link to a wallet.
+    const SWAPS: [&str; 4] = [
+        // The text, as those do that look for addresses; the code, by both that make it; and the link to a wallet.
         "document.getElementById('address').textContent = arguments[0]",
         "const [one, other] = document.querySelectorAll('.qr path'); one.setAttribute('d', other.getAttribute('d'))",
+        "const [one, other] = document.querySelectorAll('.qr path');
+         one.setAttribute('stroke-dasharray', other.getAttribute('stroke-dasharray'))",
         "const link = document.querySelector('.ways a'); link.href = link.href.replace(arguments[1], arguments[0])",
     ];
     on_shared_scene(async |scene| {

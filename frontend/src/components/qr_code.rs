@@ -4,7 +4,6 @@ use leptos::prelude::*;
 use wire::snapshot::Quote;
 
 use crate::{
-    dom,
     part::{Part, part},
     proof, qr,
     session::PaymentSession,
@@ -21,7 +20,8 @@ pub fn qr_code(
     code(class, drawn, content, label, false)
 }
 
-/// The same, drawn by scripts alone once they have seen to the page: a code weighs a kilobyte of the first frame.
+/// The same, drawn by scripts alone once they have seen to the page: a code weighs a quarter to half a kilobyte of the
+/// first frame.
 pub fn late_qr_code(
     class: &'static str,
     drawn: &'static str,
@@ -44,19 +44,21 @@ fn code(
         Memo::new(move |_| if is_late && !session.is_checked.get() { String::new() } else { session.quote(content) });
     let drawing = Memo::new(move |_| text.with(|text| if text.is_empty() { nothing() } else { qr::draw(text) }));
     session.add_check(move |quote| {
-        let is_drawn = |path: &String| drawing.try_with_untracked(|drawing| drawing.path == *path).unwrap_or(true);
-        dom::attributes(drawn, "d").iter().all(is_drawn) && proof::leads_to(&content(quote), quote)
+        drawing.try_with_untracked(|drawing| drawing.is_drawn(drawn)).unwrap_or(true)
+            && proof::leads_to(&content(quote), quote)
     });
-    let path = part("path", "").following("d", move || drawing.with(|drawing| drawing.path.clone()));
+    let line = part("path", "")
+        .following(qr::DASHES, move || drawing.with(|drawing| drawing.dashes.clone()))
+        .following(qr::LINE, move || drawing.with(|drawing| drawing.line.clone()));
     part("svg", class)
         .with("role", "img")
         .following("aria-label", move || session.quote(label))
         .following("viewBox", move || drawing.with(|drawing| drawing.view_box.clone()))
         .with("shape-rendering", "crispEdges")
-        .child(path)
+        .child(line)
 }
 
 /// Browsers complain about a drawing without a size.
 fn nothing() -> qr::Drawing {
-    qr::Drawing { view_box: "0 0 1 1".to_owned(), path: String::new() }
+    qr::Drawing { view_box: "0 0 1 1".to_owned(), ..qr::Drawing::default() }
 }

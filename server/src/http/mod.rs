@@ -5,6 +5,7 @@
 
 mod any_origin;
 mod assets;
+mod brotli;
 mod canonical;
 mod encoding;
 mod error;

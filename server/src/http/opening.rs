@@ -8,26 +8,29 @@ use std::{io, sync::OnceLock};
 
 use brotli::{
     IoReaderWrapper, IoWriterWrapper,
-    enc::{BrotliCompressCustomIoCustomDict, BrotliEncoderParams, StandardAlloc},
+    enc::{BrotliCompressCustomIo, BrotliEncoderParams, StandardAlloc},
 };
 
+use super::brotli::{Index, WINDOW_BITS, finish};
+
 /// The best there is. It takes up to a tenth of a second.
-const LEVEL_ONCE: i32 = 11;
-/// Above this, compressing costs more than drawing.
-const LEVEL_OF_REST: i32 = 4;
-/// Pages are smaller than 64 kB, and what is kept to look back costs time to clear.
-const WINDOW_BITS: i32 = 16;
+const LEVEL: i32 = 11;
 /// Bytes that are handed over at once.
 const BUFFER: usize = 4096;
-/// A last block that is empty.
-const END: u8 = 0b11;
 
 /// Text that documents begin with.
 #[derive(Debug)]
 pub struct Opening {
     text: String,
-    /// Blocks of which none is the last, made when they are first asked for; `None` if that fails.
-    compressed: OnceLock<Option<Vec<u8>>>,
+    /// Made when it is first asked for; `None` if that fails.
+    compressed: OnceLock<Option<Compressed>>,
+}
+
+#[derive(Debug)]
+struct Compressed {
+    /// Blocks of which none is the last.
+    blocks: Vec<u8>,
+    index: Index,
 }
 
 impl Opening {
@@ -42,45 +45,35 @@ impl Opening {
 
     /// The same in brotli, if that can be had.
     pub fn compressed_document(&self, rest: &str) -> Option<Vec<u8>> {
-        let parameters = BrotliEncoderParams {
-            quality: LEVEL_OF_REST,
-            catable: true,
-            appendable: true,
-            use_dictionary: false,
-            ..blocks(rest.len())
-        };
-        let opening = self.compressed.get_or_init(|| {
-            let parameters = BrotliEncoderParams { quality: LEVEL_ONCE, appendable: true, ..blocks(self.text.len()) };
-            compress(&self.text, "", &parameters).ok()
+        let compressed = self.compressed.get_or_init(|| {
+            let blocks = compress(&self.text).ok()?;
+            Some(Compressed { blocks, index: Index::of(self.text.as_bytes()) })
         });
-        let rest = compress(rest, &self.text, &parameters).ok()?;
-        Some([opening.as_deref()?, &rest, &[END]].concat())
+        let Compressed { blocks, index } = compressed.as_ref()?;
+        finish(blocks, index, rest)
     }
 }
 
 /// Blocks that end with a whole byte, and of which none is the last.
-fn blocks(size: usize) -> BrotliEncoderParams {
-    BrotliEncoderParams {
-        lgwin: WINDOW_BITS,
-        size_hint: size,
+fn compress(text: &str) -> io::Result<Vec<u8>> {
+    let parameters = BrotliEncoderParams {
+        quality: LEVEL,
+        lgwin: WINDOW_BITS.into(),
+        size_hint: text.len(),
+        appendable: true,
         bare_stream: true,
         byte_align: true,
         ..BrotliEncoderParams::default()
-    }
-}
-
-/// What `text` becomes after `before`, which is not written.
-fn compress(text: &str, before: &str, parameters: &BrotliEncoderParams) -> io::Result<Vec<u8>> {
+    };
     let mut compressed = Vec::with_capacity(text.len() / 2);
-    BrotliCompressCustomIoCustomDict(
+    BrotliCompressCustomIo(
         &mut IoReaderWrapper(&mut text.as_bytes()),
         &mut IoWriterWrapper(&mut compressed),
         &mut [0; BUFFER],
         &mut [0; BUFFER],
-        parameters,
+        &parameters,
         StandardAlloc::default(),
         &mut |_, _, _, _| (),
-        before.as_bytes(),
         io::ErrorKind::UnexpectedEof.into(),
     )?;
     Ok(compressed)
@@ -101,10 +94,50 @@ mod tests {
     #[test]
     fn opening_and_rest_are_one_stream_whatever_they_are() {
         let long = "<p class=\"amount\">24.90 USDC</p>é".repeat(4_000);
-        for opening in ["", "a", "ab", "<!doctype html>", &long] {
-            for rest in ["", "a", "ab", "</html>", &long] {
+        let strokes = format!("<path stroke-dasharray=\"{}\" d=\"M4\">", "7 1 2 12 ".repeat(90));
+        let drawn = format!("<h1>العنوان</h1>{strokes}<p>0x7099</p>{}", strokes.replace('2', "3"));
+        let letters: String = ('\u{1}'..'\u{3000}').collect();
+        let texts = [
+            "",
+            "a",
+            "ab",
+            "<!doctype html>",
+            "stroke-dasharray=\"",
+            "1 2 1",
+            "stroke-dasharray=\"\"",
+            "aaaaaaaaaaaaa",
+        ];
+        let texts = texts.into_iter().chain([long.as_str(), &strokes, &drawn, &letters]);
+        for opening in texts.clone() {
+            for rest in texts.clone() {
                 check(opening, rest);
             }
         }
+    }
+
+    #[test]
+    fn texts_of_all_sorts_read_back() {
+        let mut random = 1_u64;
+        let mut below = |end: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(random >> 33).unwrap() % end
+        };
+        let words =
+            ["stroke-dasharray=\"", "1 2 ", "3", "\"", "<p>", "class=\"fact\"", "العنوان", "é", "\n", "0x5FbD", "🦀"];
+        for _ in 0..300 {
+            let [opening, rest] = [below(200), below(2_000)].map(|size| {
+                // From a few words only, and from all of them.
+                let few = 1 + below(words.len());
+                (0..size).map(|_| words[below(few)]).collect::<String>()
+            });
+            check(&opening, &rest);
+        }
+    }
+
+    #[test]
+    fn a_text_beyond_the_window_reads_back() {
+        let digits: String =
+            (0..40_000).map(|number: u32| format!("{:x} ", number.wrapping_mul(2_654_435_761))).collect();
+        check(&digits[..70_000], &digits);
     }
 }
