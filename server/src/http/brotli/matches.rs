@@ -1,6 +1,6 @@
 //! What of a text was there before: found by its first bytes, and chosen by what it saves.
 
-use std::ops::Range;
+use std::{iter, ops::Range};
 
 /// How far back a copy may be (RFC 7932, section 9.1).
 const WINDOW: usize = (1 << super::WINDOW_BITS) - 16;
@@ -92,7 +92,7 @@ impl Index {
         let mut search = Search { text: &text, places, recent: [0; RECENT] };
         let (mut commands, mut written) = (Vec::with_capacity(rest.len() / 16), self.opening.len());
         let mut at = written;
-        for stretch in plain.iter().cloned().chain([rest.len()..rest.len()]) {
+        for stretch in plain.iter().cloned().chain(iter::once(rest.len()..rest.len())) {
             let end = self.opening.len() + stretch.start;
             while let Some((place, copy)) = search.next(at, end) {
                 commands.push(Command { insert: place - written, copy: copy.length, distance: copy.distance });
@@ -218,6 +218,8 @@ fn common(text: &[u8], start: usize, place: usize, end: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     #[track_caller]
@@ -239,7 +241,7 @@ mod tests {
 
     #[test]
     fn plain_places_are_written_as_they_are() {
-        check("12 12 12 ", "x12 12 12 ", &[1..10], &[(10, 0, Distance::New(1))]);
-        check("address", "12address", &[0..2], &[(2, 7, Distance::New(9))]);
+        check("12 12 12 ", "x12 12 12 ", slice::from_ref(&(1..10)), &[(10, 0, Distance::New(1))]);
+        check("address", "12address", slice::from_ref(&(0..2)), &[(2, 7, Distance::New(9))]);
     }
 }
