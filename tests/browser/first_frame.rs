@@ -60,13 +60,15 @@ const ASKED: &str = "
     const all = [location.href, ...rest.map((entry) => entry.name), ...window.asked];
     return all.map((url) => new URL(url, location.href).href.split('?')[0]);";
 
-/// Notes every shift of the layout that no payer caused.
+/// Notes every shift of the layout that no payer caused. What is picked by a script, as a test does in a payer's place before
+/// the page's own scripts run, is drawn otherwise by being picked.
 const WATCH_SHIFTS: &str = "
     window.shifts = [];
     new PerformanceObserver((list) => {
         for (const entry of list.getEntries()) {
+            const isPicked = entry.sources.every(({ node }) => node?.matches?.('input:checked'));
             const moved = entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 80) ?? String(node));
-            if (!entry.hadRecentInput) window.shifts.push(`${entry.value}: ${moved}`);
+            if (!entry.hadRecentInput && !isPicked) window.shifts.push(`${entry.value}: ${moved}`);
         }
     }).observe({ type: 'layout-shift', buffered: true });";
 
