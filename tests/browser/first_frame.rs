@@ -66,7 +66,7 @@ const WATCH_SHIFTS: &str = "
     window.shifts = [];
     new PerformanceObserver((list) => {
         for (const entry of list.getEntries()) {
-            const isPicked = entry.sources.every(({ node }) => node?.matches?.('input:checked'));
+            const isPicked = 0 < entry.sources.length && entry.sources.every(({ node }) => node?.matches?.('input:checked'));
             const moved = entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 80) ?? String(node));
             if (!entry.hadRecentInput && !isPicked) window.shifts.push(`${entry.value}: ${moved}`);
         }
