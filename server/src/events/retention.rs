@@ -28,21 +28,8 @@ pub async fn run(app: App) {
     nodes::hold(&app, nodes::RETENTION, |lease| keep_tidy(app.clone(), lease)).await;
 }
 
-/// Ends when the lease is lost.
 async fn keep_tidy(app: App, lease: Lease) {
-    loop {
-        match tidy(&app, &lease).await {
-            Ok(_) => {}
-            Err(error @ StoreError::LeaseLost { .. }) => {
-                tracing::warn!(error = %error, "no more is removed here");
-                return;
-            }
-            Err(error) => {
-                tracing::error!(error = %error, "what is too old could not be removed; it will be tried again");
-            }
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    nodes::repeat(&lease, LOOK_EVERY, || async { tidy(&app, &lease).await.map(drop) }).await;
 }
 
 /// Removes everything that is too old by now; returns how many events that was.

@@ -21,17 +21,7 @@ pub async fn run(app: App) {
 }
 
 async fn end_invoices(app: App, lease: Lease) {
-    loop {
-        match end_due_invoices(&app, &lease).await {
-            Ok(()) => {}
-            Err(error @ StoreError::LeaseLost { .. }) => {
-                tracing::warn!(error = %error, "no more invoices are ended here");
-                return;
-            }
-            Err(error) => tracing::error!(error = %error, "invoices could not be ended"),
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    nodes::repeat(&lease, LOOK_EVERY, || end_due_invoices(&app, &lease)).await;
 }
 
 /// Ends what is due.

@@ -29,17 +29,7 @@ pub async fn run(app: App) {
 }
 
 async fn price_again_and_again(app: App, lease: Lease) {
-    loop {
-        match price_unpriced(&app, &lease).await {
-            Ok(()) => {}
-            Err(error @ StoreError::LeaseLost { .. }) => {
-                tracing::warn!(error = %error, "no more payments are priced here");
-                return;
-            }
-            Err(error) => tracing::error!(error = %error, "payments could not be priced"),
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    nodes::repeat(&lease, LOOK_EVERY, || price_unpriced(&app, &lease)).await;
 }
 
 /// Prices what has no price and can have one now.

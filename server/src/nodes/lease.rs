@@ -33,6 +33,26 @@ where
     }
 }
 
+/// Does a duty again and again, so long after each time, until its lease turns out to be lost. What fails is tried again.
+pub async fn repeat<W>(lease: &Lease, every: Duration, mut work: impl FnMut() -> W)
+where
+    W: Future<Output = Result<(), StoreError>>,
+{
+    loop {
+        match work().await {
+            Ok(()) => {}
+            Err(error @ StoreError::LeaseLost { .. }) => {
+                tracing::warn!(lease.name = %lease.name, error = %error, "a duty ends here");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(lease.name = %lease.name, error = %error, "a duty failed, and is tried again");
+            }
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
 /// Takes a lease, if it is free.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub use lease::{hold, take};
+pub use lease::{hold, repeat, take};
 
 use crate::{
     app::App,
