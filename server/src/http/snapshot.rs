@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{
-    acceptance::{Acceptance, AcceptancePolicy},
+    acceptance::AcceptancePolicy,
     address_mode::AddressMode,
     id::TokenId,
     invoice::{InvoiceStatus, PaymentStatus},
@@ -27,7 +27,7 @@ use crate::{
     invoicing::{self, Case, Payment, QuoteError},
     session::Session,
     solana::Signature,
-    store::{BrandRecord, InvoiceRecord, MerchantRecord, QuoteRecord},
+    store::{BrandRecord, InvoiceRecord, MerchantRecord, QuoteRecord, Shop},
     view,
 };
 
@@ -47,9 +47,7 @@ pub struct Shown {
 /// What is stored of an invoice and of whoever it is from.
 struct Stored {
     case: Case,
-    merchant: MerchantRecord,
-    acceptance: Acceptance,
-    brand: Option<BrandRecord>,
+    shop: Shop,
 }
 
 impl Stored {
@@ -57,11 +55,8 @@ impl Stored {
     async fn of(app: &App, invoice: InvoiceRecord) -> Result<Self, ApiError> {
         let mut reader = app.store.reader().await?;
         let mut tx = reader.tx();
-        let merchant = invoice.merchant;
         Ok(Self {
-            merchant: tx.merchant(merchant).await?.ok_or(ApiError::InvoiceNotFound)?,
-            acceptance: tx.acceptance(merchant).await?,
-            brand: tx.brand(merchant).await?,
+            shop: tx.shop(invoice.merchant).await?.ok_or(ApiError::InvoiceNotFound)?,
             case: Case::of(&mut tx, &app.config, invoice).await?,
         })
     }
@@ -157,7 +152,7 @@ async fn build(
     stored: Stored,
     notice: Option<wire_snapshot::Notice>,
 ) -> Result<Shown, ApiError> {
-    let Stored { case, merchant, acceptance, brand } = stored;
+    let Stored { case, shop: Shop { merchant, acceptance, brand } } = stored;
     let invoice = &case.invoice;
     let now_ms = app.clock.now_ms();
     let is_open = !invoice.standing.status.is_terminal() && now_ms.as_seconds() <= invoice.terms.expires_at;

@@ -7,6 +7,7 @@ use domain::{
     id::{MerchantId, TokenId},
     time::UnixSeconds,
 };
+use sqlx::any::AnyRow;
 
 use super::{StoreError, Tx, row::Columns};
 
@@ -25,17 +26,7 @@ impl Tx<'_> {
         .bind(merchant.0)
         .fetch_all(&mut *self.connection)
         .await?;
-        let mut policy = AcceptancePolicy::default();
-        let mut blocked = BTreeMap::new();
-        for row in &rows {
-            let columns = Columns::of(row, "merchants");
-            let name = columns.text("acceptance_policy")?;
-            policy = AcceptancePolicy::parse(&name).ok_or_else(|| columns.corrupt("acceptance_policy", name))?;
-            if let Some(token) = columns.optional_integer("token_id")? {
-                blocked.insert(TokenId(token), UnixSeconds(columns.integer("blocked_at")?));
-            }
-        }
-        Ok(Acceptance::new(policy, blocked))
+        read_acceptance(&rows)
     }
 
     /// Replaces which tokens a merchant takes. Lock the merchant before reading what this follows from.
@@ -63,4 +54,19 @@ impl Tx<'_> {
         }
         Ok(())
     }
+}
+
+/// From the rows of one merchant, one for each exception or one without any.
+pub(super) fn read_acceptance(rows: &[AnyRow]) -> Result<Acceptance, StoreError> {
+    let mut policy = AcceptancePolicy::default();
+    let mut blocked = BTreeMap::new();
+    for row in rows {
+        let columns = Columns::of(row, "merchants");
+        let name = columns.text("acceptance_policy")?;
+        policy = AcceptancePolicy::parse(&name).ok_or_else(|| columns.corrupt("acceptance_policy", name))?;
+        if let Some(token) = columns.optional_integer("token_id")? {
+            blocked.insert(TokenId(token), UnixSeconds(columns.integer("blocked_at")?));
+        }
+    }
+    Ok(Acceptance::new(policy, blocked))
 }

@@ -2,6 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use domain::id::MerchantId;
+use sqlx::any::AnyRow;
 
 use super::{StoreError, Tx, row::Columns};
 use crate::brand::{Brand, Logo, LogoKind};
@@ -26,16 +27,7 @@ impl Tx<'_> {
             .bind(merchant.0)
             .fetch_optional(&mut *self.connection)
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        let columns = Columns::of(&row, "brands");
-        let radius = columns.optional_integer("radius")?;
-        let radius =
-            radius.map(|radius| u8::try_from(radius).map_err(|_| columns.corrupt("radius", radius.to_string())));
-        Ok(Some(BrandRecord {
-            brand: Brand { color: columns.optional_text("color")?, radius: radius.transpose()? },
-            has_logo: columns.optional_text("logo_type")?.is_some(),
-            version: columns.text("version")?,
-        }))
+        row.as_ref().map(read_brand).transpose()
     }
 
     /// A merchant's logo, if it has one.
@@ -84,4 +76,15 @@ impl Tx<'_> {
         .await?;
         Ok(())
     }
+}
+
+pub(super) fn read_brand(row: &AnyRow) -> Result<BrandRecord, StoreError> {
+    let columns = Columns::of(row, "brands");
+    let radius = columns.optional_integer("radius")?;
+    let radius = radius.map(|radius| u8::try_from(radius).map_err(|_| columns.corrupt("radius", radius.to_string())));
+    Ok(BrandRecord {
+        brand: Brand { color: columns.optional_text("color")?, radius: radius.transpose()? },
+        has_logo: columns.optional_text("logo_type")?.is_some(),
+        version: columns.text("version")?,
+    })
 }

@@ -224,7 +224,7 @@ impl Tx<'_> {
     }
 }
 
-fn read_merchant(row: &AnyRow) -> Result<MerchantRecord, StoreError> {
+pub(super) fn read_merchant(row: &AnyRow) -> Result<MerchantRecord, StoreError> {
     let columns = Columns::of(row, "merchants");
     let mut recovery_code = [0; 32];
     hex::decode_to_slice(columns.text("recovery_code")?, &mut recovery_code)

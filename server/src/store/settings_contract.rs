@@ -10,7 +10,9 @@ use futures_util::future::BoxFuture;
 
 use crate::brand::{Brand, Logo, LogoKind};
 
-use super::{BrandRecord, NewMerchant, RpcEndpointRecord, SettlementChoice, Store, StoreError, Tx, WalletRecord};
+use super::{
+    BrandRecord, MerchantRecord, NewMerchant, RpcEndpointRecord, SettlementChoice, Store, StoreError, Tx, WalletRecord,
+};
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 const NOBODY: MerchantId = MerchantId(999);
@@ -66,6 +68,30 @@ async fn a_merchant_s_look_reads_back_as_set(store: Store) {
     let nobody =
         store.write(|tx| Box::pin(async move { tx.set_brand(NOBODY, &Brand::default(), None, "v").await })).await;
     assert!(nobody.is_err());
+}
+
+async fn a_shop_is_its_merchant_what_it_takes_and_its_look(store: Store) {
+    let (merchant, plain) = (new_merchant(&store).await, new_merchant(&store).await);
+    let mut acceptance = Acceptance::default();
+    acceptance.block(TokenId(1), NOW);
+    acceptance.block(TokenId(2), NOW.plus(1));
+    save(&store, merchant, &acceptance).await;
+    let brand = Brand { color: Some("#2b4acb".to_owned()), radius: None };
+    does(&store, move |tx| Box::pin(async move { tx.set_brand(merchant, &brand, None, "v1").await })).await;
+    let origins = ["https://shop.example".to_owned()];
+    does(&store, move |tx| Box::pin(async move { tx.set_frame_origins(merchant, &origins).await })).await;
+
+    let mut reader = store.reader().await.unwrap();
+    let mut tx = reader.tx();
+    for merchant in [merchant, plain] {
+        let shop = tx.shop(merchant).await.unwrap().unwrap();
+        let record = tx.merchant(merchant).await.unwrap().unwrap();
+        let name = |record: &MerchantRecord| (record.id, record.name.clone(), record.frame_origins.clone());
+        assert_eq!(name(&shop.merchant), name(&record));
+        assert_eq!(shop.acceptance, tx.acceptance(merchant).await.unwrap());
+        assert_eq!(shop.brand, tx.brand(merchant).await.unwrap());
+    }
+    assert!(tx.shop(NOBODY).await.unwrap().is_none());
 }
 
 async fn what_a_merchant_takes_reads_back_as_saved(store: Store) {
@@ -244,6 +270,7 @@ macro_rules! promises {
             a_merchant_s_choices_read_back_as_made,
             an_added_endpoint_is_its_merchant_s_and_everybody_s_to_use,
             a_merchant_s_look_reads_back_as_set,
+            a_shop_is_its_merchant_what_it_takes_and_its_look,
         );
     };
 }

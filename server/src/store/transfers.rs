@@ -277,7 +277,7 @@ impl Tx<'_> {
     ) -> Result<Vec<TransferRecord>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM transfers WHERE valuation = 'unpriced' AND canonical = 1 AND block_time >= $1
-             ORDER BY block_time DESC LIMIT $2",
+             ORDER BY block_time DESC LIMIT $2 + 0",
         )
         .bind(since.0)
         .bind(most)
