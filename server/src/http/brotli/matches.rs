@@ -6,8 +6,10 @@ use std::{iter, ops::Range};
 const WINDOW: usize = (1 << super::WINDOW_BITS) - 16;
 /// Bytes by which earlier places are found.
 const SEED: usize = 4;
-/// The shortest copy from a distance that was there before, which costs little to say.
+/// The shortest copy from the last distance, which costs little to say.
 const SHORTEST: usize = 3;
+/// Bytes that are compared at once.
+const WORD: usize = 8;
 const HASH_BITS: u32 = 14;
 /// Earlier places that are looked at, the latest first.
 const LOOKS: usize = 4;
@@ -19,13 +21,11 @@ const NONE: u32 = u32::MAX;
 /// What it is worth that a byte need not be written, and what it costs that a distance doubles, in thirtieths of a bit.
 const BYTE_WORTH: usize = 135;
 const DOUBLING_COST: usize = 30;
-/// What saying a distance costs in any case, and one that was there before: the last, the one before it, and so on.
+/// What saying a distance costs in any case, and what saying that it is the last one.
 const NEW_COST: usize = 100;
-const RECENT_COSTS: [usize; RECENT] = [85, 130, 130, 140];
+const LAST_COST: usize = 85;
 /// What a copy one byte later must be worth more, as that byte is then written.
 const DELAY_COST: usize = 175;
-/// The distances that need not be written in full.
-const RECENT: usize = 4;
 
 /// Bytes as they are, and then a copy of earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub struct Command {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distance {
-    /// One of the last four that differed, the latest first.
-    Recent(usize),
+    /// As far back as the copy before.
+    Last,
     /// So many bytes back.
     New(usize),
 }
@@ -60,24 +60,31 @@ struct Places {
 }
 
 impl Places {
-    fn note(&mut self, text: &[u8], place: usize) {
-        let before = hash(&text[place..])
-            .map_or(NONE, |hash| std::mem::replace(&mut self.latest[hash], u32::try_from(place).unwrap_or(NONE)));
+    /// Says which place was like it before.
+    fn note(&mut self, text: &[u8], place: usize) -> u32 {
+        let latest = &mut self.latest[hash(seed(text, place))];
+        let before = *latest;
+        *latest = u32::try_from(place).unwrap_or(NONE);
         self.previous.push(before);
+        before
     }
 }
 
-/// `None` at the end of a text.
-fn hash(text: &[u8]) -> Option<usize> {
-    let seed = text.first_chunk::<SEED>()?;
-    Some((u32::from_le_bytes(*seed).wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize)
+/// The bytes by which a place is found.
+fn seed(text: &[u8], place: usize) -> u32 {
+    text[place..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+fn hash(seed: u32) -> usize {
+    (seed.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize
 }
 
 impl Index {
     pub fn of(opening: &[u8]) -> Self {
         let latest = vec![NONE; 1 << HASH_BITS];
         let mut places = Places { latest, previous: Vec::with_capacity(opening.len()) };
-        for place in 0..opening.len() {
+        // What its last places are found by is only known with what follows.
+        for place in 0..opening.len().saturating_sub(SEED - 1) {
             places.note(opening, place);
         }
         Self { opening: opening.to_vec(), places }
@@ -86,36 +93,45 @@ impl Index {
     /// The whole text, and how what follows its opening is made. Nothing is copied to `plain` places, which are in order and
     /// apart.
     pub fn commands(&self, rest: &[u8], plain: &[Range<usize>]) -> (Vec<u8>, Vec<Command>) {
-        let text = [&self.opening, rest].concat();
-        let mut places = self.places.clone();
-        places.previous.reserve(rest.len());
-        let mut search = Search { text: &text, places, recent: [0; RECENT] };
-        let (mut commands, mut written) = (Vec::with_capacity(rest.len() / 16), self.opening.len());
+        let mut text = [&self.opening, rest, &[0; WORD]].concat();
+        let written = text.len() - WORD;
+        let commands = self.search(&text, rest.len(), plain);
+        text.truncate(written);
+        (text, commands)
+    }
+
+    /// After the text are as many bytes as are compared at once.
+    fn search(&self, text: &[u8], rest: usize, plain: &[Range<usize>]) -> Vec<Command> {
+        let start = self.opening.len();
+        let mut previous = Vec::with_capacity(text.len());
+        previous.extend_from_slice(&self.places.previous);
+        let mut search = Search { text, places: Places { latest: self.places.latest.clone(), previous }, last: 0 };
+        let (mut commands, mut written) = (Vec::with_capacity(rest / 16), start);
         let mut at = written;
-        for stretch in plain.iter().cloned().chain(iter::once(rest.len()..rest.len())) {
-            let end = self.opening.len() + stretch.start;
+        for stretch in plain.iter().cloned().chain(iter::once(rest..rest)) {
+            let end = start + stretch.start;
             while let Some((place, copy)) = search.next(at, end) {
                 commands.push(Command { insert: place - written, copy: copy.length, distance: copy.distance });
-                search.remember(copy);
+                search.last = copy.back;
                 written = place + copy.length;
                 at = written;
             }
-            at = self.opening.len() + stretch.end;
+            at = start + stretch.end;
             search.note_until(end);
             search.places.previous.resize(at, NONE);
         }
-        if written < text.len() {
-            commands.push(Command { insert: text.len() - written, copy: 0, distance: Distance::New(1) });
+        if written < start + rest {
+            commands.push(Command { insert: start + rest - written, copy: 0, distance: Distance::New(1) });
         }
-        (text, commands)
+        commands
     }
 }
 
 struct Search<'a> {
     text: &'a [u8],
     places: Places,
-    /// The last distances, the latest first; zero where there is none yet.
-    recent: [usize; RECENT],
+    /// How far back the last copy was; zero if there is none yet.
+    last: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -126,59 +142,53 @@ struct Copy {
     worth: usize,
 }
 
+impl Copy {
+    const NOTHING: Self = Self { length: 0, distance: Distance::New(1), back: 1, worth: 0 };
+}
+
 impl Search<'_> {
     /// The next copy worth making, and where it goes.
     fn next(&mut self, from: usize, end: usize) -> Option<(usize, Copy)> {
-        let mut found = None;
-        for place in from..end {
-            let least = match found {
-                None => 0,
-                Some((_, Copy { length: LONG.., .. })) => break,
-                Some((_, copy)) => copy.worth + DELAY_COST,
-            };
-            match self.best(place, end).filter(|copy| least < copy.worth) {
-                Some(copy) => found = Some((place, copy)),
-                None if found.is_some() => break,
-                None => {}
+        let mut places = from..end;
+        let mut found = places.by_ref().map(|place| (place, self.best(place, end))).find(|(_, copy)| 0 < copy.worth)?;
+        while found.1.length < LONG
+            && let Some(place) = places.next()
+        {
+            let later = self.best(place, end);
+            if later.worth <= found.1.worth + DELAY_COST {
+                break;
             }
+            found = (place, later);
         }
-        found
+        Some(found)
     }
 
-    fn best(&mut self, place: usize, end: usize) -> Option<Copy> {
+    /// The copy that is worth most at a place.
+    fn best(&mut self, place: usize, end: usize) -> Copy {
         self.note_until(place);
-        let mut best: Option<Copy> = None;
-        let mut offer = |length: usize, distance, back, cost| {
-            let worth = (BYTE_WORTH * length).saturating_sub(cost);
-            if best.is_none_or(|best| best.worth < worth) {
-                best = Some(Copy { length, distance, back, worth });
-            }
-            best.map_or(0, |best| best.length)
-        };
-        let mut longest = 0;
-        let here = self.text[place..end].first_chunk::<SHORTEST>();
-        for (number, &back) in self.recent.iter().enumerate().filter(|(_, back)| **back != 0) {
-            if here.is_none() || self.text[place - back..].first_chunk::<SHORTEST>() != here {
-                continue;
-            }
-            let length = common(self.text, place - back, place, end);
+        let mut earlier = self.places.note(self.text, place);
+        let text = self.text;
+        let here = seed(text, place);
+        let mut best = Copy::NOTHING;
+        if self.last != 0 && (seed(text, place - self.last) ^ here) << 8 == 0 {
+            let length = common(text, place - self.last, place, end);
             if SHORTEST <= length {
-                longest = offer(length, Distance::Recent(number), back, RECENT_COSTS[number]);
+                best =
+                    Copy { length, distance: Distance::Last, back: self.last, worth: BYTE_WORTH * length - LAST_COST };
             }
         }
-        let mut earlier = self.text.get(place..).and_then(hash).map_or(NONE, |hash| self.places.latest[hash]);
         for _ in 0..LOOKS {
             let start = earlier as usize;
             if earlier == NONE || WINDOW < place - start {
                 break;
             }
             // Only a longer copy can be worth more from further away.
-            if self.text.get(start + longest) == self.text.get(place + longest) {
-                let length = common(self.text, start, place, end);
+            if text[start + best.length] == text[place + best.length] && seed(text, start) == here {
+                let length = common(text, start, place, end);
                 let back = place - start;
-                if longest.max(SEED - 1) < length {
-                    let cost = NEW_COST + DOUBLING_COST * back.ilog2() as usize;
-                    longest = offer(length, Distance::New(back), back, cost);
+                let worth = (BYTE_WORTH * length).saturating_sub(NEW_COST + DOUBLING_COST * back.ilog2() as usize);
+                if best.worth < worth && SEED <= length {
+                    best = Copy { length, distance: Distance::New(back), back, worth };
                 }
             }
             earlier = self.places.previous[start];
@@ -187,33 +197,22 @@ impl Search<'_> {
     }
 
     fn note_until(&mut self, end: usize) {
-        while self.places.previous.len() < end {
-            self.places.note(self.text, self.places.previous.len());
-        }
-    }
-
-    fn remember(&mut self, copy: Copy) {
-        if copy.distance != Distance::Recent(0) {
-            self.recent.rotate_right(1);
-            self.recent[0] = copy.back;
+        for place in self.places.previous.len()..end {
+            self.places.note(self.text, place);
         }
     }
 }
 
 /// How many bytes from `start` on are those from `place` on, before `end`.
 fn common(text: &[u8], start: usize, place: usize, end: usize) -> usize {
-    let (there, here) = (&text[start..start + (end - place)], &text[place..end]);
-    let (there_words, _) = there.as_chunks::<8>();
-    let (here_words, _) = here.as_chunks::<8>();
-    let mut length = 0;
-    for (one, other) in there_words.iter().zip(here_words) {
-        let difference = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+    let word = |place: usize| text[place..].first_chunk::<WORD>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    for length in (0..end - place).step_by(WORD) {
+        let difference = word(start + length) ^ word(place + length);
         if difference != 0 {
-            return length + difference.trailing_zeros() as usize / 8;
+            return (length + difference.trailing_zeros() as usize / 8).min(end - place);
         }
-        length += 8;
     }
-    length + there[length..].iter().zip(&here[length..]).take_while(|(one, other)| one == other).count()
+    end - place
 }
 
 #[cfg(test)]
@@ -236,7 +235,7 @@ mod tests {
         check("", "abc", &[], &[(3, 0, Distance::New(1))]);
         check("the address", "_the address", &[], &[(1, 11, Distance::New(12))]);
         check("", "ababababab", &[], &[(2, 8, Distance::New(2))]);
-        check("token address", "token-address", &[], &[(0, 5, Distance::New(13)), (1, 7, Distance::Recent(0))]);
+        check("token address", "token-address", &[], &[(0, 5, Distance::New(13)), (1, 7, Distance::Last)]);
     }
 
     #[test]

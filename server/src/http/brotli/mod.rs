@@ -72,7 +72,7 @@ impl Symbol {
     /// Section 4, with neither postfix nor direct codes.
     fn of_distance(distance: Distance) -> Self {
         let back = match distance {
-            Distance::Recent(number) => return Self { number, extra: 0, width: 0 },
+            Distance::Last => return Self { number: 0, extra: 0, width: 0 },
             Distance::New(back) => back + 3,
         };
         let width = back.ilog2() - 1;
@@ -243,7 +243,7 @@ impl Script {
 
             let pieces = first..script.pieces.len();
             let (insert, copy) = (Symbol::of(command.insert, &INSERTS), Symbol::of(command.copy.max(2), &COPIES));
-            let symbol = command_symbol(insert.number, copy.number, command.distance == Distance::Recent(0));
+            let symbol = command_symbol(insert.number, copy.number, command.distance == Distance::Last);
             let has_distance = command.copy != 0 && WITH_LAST_DISTANCE <= symbol;
             let distance = has_distance.then(|| Symbol::of_distance(command.distance));
             script.lines.push(Line { command: symbol, insert, copy, pieces, distance });

@@ -19,10 +19,14 @@ const LENGTH_BEFORE_ALL: u8 = 8;
 
 /// A code for each symbol that occurs.
 pub struct Prefix {
-    /// In bits; zero for what does not occur, and for what alone occurs.
-    lengths: Vec<u8>,
-    /// The first bit is the lowest.
-    codes: Vec<u16>,
+    /// The first bit of each is the lowest. It has none if its symbol does not occur, or no other does.
+    codes: Vec<Code>,
+}
+
+#[derive(Clone, Copy)]
+struct Code {
+    bits: u16,
+    length: u8,
 }
 
 impl Prefix {
@@ -35,11 +39,12 @@ impl Prefix {
         } else {
             describe_many(&lengths, bits);
         }
-        Self { codes: codes(&lengths), lengths }
+        Self { codes: codes(&lengths) }
     }
 
     pub fn write(&self, symbol: usize, bits: &mut Bits) {
-        bits.push(self.codes[symbol].into(), self.lengths[symbol].into());
+        let code = self.codes[symbol];
+        bits.push(code.bits.into(), code.length.into());
     }
 }
 
@@ -96,7 +101,7 @@ fn depths(leaves: &[(u32, usize)]) -> Vec<u8> {
 }
 
 /// The codes that follow from how long they are (section 3.2).
-fn codes(lengths: &[u8]) -> Vec<u16> {
+fn codes(lengths: &[u8]) -> Vec<Code> {
     let mut counts = [0; LONGEST as usize + 1];
     for length in lengths.iter().filter(|length| **length != 0) {
         counts[usize::from(*length)] += 1;
@@ -105,13 +110,13 @@ fn codes(lengths: &[u8]) -> Vec<u16> {
     for length in 1..next.len() {
         next[length] = (next[length - 1] + counts[length - 1]) << 1;
     }
-    let code = |length: &u8| {
-        if *length == 0 {
-            return 0;
+    let code = |&length: &u8| {
+        if length == 0 {
+            return Code { bits: 0, length };
         }
-        let code = &mut next[usize::from(*length)];
+        let code = &mut next[usize::from(length)];
         *code += 1;
-        (*code - 1).reverse_bits() >> (16 - length)
+        Code { bits: (*code - 1).reverse_bits() >> (16 - length), length }
     };
     lengths.iter().map(code).collect()
 }
@@ -142,7 +147,7 @@ fn describe_many(lengths: &[u8], bits: &mut Bits) {
     }
     let used = used(&counts);
     let mut described = self::lengths(&counts, &used, LONGEST_OF_LENGTHS);
-    let code = Prefix { codes: codes(&described), lengths: described.clone() };
+    let code = Prefix { codes: codes(&described) };
     if let [only] = used[..] {
         // It takes no bits, and any length may be said of it.
         described[only] = LONGEST_OF_LENGTHS;
@@ -239,7 +244,7 @@ mod tests {
     /// As in the example of section 3.2.
     #[test]
     fn codes_follow_from_their_lengths() {
-        let codes = codes(&[3, 3, 3, 3, 3, 2, 4, 4]);
+        let codes: Vec<_> = codes(&[3, 3, 3, 3, 3, 2, 4, 4]).into_iter().map(|code| code.bits).collect();
         let expected = [0b010, 0b110, 0b001, 0b101, 0b011, 0b00, 0b0111, 0b1111];
         assert_eq!(codes, expected, "the first bit is the lowest");
     }
