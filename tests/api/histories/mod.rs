@@ -20,6 +20,8 @@ use self::server::Server;
 const FEW: u64 = 1_000;
 /// Histories that share a server, each on a network of its own.
 const AT_ONCE: usize = 25;
+/// After so many a soak says how far it is: each minute or two.
+const TOLD_AFTER: usize = 500;
 const DUE: u64 = 20_000;
 
 /// What a history was found to be told wrongly.
@@ -73,8 +75,12 @@ async fn judge_histories(on: &str, run: impl AsyncFn(&[u64]) -> Vec<String>) {
     let first = env::var("PEPAY_FIRST_HISTORY").map_or(1, |first| first.parse().unwrap());
     let seeds: Vec<u64> = (first..first + count).collect();
     let mut wrong = Vec::new();
-    for seeds in seeds.chunks(AT_ONCE) {
-        wrong.extend(run(seeds).await);
+    for some in seeds.chunks(TOLD_AFTER) {
+        for together in some.chunks(AT_ONCE) {
+            wrong.extend(run(together).await);
+        }
+        let last = some.last().unwrap_or(&first);
+        println!("histories {first} to {last} of {count} on {on}: {} found wrong", wrong.len());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     println!("figure: {count} histories on {on}, none lost or counted a payment twice");
