@@ -11,10 +11,10 @@ pub fn clock(until: i64, now_ms: i64) -> String {
     let (days, hours, minutes, seconds) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let t = i18n::text();
     match (days, hours) {
-        (0, 0) => t.digits(&format!("{minutes}:{seconds:02}")),
-        (0, _) => t.digits(&format!("{hours}:{minutes:02}:{seconds:02}")),
+        (0, 0) => format!("{minutes}:{seconds:02}"),
+        (0, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
         _ => {
-            let clock = t.digits(&format!("{hours:02}:{minutes:02}:{seconds:02}"));
+            let clock = format!("{hours:02}:{minutes:02}:{seconds:02}");
             t.days_and_clock(&clock, days.try_into().unwrap_or(u32::MAX))
         }
     }

@@ -88,7 +88,7 @@ fn choosing_offers_every_token_and_says_why_one_cannot_be_had() {
 
 #[test]
 fn a_choice_without_a_price_says_so_and_can_be_made_again() {
-    check(&states::no_price(), &["There is no reliable price", "Continue"], &["Waiting for your payment"]);
+    check(&states::no_price(), &["has no reliable price", "Continue"], &["Waiting for your payment"]);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn an_address_comes_with_what_it_was_computed_from() {
         states::WALLET
     );
     check(&states::pay(), &[&words], &["cannot compute"]);
-    check(&states::unproven(), &["Your browser cannot compute where its money goes."], &["was computed", "no key"]);
+    check(&states::unproven(), &["your browser cannot check it for you."], &["was computed", "no key"]);
     let mut foreign = states::pay();
     foreign.quote.as_mut().unwrap().address = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned();
     check(&foreign, &[], &["was computed", "no key"]);
@@ -194,15 +194,15 @@ fn what_cannot_be_chosen_says_why_and_what_is_seen_late_says_so() {
         })
         .collect();
     let expected = [
-        (true, "This network cannot be read just now"),
-        (true, "This shop's wallet cannot take it"),
-        (true, "This shop's wallet cannot take it"),
+        (true, "Not available just now"),
+        (true, "This shop cannot take it on this network"),
+        (true, "This shop cannot take it on this network"),
         (true, "No reliable price just now"),
-        (false, "Low fees · about 10 seconds · seen late just now"),
+        (false, "Low fees · about 25 seconds · slower than usual just now"),
     ];
     assert_eq!(said, expected.map(|(is_disabled, words)| (is_disabled, words.to_owned())));
     let text = text_of(&snapshot, Language::Arabic);
-    for words in ["تتعذّر قراءة هذه الشبكة الآن", "لا تستطيع محفظة هذا المتجر استلامها", "تظهر الدفعات متأخرة الآن"]
+    for words in ["غير متاحة الآن", "لا يستطيع المتجر استلامها على هذه الشبكة", "تظهر الدفعات متأخرة الآن"]
     {
         assert!(text.contains(words), "{words} is missing in {text}");
     }
@@ -218,16 +218,20 @@ fn a_lapsed_quote_can_be_renewed_without_a_script() {
     let html = render_english(&states::lapsed());
     assert!(html.contains("pay--lapsed"), "{html}");
     assert!(html.contains("<input type=\"hidden\" name=\"token\" value=\"base:2\""), "{html}");
-    check(&states::lapsed(), &["This rate has lapsed", "Please wait before you send anything"], &["Waiting for your"]);
+    check(
+        &states::lapsed(),
+        &["This rate has lapsed", "before you send anything", "Get the current amount"],
+        &["Waiting for your", "Please wait"],
+    );
 }
 
 #[test]
 fn a_payment_in_a_block_is_confirming_and_asks_for_nothing_more() {
     let hidden = ["Send exactly", states::ADDRESS];
     let shown =
-        ["Payment found. Confirming: 1 of 12.", "20 USDC on Base", "Usually about 3 minutes left", "0x8f3c1b2a"];
+        ["Payment found. Confirming: 1 of 12.", "20 USDC on Base", "Usually about 25 seconds left", "0x8f3c1b2a"];
     check(&states::found(), &shown, &hidden);
-    let shown = ["Confirming your payment", "11 of 12 confirmations", "Usually about 15 seconds left"];
+    let shown = ["Confirming your payment", "11 of 12 confirmations", "Usually about 5 seconds left"];
     check(&states::confirming(), &shown, &hidden);
 }
 
@@ -268,8 +272,12 @@ fn what_arrived_on_solana_can_be_looked_at_in_another_window() {
 #[test]
 fn a_mark_is_nothing_to_ask_back_and_a_second_payment_is() {
     check(&states::solana::paid(), &["$20.00 paid to Fern & Clay"], &["more than was due", "Time left"]);
-    check(&states::solana::overpaid(), &["You sent $20.008 more than was due. Ask Fern & Clay"], &[]);
-    check(&states::solana::paid_late(), &["arrived after the time to pay, and was accepted"], &["Time left"]);
+    check(&states::solana::overpaid(), &["You sent $20.00 more than was due. Ask Fern & Clay"], &[]);
+    check(
+        &states::solana::paid_late(),
+        &["arrived after the time to pay had run out, and was accepted"],
+        &["Time left"],
+    );
 }
 
 #[test]
@@ -317,7 +325,14 @@ fn after_the_end_nothing_is_asked_while_payments_are_looked_for() {
 
 #[test]
 fn expired_shows_what_came_and_why_it_does_not_count() {
-    let shown = ["Expired", "write to Fern & Clay", "Arrived late", "Not a token", "waiting for a price", "Taken back"];
+    let shown = [
+        "Expired",
+        "write to Fern & Clay",
+        "Arrived late",
+        "Not a token",
+        "its price is being looked up",
+        "No longer in a block",
+    ];
     check(&states::expired(), &shown, &["Send exactly", "Time left", "Continue"]);
 }
 
@@ -328,27 +343,31 @@ fn canceled_asks_for_nothing() {
 
 #[test]
 fn what_was_not_asked_for_is_named_and_the_payment_stays_open() {
-    let shown =
-        ["25 USDT on Polygon arrived, which was not asked for", "Write to Fern & Clay about it", states::ADDRESS];
+    let shown = ["25 USDT on Polygon arrived, but was not asked for", "Write to Fern & Clay about it", states::ADDRESS];
     check(&states::unexpected(), &shown, &[]);
 }
 
 #[test]
 fn a_payment_that_was_taken_back_is_waited_for_and_not_asked_for_again() {
-    let shown = ["Waiting for your payment to return", "do not pay again"];
+    let shown = ["Your payment waits for a new block", "do not pay again"];
     check(&states::reorganised(), &shown, &["Send exactly", states::ADDRESS]);
 }
 
 #[test]
 fn a_network_that_cannot_be_read_is_named_and_nobody_needs_to_pay_twice() {
-    let shown = ["Base cannot be read just now", "Do not pay twice"];
+    let shown = ["Base cannot be read just now", "do not pay twice"];
     check(&states::network_behind(), &shown, &[]);
-    check(&states::network_behind_confirming(), &shown, &["Send exactly"]);
+    let shown = ["Base cannot be read just now", "11 of 12", "Do not pay twice"];
+    check(&states::network_behind_confirming(), &shown, &["Send exactly", "Usually", "before you pay"]);
 }
 
 #[test]
 fn paid_late_is_paid_and_says_so() {
-    check(&states::paid_late(), &["Paid", "arrived after the time to pay, and was accepted"], &["Time left"]);
+    check(
+        &states::paid_late(),
+        &["Paid", "arrived after the time to pay had run out, and was accepted"],
+        &["Time left"],
+    );
 }
 
 #[test]
@@ -424,17 +443,17 @@ fn a_state_is_drawn_the_same_every_time_and_without_inline_styles() {
 }
 
 #[test]
-fn arabic_has_its_words_digits_and_forms_and_leaves_alone_what_is_sent() {
+fn arabic_has_its_words_and_forms_and_leaves_alone_what_is_sent() {
     let text = text_of(&states::pay(), Language::Arabic);
-    for shown in ["أرسل هذا المبلغ بالضبط", "٢٠٫٠٠\u{a0}US$", "٤:٣٢", "20 USDC", states::ADDRESS, "help@fern.example"]
+    for shown in ["أرسل هذا المبلغ بالضبط", "20.00\u{a0}US$", "4:32", "20 USDC", states::ADDRESS, "help@fern.example"]
     {
         assert!(text.contains(shown), "{shown:?} is missing in {text}");
     }
     let text = text_of(&states::confirming(), Language::Arabic);
-    assert!(text.contains("١١ من ١٢ تأكيدًا"), "{text}");
-    assert!(text.contains("المتبقي عادةً: \u{2068}نحو ١٥ ثانية\u{2069}"), "{text}");
+    assert!(text.contains("11 من 12 تأكيدًا"), "{text}");
+    assert!(text.contains("المتبقي عادةً: \u{2068}نحو 5 ثوانٍ\u{2069}"), "{text}");
     let title = frontend::title(&states::pay(), Language::Arabic);
-    assert_eq!(title, "ادفع \u{200f}٢٠٫٠٠\u{a0}US$\u{200e} إلى \u{2068}Fern & Clay\u{2069}");
+    assert_eq!(title, "ادفع \u{200f}20.00\u{a0}US$\u{200e} إلى \u{2068}Fern & Clay\u{2069}");
 }
 
 #[test]

@@ -45,4 +45,8 @@ async fn a_search_by_transaction_ends_with_the_payment_or_with_what_is_wrong() {
         let found = ended["result"]["payments"].as_array().map(|payments| payments[0]["tx_hash"].clone());
         assert_eq!(found, failure.is_none().then(|| json!(transaction)), "{ended}");
     }
+    // Who looks again need not type it again.
+    let help = other.payment_url.replacen("/pay?", "/pay/help?", 1);
+    let page = reqwest::get(help).await.unwrap().text().await.unwrap();
+    assert!(page.contains(&format!("value=\"{transaction}\"")), "{page}");
 }

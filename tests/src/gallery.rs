@@ -43,7 +43,7 @@ pub fn scenes() -> Vec<Scene> {
     let live = |name, snapshot, situation| Scene { name, content: Content::Live(Box::new(snapshot), situation) };
     let states = states::ALL.into_iter().map(|(name, state)| live(name, state(), quiet));
     let situations = [
-        live("quoting", states::choose(), Situation { is_sending: true, ..quiet }),
+        live("quoting", states::pay(), Situation { is_choosing: true, is_sending: true, ..quiet }),
         live("offline", states::pay(), Situation { link: Link::Down, ..quiet }),
         live("session_invalid", states::pay(), Situation { link: Link::Refused, ..quiet }),
         live("choose_again", states::pay(), Situation { is_choosing: true, ..quiet }),

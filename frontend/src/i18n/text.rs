@@ -64,13 +64,6 @@ impl Text {
         text
     }
 
-    /// Digits as they are read, not as they are sent.
-    pub fn digits(self, spelled: &str) -> String {
-        let mut text = String::new();
-        rules::push_number(self.language, spelled, &mut text);
-        text
-    }
-
     fn message(self, key: Key) -> &'static str {
         self.language.messages().get(key)
     }
@@ -121,7 +114,7 @@ impl Text {
             Argument::Price(Price(decimal)) => {
                 rules::push_dollars(self.language, &rules::spell_price(decimal), text);
             }
-            Argument::Count(count) => rules::push_number(self.language, &count.to_string(), text),
+            Argument::Count(count) => text.push_str(&count.to_string()),
         }
     }
 }
@@ -201,6 +194,7 @@ messages! {
     amiss_hint(merchant: &str);
     rate_lapsed;
     renew;
+    renew_first;
     /// A choice is on its way.
     quoting;
     renewing;
@@ -240,6 +234,7 @@ messages! {
     reorganised_step;
     network_behind(network: &str);
     network_behind_step;
+    payment_behind_step;
     unexpected_said(amount: &str, symbol: &str, network: &str);
     unexpected_step(merchant: &str);
     offline;
@@ -256,8 +251,8 @@ messages! {
     transaction;
     view_transaction;
     credited;
-    late;
-    unexpected;
+    late(merchant: &str);
+    unexpected(merchant: &str);
     unpriced;
     orphaned;
     questions;

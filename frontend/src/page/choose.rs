@@ -118,10 +118,11 @@ fn token_list(snapshot: &Snapshot) -> Part {
 /// One token with the networks it can be sent on.
 fn token_group(group: &[Token], chosen: Option<&str>, is_open: bool) -> Part {
     let first = &group[0];
+    let name = if first.name.eq_ignore_ascii_case(&first.symbol) { "" } else { &first.name };
     let summary = part("summary", "token__summary")
         .child(mark(token_mark(first.token_type, &first.symbol, &first.network)))
         .child(part("span", "token__symbol").text(&first.symbol))
-        .child(part("span", "token__name").text(&first.name));
+        .child(part("span", "token__name").text(name));
     let networks = group.iter().map(|token| network_choice(token, chosen)).collect();
     let label = i18n::text().networks_of(&first.symbol);
     let networks = part("div", "token__networks").with("role", "group").with("aria-label", &label).children(networks);

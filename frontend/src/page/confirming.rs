@@ -37,8 +37,11 @@ fn heading(session: PaymentSession) -> String {
     if deepening { t.confirming().to_owned() } else { t.found().to_owned() }
 }
 
-/// How long it usually takes from here; nothing if nobody can say.
+/// How long it usually takes from here; nothing if nobody can say, as while its network is not read.
 fn time_left(session: PaymentSession) -> String {
+    if session.held(|held| held.unread_network.is_some()) {
+        return String::new();
+    }
     slowest(session, |payment| {
         let left = |seconds| i18n::text().usually_left(&words::about(seconds));
         payment.expected_seconds.map(left).unwrap_or_default()

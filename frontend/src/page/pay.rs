@@ -35,7 +35,7 @@ pub fn pay(session: PaymentSession) -> Part {
         .child(facts(session))
         .child(proof_of_address(session))
         .child(part("p", "warning").child(mark(WARNING)).child(part("span", "").text(&only_this)))
-        .children(notes(session))
+        .children(fee_note(session).into_iter().collect())
         .child(ways(session))
         .child(rate(session));
     part("div", "")
@@ -50,6 +50,8 @@ pub fn pay(session: PaymentSession) -> Part {
 fn facts(session: PaymentSession) -> Part {
     let t = i18n::text();
     let fact = |name: &str, value: Part| part("div", "fact").child(part("dt", "").text(name)).child(value);
+    let is_marked = session.once(|held| held.quote.as_ref().is_some_and(|quote| quote.is_marked));
+    let mark_of_amount = is_marked.then(|| part("dd", "hint").text(t.marked_amount()));
     let number =
         part("span", "").with("id", AMOUNT).text_following(move || session.quote(|quote| quote.amount.clone()));
     let symbol = part("span", "amount__symbol").text(&session.quote_once(|quote| quote.symbol.clone()));
@@ -73,20 +75,16 @@ fn facts(session: PaymentSession) -> Part {
         .child(address(ADDRESS, &session.quote_once(|quote| quote.address.clone())))
         .child(copy_button(t.copy_address(), |quote| quote.address.clone(), ADDRESS));
     part("dl", "facts")
-        .child(fact(t.send_exactly(), amount))
+        .child(fact(t.send_exactly(), amount).children(mark_of_amount.into_iter().collect()))
         .child(fact(t.on_network(), network))
         .child(fact(t.to_address(), address))
 }
 
-/// What is odd about the amount, or about the fee that a wallet asks for.
-fn notes(session: PaymentSession) -> Vec<Part> {
-    let t = i18n::text();
-    let note = |text: &str| part("p", "hint").text(text);
-    let is = |of: fn(&Quote) -> bool| session.once(|held| held.quote.as_ref().is_some_and(of));
-    let marked = is(|quote| quote.is_marked).then(|| note(t.marked_amount()));
-    let opens = is(|quote| quote.opens_account)
-        .then(|| note(&session.quote_once(|quote| i18n::text().opens_account(&quote.symbol))));
-    marked.into_iter().chain(opens).collect()
+/// What is odd about the fee that a wallet asks for.
+fn fee_note(session: PaymentSession) -> Option<Part> {
+    let opens_account = session.once(|held| held.quote.as_ref().is_some_and(|quote| quote.opens_account));
+    let words = || session.quote_once(|quote| i18n::text().opens_account(&quote.symbol));
+    opens_account.then(|| part("p", "hint").text(&words()))
 }
 
 /// Two ways, and one code in sight at a time: a camera must never find the other one. Which one follows from what is
@@ -194,7 +192,6 @@ fn renew(session: PaymentSession) -> Part {
     let token = part("input", "").with("type", "hidden").with("name", "token");
     let button = part("button", "button").flag_following("disabled", move || session.is_sending.get());
     choice_form(session, "renew")
-        .child(part("p", "").text(t.rate_lapsed()))
         .child(token.with("value", &session.quote_once(stage::quote_choice)))
         .child(button.text(t.renew()))
 }
@@ -208,9 +205,9 @@ fn has_choice(snapshot: &Snapshot) -> bool {
     stage::locked(snapshot).is_none() && 1 < snapshot.tokens.len()
 }
 
-/// Long amounts get smaller letters: native coins have 18 decimals.
+/// Long amounts get smaller letters: native coins have 18 decimals, and what marks a payment takes six.
 fn class_of_amount(quote: &Quote) -> String {
-    if 10 < quote.amount.len() { "amount amount--long".to_owned() } else { "amount".to_owned() }
+    if 7 < quote.amount.len() { "amount amount--long".to_owned() } else { "amount".to_owned() }
 }
 
 fn class_of_pay(session: PaymentSession) -> String {

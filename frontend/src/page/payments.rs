@@ -16,18 +16,19 @@ pub fn Payments() -> impl IntoView {
 }
 
 fn payments(snapshot: &Snapshot) -> Part {
-    let list = part("ul", "").children(snapshot.payments.iter().map(payment).collect());
+    let merchant = &snapshot.merchant.name;
+    let list = part("ul", "").children(snapshot.payments.iter().map(|it| payment(it, merchant)).collect());
     let heading = part("h3", "").text(i18n::text().payments());
     part("div", "payments").flag("hidden", snapshot.payments.is_empty()).child(heading).child(list)
 }
 
-fn payment(payment: &Payment) -> Part {
+fn payment(payment: &Payment, merchant: &str) -> Part {
     let t = i18n::text();
     let (class, state) = match payment.state {
         PaymentState::Confirming => ("payment__state", progress_made(payment)),
         PaymentState::Credited => ("payment__state payment__state--done", t.credited().to_owned()),
-        PaymentState::Late => ("payment__state payment__state--odd", t.late().to_owned()),
-        PaymentState::Unexpected => ("payment__state payment__state--odd", t.unexpected().to_owned()),
+        PaymentState::Late => ("payment__state payment__state--odd", t.late(merchant)),
+        PaymentState::Unexpected => ("payment__state payment__state--odd", t.unexpected(merchant)),
         PaymentState::Unpriced => ("payment__state", t.unpriced().to_owned()),
         PaymentState::Orphaned => ("payment__state payment__state--odd", t.orphaned().to_owned()),
     };

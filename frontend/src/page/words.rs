@@ -43,7 +43,8 @@ pub fn line(session: PaymentSession) -> Line {
         State::Quoting => Line::of("waiting", t.quoting()),
         State::Pay if session.was_renewed.get() => Line::of("waiting", t.waiting()).with(t.renewed()),
         State::Pay => Line::of("waiting", t.waiting()),
-        State::Lapsed => Line::of("waiting", t.renewing()),
+        State::Lapsed if session.is_sending.get() => Line::of("waiting", t.renewing()),
+        State::Lapsed => Line::of("warning", t.rate_lapsed()).with(t.renew_first()),
         State::Underpaid => Line::of("partial", session.held(part_arrived)),
         State::Unexpected => session.held(unexpected),
         // What follows shows it; this says it to those who hear the page.
@@ -98,7 +99,7 @@ pub fn step(state: State, snapshot: &Snapshot) -> String {
     match state {
         State::Paid => t.paid_step().to_owned(),
         State::PaidLate => t.paid_late().to_owned(),
-        State::Overpaid => t.overpaid(snapshot.invoice.overpaid, merchant),
+        State::Overpaid => t.overpaid(whole_cents(snapshot.invoice.overpaid), merchant),
         State::Expired | State::Canceled => t.over_step(merchant),
         State::Reorganised => t.reorganised_step().to_owned(),
         State::SessionInvalid => t.session_invalid_step().to_owned(),
@@ -110,6 +111,11 @@ pub fn step(state: State, snapshot: &Snapshot) -> String {
 /// Whether the step is to write to the merchant.
 pub fn asks_to_write(state: State) -> bool {
     matches!(state, State::Overpaid | State::Expired | State::Canceled | State::Suspended)
+}
+
+/// A sum to be looked at, not sent: without the thousandths that marks leave in it, unless it is next to nothing.
+pub fn whole_cents(millis: u64) -> u64 {
+    if millis < 1_000 { millis } else { millis - millis % 10 }
 }
 
 /// A time to wait, in words.
@@ -132,7 +138,9 @@ fn unexpected(snapshot: &Snapshot) -> Line {
 fn behind(snapshot: &Snapshot) -> Line {
     let t = i18n::text();
     let network = snapshot.unread_network.as_deref().unwrap_or_default();
-    Line::of("warning", t.network_behind(network)).with(t.network_behind_step())
+    let is_found = stage::least_confirmed(&snapshot.payments).is_some();
+    let step = if is_found { t.payment_behind_step() } else { t.network_behind_step() };
+    Line::of("warning", t.network_behind(network)).with(step)
 }
 
 fn confirming(snapshot: &Snapshot) -> String {

@@ -119,7 +119,6 @@ pub fn view(field: Field) -> impl IntoView {
                 maxlength=most.to_string()
                 required=is_required
                 value=value
-                dir="auto"
                 autofocus=fault.is_some()
                 aria-invalid=fault.map(|_| "true")
                 aria-describedby=(!described.is_empty()).then(|| described.join(" "))

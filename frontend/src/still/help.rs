@@ -79,7 +79,7 @@ pub(super) fn view(session: PaymentSession, help: Help) -> impl IntoView {
     let email_form = email.map(|email| {
         let fields = view! {
             {field::view(field::email(email, Some(session.once(|held| t.receipt_email_hint(&held.merchant.name)))))}
-            <button class="button">{t.save()}</button>
+            <button class="button button--quiet">{t.save()}</button>
         };
         super::form(session.credentials(), "/pay/email", fields)
     });
@@ -136,7 +136,7 @@ fn search_view(search: Search) -> impl IntoView {
     view! {
         <p class=format!("status status--{variant}") role="status">{said}</p>
         <p class="hint">
-            {search.network} " " {search.transaction.map(code)}
+            {search.network} {search.transaction.map(|transaction| view! { " · " {t.transaction_paid()} " " {code(transaction)} })}
         </p>
         <p>{hint}</p>
     }

@@ -5,7 +5,7 @@ use leptos::{either::Either, prelude::*};
 use super::{code, date::utc};
 use crate::{
     i18n::{self, Price},
-    page::page_url,
+    page::{page_url, words::whole_cents},
     session::PaymentSession,
 };
 
@@ -73,7 +73,7 @@ pub(super) fn view(session: PaymentSession, receipt: Receipt) -> impl IntoView {
             {fact(t.invoice_number(), code(receipt.invoice))}
             {fact(t.ordered_at(), time(receipt.created_at))}
             {fact(t.paid_at(), time(paid_at))}
-            {fact(t.total_paid(), t.dollars(receipt.paid))}
+            {fact(t.total_paid(), t.dollars(whole_cents(receipt.paid)))}
         </dl>
         {payments}
         <p class="hint receipt__hint">{t.print_hint()}</p>
@@ -84,8 +84,9 @@ pub(super) fn view(session: PaymentSession, receipt: Receipt) -> impl IntoView {
 fn payment(payment: ReceiptPayment) -> impl IntoView {
     let t = i18n::text();
     let quoted = payment.quote.map(|quote| {
-        // A line that ends within a date is hard to read.
-        let [from, until] = [quote.from, quote.until].map(|seconds| utc(seconds).replace('-', "\u{2011}"));
+        // A line that ends within a time is hard to read.
+        let [from, until] =
+            [quote.from, quote.until].map(|seconds| utc(seconds).replace('-', "\u{2011}").replace(' ', "\u{a0}"));
         fact(t.quoted(), t.quoted_for(&quote.amount, &payment.symbol, &from, &until))
     });
     let (settled, settlement) = match payment.settlement {
@@ -97,7 +98,7 @@ fn payment(payment: ReceiptPayment) -> impl IntoView {
         <h3>{t.on(&payment.amount, &payment.symbol, &payment.network)}</h3>
         <dl class="facts receipt">
             {fact(t.paid_at(), time(payment.at))}
-            {fact(t.worth(), t.dollars(payment.worth))}
+            {fact(t.worth(), t.dollars(whole_cents(payment.worth)))}
             {payment.rate.map(|rate| fact(t.rate_used(), t.rate(&payment.symbol, Price(&rate))))}
             {quoted}
             {fact(t.transaction(), linked(payment.transaction, payment.link))}

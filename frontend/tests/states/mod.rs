@@ -126,7 +126,11 @@ pub fn choose_hindered() -> Snapshot {
 
 /// The choice just made has no price.
 pub fn no_price() -> Snapshot {
-    Snapshot { notice: Some(Notice::NoPrice), ..choose() }
+    let mut snapshot = Snapshot { notice: Some(Notice::NoPrice), ..choose() };
+    for token in snapshot.tokens.iter_mut().filter(|token| token.symbol == "ETH") {
+        token.unavailable = Some(Unavailable::NoPrice);
+    }
+    snapshot
 }
 
 /// A stablecoin is chosen.
@@ -168,7 +172,7 @@ pub fn found() -> Snapshot {
         state: PaymentState::Confirming,
         confirmations: 1,
         required_confirmations: 12,
-        expected_seconds: Some(132),
+        expected_seconds: Some(23),
         ..payment("20")
     };
     Snapshot { payments: vec![found], ..pay() }
@@ -178,7 +182,7 @@ pub fn found() -> Snapshot {
 pub fn confirming() -> Snapshot {
     let mut snapshot = found();
     snapshot.payments[0].confirmations = 11;
-    snapshot.payments[0].expected_seconds = Some(12);
+    snapshot.payments[0].expected_seconds = Some(3);
     snapshot
 }
 
@@ -266,8 +270,19 @@ pub fn expired() -> Snapshot {
     let mut snapshot = choose();
     snapshot.invoice.status = InvoiceStatus::Expired;
     snapshot.invoice.expires_at = NOW - 600;
-    let odd = [PaymentState::Late, PaymentState::Unexpected, PaymentState::Unpriced, PaymentState::Orphaned];
-    snapshot.payments = odd.map(|state| Payment { state, ..payment("20") }).to_vec();
+    let odd = [
+        (PaymentState::Late, "20", "USDC"),
+        (PaymentState::Unexpected, "25", "USDT"),
+        (PaymentState::Unpriced, "0.0064", "ETH"),
+        (PaymentState::Orphaned, "20", "DAI"),
+    ];
+    snapshot.payments = odd
+        .map(|(state, amount, symbol)| {
+            let payment = payment(amount);
+            let tx_hash = payment.tx_hash.replace("8f3c", &format!("{}f3c", symbol.len() + amount.len()));
+            Payment { state, symbol: symbol.to_owned(), tx_hash, ..payment }
+        })
+        .to_vec();
     snapshot
 }
 
@@ -294,7 +309,7 @@ fn token(id: i64, symbol: &str, name: &str, token_type: TokenType, network: &str
         network: network.to_owned(),
         network_title: title.to_owned(),
         unavailable: None,
-        typical_seconds: Some(if network == "ethereum" { 36 } else { 6 }),
+        typical_seconds: Some(if network == "ethereum" { 36 } else { 25 }),
         fees: Some(if network == "ethereum" { Fees::High } else { Fees::Low }),
         is_unsteady: false,
     }

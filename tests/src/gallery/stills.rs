@@ -43,20 +43,20 @@ pub const ALL: [(&str, Draw); 13] = [
 ];
 
 fn questions(fault: Option<Fault>) -> Questions {
-    let field = |name: &str, label: &str, kind, fault: Option<Fault>| Field {
+    let field = |name: &str, label: &str, kind, value: &str, fault: Option<Fault>| Field {
         name: name.to_owned(),
         label: label.to_owned(),
         hint: None,
         kind,
         is_required: true,
         most: 255,
-        value: String::new(),
+        value: if fault.is_some() { value.to_owned() } else { String::new() },
         fault,
     };
     Questions {
         fields: vec![
-            field("answer-0", "Name for the engraving", FieldKind::Text, fault),
-            field("answer-1", "How many are gifts?", FieldKind::Number, fault.map(|_| Fault::NotANumber)),
+            field("answer-0", "Name for the engraving", FieldKind::Text, "", fault),
+            field("answer-1", "How many are gifts?", FieldKind::Number, "two", fault.map(|_| Fault::NotANumber)),
         ],
         email: Given { value: String::new(), fault: None },
     }
@@ -76,7 +76,7 @@ fn help_on((chosen, title): (&str, &str), transaction: &str, state: Option<Searc
     Help {
         search: state.map(|state| Search {
             network: title.to_owned(),
-            transaction: Some(transaction.to_owned()),
+            transaction: (state != SearchState::PaymentNotFound).then(|| transaction.to_owned()),
             state,
         }),
         networks: vec![network("ethereum", "Ethereum"), network("base", "Base"), network("solana", "Solana")],

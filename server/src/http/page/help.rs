@@ -53,7 +53,12 @@ async fn draw(
     let record = app.store.reader().await?.tx().verification(invoice.merchant, invoice.id).await?;
     let given = |field: &str| rejected.map(|(form, _)| form.given(field));
     let wrong = rejected.map(|(_, wrong)| wrong);
-    let chosen = given(NETWORK).or_else(|| shown.case.quotes.last().map(|last| last.network.clone()));
+    // Who looks again mostly changes one thing.
+    let failed = record.as_ref().filter(|record| record.completed_at.is_some() && record.failure.is_some());
+    let chosen = given(NETWORK)
+        .or_else(|| failed.map(|record| record.network.clone()))
+        .or_else(|| shown.case.quotes.last().map(|last| last.network.clone()));
+    let transaction = given(TRANSACTION).or_else(|| failed?.transaction.map(|it| it.to_string()));
     let networks = app.config.networks.iter().map(|network| still::Network {
         name: network.name.clone(),
         title: network.title.clone(),
@@ -65,7 +70,7 @@ async fn draw(
         networks: networks.collect(),
         network_fault: wrong.and_then(|wrong| if let Wrong::Network(fault) = wrong { Some(fault) } else { None }),
         transaction: Given {
-            value: given(TRANSACTION).unwrap_or_default(),
+            value: transaction.unwrap_or_default(),
             fault: matches!(wrong, Some(Wrong::Transaction)).then_some(Fault::NotATransaction),
         },
         email: can_tell.then(|| Given {

@@ -166,7 +166,7 @@ async fn questions_are_a_page_that_needs_no_script_and_loses_nothing() {
     let asked = server.get(&invoice.page(), &[("accept-language", "en")]).await;
     is_still(&asked, 200);
     for part in [
-        "would like to know",
+        "A few questions from",
         "Which &lt;b&gt;glaze&lt;/b&gt;?",
         "name=\"answer-0\"",
         "type=\"email\"",
@@ -261,7 +261,7 @@ async fn help_has_the_payment_looked_for_and_says_how_far_that_is() {
     assert!(!page.text.contains("http-equiv=\"refresh\""), "{}", page.text);
 
     for (fields, said) in [
-        ("network=ethereum&tx_hash=0x12%22%3E", "A transaction is 0x and 64"),
+        ("network=ethereum&tx_hash=0x12%22%3E", "it is 0x and 64 letters"),
         ("network=base", "on another network"),
         ("network=%3Ctron%3E", "on which network you paid"),
     ] {
@@ -276,7 +276,7 @@ async fn help_has_the_payment_looked_for_and_says_how_far_that_is() {
     assert_eq!((asked.status.as_u16(), asked.header("location")), (303, help.as_str()));
     let looking = server.get(&help, &[]).await;
     is_still(&looking, 200);
-    for part in ["look 1 of 10", "Ethereum", "http-equiv=\"refresh\""] {
+    for part in ["attempt 1 of 10", "Ethereum", "http-equiv=\"refresh\""] {
         assert!(looking.text.contains(part), "{part}: {}", looking.text);
     }
     let path = format!("/api/v1/invoice/{}/verify", invoice.id);
