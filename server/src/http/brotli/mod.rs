@@ -113,17 +113,33 @@ impl Kind {
         }
     }
 
-    /// Which code a literal has after that byte.
-    const fn code(self, before: u8) -> usize {
+    /// Which code a literal has, by the byte before it.
+    const fn code_after(self) -> &'static [u8; 256] {
+        const TEXT: [u8; 256] = Kind::Text.codes_after();
+        const STROKES: [u8; 256] = Kind::Strokes.codes_after();
         match self {
-            Self::Text => self.code_of(before >> 2),
-            Self::Strokes => self.code_of(before & 0x3F),
+            Self::Text => &TEXT,
+            Self::Strokes => &STROKES,
         }
+    }
+
+    const fn codes_after(self) -> [u8; 256] {
+        let mut codes = [0; 256];
+        let mut before = 0;
+        while before < codes.len() {
+            let context = match self {
+                Self::Text => before >> 2,
+                Self::Strokes => before & 0x3F,
+            };
+            codes[before] = self.code_of(context);
+            before += 1;
+        }
+        codes
     }
 
     /// Which code a context has: of a letter beyond ASCII the first byte is easily guessed and the next is like no other
     /// text; and lengths of strokes come after a quotation mark or a space, and after each is a space.
-    const fn code_of(self, context: u8) -> usize {
+    const fn code_of(self, context: usize) -> u8 {
         match self {
             Self::Text => match context {
                 ..0x20 => 0,
@@ -327,9 +343,11 @@ impl<'a> Literals<'a> {
         let mut literals = Self { text, kinds, counts: vec![[0; 256]; codes], codes: Vec::new(), switches, current: 0 };
         for piece in pieces {
             let (kind, first_code) = literals.kinds[literals.number_of(piece.kind)];
+            let code_after = kind.code_after();
             let mut before = literals.before(piece);
+            let counts = &mut literals.counts[first_code..];
             for byte in &text[piece.places.clone()] {
-                literals.counts[first_code + kind.code(before)][usize::from(*byte)] += 1;
+                counts[usize::from(code_after[usize::from(before)])][usize::from(*byte)] += 1;
                 before = *byte;
             }
         }
@@ -355,8 +373,10 @@ impl<'a> Literals<'a> {
         bits.push(1, 1);
         bits.push(width as usize, 3);
         bits.push(trees - (1 << width), width);
-        let choice =
-            self.kinds.iter().flat_map(|(kind, first)| (0..64).map(move |context| first + kind.code_of(context)));
+        let choice = self
+            .kinds
+            .iter()
+            .flat_map(|(kind, first)| (0..64).map(move |context| first + usize::from(kind.code_of(context))));
         describe_choice(&choice.collect::<Vec<_>>(), self.counts.len(), bits);
         // One code for distances.
         bits.push(0, 1);
@@ -372,9 +392,10 @@ impl<'a> Literals<'a> {
             self.current = number;
         }
         let (kind, first_code) = self.kinds[number];
+        let (codes, code_after) = (&self.codes[first_code..], kind.code_after());
         let mut before = self.before(piece);
         for byte in &self.text[piece.places.clone()] {
-            self.codes[first_code + kind.code(before)].write((*byte).into(), bits);
+            codes[usize::from(code_after[usize::from(before)])].write((*byte).into(), bits);
             before = *byte;
         }
     }
