@@ -71,7 +71,7 @@ fn choosing_offers_every_token_and_says_why_one_cannot_be_had() {
             "Ether",
             "Base",
             "No reliable price just now",
-            "Fees can be high · about 40 seconds",
+            "Fees can be high\u{a0}· about 40\u{a0}seconds",
             "Low fees",
             "Continue",
         ],
@@ -121,7 +121,11 @@ fn an_address_comes_with_what_it_was_computed_from() {
         states::WALLET
     );
     check(&states::pay(), &[&words], &["cannot compute"]);
-    check(&states::unproven(), &["your browser cannot check it for you."], &["was computed", "no key"]);
+    check(
+        &states::unproven(),
+        &["your browser cannot check it. If in doubt, ask the shop."],
+        &["was computed", "no key"],
+    );
     let mut foreign = states::pay();
     foreign.quote.as_mut().unwrap().address = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".to_owned();
     check(&foreign, &[], &["was computed", "no key"]);
@@ -198,7 +202,7 @@ fn what_cannot_be_chosen_says_why_and_what_is_seen_late_says_so() {
         (true, "This shop cannot take it on this network"),
         (true, "This shop cannot take it on this network"),
         (true, "No reliable price just now"),
-        (false, "Low fees · about 25 seconds · slower than usual just now"),
+        (false, "Low fees\u{a0}· about 25\u{a0}seconds\u{a0}· slower than usual just now"),
     ];
     assert_eq!(said, expected.map(|(is_disabled, words)| (is_disabled, words.to_owned())));
     let text = text_of(&snapshot, Language::Arabic);
@@ -229,9 +233,9 @@ fn a_lapsed_quote_can_be_renewed_without_a_script() {
 fn a_payment_in_a_block_is_confirming_and_asks_for_nothing_more() {
     let hidden = ["Send exactly", states::ADDRESS];
     let shown =
-        ["Payment found. Confirming: 1 of 12.", "20 USDC on Base", "Usually about 25 seconds left", "0x8f3c1b2a"];
+        ["Payment found. Confirming: 1 of 12.", "20 USDC on Base", "Usually about 25\u{a0}seconds left", "0x8f3c1b2a"];
     check(&states::found(), &shown, &hidden);
-    let shown = ["Confirming your payment", "11 of 12 confirmations", "Usually about 5 seconds left"];
+    let shown = ["Confirming your payment", "11 of 12 confirmations", "Usually about 5\u{a0}seconds left"];
     check(&states::confirming(), &shown, &hidden);
 }
 
@@ -349,7 +353,7 @@ fn what_was_not_asked_for_is_named_and_the_payment_stays_open() {
 
 #[test]
 fn a_payment_that_was_taken_back_is_waited_for_and_not_asked_for_again() {
-    let shown = ["Your payment waits for a new block", "do not pay again"];
+    let shown = ["Your payment is waiting for a new block", "do not pay again"];
     check(&states::reorganised(), &shown, &["Send exactly", states::ADDRESS]);
 }
 
@@ -451,7 +455,7 @@ fn arabic_has_its_words_and_forms_and_leaves_alone_what_is_sent() {
     }
     let text = text_of(&states::confirming(), Language::Arabic);
     assert!(text.contains("11 من 12 تأكيدًا"), "{text}");
-    assert!(text.contains("المتبقي عادةً: \u{2068}نحو 5 ثوانٍ\u{2069}"), "{text}");
+    assert!(text.contains("المتبقي عادةً: \u{2068}نحو 5\u{a0}ثوانٍ\u{2069}"), "{text}");
     let title = frontend::title(&states::pay(), Language::Arabic);
     assert_eq!(title, "ادفع \u{200f}20.00\u{a0}US$\u{200e} إلى \u{2068}Fern & Clay\u{2069}");
 }

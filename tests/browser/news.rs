@@ -117,7 +117,7 @@ fn a_page_that_is_out_of_date_says_so_aloud_and_when_it_is_not_any_more() {
             (Silence, "No connection. What you see may be out of date."),
             (State("pay"), "Waiting for your payment."),
             (State("network_behind"), "Base cannot be read just now."),
-            (State("reorganised"), "Your payment waits for a new block"),
+            (State("reorganised"), "Your payment is waiting for a new block"),
             (State("checking"), "Time is up. Checking for payments that are on their way."),
             (State("expired"), "Expired"),
         ],

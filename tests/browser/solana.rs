@@ -76,7 +76,7 @@ async fn reaches_the_merchant(scene: &Scene) -> Outcome {
     assert_eq!((text("recipient"), text("amount"), text("mint")), (asked.address, asked.amount, solana.mint.clone()));
     assert_eq!(read["references"].as_array().map(Vec::len), Some(1));
     visit.page.shows("The last digits of this amount mark the payment as yours").await?;
-    visit.page.shows("about 0.002 SOL").await?;
+    visit.page.shows("about 0.002\u{a0}SOL").await?;
     let recipient = text("recipient");
     assert_eq!(address_code(&browser, &visit.page).await?, recipient, "the code for exchanges is the wallet alone");
     browser.click("label[for=from-wallet]").await?;

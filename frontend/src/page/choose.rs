@@ -163,7 +163,7 @@ fn hint_of(token: &Token) -> String {
         Fees::High => t.fees_high().to_owned(),
     });
     let unsteady = token.is_unsteady.then(|| t.unsteady().to_owned());
-    [fees, token.typical_seconds.map(words::about), unsteady].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    [fees, token.typical_seconds.map(words::about), unsteady].into_iter().flatten().collect::<Vec<_>>().join("\u{a0}· ")
 }
 
 fn text_of_reason(reason: Unavailable) -> &'static str {

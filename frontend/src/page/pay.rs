@@ -205,9 +205,9 @@ fn has_choice(snapshot: &Snapshot) -> bool {
     stage::locked(snapshot).is_none() && 1 < snapshot.tokens.len()
 }
 
-/// Long amounts get smaller letters: native coins have 18 decimals, and what marks a payment takes six.
+/// Long amounts get smaller letters: native coins have 18 decimals.
 fn class_of_amount(quote: &Quote) -> String {
-    if 7 < quote.amount.len() { "amount amount--long".to_owned() } else { "amount".to_owned() }
+    if 10 < quote.amount.len() { "amount amount--long".to_owned() } else { "amount".to_owned() }
 }
 
 fn class_of_pay(session: PaymentSession) -> String {
