@@ -4,8 +4,6 @@
 //! What the server draws the browser takes over: the same elements with the same texts, or it traps, upon which the
 //! page is drawn anew. Text is only ever a text node.
 
-use std::fmt::Write;
-
 use leptos::{
     attr::{Attribute, any_attribute::AnyAttribute},
     prelude::*,
@@ -116,18 +114,24 @@ impl Part {
     }
 
     fn write(&self, html: &mut String) {
-        _ = write!(html, "<{}", self.tag);
+        html.push('<');
+        html.push_str(self.tag);
         for (name, value) in &self.attributes {
+            let followed;
             let value = match value {
-                Value::Fixed(value) => value.clone(),
-                Value::Follows(value) => value(),
-                Value::FlagFollows(is_there) if is_there() => String::new(),
+                Value::Fixed(value) => value,
+                Value::Follows(value) => {
+                    followed = value();
+                    &followed
+                }
+                Value::FlagFollows(is_there) if is_there() => "",
                 Value::FlagFollows(_) => continue,
             };
-            _ = write!(html, " {name}");
+            html.push(' ');
+            html.push_str(name);
             if !value.is_empty() {
                 html.push_str("=\"");
-                escape(&value, html);
+                escape(value, html);
                 html.push('"');
             }
         }
@@ -143,7 +147,9 @@ impl Part {
                 Content::PartFollows(part) => part().write(html),
             }
         }
-        _ = write!(html, "</{}>", self.tag);
+        html.push_str("</");
+        html.push_str(self.tag);
+        html.push('>');
     }
 
     fn create(self, kept: &mut Kept) -> Element {
@@ -275,8 +281,8 @@ fn set(element: &Element, name: &str, value: Option<String>) {
 }
 
 fn escape(mut text: &str, html: &mut String) {
-    // Most texts have nothing to escape, and a code's path is long.
-    while let Some(at) = text.find(['<', '>', '&', '"']) {
+    // Most texts have nothing to escape, and a code's dashes are long.
+    while let Some(at) = text.bytes().position(|byte| matches!(byte, b'<' | b'>' | b'&' | b'"')) {
         let (before, rest) = text.split_at(at);
         html.push_str(before);
         html.push_str(match rest.as_bytes().first() {

@@ -55,15 +55,17 @@ fn drawing_of(code: &QrCode) -> Drawing {
     let size = code.size();
     let whole = size + 2 * QUIET_ZONE;
     // The line turns half a unit beside the code, where it is light.
-    let (mut line, mut dashes) = (format!("M{QUIET_ZONE} {QUIET_ZONE}.5h{size}.5"), String::new());
-    // The finder pattern in the corner begins dark.
-    let (mut is_dark, mut length) = (true, 0);
+    let mut line = format!("M{QUIET_ZONE} {QUIET_ZONE}.5h{size}.5");
+    // The finder pattern in the corner begins dark. What comes next nobody can guess, a processor neither: so nothing is
+    // done only where a colour ends.
+    let mut lengths = vec![0; usize::try_from(size * (size + 1)).unwrap_or_default()];
+    let (mut is_dark, mut last) = (true, 0);
     let mut go_on = |is_next_dark, by| {
-        if is_next_dark != is_dark {
-            push_length(&mut dashes, length);
-            (is_dark, length) = (is_next_dark, 0);
+        last += usize::from(is_next_dark != is_dark);
+        is_dark = is_next_dark;
+        if let Some(length) = lengths.get_mut(last) {
+            *length += by;
         }
-        length += by;
     };
     for y in 0..size {
         let is_back = y % 2 == 1;
@@ -77,7 +79,10 @@ fn drawing_of(code: &QrCode) -> Drawing {
     }
     // After the last one they would begin anew, dark, so there is light to the line's end.
     go_on(false, TURN / 2);
-    go_on(true, 0);
+    let mut dashes = String::with_capacity(2 * last + 64);
+    for length in lengths.into_iter().take_while(|length| *length != 0) {
+        push_length(&mut dashes, length);
+    }
     dashes.pop();
     Drawing { view_box: format!("0 0 {whole} {whole}"), line, dashes }
 }

@@ -238,15 +238,23 @@ fn inline_elements<'h>(html: &'h str, name: &'static str) -> Result<Vec<&'h str>
 
 /// JSON that can stand inside a script element: nothing in it ends the element or a line.
 pub fn escape_json(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for character in json.chars() {
-        match character {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                let _infallible = write!(escaped, "\\u{:04x}", u32::from(character));
-            }
-            character => escaped.push(character),
+    const LINE_ENDS: [char; 2] = ['\u{2028}', '\u{2029}'];
+    /// What both begin with, as other characters do.
+    const LINE_END_BEGINS: u8 = 0xE2;
+    let mut escaped = String::with_capacity(json.len() + json.len() / 16);
+    let mut rest = json;
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'<' | b'>' | b'&' | LINE_END_BEGINS)) {
+        let (before, from) = rest.split_at(at);
+        escaped.push_str(before);
+        let Some(character) = from.chars().next() else { break };
+        if character.is_ascii() || LINE_ENDS.contains(&character) {
+            let _infallible = write!(escaped, "\\u{:04x}", u32::from(character));
+        } else {
+            escaped.push(character);
         }
+        rest = &from[character.len_utf8()..];
     }
+    escaped.push_str(rest);
     escaped
 }
 
@@ -328,7 +336,7 @@ mod tests {
 
     #[test]
     fn json_in_a_script_element_cannot_end_it() {
-        let json = serde_json::json!({ "name": "</script><!-- & \u{2028}" }).to_string();
+        let json = serde_json::json!({ "name": "</script><!-- & \u{2028}\u{2029} 20 € 🦀" }).to_string();
         let escaped = escape_json(&json);
         assert!(!escaped.contains(['<', '>', '&', '\u{2028}']), "{escaped}");
         let (before, after): (serde_json::Value, serde_json::Value) =
