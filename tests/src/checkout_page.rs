@@ -180,6 +180,9 @@ impl<'a> CheckoutPage<'a> {
     ///
     /// When no code can be read from a picture of it.
     pub async fn scan_text(&self, code: &str) -> Outcome<String> {
+        // Some codes are drawn by scripts alone, and only once the address was seen to.
+        let dashes = format!("{code} path[stroke-dasharray*='1']");
+        self.until("the code to be drawn", async || Ok(self.browser.find(&dashes).await?.map(|_| ()))).await?;
         payment_request::scan(&self.browser.picture_of(code).await?)
     }
 
