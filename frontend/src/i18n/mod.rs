@@ -13,6 +13,7 @@ mod text;
 use std::cell::Cell;
 
 use catalog::Messages;
+pub use rules::whole_cents;
 pub use text::{Price, Text};
 
 /// A language that the page speaks.

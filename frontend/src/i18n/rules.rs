@@ -43,6 +43,11 @@ pub fn push_dollars(language: Language, spelled: &str, text: &mut String) {
     }
 }
 
+/// A sum to be looked at, not sent: without the thousandths that marks leave in it, unless it is next to nothing.
+pub fn whole_cents(millis: u64) -> u64 {
+    if millis < 1_000 { millis } else { millis - millis % 10 }
+}
+
 /// `1,234.50` from thousandths; a third decimal only where there is one.
 pub fn spell_millis(millis: u64) -> String {
     let decimals = match millis % 1000 {
@@ -86,6 +91,13 @@ mod tests {
             (123_456_780, "123,456.78"),
         ] {
             assert_eq!(spell_millis(millis), expected);
+        }
+    }
+
+    #[test]
+    fn a_sum_to_be_looked_at_has_cents_unless_it_is_next_to_nothing() {
+        for (millis, expected) in [(20_008, 20_000), (20_000, 20_000), (1_009, 1_000), (999, 999), (4, 4), (0, 0)] {
+            assert_eq!(whole_cents(millis), expected);
         }
     }
 

@@ -9,7 +9,7 @@ mod payments;
 mod proof;
 mod status;
 mod summary;
-pub mod words;
+mod words;
 
 pub use after::leave_in_time;
 use choose::choose;

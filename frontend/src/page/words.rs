@@ -99,7 +99,7 @@ pub fn step(state: State, snapshot: &Snapshot) -> String {
     match state {
         State::Paid => t.paid_step().to_owned(),
         State::PaidLate => t.paid_late().to_owned(),
-        State::Overpaid => t.overpaid(whole_cents(snapshot.invoice.overpaid), merchant),
+        State::Overpaid => t.overpaid(i18n::whole_cents(snapshot.invoice.overpaid), merchant),
         State::Expired | State::Canceled => t.over_step(merchant),
         State::Reorganised => t.reorganised_step().to_owned(),
         State::SessionInvalid => t.session_invalid_step().to_owned(),
@@ -111,11 +111,6 @@ pub fn step(state: State, snapshot: &Snapshot) -> String {
 /// Whether the step is to write to the merchant.
 pub fn asks_to_write(state: State) -> bool {
     matches!(state, State::Overpaid | State::Expired | State::Canceled | State::Suspended)
-}
-
-/// A sum to be looked at, not sent: without the thousandths that marks leave in it, unless it is next to nothing.
-pub fn whole_cents(millis: u64) -> u64 {
-    if millis < 1_000 { millis } else { millis - millis % 10 }
 }
 
 /// A time to wait, in words.

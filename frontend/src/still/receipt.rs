@@ -4,8 +4,8 @@ use leptos::{either::Either, prelude::*};
 
 use super::{code, date::utc};
 use crate::{
-    i18n::{self, Price},
-    page::{page_url, words::whole_cents},
+    i18n::{self, Price, whole_cents},
+    page::page_url,
     session::PaymentSession,
 };
 

@@ -115,15 +115,15 @@ impl Kind {
 
     /// Which code a literal has, by the byte before it.
     const fn code_after(self) -> &'static [u8; 256] {
-        const TEXT: [u8; 256] = Kind::Text.codes_after();
-        const STROKES: [u8; 256] = Kind::Strokes.codes_after();
+        const TEXT: [u8; 256] = Kind::Text.tabulated();
+        const STROKES: [u8; 256] = Kind::Strokes.tabulated();
         match self {
             Self::Text => &TEXT,
             Self::Strokes => &STROKES,
         }
     }
 
-    const fn codes_after(self) -> [u8; 256] {
+    const fn tabulated(self) -> [u8; 256] {
         let mut codes = [0; 256];
         let mut before = 0;
         while before < codes.len() {
