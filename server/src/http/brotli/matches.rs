@@ -15,8 +15,8 @@ const HASH_BITS: u32 = 14;
 const LOOKS: usize = 4;
 /// So long a copy is taken without looking further.
 const LONG: usize = 20;
-/// There is no earlier place.
-const NONE: u32 = u32::MAX;
+/// There is no earlier place, or none so near the beginning that its number fits: few pages are so long.
+const NONE: u16 = u16::MAX;
 
 /// What it is worth that a byte need not be written, and what it costs that a distance doubles, in thirtieths of a bit.
 const BYTE_WORTH: usize = 135;
@@ -54,17 +54,17 @@ pub struct Index {
 #[derive(Clone, Debug)]
 struct Places {
     /// For each hash, the latest place.
-    latest: Vec<u32>,
+    latest: Vec<u16>,
     /// For each place, the one before it with the same hash.
-    previous: Vec<u32>,
+    previous: Vec<u16>,
 }
 
 impl Places {
     /// Says which place was like it before.
-    fn note(&mut self, text: &[u8], place: usize) -> u32 {
+    fn note(&mut self, text: &[u8], place: usize) -> u16 {
         let latest = &mut self.latest[hash(seed(text, place))];
         let before = *latest;
-        *latest = u32::try_from(place).unwrap_or(NONE);
+        *latest = u16::try_from(place).unwrap_or(NONE);
         self.previous.push(before);
         before
     }
