@@ -214,7 +214,7 @@ fn what_cannot_be_chosen_says_why_and_what_is_seen_late_says_so() {
 
 #[test]
 fn a_native_coin_is_shown_with_every_digit() {
-    check(&states::pay_native(), &["0.006403251834817263 ETH", "1 ETH = $3,123.41258"], &[]);
+    check(&states::pay_native(), &["0.006403252667941638 ETH", "1 ETH = $3,123.41259"], &[]);
 }
 
 #[test]
@@ -389,6 +389,7 @@ fn what_only_the_page_knows_is_said_over_what_the_server_said_last() {
     assert!(offline.contains(states::ADDRESS), "what is on the screen stays: {offline}");
     let refused = text(&states::pay(), Situation { link: Link::Refused, ..quiet });
     assert!(refused.contains("This page is no longer valid") && !refused.contains(states::ADDRESS), "{refused}");
+    assert!(!refused.contains("I have paid"), "help would be refused, too: {refused}");
     let quoting = text(&states::choose(), Situation { is_sending: true, ..quiet });
     assert!(quoting.contains("Getting the current price"), "{quoting}");
 }

@@ -91,7 +91,7 @@ fn pages(language: Language, text: &str) -> Vec<Still> {
             pages.push(draw_help(&snapshot, language, help(text, state, fault)));
         }
     }
-    let settled = Settlement::Settled { transaction: text.to_owned(), link: None };
+    let settled = Settlement::Settled { transaction: format!("{text}-1"), link: None };
     for settlement in [Settlement::Pending, Settlement::Held, settled] {
         pages.push(draw_receipt(&snapshot, language, receipt(text, settlement)));
     }
@@ -131,6 +131,18 @@ fn the_name_of_a_transaction_of_any_network_fits_into_its_field() {
     let html = draw_help(&states::solana::pay(), Language::English, help).html;
     let field = html.split("<input").find(|tag| tag.contains("name=\"tx_hash\"")).expect("a field");
     assert!(field.contains(&format!("maxlength=\"{}\"", longest.len())), "{field}");
+}
+
+#[test]
+fn a_transaction_that_is_its_own_settlement_is_printed_once() {
+    let times = |settled_by: &str| {
+        let settlement = Settlement::Settled { transaction: settled_by.to_owned(), link: None };
+        let receipt = Receipt { invoice: String::new(), ..receipt("payment", settlement) };
+        let text = text_of(&draw_receipt(&states::paid(), Language::English, receipt).html);
+        (text.matches(" payment ").count(), text.matches(" sweep ").count())
+    };
+    let (alone, _) = times("payment");
+    assert_eq!(times("sweep"), (alone, 1));
 }
 
 #[test]

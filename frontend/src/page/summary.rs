@@ -8,6 +8,7 @@ use crate::{
     components::{CLOCK, Mark},
     countdown, i18n,
     session::PaymentSession,
+    stage::State,
 };
 
 #[component]
@@ -72,7 +73,8 @@ pub fn Contact() -> impl IntoView {
     view! {
         <footer class="contact">
             <a class="check-again" href=page_url(session)>{t.check_again()}</a>
-            <p class="contact__help">
+            // Help is of the session, too.
+            <p class="contact__help" hidden=session.show(|session| session.state() == State::SessionInvalid)>
                 <a href=url_of(session, "/pay/help")>{t.i_have_paid()}</a>
             </p>
             <p>

@@ -92,6 +92,8 @@ fn payment(payment: ReceiptPayment) -> impl IntoView {
     let (settled, settlement) = match payment.settlement {
         Settlement::Pending => (t.not_settled(), None),
         Settlement::Held => (t.settlement_held(), None),
+        // Paid straight to the merchant's wallet: the lines above say where.
+        Settlement::Settled { transaction, .. } if transaction == payment.transaction => (t.settled(), None),
         Settlement::Settled { transaction, link } => (t.settled(), Some(linked(transaction, link))),
     };
     view! {

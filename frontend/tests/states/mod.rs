@@ -146,10 +146,10 @@ pub fn pay_native() -> Snapshot {
         token_type: TokenType::Native,
         token_contract: None,
         decimals: 18,
-        amount: "0.006403251834817263".to_owned(),
-        amount_base: "6403251834817263".to_owned(),
-        rate: "3123.41258".to_owned(),
-        uri: wire::payment_uri::eip681(31_338, None, ADDRESS, "6403251834817263"),
+        amount: "0.006403252667941638".to_owned(),
+        amount_base: "6403252667941638".to_owned(),
+        rate: "3123.41259".to_owned(),
+        uri: wire::payment_uri::eip681(31_338, None, ADDRESS, "6403252667941638"),
         ..quote("", "")
     };
     Snapshot { quote: Some(quote), ..choose() }
