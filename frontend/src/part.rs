@@ -4,6 +4,8 @@
 //! What the server draws the browser takes over: the same elements with the same texts, or it traps, upon which the
 //! page is drawn anew. Text is only ever a text node.
 
+use std::borrow::Cow;
+
 use leptos::{
     attr::{Attribute, any_attribute::AnyAttribute},
     prelude::*,
@@ -28,14 +30,14 @@ pub struct Part {
 }
 
 enum Value {
-    Fixed(String),
+    Fixed(Cow<'static, str>),
     Follows(Following),
     /// There, without a value, or not.
     FlagFollows(Box<dyn Fn() -> bool + Send>),
 }
 
 enum Content {
-    Text(String),
+    Text(Cow<'static, str>),
     /// The only content of its element.
     Follows(Following),
     Part(Part),
@@ -50,8 +52,8 @@ pub fn part(tag: &'static str, class: &'static str) -> Part {
 }
 
 impl Part {
-    pub fn with(self, name: &'static str, value: &str) -> Self {
-        self.attribute(name, Value::Fixed(value.to_owned()))
+    pub fn with(self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.attribute(name, Value::Fixed(value.into()))
     }
 
     /// An attribute without a value, if `is_there`.
@@ -78,9 +80,13 @@ impl Part {
     }
 
     /// Text beside which there is no other text.
-    pub fn text(mut self, text: &str) -> Self {
+    pub fn text(self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.fixed_text(text.into())
+    }
+
+    fn fixed_text(mut self, text: Cow<'static, str>) -> Self {
         if !text.is_empty() {
-            self.content.push(Content::Text(text.to_owned()));
+            self.content.push(Content::Text(text));
         }
         self
     }
@@ -119,7 +125,7 @@ impl Part {
         for (name, value) in &self.attributes {
             let followed;
             let value = match value {
-                Value::Fixed(value) => value,
+                Value::Fixed(value) => value.as_ref(),
                 Value::Follows(value) => {
                     followed = value();
                     &followed

@@ -3,8 +3,8 @@
 use crate::part::{Part, part};
 
 /// An address under the given id.
-pub fn address(id: &str, address: &str) -> Part {
-    let groups = groups(address).into_iter().map(|group| part("span", "address__group").text(&group));
+pub fn address(id: &'static str, address: &str) -> Part {
+    let groups = groups(address).into_iter().map(|group| part("span", "address__group").text(group));
     part("span", "address").with("id", id).with("translate", "no").with("dir", "ltr").children(groups.collect())
 }
 

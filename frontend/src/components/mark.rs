@@ -46,7 +46,7 @@ pub fn Mark(path: &'static str) -> impl IntoView {
 }
 
 /// The same as data.
-pub fn mark(path: &str) -> Part {
+pub fn mark(path: &'static str) -> Part {
     let drawing = part("path", "").with("d", path);
     part("svg", "mark").with("viewBox", "0 0 24 24").with("aria-hidden", "true").child(drawing)
 }

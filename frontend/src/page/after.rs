@@ -18,12 +18,13 @@ const LEAVES_AFTER_MS: i64 = 10_000;
 pub fn after(session: PaymentSession) -> Part {
     let t = i18n::text();
     let url = session.once(way_back);
+    let is_nowhere = url.is_none();
     let shop = part("a", "button")
-        .with("href", url.as_deref().unwrap_or_default())
+        .with("href", url.unwrap_or_default())
         .with("target", "_top")
         .with("rel", "noreferrer")
-        .flag("hidden", url.is_none())
-        .text(&session.once(|held| t.back_to(&held.merchant.name)));
+        .flag("hidden", is_nowhere)
+        .text(session.once(|held| t.back_to(&held.merchant.name)));
     let stay = part("button", "copy").with("type", "button").on("click", move |_| session.leaves_at.set(None));
     let leaving = part("p", "hint")
         .flag_following("hidden", move || session.leaves_at.get().is_none())
@@ -34,7 +35,7 @@ pub fn after(session: PaymentSession) -> Part {
         .flag_following("hidden", move || !session.held(is_paid))
         .child(shop)
         .child(leaving)
-        .child(part("a", "change").with("href", &url_of(session, "/pay/receipt")).text(t.receipt()))
+        .child(part("a", "change").with("href", url_of(session, "/pay/receipt")).text(t.receipt()))
 }
 
 fn is_paid(snapshot: &Snapshot) -> bool {

@@ -44,16 +44,17 @@ fn text_of_button(session: PaymentSession) -> String {
 /// A form that asks for a quote. It works as it is; with scripts the answer comes without a new page.
 pub fn choice_form(session: PaymentSession, class: &'static str) -> Part {
     let credentials = session.credentials();
-    let hidden =
-        |name: &str, value: &str| part("input", "").with("type", "hidden").with("name", name).with("value", value);
+    let hidden = |name: &'static str, value: String| {
+        part("input", "").with("type", "hidden").with("name", name).with("value", value)
+    };
     part("form", class)
         .with("method", "post")
         .with("action", "/pay/choose")
         .with("autocomplete", "off")
         .on("submit", move |event| submit(session, &event))
-        .child(hidden("session", &credentials.session_token))
-        .child(hidden("signature", &credentials.signature))
-        .child(hidden("lang", i18n::text().language().code()))
+        .child(hidden("session", credentials.session_token))
+        .child(hidden("signature", credentials.signature))
+        .child(hidden("lang", i18n::text().language().code().to_owned()))
 }
 
 fn submit(session: PaymentSession, event: &Event) {
@@ -118,16 +119,16 @@ fn token_list(snapshot: &Snapshot) -> Part {
 /// One token with the networks it can be sent on.
 fn token_group(group: &[Token], chosen: Option<&str>, is_open: bool) -> Part {
     let first = &group[0];
-    let name = if first.name.eq_ignore_ascii_case(&first.symbol) { "" } else { &first.name };
+    let name = if first.name.eq_ignore_ascii_case(&first.symbol) { String::new() } else { first.name.clone() };
     let summary = part("summary", "token__summary")
         .child(mark(token_mark(first.token_type, &first.symbol, &first.network)))
-        .child(part("span", "token__symbol").text(&first.symbol))
+        .child(part("span", "token__symbol").text(first.symbol.clone()))
         .child(part("span", "token__name").text(name));
     let networks = group.iter().map(|token| network_choice(token, chosen)).collect();
     let label = i18n::text().networks_of(&first.symbol);
-    let networks = part("div", "token__networks").with("role", "group").with("aria-label", &label).children(networks);
+    let networks = part("div", "token__networks").with("role", "group").with("aria-label", label).children(networks);
     let searched = group.iter().map(searched).collect::<Vec<_>>().join(" ");
-    part("details", "token").with(dom::SEARCHED, &searched).flag("open", is_open).child(summary).child(networks)
+    part("details", "token").with(dom::SEARCHED, searched).flag("open", is_open).child(summary).child(networks)
 }
 
 /// What a search finds a choice by.
@@ -137,19 +138,21 @@ fn searched(token: &Token) -> String {
 
 fn network_choice(token: &Token, chosen: Option<&str>) -> Part {
     let choice = stage::token_choice(token);
+    let is_chosen = chosen == Some(choice.as_str());
     let radio = part("input", "")
         .with("type", "radio")
         .with("name", "token")
-        .with("value", &choice)
-        .flag("checked", chosen == Some(choice.as_str()))
+        .with("value", choice)
+        .flag("checked", is_chosen)
         .flag("disabled", token.unavailable.is_some())
         .flag("required", true);
-    let title = part("span", "network__title").child(mark(network_mark(&token.network))).text(&token.network_title);
+    let title =
+        part("span", "network__title").child(mark(network_mark(&token.network))).text(token.network_title.clone());
     part("label", "network")
-        .with(dom::SEARCHED, &searched(token))
+        .with(dom::SEARCHED, searched(token))
         .child(radio)
         .child(title)
-        .child(part("span", "network__hint").text(&hint_of(token)))
+        .child(part("span", "network__hint").text(hint_of(token)))
 }
 
 /// Why it cannot be chosen, or what it costs, how long it takes, and whether it is seen late.

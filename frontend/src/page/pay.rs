@@ -1,5 +1,7 @@
 //! What to send where: amount, network, address, and the two ways to get them into a wallet.
 
+use std::borrow::Cow;
+
 use leptos::prelude::*;
 use web_sys::Event;
 use wire::snapshot::{Quote, Snapshot};
@@ -26,7 +28,7 @@ pub fn pay(session: PaymentSession) -> Part {
         dom::focus_later(STAGE_HEADING);
     };
     let change = part("a", "change")
-        .with("href", &format!("{}&choose=1", page_url(session)))
+        .with("href", format!("{}&choose=1", page_url(session)))
         .flag_following("hidden", move || !session.held(has_choice))
         .on("click", choose)
         .text(t.change_token());
@@ -34,13 +36,13 @@ pub fn pay(session: PaymentSession) -> Part {
     let steps = part("div", "pay__steps")
         .child(facts(session))
         .child(proof_of_address(session))
-        .child(part("p", "warning").child(mark(WARNING)).child(part("span", "").text(&only_this)))
+        .child(part("p", "warning").child(mark(WARNING)).child(part("span", "").text(only_this)))
         .children(fee_note(session).into_iter().collect())
         .child(ways(session))
         .child(rate(session));
     part("div", "")
         .following("class", move || class_of_pay(session))
-        .child(heading.text(&session.quote_once(|quote| i18n::text().pay_on(&quote.symbol, &quote.network_title))))
+        .child(heading.text(session.quote_once(|quote| i18n::text().pay_on(&quote.symbol, &quote.network_title))))
         .child(renew(session))
         .child(steps)
         .child(change)
@@ -49,12 +51,12 @@ pub fn pay(session: PaymentSession) -> Part {
 /// What a payer has to copy, in large letters.
 fn facts(session: PaymentSession) -> Part {
     let t = i18n::text();
-    let fact = |name: &str, value: Part| part("div", "fact").child(part("dt", "").text(name)).child(value);
+    let fact = |name: &'static str, value: Part| part("div", "fact").child(part("dt", "").text(name)).child(value);
     let is_marked = session.once(|held| held.quote.as_ref().is_some_and(|quote| quote.is_marked));
     let mark_of_amount = is_marked.then(|| part("dd", "hint").text(t.marked_amount()));
     let number =
         part("span", "").with("id", AMOUNT).text_following(move || session.quote(|quote| quote.amount.clone()));
-    let symbol = part("span", "amount__symbol").text(&session.quote_once(|quote| quote.symbol.clone()));
+    let symbol = part("span", "amount__symbol").text(session.quote_once(|quote| quote.symbol.clone()));
     let amount = part("span", "")
         .following("class", move || session.quote(class_of_amount))
         .with("translate", "no")
@@ -70,7 +72,7 @@ fn facts(session: PaymentSession) -> Part {
     let network = part("dd", "on-network")
         .with("translate", "no")
         .child(mark(session.once(mark_of_network)))
-        .text(&session.quote_once(|quote| quote.network_title.clone()));
+        .text(session.quote_once(|quote| quote.network_title.clone()));
     let address = part("dd", "fact__value")
         .child(address(ADDRESS, &session.quote_once(|quote| quote.address.clone())))
         .child(copy_button(t.copy_address(), |quote| quote.address.clone(), ADDRESS));
@@ -84,7 +86,7 @@ fn facts(session: PaymentSession) -> Part {
 fn fee_note(session: PaymentSession) -> Option<Part> {
     let opens_account = session.once(|held| held.quote.as_ref().is_some_and(|quote| quote.opens_account));
     let words = || session.quote_once(|quote| i18n::text().opens_account(&quote.symbol));
-    opens_account.then(|| part("p", "hint").text(&words()))
+    opens_account.then(|| part("p", "hint").text(words()))
 }
 
 /// Two ways, and one code in sight at a time: a camera must never find the other one. Which one follows from what is
@@ -95,7 +97,7 @@ fn ways(session: PaymentSession) -> Part {
         let switch = part("input", "ways__switch").with("type", "radio").with("name", "way").with("id", id);
         switch.flag("checked", is_first).with("autocomplete", "off")
     };
-    let label = |id: &'static str, text: &str| part("label", "ways__label").with("for", id).text(text);
+    let label = |id: &'static str, text: &'static str| part("label", "ways__label").with("for", id).text(text);
     part("fieldset", "ways")
         .child(part("legend", "visually-hidden").text(t.how_do_you_pay()))
         .child(switch("from-wallet", true))
@@ -109,7 +111,7 @@ fn way(session: PaymentSession) -> Part {
     let t = i18n::text();
     let network = session.quote_once(|quote| quote.network_title.clone());
     let merchant = session.once(|held| held.merchant.name.clone());
-    let hint = |class: &'static str, text: &str| part("p", class).text(text);
+    let hint = |class, text: Cow<'static, str>| part("p", class).text(text);
     let open = |class: &'static str, link: fn(&Quote) -> String| {
         let link = part("a", class).following("href", move || session.quote(link));
         link.with("target", "_top").with("rel", "noreferrer").text(i18n::text().open_wallet())
@@ -124,10 +126,10 @@ fn way(session: PaymentSession) -> Part {
     let text = part("div", "way__text")
         .child(open("button way__open", |quote| quote.uri.clone()))
         .children(has_unmarked.then(|| open("button way__unmarked", unmarked)).into_iter().collect())
-        .child(hint("hint way__request", t.wallet_hint()))
-        .child(hint("hint way__plain", &t.plain_hint(&network)))
-        .child(hint("hint way__exchange", &t.exchange_hint(&network)))
-        .child(hint("hint way__exchange", &t.exchange_window(&merchant)));
+        .child(hint("hint way__request", t.wallet_hint().into()))
+        .child(hint("hint way__plain", t.plain_hint(&network).into()))
+        .child(hint("hint way__exchange", t.exchange_hint(&network).into()))
+        .child(hint("hint way__exchange", t.exchange_window(&merchant).into()));
     part("div", "way")
         .child(wallet_choice(session))
         .child(qr_code(
@@ -162,7 +164,7 @@ fn has_mark(quote: &Quote) -> bool {
 /// Which wallet, so that the code in sight is one it reads.
 fn wallet_choice(session: PaymentSession) -> Part {
     let t = i18n::text();
-    let option = |name: &str, reads: Reads| part("option", reads.class()).text(name);
+    let option = |name: &'static str, reads: Reads| part("option", reads.class()).text(name);
     let wallets = session.once(|held| held.quote.as_ref().map_or(&[][..], wallets_for));
     let named = wallets.iter().map(|wallet| option(wallet.name, wallet.reads)).collect();
     let choice = part("select", "wallet__choice")
@@ -192,7 +194,7 @@ fn renew(session: PaymentSession) -> Part {
     let token = part("input", "").with("type", "hidden").with("name", "token");
     let button = part("button", "button").flag_following("disabled", move || session.is_sending.get());
     choice_form(session, "renew")
-        .child(token.with("value", &session.quote_once(stage::quote_choice)))
+        .child(token.with("value", session.quote_once(stage::quote_choice)))
         .child(button.text(t.renew()))
 }
 

@@ -33,16 +33,16 @@ fn payment(payment: &Payment, merchant: &str) -> Part {
         PaymentState::Orphaned => ("payment__state payment__state--odd", t.orphaned().to_owned()),
     };
     let amount = t.on(&payment.amount, &payment.symbol, &payment.network_title);
-    let hash = part("code", "").with("translate", "no").with("dir", "ltr").text(&payment.tx_hash);
+    let hash = part("code", "").with("translate", "no").with("dir", "ltr").text(payment.tx_hash.clone());
     let label = part("span", "").text(t.transaction());
     let transaction = part("span", "payment__transaction").child(label).text(" ").child(hash);
-    let link = payment.explorer_url.as_deref().map(|url| {
+    let link = payment.explorer_url.clone().map(|url| {
         let link = part("a", "").with("href", url).with("target", "_blank").with("rel", "noopener noreferrer");
         link.text(t.view_transaction())
     });
     part("li", "payment")
-        .child(part("span", "payment__amount").text(&amount))
-        .child(part("span", class).text(&state))
+        .child(part("span", "payment__amount").text(amount))
+        .child(part("span", class).text(state))
         .child(transaction)
         .children(link.into_iter().collect())
 }

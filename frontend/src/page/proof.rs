@@ -14,7 +14,7 @@ use crate::{
 
 /// Where the address comes from, and that this browser has seen to it.
 pub fn proof_of_address(session: PaymentSession) -> Part {
-    let said = part("p", "hint proof").text(&format!("{} ", session.quote_once(words)));
+    let said = part("p", "hint proof").text(format!("{} ", session.quote_once(words)));
     if !session.once(has_proof) {
         return said;
     }
@@ -55,5 +55,5 @@ pub fn amiss(session: PaymentSession) -> Part {
         .child(part("div", "outcome__mark").child(mark(WARNING)))
         .child(part("h2", "").with("id", STAGE_HEADING).with("tabindex", "-1").text(t.amiss()))
         .child(part("p", "").text(t.amiss_reason()))
-        .child(part("p", "").text(&hint))
+        .child(part("p", "").text(hint))
 }
