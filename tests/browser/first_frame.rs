@@ -67,8 +67,12 @@ const WATCH_SHIFTS: &str = "
     new PerformanceObserver((list) => {
         for (const entry of list.getEntries()) {
             const isPicked = 0 < entry.sources.length && entry.sources.every(({ node }) => node?.matches?.('input:checked'));
-            const moved = entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 80) ?? String(node));
-            if (!entry.hadRecentInput && !isPicked) window.shifts.push(`${entry.value}: ${moved}`);
+            const place = ({ x, y, width, height }) => [x, y, width, height].join(' ');
+            const moved = entry.sources.map(({ node, previousRect, currentRect }) =>
+                `${node?.outerHTML?.slice(0, 80) ?? node} from ${place(previousRect)} to ${place(currentRect)}`);
+            const parsed = performance.getEntriesByType('navigation')[0].domInteractive;
+            const when = `at ${entry.startTime} ms, the document read at ${parsed} ms`;
+            if (!entry.hadRecentInput && !isPicked) window.shifts.push(`${entry.value} ${when}: ${moved}`);
         }
     }).observe({ type: 'layout-shift', buffered: true });";
 
